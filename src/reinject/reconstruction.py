@@ -1,0 +1,197 @@
+"""r: one calling convention for every autoencoder.
+
+A reconstruction maps a batch x of shape (B, *event) to r(x) of the same shape, dtype and device. A network
+that knows the noise level sigma of its input is called as r(x, sigma); everything is checked once, when the
+network is wrapped, and nothing in the loop.
+"""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+
+import torch
+from torch import Tensor, nn
+
+from reinject.errors import ArgumentError, ModelError, check_count, check_positive
+
+Source = nn.Module | tuple[nn.Module, nn.Module] | Callable[..., Tensor]
+
+
+@dataclass(frozen=True)
+class Reconstruction:
+    """An autoencoder r: R^n -> R^n, ready to be called; made by :func:`wrap`.
+
+    Attributes:
+        function: x -> r(x), or (x, sigma) -> r(x, sigma) where ``noise_conditioned``.
+        event_shape: shape of one x, without the batch.
+        device: where x has to be.
+        noise_conditioned: whether r is told the noise level.
+        sigma: the level it is told when the caller gives none; data units, > 0.
+        chunk: most points in one call of the network; None: the whole batch at once.
+        name: how it is called in messages and manifests.
+    """
+
+    function: Callable[..., Tensor] = field(repr=False)
+    event_shape: tuple[int, ...]
+    device: torch.device = field(default_factory=lambda: torch.device("cpu"))
+    noise_conditioned: bool = False
+    sigma: float | None = None
+    chunk: int | None = None
+    name: str = "r"
+
+    def __call__(self, x: Tensor, sigma: float | None = None) -> Tensor:
+        """r(x) for x of shape (B, *event); ``sigma``, data units, for noise-conditioned networks only."""
+        if self.chunk is None or len(x) <= self.chunk:
+            return self._once(x, sigma)
+        return torch.cat([self._once(part, sigma) for part in torch.split(x, self.chunk)])
+
+    def _once(self, x: Tensor, sigma: float | None) -> Tensor:
+        if not self.noise_conditioned:
+            return self.function(x)
+        level = self.sigma if sigma is None else sigma
+        return self.function(x, torch.full((len(x),), level or 0.0, dtype=x.dtype, device=x.device))
+
+
+def wrap(
+    source: Source,
+    event_shape: Sequence[int],
+    *,
+    device: str | torch.device = "cpu",
+    noise_conditioned: bool = False,
+    sigma: float | None = None,
+    chunk: int | None = None,
+    name: str | None = None,
+) -> Reconstruction:
+    """Wrap a trained network as r, after checking it once on two points.
+
+    Arguments:
+        source: a module, an (encoder, decoder) pair of modules, or any callable on tensors. Modules are put in
+            evaluation mode and moved to ``device``; their weights are not changed.
+        event_shape: shape of one input, without the batch: (1, 28, 28).
+        device: where to run.
+        noise_conditioned: the network is called as (x, sigma), sigma of shape (B,), in data units.
+        sigma: the noise level to hold where a kernel does not set one; required with ``noise_conditioned``.
+        chunk: most points in one call of the network, to bound memory; at least 1.
+        name: for messages and manifests; default: the name of the class.
+
+    Raises:
+        ArgumentError: ``chunk`` or ``sigma`` out of range.
+        ModelError: the network fails on such an input, changes its shape or dtype, or returns non-finite values.
+
+    Example:
+        >>> r = wrap(torch.nn.Linear(2, 2), (2,))
+        >>> r(torch.zeros(5, 2)).shape
+        torch.Size([5, 2])
+    """
+    label = name or _name_of(source)
+    if chunk is not None:
+        check_count(label, "chunk", chunk)
+    if noise_conditioned:
+        if sigma is None:
+            raise ArgumentError(label, "noise-conditioned but no sigma given", "Give the level to hold")
+        check_positive(label, "sigma", sigma)
+    place = torch.device(device)
+    function = _function_of(source, place)
+    r = Reconstruction(function, tuple(event_shape), place, noise_conditioned, sigma, chunk, label)
+    _check(r)
+    return r
+
+
+def _name_of(source: Source) -> str:
+    if isinstance(source, tuple):
+        return " + ".join(type(part).__name__ for part in source)
+    if isinstance(source, nn.Module):
+        return type(source).__name__
+    return getattr(source, "__name__", type(source).__name__)
+
+
+def _function_of(source: Source, device: torch.device) -> Callable[..., Tensor]:
+    if isinstance(source, tuple):
+        encoder, decoder = (part.to(device).eval() for part in source)
+        return lambda x: decoder(encoder(x))
+    if isinstance(source, nn.Module):
+        return source.to(device).eval()
+    if callable(source):
+        return source
+    raise ModelError(
+        type(source).__name__,
+        "not a module, an (encoder, decoder) pair or a callable",
+        "Give one of these",
+    )
+
+
+def _check(r: Reconstruction) -> None:
+    x = torch.linspace(-1, 1, 2 * max(1, _size(r.event_shape)), device=r.device)
+    x = x.reshape(2, *r.event_shape)
+    try:
+        with torch.no_grad():
+            y = r(x)
+    except (RuntimeError, TypeError, ValueError) as error:
+        raise ModelError(
+            r.name,
+            f"fails on a batch of shape {tuple(x.shape)}: {str(error).splitlines()[0]}",
+            "Give the event_shape that the network was trained for",
+        ) from error
+    if not isinstance(y, Tensor) or y.shape != x.shape or y.dtype != x.dtype:
+        got = f"{tuple(y.shape)} {y.dtype}" if isinstance(y, Tensor) else type(y).__name__
+        raise ModelError(
+            r.name,
+            f"maps {tuple(x.shape)} {x.dtype} to {got}",
+            "Wrap it so that r(x) has the shape and dtype of x",
+        )
+    if not torch.isfinite(y).all():
+        raise ModelError(r.name, "returns non-finite values", "Check its weights for NaN and infinity")
+
+
+def _size(shape: tuple[int, ...]) -> int:
+    return int(torch.Size(shape).numel())
+
+
+@dataclass(frozen=True)
+class Ensemble:
+    """Several autoencoders as one r: row k of a block is walked by member k modulo their number.
+
+    The paper's Algorithm 1 with several AEs: each walk uses one of them, for all its steps.
+
+    Example:
+        >>> double = wrap(lambda x: 2 * x, (1,))
+        >>> triple = wrap(lambda x: 3 * x, (1,))
+        >>> Ensemble((double, triple))(torch.ones(3, 1)).flatten().tolist()
+        [2.0, 3.0, 2.0]
+    """
+
+    members: tuple[Reconstruction, ...]
+
+    def __post_init__(self) -> None:
+        shapes = {(r.event_shape, r.device, r.noise_conditioned) for r in self.members}
+        if len(shapes) != 1:
+            found = ", ".join(f"{r.name} {r.event_shape}" for r in self.members) or "nothing"
+            raise ModelError(
+                "ensemble",
+                f"members do not match: {found}",
+                "Give autoencoders of one kind of input",
+            )
+
+    @property
+    def event_shape(self) -> tuple[int, ...]:
+        """Shape of one x, without the batch."""
+        return self.members[0].event_shape
+
+    @property
+    def device(self) -> torch.device:
+        """Where x has to be."""
+        return self.members[0].device
+
+    @property
+    def noise_conditioned(self) -> bool:
+        """Whether the members are told the noise level."""
+        return self.members[0].noise_conditioned
+
+    def __call__(self, x: Tensor, sigma: float | None = None) -> Tensor:
+        """r_k(x[k::K]) for every member k of the K; shapes as for one reconstruction."""
+        k = len(self.members)
+        if k == 1:
+            return self.members[0](x, sigma)
+        y = torch.empty_like(x)
+        for i, r in enumerate(self.members):
+            y[i::k] = r(x[i::k], sigma)
+        return y
