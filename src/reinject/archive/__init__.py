@@ -1,0 +1,7 @@
+"""Labelled samples on disk: Parquet shards, a manifest and a data set card."""
+
+from reinject.archive.read import Archive
+from reinject.archive.schema import Plan
+from reinject.archive.write import write
+
+__all__ = ["Archive", "Plan", "write"]

@@ -1,0 +1,126 @@
+"""Reading an archive that :mod:`reinject.archive.write` has finished."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
+import torch
+from torch import Tensor
+
+from reinject.archive.schema import MANIFEST, SCHEMA_VERSION
+from reinject.errors import ArchiveError, check_count
+from reinject.files import read_json
+from reinject.images import decode
+from reinject.samples import Storage
+from reinject.staging import partial_of
+
+
+@dataclass(frozen=True)
+class Archive:
+    """A finished archive: its folder and its manifest.
+
+    Example:
+        >>> Archive.open("no/such/folder")
+        Traceback (most recent call last):
+        reinject.errors.ArchiveError: no/such/folder: no archive there. Give the --out of a reinject sample.
+    """
+
+    folder: Path
+    manifest: dict[str, Any]
+
+    @classmethod
+    def open(cls, folder: str | Path) -> "Archive":
+        """The archive in ``folder``, after a look at whether it is whole.
+
+        Raises:
+            ArchiveError: no folder, no manifest (an unfinished run), another schema version, or a shard that is missing
+                or of another size than written.
+        """
+        folder = Path(folder)
+        if not folder.is_dir():
+            if partial_of(folder).is_dir():
+                raise ArchiveError(
+                    str(folder),
+                    "is unfinished",
+                    f"Run the command that began {partial_of(folder)} again",
+                )
+            raise ArchiveError(str(folder), "no archive there", "Give the --out of a reinject sample")
+        path = folder / MANIFEST
+        if not path.is_file():
+            raise ArchiveError(str(folder), f"has no {MANIFEST}, so it is no finished archive", "Sample again")
+        manifest = read_json(path, ArchiveError)
+        found = manifest.get("schema_version") if isinstance(manifest, dict) else None
+        if found != SCHEMA_VERSION:
+            raise ArchiveError(
+                str(path),
+                f"has schema version {found}; this reinject reads {SCHEMA_VERSION}",
+                "Install the version of reinject that wrote it",
+            )
+        for shard in manifest["shards"]:
+            file = folder / shard["file"]
+            if not file.is_file() or file.stat().st_size != shard["bytes"]:
+                raise ArchiveError(str(file), "is missing or truncated", "Sample again")
+        return cls(folder, manifest)
+
+    @property
+    def rows(self) -> int:
+        """Number of samples."""
+        return int(self.manifest["counts"]["rows"])
+
+    @property
+    def event_shape(self) -> tuple[int, ...]:
+        """Shape of one sample, without the batch."""
+        return tuple(self.manifest["event_shape"])
+
+    @property
+    def class_names(self) -> tuple[str, ...]:
+        """Names of the labels."""
+        return tuple(self.manifest["class_names"])
+
+    @property
+    def storage(self) -> Storage:
+        """How the samples are kept."""
+        return Storage(**self.manifest["storage"])
+
+    def tables(self, columns: list[str]) -> Iterator[pa.Table]:
+        """The named columns, shard by shard."""
+        for shard in self.manifest["shards"]:
+            yield pq.read_table(self.folder / shard["file"], columns=columns)
+
+    def read(self, most: int | None = None, seed: int = 0) -> tuple[Tensor, Tensor]:
+        """Samples as kept and their labels, all or ``most`` of them drawn at random without replacement.
+
+        Arguments:
+            most: number of rows, >= 1; None or more than there are: all of them, in the archive's order.
+            seed: of the draw.
+
+        Returns:
+            x, (B, *event), uint8 levels or float32 data units as the storage says; label, int64, (B,).
+        """
+        wanted = np.arange(self.rows)
+        if most is not None and most < self.rows:
+            check_count("Archive.read", "most", most)
+            wanted = np.sort(np.random.default_rng(seed).permutation(self.rows)[:most])
+        column = self.manifest["columns"][0]
+        xs, labels, first = [], [], 0
+        for table in self.tables([column, "label"]):
+            here = wanted[(wanted >= first) & (wanted < first + len(table))] - first
+            part = table.take(pa.array(here))
+            xs.append(_values(part.column(column), self.event_shape))
+            labels.append(torch.from_numpy(part.column("label").to_numpy().copy()))
+            first += len(table)
+        return torch.cat(xs), torch.cat(labels)
+
+
+def _values(column: pa.ChunkedArray, event_shape: tuple[int, ...]) -> Tensor:
+    array = column.combine_chunks()
+    if pa.types.is_struct(array.type):
+        pixels = decode(array.field("bytes").to_pylist(), "archive")
+        return torch.from_numpy(pixels)
+    while pa.types.is_fixed_size_list(array.type):
+        array = array.flatten()
+    return torch.from_numpy(array.to_numpy().copy()).reshape(-1, *event_shape)

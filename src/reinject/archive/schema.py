@@ -1,0 +1,103 @@
+"""What an archive holds: its plan, and the columns of its table."""
+
+import json
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, field
+from importlib.metadata import version
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+
+from reinject import images
+from reinject.samples import LabelledSamples, Storage
+
+SCHEMA_VERSION = 1
+MANIFEST = "manifest.json"
+_PACKAGES = ("reinject", "torch", "numpy", "pyarrow")
+
+
+@dataclass(frozen=True)
+class Plan:
+    """All that determines an archive's rows; two runs with equal plans write equal shards.
+
+    Attributes:
+        event_shape: shape of one sample.
+        class_names: names of the labels, in the order of the classifier's outputs.
+        storage: how samples are kept.
+        blocks: number of blocks of walks, and so of shards.
+        parameters: kernel, start, walks, steps, seed and so on, as JSON values.
+        models: the autoencoders and the classifier: where they lie and the hashes of their weights.
+    """
+
+    event_shape: tuple[int, ...]
+    class_names: tuple[str, ...]
+    storage: Storage
+    blocks: int
+    parameters: Mapping[str, Any] = field(default_factory=dict)
+    models: Mapping[str, Any] = field(default_factory=dict)
+
+    def as_json(self) -> dict[str, Any]:
+        """The plan as JSON values, with the versions of the packages that fix its results."""
+        plan = json.loads(json.dumps(asdict(self)))
+        plan["packages"] = {name: version(name) for name in _PACKAGES}
+        return dict(plan)
+
+    @property
+    def is_image(self) -> bool:
+        """Whether samples are kept as PNG images rather than as arrays of numbers."""
+        grid = len(self.event_shape) == 3 and self.event_shape[0] in (1, 3)
+        return grid and self.storage.kind == "uint8"
+
+
+def features(plan: Plan) -> Any:
+    """The columns as ``datasets`` features: image or x, label, probabilities, walk, step, model."""
+    from datasets import ClassLabel, Features, Image, List, Value
+
+    if plan.is_image:
+        kept = {"image": Image()}
+    else:
+        column = Value("uint8" if plan.storage.kind == "uint8" else "float32")
+        for length in reversed(plan.event_shape):
+            column = List(column, length=length)
+        kept = {"x": column}
+    return Features(
+        {
+            **kept,
+            "label": ClassLabel(names=list(plan.class_names)),
+            "probabilities": List(Value("float32"), length=len(plan.class_names)),
+            "walk": Value("int64"),
+            "step": Value("int32"),
+            "model": Value("int32"),
+        }
+    )
+
+
+def schema_of(plan: Plan) -> pa.Schema:
+    """The Arrow schema of a shard, with the features in its metadata."""
+    return features(plan).arrow_schema
+
+
+def table_of(part: LabelledSamples, plan: Plan, schema: pa.Schema) -> pa.Table:
+    """The rows of one part as an Arrow table of the given schema."""
+    rows = len(part.label)
+    x = part.x.numpy()
+    if plan.is_image:
+        data = pa.array(images.encode(x), pa.binary(), size=rows)
+        kept = pa.StructArray.from_arrays([data, pa.nulls(rows, pa.string())], fields=list(schema.field("image").type))
+    else:
+        kept = pa.array(x.reshape(-1))
+        for length in reversed(plan.event_shape):
+            kept = pa.FixedSizeListArray.from_arrays(kept, length)
+    probabilities = pa.FixedSizeListArray.from_arrays(
+        pa.array(part.probabilities.numpy().reshape(-1)), len(plan.class_names)
+    )
+    columns = [
+        kept,
+        pa.array(part.label.numpy()),
+        probabilities,
+        pa.array(part.walk.numpy()),
+        pa.array(np.full(rows, part.step, np.int32)),
+        pa.array(part.model.numpy().astype(np.int32)),
+    ]
+    return pa.Table.from_arrays(columns, schema=schema)

@@ -1,0 +1,29 @@
+"""Small files: JSON written whole or not at all, hashes."""
+
+import hashlib
+import json
+from pathlib import Path
+from typing import Any
+
+from reinject.errors import ReinjectError
+
+
+def sha256(path: Path) -> str:
+    """SHA-256 of a file's bytes, in hexadecimal."""
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+def write_json(path: Path, value: Any) -> None:
+    """Write ``value`` as JSON, under a temporary name first, so that the file is whole or not there."""
+    temporary = path.with_suffix(".tmp")
+    temporary.write_text(json.dumps(value, indent=1) + "\n", encoding="utf-8")
+    temporary.rename(path)
+
+
+def read_json(path: Path, kind: type[ReinjectError]) -> Any:
+    """The JSON value of a file; an error of the given kind when it is damaged."""
+    try:
+        return json.loads(path.read_text(encoding="utf-8"))
+    except ValueError as error:  # not JSON, or not UTF-8
+        raise kind(str(path), f"is damaged ({error})", "Make the folder again") from error

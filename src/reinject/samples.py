@@ -1,0 +1,74 @@
+"""The one table that goes from synthesis to archive to evaluation, and how its values are kept."""
+
+from dataclasses import dataclass
+from typing import Literal
+
+import torch
+from torch import Tensor
+
+from reinject.errors import ArgumentError
+
+
+@dataclass(frozen=True)
+class Storage:
+    """How a sample is kept: as uint8 levels of a value range, or as the floats the walk visited.
+
+    A value v is kept as level = round(255 (v - low) / (high - low)), clipped to 0..255, and means
+    low + (high - low) level / 255.
+
+    Attributes:
+        kind: "uint8" or "float" (float32, nothing is rounded or clipped).
+        low: value of level 0, data units.
+        high: value of level 255, data units; above ``low``.
+    """
+
+    kind: Literal["uint8", "float"] = "uint8"
+    low: float = 0.0
+    high: float = 1.0
+
+    def __post_init__(self) -> None:
+        if self.kind not in ("uint8", "float"):
+            raise ArgumentError("store", f"{self.kind!r} is not known", "Give 'uint8' or 'float'")
+        if not self.low < self.high:
+            raise ArgumentError("store", f"range {self.low}..{self.high}", "Give low < high")
+
+    def store(self, x: Tensor) -> tuple[Tensor, int]:
+        """What is kept of x, and how many values lay outside the range and were clipped."""
+        if self.kind == "float":
+            return x.float(), 0
+        level = x.sub(self.low).mul_(255 / (self.high - self.low)).round_()
+        inside = level.clamp(0, 255)
+        return inside.to(torch.uint8), int((inside != level).sum())
+
+    def load(self, kept: Tensor) -> Tensor:
+        """The values that the kept tensor means: float32, data units."""
+        if self.kind == "float":
+            return kept
+        return kept.float().mul_((self.high - self.low) / 255).add_(self.low)
+
+
+@dataclass(frozen=True)
+class LabelledSamples:
+    """Some rows of the one table that goes from synthesis to archive to evaluation; B rows of one block and step.
+
+    Attributes:
+        x: kept samples, (B, *event): uint8 levels, or float32 in data units.
+        label: class of the highest probability, int64, (B,).
+        probabilities: of all classes, float32, (B, classes); rows sum to 1.
+        walk: number of the walk, int64, (B,).
+        step: i of x_i.
+        model: which autoencoder of an ensemble walked, int64, (B,).
+        block: number of the block.
+        clipped: how many values were clipped to the storage's range.
+        stopped: how many walks of the block were stopped as non-finite since its last rows.
+    """
+
+    x: Tensor
+    label: Tensor
+    probabilities: Tensor
+    walk: Tensor
+    step: int
+    model: Tensor
+    block: int
+    clipped: int
+    stopped: int
