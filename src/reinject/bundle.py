@@ -1,0 +1,122 @@
+"""A model on disk: ``config.json`` (architecture, what its inputs mean) and ``model.safetensors``, never a pickle."""
+
+import inspect
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import torch
+from safetensors import SafetensorError, safe_open
+from safetensors.torch import load_model
+
+from reinject.errors import ModelError
+from reinject.files import read_json, sha256
+from reinject.models import AUTOENCODERS, CLASSIFIERS, Inputs, Network
+from reinject.reconstruction import Reconstruction, wrap
+from reinject.score import sigma_of_lam
+
+WEIGHTS = "model.safetensors"
+CONFIG = "config.json"
+_CLASSES = {cls.__name__: cls for cls in (*AUTOENCODERS.values(), *CLASSIFIERS.values())}
+_PICKLES = (".bin", ".pt", ".pth", ".ckpt", ".pkl", ".pickle", ".joblib")
+
+
+@dataclass(frozen=True)
+class Bundle:
+    """A loaded model: the network, in evaluation mode, its folder, and the hash of its weights."""
+
+    network: Network
+    folder: Path
+    sha256: str
+
+
+def load(folder: str | Path, device: str | torch.device = "cpu") -> Bundle:
+    """Read a model that ``reinject train`` or ``save_pretrained`` wrote; runs no code of the folder.
+
+    Raises:
+        ModelError: no such folder; no config or weights in it, or damaged ones; a pickle where safetensors are
+            expected; an unknown architecture; weights that do not fit it or are not finite.
+
+    Example:
+        >>> load("no/such/folder")
+        Traceback (most recent call last):
+        reinject.errors.ModelError: no/such/folder: no such model folder. Make one with reinject train.
+    """
+    folder = Path(folder)
+    if not folder.is_dir():
+        raise ModelError(str(folder), "no such model folder", "Make one with reinject train")
+    _check_weights(folder)
+    try:
+        network = _build(folder)
+        load_model(network, folder / WEIGHTS)
+    except (RuntimeError, TypeError, ValueError) as error:
+        raise ModelError(
+            str(folder), f"weights and config do not fit: {str(error).splitlines()[0]}", "Train or export it again"
+        ) from error
+    for name, tensor in network.state_dict().items():
+        if not torch.isfinite(tensor).all():
+            raise ModelError(str(folder), f"weight {name} has non-finite values", "Train it again")
+    return Bundle(network.to(device).eval(), folder, sha256(folder / WEIGHTS))
+
+
+def _build(folder: Path) -> Network:
+    path = folder / CONFIG
+    if not path.is_file():
+        raise ModelError(str(folder), f"has no {CONFIG}", "Make a model folder with reinject train")
+    config: Any = read_json(path, ModelError)
+    name = config.get("architecture") if isinstance(config, dict) else None
+    if name not in _CLASSES:
+        raise ModelError(str(path), f"architecture {name!r} is not known", f"Use one of {', '.join(_CLASSES)}")
+    if not isinstance(config.get("inputs"), dict):
+        raise ModelError(str(path), "does not say what its inputs mean", "Save the model again with save_pretrained")
+    known = inspect.signature(_CLASSES[name]).parameters
+    options = {key: value for key, value in config.items() if key in known}
+    with torch.random.fork_rng(devices=[]):  # initial weights are drawn from the global generator, then replaced
+        return _CLASSES[name](**{**options, "inputs": Inputs(**config["inputs"])})
+
+
+def _check_weights(folder: Path) -> None:
+    path = folder / WEIGHTS
+    if not path.is_file():
+        pickles = [p.name for p in sorted(folder.iterdir()) if p.suffix in _PICKLES]
+        if pickles:
+            raise ModelError(
+                str(folder),
+                f"holds {pickles[0]}, a pickle, which is not read because it can run code",
+                f"Save the weights as {WEIGHTS} with safetensors.torch.save_model",
+            )
+        raise ModelError(str(folder), f"has no {WEIGHTS}", "Copy the weights there, or train the model again")
+    with path.open("rb") as file:
+        head = file.read(4)
+    if head.startswith((b"PK\x03\x04", b"\x80")):
+        raise ModelError(
+            str(path),
+            "is a pickle under another name, which is not read because it can run code",
+            "Save the weights with safetensors.torch.save_model",
+        )
+    try:
+        with safe_open(str(path), framework="pt"):
+            pass
+    except (SafetensorError, OSError) as error:
+        raise ModelError(str(path), f"is truncated or no safetensors file ({error})", "Copy it again") from error
+
+
+def as_reconstruction(bundle: Bundle, lam: float, chunk: int | None = None) -> Reconstruction:
+    """Wrap a loaded autoencoder as r; a noise-conditioned one is held at sigma = sqrt(lam/2) where a kernel sets none.
+
+    Raises:
+        ModelError: the model is no autoencoder.
+    """
+    network = bundle.network
+    if type(network) not in AUTOENCODERS.values():
+        raise ModelError(
+            str(bundle.folder), f"{type(network).__name__} is no autoencoder", "Give an autoencoder's folder"
+        )
+    return wrap(
+        network,
+        network.inputs.shape,
+        device=next(network.parameters()).device,
+        noise_conditioned=network.noise_conditioned,
+        sigma=sigma_of_lam(lam) if network.noise_conditioned else None,
+        chunk=chunk,
+    )

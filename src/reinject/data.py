@@ -1,0 +1,182 @@
+"""Real data sets: scikit-learn's digits (embedded), local folders of Parquet or images, Hugging Face hub names."""
+
+import difflib
+import os
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from reinject.errors import DataError
+from reinject.images import decode
+
+HUB_NAMES = {
+    "mnist": "ylecun/mnist",
+    "fashion_mnist": "zalando-datasets/fashion_mnist",
+    "cifar10": "uoft-cs/cifar10",
+    "cifar100": "uoft-cs/cifar100",
+}
+NAMES = ("digits", *HUB_NAMES)
+TEST_SHARE = 0.25
+
+
+@dataclass(frozen=True)
+class LabelledImages:
+    """Images and their classes: ``x`` uint8, (N, C, H, W); ``y`` int64 in 0..classes - 1, (N,)."""
+
+    x: Tensor
+    y: Tensor
+
+    def __len__(self) -> int:
+        return len(self.y)
+
+    def take(self, index: Tensor) -> "LabelledImages":
+        """The rows of the given numbers."""
+        return LabelledImages(self.x[index], self.y[index])
+
+
+@dataclass(frozen=True)
+class Dataset:
+    """A data set in two parts, and what its labels are called."""
+
+    name: str
+    train: LabelledImages
+    test: LabelledImages
+    class_names: tuple[str, ...]
+
+    @property
+    def shape(self) -> tuple[int, ...]:
+        """(C, H, W) of one image."""
+        return tuple(self.train.x.shape[1:])
+
+
+def load(name: str, data_dir: str | Path | None = None, seed: int = 0) -> Dataset:
+    """Read a data set by name.
+
+    ``digits`` is embedded. Another name is looked for as a folder in ``data_dir``, then as a folder of its own, then on
+    the Hugging Face hub, as owner/name (mnist, fashion_mnist, cifar10 and cifar100 are short names). A set without a
+    test part is split 75/25, stratified by class.
+
+    Arguments:
+        name: see above; a folder holds Parquet files, or images in one sub-folder a class.
+        data_dir: where to look first; default: the environment variable REINJECT_DATA.
+        seed: of the split, where one has to be made; >= 0.
+
+    Raises:
+        DataError: found nowhere, no images or labels in it, images of different sizes.
+
+    Example:
+        >>> digits = load("digits")
+        >>> len(digits.train), len(digits.test), digits.shape
+        (1347, 450, (1, 8, 8))
+    """
+    if name == "digits":
+        return _digits(seed)
+    parts = _read(name, data_dir)
+    label = _column(name, parts, ("label", "fine_label"), "ClassLabel", "labels")
+    image = _column(name, parts, ("image", "img"), "Image", "images")
+    first = next(iter(parts.values()))
+    class_names = tuple(first.features[label].names)
+    read = {split: _images(name, part, image, label) for split, part in parts.items()}
+    train = read.get("train", next(iter(read.values())))
+    test = read.get("test", read.get("validation"))
+    if test is None or test is train:
+        train, test = _split(name, train, seed)
+    if train.x.shape[1:] != test.x.shape[1:]:
+        raise DataError(
+            name,
+            f"training images {tuple(train.x.shape[1:])}, test images {tuple(test.x.shape[1:])}",
+            "Bring them to one size first",
+        )
+    return Dataset(name, train, test, class_names)
+
+
+def _digits(seed: int) -> Dataset:
+    from sklearn.datasets import load_digits
+
+    raw = load_digits()
+    x = torch.from_numpy(np.rint(raw.images * (255 / 16)).astype(np.uint8))[:, None]
+    train, test = _split("digits", LabelledImages(x, torch.from_numpy(raw.target).long()), seed)
+    return Dataset("digits", train, test, tuple(str(k) for k in range(10)))
+
+
+def _split(name: str, whole: LabelledImages, seed: int) -> tuple[LabelledImages, LabelledImages]:
+    from sklearn.model_selection import train_test_split
+
+    try:
+        a, b = train_test_split(
+            np.arange(len(whole)), test_size=TEST_SHARE, stratify=whole.y.numpy(), random_state=seed
+        )
+    except ValueError as error:  # too few images of a class
+        raise DataError(
+            name, f"cannot be split 75/25 by class ({error})", "Give four images a class at least"
+        ) from error
+    return whole.take(torch.from_numpy(a)), whole.take(torch.from_numpy(b))
+
+
+def _read(name: str, data_dir: str | Path | None) -> dict[str, Any]:
+    """The splits of a data set, from the first place that has it."""
+    import datasets
+
+    root = data_dir or os.environ.get("REINJECT_DATA")
+    if root is not None and not Path(root).is_dir():
+        raise DataError(str(root), "the data directory does not exist", "Give another --data-dir or REINJECT_DATA")
+    places = [Path(root) / name] if root is not None else []
+    folder = next((place for place in [*places, Path(name)] if place.is_dir()), None)
+    source = str(folder) if folder is not None else HUB_NAMES.get(name, name)
+    if folder is None and "/" not in source:
+        raise _not_found(name, root, "the hub's names are owner/name")
+    datasets.disable_progress_bars()
+    try:
+        found = datasets.load_dataset(source)
+    except (OSError, ValueError, RuntimeError, datasets.exceptions.DatasetsError) as error:
+        if folder is not None:
+            raise DataError(
+                str(folder), f"holds no readable data set ({_first_line(error)})", "Put Parquet files or images there"
+            ) from error
+        raise _not_found(name, root, _first_line(error)) from error
+    return dict(found)
+
+
+def _not_found(name: str, root: str | Path | None, why: str) -> DataError:
+    near = difflib.get_close_matches(name, NAMES, 1)
+    looked = f"in {root} nor " if root is not None else "as a folder nor "
+    cure = f"Did you mean {near[0]}? " if near else ""
+    return DataError(
+        name,
+        f"is neither {looked}to be had from the hub ({why})",
+        f"{cure}Use one of {', '.join(NAMES)}, a folder, or a hub name; say where with --data-dir",
+    )
+
+
+def _first_line(error: Exception) -> str:
+    return next(iter(str(error).splitlines()), type(error).__name__)[:160].rstrip(".")
+
+
+def _column(name: str, parts: dict[str, Any], known: Sequence[str], kind: str, what: str) -> str:
+    features = next(iter(parts.values())).features
+    fitting = [column for column, feature in features.items() if type(feature).__name__ == kind]
+    for column in (*known, *fitting):
+        if column in fitting:
+            return str(column)
+    raise DataError(
+        name,
+        f"has no column of {what} among {', '.join(features)}",
+        "Give a data set with an Image and a ClassLabel column, or a folder with one sub-folder of images a class",
+    )
+
+
+def _images(name: str, part: Any, image: str, label: str) -> LabelledImages:
+    from datasets import Image
+
+    rows = part.select_columns([image, label]).cast_column(image, Image(decode=False))
+    files = (cell["bytes"] if cell["bytes"] is not None else Path(cell["path"]).read_bytes() for cell in rows[image])
+    x = torch.from_numpy(decode(files, name))
+    y = torch.tensor(np.asarray(rows[label]), dtype=torch.int64)
+    if int(y.min()) < 0:
+        raise DataError(name, "has rows without a label (-1)", "Remove them, or take a split that has labels")
+    return LabelledImages(x, y)

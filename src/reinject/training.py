@@ -1,0 +1,291 @@
+"""Fit a network on Lightning Fabric: device, precision, checkpoints, best-by-validation, loss curves."""
+
+import json
+import math
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from lightning_fabric import Fabric
+from safetensors import SafetensorError, safe_open
+from safetensors.torch import save_file
+from torch import Tensor, nn
+
+from reinject.errors import ArgumentError, ModelError, check_count, check_positive
+
+Loss = Callable[[nn.Module, Tensor, Tensor, torch.Generator], Tensor]
+Batches = Callable[[Tensor], Tensor]
+
+
+@dataclass(frozen=True)
+class Recipe:
+    """How long and how fast to train: Adam, learning rate rising for a while, then falling as a cosine to 0.
+
+    Attributes:
+        epochs: passes over the training rows, >= 1.
+        batch: rows a gradient step, >= 1; fewer where there are fewer rows.
+        lr: highest learning rate, > 0.
+        least_steps: gradient steps at least; more epochs are made where these would be fewer.
+        warm_up: steps over which the learning rate rises, >= 0.
+        average: decay of the exponential moving average of the weights that is kept, in [0, 1); 0 keeps the last.
+    """
+
+    epochs: int
+    batch: int = 128
+    lr: float = 1e-3
+    least_steps: int = 0
+    warm_up: int = 0
+    average: float = 0.0
+
+    def __post_init__(self) -> None:
+        check_count("recipe", "epochs", self.epochs)
+        check_count("recipe", "batch", self.batch)
+        check_positive("recipe", "lr", self.lr)
+        if not 0 <= self.average < 1:
+            raise ArgumentError("recipe", f"average = {self.average}", "Give a decay in [0, 1)")
+
+    def steps(self, rows: int) -> int:
+        """Gradient steps on that many training rows."""
+        return max(self.least_steps, self.epochs * self.steps_an_epoch(rows))
+
+    def steps_an_epoch(self, rows: int) -> int:
+        """Gradient steps a pass; rows that do not fill a batch wait for another epoch's order."""
+        return max(1, rows // self.batch)
+
+    def rate(self, step: int, steps: int) -> float:
+        """Learning rate of gradient step ``step``, counted from 0, of ``steps``."""
+        rise = min(1.0, (step + 1) / (self.warm_up + 1))
+        return self.lr * rise * 0.5 * (1 + math.cos(math.pi * step / steps))
+
+
+@dataclass(frozen=True)
+class Rows:
+    """Training rows: x as kept (uint8 or float, (N, *event)), y (N,), and what turns a batch of x into data units."""
+
+    x: Tensor
+    y: Tensor
+    load: Batches
+
+    def __len__(self) -> int:
+        return len(self.y)
+
+    def batch(self, index: Tensor, device: torch.device) -> tuple[Tensor, Tensor]:
+        """The rows of the given numbers, x in data units."""
+        return self.load(self.x[index].to(device)), self.y[index].to(device)
+
+
+def make_fabric(device: str = "auto", precision: Any = "32-true") -> Fabric:
+    """A Lightning Fabric on one device.
+
+    Arguments:
+        device: "auto", "cpu", "cuda" or "mps".
+        precision: Lightning's name: "32-true", "bf16-mixed", "16-mixed", "bf16-true", "64-true".
+
+    Raises:
+        ArgumentError: a name that Lightning does not know, or a device that is not there.
+    """
+    try:
+        return Fabric(accelerator=device, devices=1, precision=precision)
+    except (ValueError, RuntimeError, ImportError) as error:
+        raise ArgumentError(
+            "training",
+            f"device {device!r} with precision {precision!r}: {str(error).splitlines()[0]}",
+            "Use --device cpu --precision 32-true, which every machine has",
+        ) from error
+
+
+def fit(
+    network: nn.Module,
+    loss: Loss,
+    rows: Rows,
+    recipe: Recipe,
+    *,
+    seed: int,
+    fabric: Fabric,
+    validation: Rows | None = None,
+    checkpoint: Path | None = None,
+    on_steps: Callable[[int, float], None] = lambda *_: None,
+) -> list[dict[str, float]]:
+    """Train ``network`` in place and return its loss curve.
+
+    The order of the rows and all noise are pure functions of (seed, epoch), so a run that goes on from a checkpoint
+    ends where the uninterrupted one does. The global random generator is left as it was.
+
+    Arguments:
+        network: any module; ends in evaluation mode.
+        loss: (network, x, y, generator) -> scalar.
+        rows: to train on.
+        recipe: how long and how fast.
+        seed: of order and noise, >= 0.
+        fabric: where, and in which precision.
+        validation: rows whose loss picks the weights that are kept; default: the last ones are kept.
+        checkpoint: file to go on from, and to write after each evaluation; removed by nobody here.
+        on_steps: told the number of finished gradient steps and the latest loss, some times an epoch.
+
+    Returns:
+        One entry an evaluation: {"step", "epoch", "train", "validation"}, losses as means over rows.
+
+    Raises:
+        ModelError: the loss becomes non-finite; the checkpoint is damaged or of another run.
+    """
+    with torch.random.fork_rng(devices=[]):
+        return _Run(network, loss, rows, recipe, seed, fabric, validation, checkpoint, on_steps).fit()
+
+
+@dataclass
+class _Run:
+    """One call of :func:`fit`: its arguments, and what changes from epoch to epoch."""
+
+    network: nn.Module
+    loss: Loss
+    rows: Rows
+    recipe: Recipe
+    seed: int
+    fabric: Fabric
+    validation: Rows | None
+    checkpoint: Path | None
+    on_steps: Callable[[int, float], None]
+    step: int = 0
+    epoch: int = 0
+    history: list[dict[str, float]] = field(default_factory=list)
+
+    def __post_init__(self) -> None:
+        self.steps = self.recipe.steps(len(self.rows))
+        self.epochs = -(-self.steps // self.recipe.steps_an_epoch(len(self.rows)))
+        self.every = max(1, self.epochs // 20)  # evaluations: about twenty
+
+    def fit(self) -> list[dict[str, float]]:
+        self.network.to(self.fabric.device)
+        self.averaged = _copy(self.network)
+        self.best = _copy(self.network)
+        adam = torch.optim.Adam(self.network.parameters(), lr=self.recipe.lr)
+        if self.checkpoint is not None and self.checkpoint.is_file():
+            self._resume(adam)
+        model, optimizer = self.fabric.setup(self.network, adam)
+        losses: list[Tensor] = []
+        for epoch in range(self.epoch, self.epochs):
+            self.network.train()
+            losses.append(self._train_epoch(model, optimizer, epoch))
+            self.epoch = epoch + 1
+            if self.epoch % self.every == 0 or self.epoch == self.epochs:
+                self._evaluate(float(torch.stack(losses).mean()))
+                losses = []
+                if self.checkpoint is not None:
+                    self._save(adam)
+        self.network.load_state_dict(self.best)
+        self.network.eval()
+        return self.history
+
+    def _train_epoch(self, model: Any, optimizer: Any, epoch: int) -> Tensor:
+        generator = _generator(self.seed, epoch)
+        torch.manual_seed(int(torch.randint(2**62, (1,), generator=generator)))  # dropout; the caller forked the state
+        order = torch.randperm(len(self.rows), generator=generator)
+        size = self.recipe.steps_an_epoch(len(self.rows))
+        total = torch.zeros((), device=self.fabric.device)
+        for k in range(min(size, self.steps - self.step)):
+            index = order[k * self.recipe.batch : (k + 1) * self.recipe.batch]
+            x, y = self.rows.batch(index, self.fabric.device)
+            for group in optimizer.param_groups:
+                group["lr"] = self.recipe.rate(self.step, self.steps)
+            value = self.loss(model, x, y, generator)
+            optimizer.zero_grad()
+            self.fabric.backward(value)
+            optimizer.step()
+            total += value.detach()
+            self.step += 1
+            if self.recipe.average:
+                self._average()
+            if self.step % 50 == 0:
+                self.on_steps(self.step, float(value.detach()))
+        self.on_steps(self.step, float(value.detach()))
+        return total / (k + 1)
+
+    def _average(self) -> None:
+        decay = min(self.recipe.average, self.step / (self.step + 10))
+        for name, value in self.network.state_dict().items():
+            self.averaged[name].lerp_(value, 1 - decay)
+
+    def _evaluate(self, train: float) -> None:
+        if not math.isfinite(train):
+            raise ModelError(
+                type(self.network).__name__,
+                f"its training loss became {train} at step {self.step}",
+                "Lower the learning rate, or check the data for extreme values",
+            )
+        kept = self.averaged if self.recipe.average else self.network.state_dict()
+        entry = {"step": self.step, "epoch": self.epoch, "train": train}
+        if self.validation is not None:
+            entry["validation"] = self._validation_loss(kept)
+            earlier = [e["validation"] for e in self.history]
+        self.history.append(entry)
+        if self.validation is None or not earlier or entry["validation"] <= min(earlier):
+            self.best = {name: value.clone() for name, value in kept.items()}
+
+    @torch.no_grad()
+    def _validation_loss(self, weights: dict[str, Tensor]) -> float:
+        assert self.validation is not None
+        present = _copy(self.network)
+        self.network.load_state_dict(weights)
+        self.network.eval()
+        generator = _generator(self.seed, 2**32)  # the same noise at every evaluation, so that they can be compared
+        total = 0.0
+        for index in torch.split(torch.arange(len(self.validation)), 1024):
+            x, y = self.validation.batch(index, self.fabric.device)
+            total += float(self.loss(self.network, x, y, generator)) * len(index)
+        self.network.load_state_dict(present)
+        return total / len(self.validation)
+
+    def _signature(self) -> str:
+        sizes = {name: list(value.shape) for name, value in self.network.state_dict().items()}
+        return json.dumps([repr(self.recipe), self.seed, len(self.rows), sizes])
+
+    def _save(self, adam: torch.optim.Optimizer) -> None:
+        assert self.checkpoint is not None
+        tensors = {f"network.{k}": v for k, v in self.network.state_dict().items()}
+        tensors |= {f"best.{k}": v for k, v in self.best.items()}
+        tensors |= {f"averaged.{k}": v for k, v in self.averaged.items()}
+        for index, state in adam.state_dict()["state"].items():
+            tensors |= {f"adam.{index}.{k}": v for k, v in state.items()}
+        progress = {"step": self.step, "epoch": self.epoch, "history": self.history}
+        temporary = self.checkpoint.with_suffix(".tmp")
+        copies = {k: v.detach().cpu().clone() for k, v in tensors.items()}
+        save_file(copies, temporary, {"progress": json.dumps(progress), "run": self._signature()})
+        temporary.rename(self.checkpoint)
+
+    def _resume(self, adam: torch.optim.Optimizer) -> None:
+        try:
+            with safe_open(str(self.checkpoint), framework="pt", device=str(self.fabric.device)) as file:
+                tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
+                meta = file.metadata() or {}
+            progress = json.loads(meta["progress"])
+        except (SafetensorError, OSError, KeyError, ValueError) as error:
+            raise ModelError(str(self.checkpoint), f"is damaged ({error})", "Remove it and train again") from error
+        if meta.get("run") != self._signature():
+            raise ModelError(
+                str(self.checkpoint), "belongs to a training with other settings", "Remove it, or repeat these settings"
+            )
+        self.network.load_state_dict(dict(_under(tensors, "network.")))
+        self.best = dict(_under(tensors, "best."))
+        self.averaged = dict(_under(tensors, "averaged."))
+        state: dict[int, dict[str, Tensor]] = {}
+        for name, value in _under(tensors, "adam."):
+            index, key = name.split(".", 1)
+            state.setdefault(int(index), {})[key] = value
+        adam.load_state_dict({**adam.state_dict(), "state": state})
+        self.step, self.epoch, self.history = progress["step"], progress["epoch"], progress["history"]
+
+
+def _under(tensors: dict[str, Tensor], prefix: str) -> Iterator[tuple[str, Tensor]]:
+    return ((name.removeprefix(prefix), value) for name, value in tensors.items() if name.startswith(prefix))
+
+
+def _copy(network: nn.Module) -> dict[str, Tensor]:
+    return {name: value.detach().clone() for name, value in network.state_dict().items()}
+
+
+def _generator(seed: int, epoch: int) -> torch.Generator:
+    word = np.random.SeedSequence([seed, epoch]).generate_state(1, np.uint64)[0]
+    return torch.Generator().manual_seed(int(word) >> 1)
