@@ -147,13 +147,11 @@ class ConvAutoencoder(Network):
 
 
 class Denoiser(Network):
-    """A noise-conditioned autoencoder r(x, sigma) around a network F, preconditioned as in Karras et al. 2022.
+    """A noise-conditioned autoencoder r(x, sigma) around a network F that predicts the clean input.
 
-    With v = sigma^2 + std^2 and the data's mean m:
-    r(x, sigma) = m + (std^2/v) (x - m) + (sigma std/sqrt(v)) F((x - m)/sqrt(v), log(sigma/radius)),
-    so that F sees inputs of unit size and learns targets of unit size at every noise level.
-
-    Source: Karras et al. 2022, arXiv 2206.00364, table 1.
+    r(x, sigma) = m + std F((x - m) / sqrt(sigma^2 + std^2), log(sigma/radius)), m the mean image: F sees inputs and
+    learns targets of unit size at every noise level. There is no skip past F (c_skip of Karras et al. 2022,
+    arXiv 2206.00364): through a layer narrower than twice the input it would let noise pass that F cannot cancel.
     """
 
     noise_conditioned = True
@@ -167,11 +165,9 @@ class Denoiser(Network):
     def forward(self, x: Tensor, sigma: Tensor) -> Tensor:
         """r(x, sigma): x of shape (B, *shape), sigma of shape (B,), both in data units."""
         std = self.inputs.std
-        s = sigma.reshape(-1, *[1] * len(self.inputs.shape))
-        scale = (s.square() + std**2).rsqrt()
-        centred = x - self.mean
-        f = self.body(centred * scale, torch.log(sigma / self.inputs.radius))
-        return self.mean + centred * (std * scale).square() + f * (s * std * scale)
+        scale = (sigma.square() + std**2).rsqrt().reshape(-1, *[1] * len(self.inputs.shape))
+        f = self.body((x - self.mean) * scale, torch.log(sigma / self.inputs.radius))
+        return f.mul(std).add(self.mean)
 
     def body(self, u: Tensor, t: Tensor) -> Tensor:
         """F(u, t): u of shape (B, *shape), t = log(sigma/radius) of shape (B,) -> shape of u."""
@@ -189,17 +185,16 @@ class MLPDenoiser(Denoiser):
 
     Arguments:
         inputs: what its inputs mean.
-        width: of the hidden layers.
+        width: of the hidden layers; default: 1,024, and 512 for inputs of at most 256 values.
         depth: number of hidden layers, >= 1.
     """
 
-    def __init__(self, inputs: Inputs, width: int = 1024, depth: int = 3) -> None:
+    def __init__(self, inputs: Inputs, width: int | None = None, depth: int = 3) -> None:
         super().__init__(inputs)
+        width = width or (512 if inputs.n <= 256 else 1024)
         self.first = nn.Linear(inputs.n + 9, width)
         self.hidden = nn.ModuleList(nn.Linear(width, width) for _ in range(depth - 1))
         self.last = nn.Linear(width, inputs.n)
-        nn.init.zeros_(self.last.weight)  # starts at the best linear denoiser of white data
-        nn.init.zeros_(self.last.bias)
 
     def body(self, u: Tensor, t: Tensor) -> Tensor:
         """F(u, t)."""

@@ -26,15 +26,16 @@ class Denoising:
     """E w(sigma) |x - r(x + sigma z, sigma)|^2 / n, with log sigma ~ N(log median, spread^2).
 
     At its optimum r(x, sigma) = x + sigma^2 s_sigma(x) (Tweedie): one network that knows the score at every noise
-    level. The weight w = 1/sigma^2 + 1/std^2 makes every level count alike. A network that is not told sigma learns
-    the mixture of all levels, which is the plain denoising autoencoder.
+    level. The weight is w = min(5, 1 + std^2/sigma^2) / std^2: levels below the data's own spread count more, as their
+    errors are smaller. A network that is not told sigma learns the mixture of all levels, which is the plain denoising
+    autoencoder.
 
     Attributes:
         median: of the noise level, data units, > 0.
         spread: standard deviation of log sigma, >= 0; 0 is one level.
         std: of the data, data units, > 0.
 
-    Source: Karras et al. 2022, arXiv 2206.00364, section 5; Vincent 2011 for one level.
+    Source: Vincent 2011 (one level); Karras et al. 2022, arXiv 2206.00364, section 5 (the levels).
     """
 
     median: float
@@ -53,5 +54,5 @@ class Denoising:
         y = x + wide * noise_like(x, generator)
         told = getattr(network, "noise_conditioned", False)
         error: Tensor = (network(y, sigma) if told else network(y)) - x
-        weight = wide.square().reciprocal() + self.std**-2
+        weight = (1 + (self.std / wide).square()).clamp(max=5.0) / self.std**2
         return (error.square() * weight).mean()

@@ -1,7 +1,6 @@
 """The one table that goes from synthesis to archive to evaluation, and how its values are kept."""
 
 from dataclasses import dataclass
-from typing import Literal
 
 import torch
 from torch import Tensor
@@ -22,7 +21,7 @@ class Storage:
         high: value of level 255, data units; above ``low``.
     """
 
-    kind: Literal["uint8", "float"] = "uint8"
+    kind: str = "uint8"
     low: float = 0.0
     high: float = 1.0
 

@@ -1,9 +1,14 @@
 """Folders that are either whole or not there: made under a temporary name, then renamed."""
 
 import shutil
+from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 from reinject.errors import ArchiveError
+from reinject.files import read_json, write_json
+
+PLAN = "plan.json"
 
 
 def partial_of(out: Path) -> Path:
@@ -55,3 +60,39 @@ def publish(partial: Path, out: Path) -> None:
     partial.rename(out)
     if old.exists():
         shutil.rmtree(old)
+
+
+def begin(partial: Path, plan: dict[str, Any]) -> None:
+    """Open the unfinished folder of a plan (JSON values), new or left by an earlier run of the same plan.
+
+    Raises:
+        ArchiveError: the folder belongs to another plan, or is none of ours.
+    """
+    path = partial / PLAN
+    if path.is_file():
+        found = read_json(path, ArchiveError)
+        if found != plan:
+            raise ArchiveError(
+                str(partial),
+                f"holds an unfinished run that differs in {', '.join(differences(found, plan))}",
+                "Repeat that run to finish it, or remove the folder",
+            )
+        return
+    if partial.exists() and any(partial.iterdir()):
+        raise ArchiveError(str(partial), "is in the way and is no unfinished run", "Remove it")
+    partial.mkdir(parents=True, exist_ok=True)
+    write_json(path, plan)
+
+
+def differences(found: Any, wanted: Any, name: str = "") -> Iterator[str]:
+    """Where two JSON values differ, by the names of their keys.
+
+    Example:
+        >>> list(differences({"a": {"b": 1}, "c": 2}, {"a": {"b": 3}, "c": 2}))
+        ['a.b (1 there, 3 here)']
+    """
+    if isinstance(found, dict) and isinstance(wanted, dict):
+        for key in sorted(found.keys() | wanted.keys()):
+            yield from differences(found.get(key), wanted.get(key), f"{name}.{key}" if name else key)
+    elif found != wanted:
+        yield f"{name} ({found} there, {wanted} here)"

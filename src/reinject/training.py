@@ -161,7 +161,7 @@ class _Run:
         self.network.to(self.fabric.device)
         self.averaged = _copy(self.network)
         self.best = _copy(self.network)
-        adam = torch.optim.Adam(self.network.parameters(), lr=self.recipe.lr)
+        adam = torch.optim.Adam(self.network.parameters(), lr=self.recipe.lr, fused=True)
         if self.checkpoint is not None and self.checkpoint.is_file():
             self._resume(adam)
         model, optimizer = self.fabric.setup(self.network, adam)

@@ -6,7 +6,7 @@ there the manifest and the card follow, and the folder is renamed to
 was cut goes on where it was when the same call is made again.
 """
 
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import Any
 
@@ -18,7 +18,7 @@ from reinject.archive.schema import MANIFEST, SCHEMA_VERSION, Plan, schema_of, t
 from reinject.errors import ArchiveError
 from reinject.files import read_json, sha256, write_json
 from reinject.samples import LabelledSamples
-from reinject.staging import check_free, partial_of, publish
+from reinject.staging import PLAN, begin, check_free, partial_of, publish
 
 
 def write(
@@ -44,7 +44,8 @@ def write(
     """
     check_free(out, MANIFEST, overwrite)
     partial = partial_of(out)
-    _begin(partial, plan)
+    begin(partial, plan.as_json())
+    (partial / "data").mkdir(exist_ok=True)
     entries = []
     for number in range(plan.blocks):
         entry = _finished(partial, number)
@@ -62,38 +63,11 @@ def write(
         )
     for entry in entries:
         (partial / _entry_file(entry["block"])).unlink()
-    (partial / "plan.json").unlink()
+    (partial / PLAN).unlink()
     (partial / "README.md").write_text(data_card(manifest), encoding="utf-8")
     write_json(partial / MANIFEST, manifest)
     publish(partial, out)
     return out
-
-
-def _begin(partial: Path, plan: Plan) -> None:
-    path = partial / "plan.json"
-    wanted = plan.as_json()
-    if path.is_file():
-        found = read_json(path, ArchiveError)
-        if found != wanted:
-            names = ", ".join(_differences(found, wanted)) or "its plan"
-            raise ArchiveError(
-                str(partial),
-                f"holds an unfinished run that differs in {names}",
-                "Repeat that run to finish it, or remove the folder",
-            )
-        return
-    if (partial / MANIFEST).is_file() or (partial.exists() and any(partial.iterdir())):
-        raise ArchiveError(str(partial), "is in the way and is no unfinished run", "Remove it")
-    (partial / "data").mkdir(parents=True, exist_ok=True)
-    write_json(path, wanted)
-
-
-def _differences(found: Any, wanted: Any, name: str = "") -> Iterator[str]:
-    if isinstance(found, dict) and isinstance(wanted, dict):
-        for key in sorted(found.keys() | wanted.keys()):
-            yield from _differences(found.get(key), wanted.get(key), f"{name}.{key}" if name else key)
-    elif found != wanted:
-        yield f"{name} ({found} there, {wanted} here)"
 
 
 def _shard_file(number: int) -> str:

@@ -11,22 +11,24 @@ A *student* is a small network trained from scratch by one fixed recipe. Two fig
 """
 
 import math
-from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from typing import Any
 
+import joblib
 import numpy as np
 import torch
-from lightning_fabric import Fabric
+from numpy.typing import NDArray
 from torch import Tensor, nn
 
-from reinject.data import LabelledImages
 from reinject.errors import DataError
-from reinject.models import Inputs, MLPClassifier, Network
+from reinject.models import Inputs, MLPClassifier
 from reinject.samples import Storage
-from reinject.training import Recipe, Rows, fit
+from reinject.training import Recipe, Rows, fit, make_fabric
 
-RECIPE = Recipe(epochs=10, batch=128, lr=1e-3, least_steps=1000)
-HIDDEN = (256, 128)
+RECIPE = Recipe(epochs=8, batch=128, lr=1e-3, least_steps=800)
+HIDDEN = (256, 128)  # halved for inputs of at most SMALL values
+SMALL = 256
 LEAST = 100
 
 
@@ -133,92 +135,148 @@ def skill(synthetic: Sequence[float], real: Sequence[float], noise: Sequence[flo
     return float(round(gained / possible, 12))
 
 
-@dataclass(frozen=True)
-class Bench:
-    """Trains and tests students: the real test set, and the one recipe that all of them share.
-
-    Attributes:
-        test: real test images.
-        storage: what their uint8 levels mean; synthetic samples of the same classes are in the same units.
-        class_names: of all sets.
-        fabric: where students train.
-        on_student: told of each finished student.
-    """
-
-    test: LabelledImages
-    storage: Storage
-    class_names: tuple[str, ...]
-    fabric: Fabric
-    on_student: Callable[[], None] = lambda: None
-
-    def accuracy(self, rows: Rows, seed: int, recipe: Recipe = RECIPE) -> float:
-        """Accuracy on the test set, in [0, 1], of a student trained on the rows."""
-        student = self._student(rows, seed)
-        fit(student, cross_entropy, rows, recipe, seed=seed, fabric=self.fabric)
-        right = 0
-        with torch.no_grad():
-            for x, y in self._test_batches():
-                right += int((student(x).argmax(1) == y).sum())
-        self.on_student()
-        return right / len(self.test)
-
-    def curve(self, draw: Callable[[int], Rows], sizes: Sequence[int], seeds: Sequence[int]) -> Curve:
-        """The learning curve; ``draw(seed)`` gives the rows of a seed, whose first n in a shuffled order are taken."""
-        accuracy = []
-        for seed in seeds:
-            rows = draw(seed)
-            order = torch.randperm(len(rows), generator=torch.Generator().manual_seed(seed))
-            accuracy.append(tuple(self.accuracy(_take(rows, order[:n]), seed) for n in sizes))
-        return Curve(tuple(sizes), tuple(accuracy))
-
-    def _student(self, rows: Rows, seed: int) -> Network:
-        some = rows.load(rows.x[:10_000])
-        inputs = Inputs(
-            shape=tuple(self.test.x.shape[1:]),
-            mean=float(some.mean()),
-            std=max(float(some.std()), 1e-6),
-            class_names=self.class_names,
-        )
-        with torch.random.fork_rng(devices=[]):
-            torch.manual_seed(seed)
-            return MLPClassifier(inputs, HIDDEN, dropout=0.0)
-
-    def _test_batches(self) -> Iterator[tuple[Tensor, Tensor]]:
-        everything = Rows(self.test.x, self.test.y, self.storage.load)
-        for index in torch.split(torch.arange(len(self.test)), 4096):
-            yield everything.batch(index, self.fabric.device)
-
-
 def cross_entropy(network: nn.Module, x: Tensor, y: Tensor, _: torch.Generator) -> Tensor:
     """Mean of -log softmax(C(x))_y over the batch."""
     return nn.functional.cross_entropy(network(x), y)
 
 
-def _take(rows: Rows, index: Tensor) -> Rows:
-    return Rows(rows.x[index], rows.y[index], rows.load)
+@dataclass(frozen=True)
+class Table:
+    """Samples that students are trained on: as kept, x (N, *event) and y (N,), and what the kept values mean."""
+
+    x: NDArray[Any]
+    y: NDArray[np.int64]
+    storage: Storage
+
+    @classmethod
+    def of(cls, x: Tensor, y: Tensor, storage: Storage) -> "Table":
+        """From tensors; shares their memory."""
+        return cls(x.numpy(), y.numpy(), storage)
+
+    def __len__(self) -> int:
+        return len(self.y)
+
+    def rows(self, index: NDArray[np.int64] | slice = slice(None)) -> Rows:
+        """Some rows, copied into tensors."""
+        return Rows(torch.from_numpy(self.x[index].copy()), torch.from_numpy(self.y[index].copy()), self.storage.load)
+
+
+@dataclass(frozen=True)
+class Student:
+    """One student to train: of which seed, on the first n rows of the seed's shuffled order, at which recipe."""
+
+    seed: int
+    n: int
+    recipe: Recipe = RECIPE
+
+
+def accuracy(student: Student, train: Table, test: Table, class_names: tuple[str, ...], device: str) -> float:
+    """Train a student from scratch and test it: its accuracy in [0, 1].
+
+    A pure function of its arguments, on one thread on the CPU, whatever else runs beside it.
+    """
+    torch.set_num_threads(1)
+    order = np.random.default_rng(student.seed).permutation(len(train))
+    rows = train.rows(order[: student.n])
+    some = rows.load(rows.x[:10_000])
+    shape = tuple(train.x.shape[1:])
+    inputs = Inputs(shape, mean=float(some.mean()), std=max(float(some.std()), 1e-6), class_names=class_names)
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(student.seed)
+        network = MLPClassifier(inputs, HIDDEN if inputs.n > SMALL else tuple(h // 2 for h in HIDDEN), dropout=0.0)
+    fabric = make_fabric(device)
+    fit(network, cross_entropy, rows, student.recipe, seed=student.seed, fabric=fabric)
+    tested = test.rows()
+    right = 0
+    with torch.no_grad():
+        for index in torch.split(torch.arange(len(test)), 4096):
+            x, y = tested.batch(index, fabric.device)
+            right += int((network(x).argmax(1) == y).sum())
+    return right / len(test)
+
+
+@dataclass(frozen=True)
+class Bench:
+    """Trains and tests students, several at once in processes of their own.
+
+    Attributes:
+        test: the real test set.
+        class_names: of all sets.
+        device: where students train: "cpu", "cuda", ...
+        workers: processes; accuracies do not depend on it.
+        on_student: told of each finished student.
+    """
+
+    test: Table
+    class_names: tuple[str, ...]
+    device: str = "cpu"
+    workers: int = 1
+    on_student: Callable[[], None] = lambda: None
+
+    def run(self, jobs: Sequence[tuple[Student, Table]]) -> list[float]:
+        """The accuracy of each student on its table, in the order of the jobs."""
+        longest_first = sorted(range(len(jobs)), key=lambda k: -jobs[k][0].recipe.steps(jobs[k][0].n))
+        pool = joblib.Parallel(n_jobs=self.workers, return_as="generator", pre_dispatch="all", batch_size=1)
+        results = pool(
+            joblib.delayed(accuracy)(*jobs[k], self.test, self.class_names, self.device) for k in longest_first
+        )
+        accuracies = [0.0] * len(jobs)
+        threads = torch.get_num_threads()
+        try:
+            for k, value in zip(longest_first, results, strict=True):
+                accuracies[k] = value
+                self.on_student()
+        finally:
+            torch.set_num_threads(threads)  # with one worker the students ran here
+        return accuracies
+
+    def curves(self, tables: Mapping[str, Sequence[Table]], sizes: Sequence[int], seeds: Sequence[int]) -> list[Curve]:
+        """The learning curve of each named set, which gives one table a seed."""
+        jobs = [
+            (Student(seed, n), table)
+            for one in tables.values()
+            for seed, table in zip(seeds, one, strict=True)
+            for n in sizes
+        ]
+        values = np.reshape(self.run(jobs), (len(tables), len(seeds), len(sizes)))
+        return [Curve(tuple(sizes), tuple(tuple(row) for row in curve.tolist())) for curve in values]
+
+    def whole(self, table: Table, seeds: Sequence[int], recipe: Recipe = RECIPE) -> Figure:
+        """Accuracy of students on all rows of a table."""
+        return Figure(tuple(self.run([(Student(seed, len(table), recipe), table) for seed in seeds])))
 
 
 @dataclass(frozen=True)
 class Reference:
-    """What does not depend on the synthetic set: real and noise curves, the real twin at the same epochs."""
+    """What does not depend on the synthetic set: real and noise curves, the real twins."""
 
     bench: Bench
-    train: Rows
+    train: Table
     sizes: tuple[int, ...]
     seeds: tuple[int, ...]
     real: Curve
     noise: Curve
-    twin_epochs: Figure
+    twins: dict[int, Figure] = field(default_factory=dict)
+
+    @property
+    def twin_epochs(self) -> Figure:
+        """The real twin at the same epochs: the last point of the real curve."""
+        return Figure(tuple(row[-1] for row in self.real.accuracy))
+
+    def twin_steps(self, steps: int) -> Figure:
+        """The real twin at that many gradient steps; trained once for sets of one size."""
+        if steps not in self.twins:
+            recipe = replace(RECIPE, epochs=1, least_steps=steps)
+            self.twins[steps] = self.bench.whole(self.train, self.seeds, recipe)
+        return self.twins[steps]
 
 
 def students_needed(rows: int, sets: int, seeds: int) -> int:
-    """How many students :func:`reference` and ``sets`` calls of :func:`utility` train, for a progress bar."""
-    return seeds * (2 * len(sizes_for(rows)) + sets * (len(sizes_for(rows)) + 2))
+    """How many students :func:`reference` and ``sets`` calls of :func:`utility` train on archives of one size."""
+    return seeds * ((2 + sets) * len(sizes_for(rows)) + sets + 1)
 
 
-def reference(
-    bench: Bench, train: LabelledImages, label: Callable[[Tensor], Tensor], seeds: Sequence[int]
-) -> Reference:
+def reference(bench: Bench, train: Table, label: Callable[[Tensor], Tensor], seeds: Sequence[int]) -> Reference:
     """Train the students that every synthetic set of one data set is compared with.
 
     Arguments:
@@ -232,28 +290,22 @@ def reference(
     """
     if len(train) < 2 * LEAST:
         raise DataError("utility", f"{len(train)} real training images", f"Give {2 * LEAST} at least")
-    rows = Rows(train.x, train.y, bench.storage.load)
+
+    def noise(seed: int) -> Table:
+        z = torch.randn(train.x.shape, generator=torch.Generator().manual_seed(seed))
+        return Table.of(z, label(z), Storage("float"))
+
     sizes = sizes_for(len(train))
-
-    def noise(seed: int) -> Rows:
-        generator = torch.Generator().manual_seed(seed)
-        z = torch.randn((len(train), *train.x.shape[1:]), generator=generator)
-        return Rows(z, label(z), Storage("float").load)
-
-    real = bench.curve(lambda _: rows, sizes, seeds)
-    last = Figure(tuple(row[-1] for row in real.accuracy))  # all real rows, by the recipe: the twin at the same epochs
-    return Reference(bench, rows, sizes, tuple(seeds), real, bench.curve(noise, sizes, seeds), last)
+    tables = {"real": [train] * len(seeds), "noise": [noise(seed) for seed in seeds]}
+    real, controls = bench.curves(tables, sizes, seeds)
+    return Reference(bench, train, sizes, tuple(seeds), real, controls)
 
 
-def utility(against: Reference, synthetic: Rows) -> Utility:
+def utility(against: Reference, synthetic: Table) -> Utility:
     """Compare a synthetic set, of all its rows, with the real one.
 
-    Arguments:
-        against: from :func:`reference`.
-        synthetic: as kept, with its labels.
-
     Raises:
-        DataError: fewer synthetic samples than the largest size of the curves.
+        DataError: fewer synthetic samples than real ones, the largest size of the curves.
     """
     bench, seeds = against.bench, against.seeds
     if len(synthetic) < against.sizes[-1]:
@@ -262,10 +314,9 @@ def utility(against: Reference, synthetic: Rows) -> Utility:
             f"{len(synthetic)} synthetic samples, fewer than the {against.sizes[-1]} real ones",
             "Sample more walks",
         )
-    curve = bench.curve(lambda _: synthetic, against.sizes, seeds)
-    same_steps = Recipe(epochs=1, batch=RECIPE.batch, lr=RECIPE.lr, least_steps=RECIPE.steps(len(synthetic)))
-    full = Figure(tuple(bench.accuracy(synthetic, seed) for seed in seeds))
-    twin_steps = Figure(tuple(bench.accuracy(against.train, seed, same_steps) for seed in seeds))
+    (curve,) = bench.curves({"synthetic": [synthetic] * len(seeds)}, against.sizes, seeds)
+    full = bench.whole(synthetic, seeds)
+    twin_steps = against.twin_steps(RECIPE.steps(len(synthetic)))
     best = max(against.twin_epochs.mean, twin_steps.mean)
     skills = (skill(row, against.real.mean, against.noise.mean, against.sizes) for row in curve.accuracy)
     return Utility(

@@ -1,0 +1,174 @@
+"""The pictures of a run, drawn with matplotlib; every function writes one PNG."""
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import matplotlib
+import numpy as np
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+from numpy.typing import NDArray
+from sklearn.decomposition import PCA
+
+from reinject.evaluation.utility import Curve
+
+Array = NDArray[np.float32]
+COLOURS = {"real": "#222222", "default": "#0072b2", "paper": "#d55e00", "noise": "#999999"}
+DPI = 110
+
+
+def _figure(width: float, height: float, rows: int = 1, columns: int = 1) -> tuple[Figure, NDArray[Any]]:
+    """A figure and its axes without pyplot, whose global state a library has no business with."""
+    figure = Figure(figsize=(width, height), dpi=DPI, layout="constrained")
+    return figure, figure.subplots(rows, columns, squeeze=False)
+
+
+def _save(figure: Figure, path: Path) -> Path:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    figure.savefig(path)
+    return path
+
+
+def _show(ax: Axes, x: Array, low: float, high: float) -> None:
+    """One image (C, H, W), data units, values beyond the range shown as its ends."""
+    picture = np.clip((x - low) / (high - low), 0, 1).transpose(1, 2, 0)
+    ax.imshow(picture.squeeze(-1) if picture.shape[2] == 1 else picture, cmap="gray", vmin=0, vmax=1)
+    _bare(ax)
+
+
+def _bare(ax: Axes) -> None:
+    ax.set_xticks([])
+    ax.set_yticks([])
+    for side in ax.spines.values():
+        side.set_visible(False)
+
+
+def samples_by_class(
+    path: Path,
+    sets: Mapping[str, tuple[Array, NDArray[np.int64]]],
+    class_names: Sequence[str],
+    low: float,
+    high: float,
+    each: int = 5,
+) -> Path:
+    """Real beside synthetic samples, a row a class (ten classes at most), ``each`` of every set, its first ones.
+
+    Arguments:
+        path: the PNG to write.
+        sets: name -> (images (N, C, H, W) in data units, labels (N,)).
+        class_names: of the labels.
+        low, high: values drawn black and white.
+        each: images of one class and set.
+    """
+    rows = min(10, len(class_names))
+    columns = len(sets) * each
+    figure, axes = _figure(0.55 * columns + 1.2, 0.58 * rows + 0.5, rows, columns)
+    for s, (name, (x, y)) in enumerate(sets.items()):
+        axes[0, s * each + each // 2].set_title(name, fontsize=9)
+        for k in range(rows):
+            members = np.flatnonzero(y == k)[:each]
+            for j in range(each):
+                ax = axes[k, s * each + j]
+                if j < len(members):
+                    _show(ax, x[members[j]], low, high)
+                else:
+                    _bare(ax)
+    for k in range(rows):
+        axes[k, 0].set_ylabel(class_names[k], rotation=0, ha="right", va="center", fontsize=8)
+    return _save(figure, path)
+
+
+def film_strip(
+    path: Path,
+    states: Array,
+    reconstructions: Array,
+    captions: Sequence[str],
+    low: float,
+    high: float,
+) -> Path:
+    """One walk from noise: the states above, their reconstructions below.
+
+    Arguments:
+        path: the PNG to write.
+        states: x_0 ... x_R, (R + 1, C, H, W), data units.
+        reconstructions: r(x_0) ... r(x_R), same shape.
+        captions: one a step, under the reconstructions.
+        low, high: values drawn black and white.
+    """
+    figure, axes = _figure(0.8 * len(states) + 0.6, 2.2, 2, len(states))
+    for i in range(len(states)):
+        _show(axes[0, i], states[i], low, high)
+        _show(axes[1, i], reconstructions[i], low, high)
+        axes[0, i].set_title(f"$x_{{{i}}}$", fontsize=8)
+        axes[1, i].set_xlabel(captions[i], fontsize=7)
+    axes[0, 0].set_ylabel("state", fontsize=8)
+    axes[1, 0].set_ylabel("r(state)", fontsize=8)
+    return _save(figure, path)
+
+
+def pca_plane(
+    path: Path,
+    x: Array,
+    y: NDArray[np.int64],
+    class_names: Sequence[str],
+    noise: Array,
+    ends: Mapping[str, Array],
+) -> Path:
+    """The plane of the paper's Figures 1-3, once with N(0, I) points and once for the end points of each set of walks.
+
+    Arguments:
+        path: the PNG to write.
+        x, y: training data, (N, *event), data units, and its classes; the first two principal components are its own.
+        class_names: of the classes.
+        noise: points of N(0, I), (M, *event), drawn black.
+        ends: name -> end points of walks, (K, *event), drawn black.
+    """
+    plane = PCA(2, random_state=0).fit(x.reshape(len(x), -1))
+    data = plane.transform(x.reshape(len(x), -1))[:5000]
+    panels = {"points of N(0, I)": noise, **{f"end points, {name}": points for name, points in ends.items()}}
+    figure, axes = _figure(4.2 * len(panels) + 1, 4, 1, len(panels))
+    colours = matplotlib.colormaps["tab10"].colors  # type: ignore[attr-defined]
+    for ax, (title, points) in zip(axes[0], panels.items(), strict=True):
+        for k in range(min(10, len(class_names))):
+            member = data[y[: len(data)] == k]
+            ax.plot(*member.T, ".", ms=2, color=colours[k], label=class_names[k])
+        ax.plot(*plane.transform(points.reshape(len(points), -1)).T, ".", ms=2, color="black")
+        ax.set_title(f"{title} (black)", fontsize=10)
+        ax.set_xlabel("first principal component")
+    axes[0, 0].set_ylabel("second principal component")
+    axes[0, -1].legend(markerscale=5, fontsize=7, loc="center left", bbox_to_anchor=(1, 0.5))
+    return _save(figure, path)
+
+
+def class_histogram(path: Path, shares: Mapping[str, Sequence[float]], class_names: Sequence[str]) -> Path:
+    """Share of each class in each set, side by side; ``shares`` maps a set's name to its shares, which sum to 1."""
+    figure, axes = _figure(7, 3)
+    ax = axes[0, 0]
+    at = np.arange(len(class_names))
+    width = 0.8 / len(shares)
+    for s, (name, values) in enumerate(shares.items()):
+        offset = (s - (len(shares) - 1) / 2) * width
+        ax.bar(at + offset, np.asarray(values) * 100, width, label=name, color=COLOURS.get(name))
+    ax.axhline(100 / len(class_names), color="black", lw=0.8, ls=":")
+    if len(class_names) <= 20:
+        ax.set_xticks(at, class_names, fontsize=8, rotation=30 if max(map(len, class_names)) > 3 else 0)
+    ax.set_ylabel("share of samples, %")
+    ax.legend(fontsize=8)
+    return _save(figure, path)
+
+
+def learning_curves(path: Path, curves: Mapping[str, Curve]) -> Path:
+    """Accuracy against n on a log axis: the mean over seeds, and a band from the worst to the best seed."""
+    figure, axes = _figure(6, 4)
+    ax = axes[0, 0]
+    for name, curve in curves.items():
+        values = np.asarray(curve.accuracy) * 100
+        (line,) = ax.plot(curve.sizes, values.mean(0), "o-", ms=4, label=name, color=COLOURS.get(name))
+        ax.fill_between(curve.sizes, values.min(0), values.max(0), alpha=0.2, color=line.get_color(), lw=0)
+    ax.set_xscale("log")
+    ax.set_xlabel("n, samples that the student is trained on")
+    ax.set_ylabel("accuracy on real test data, %")
+    ax.grid(alpha=0.3)
+    ax.legend(fontsize=9)
+    return _save(figure, path)

@@ -1,0 +1,148 @@
+"""``reinject demo``: the whole way, from embedded digits to a report."""
+
+import json
+import time
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+
+import torch
+
+from reinject import data, report
+from reinject.archive import Archive
+from reinject.diagnostics import class_shares, start_remembered
+from reinject.evaluation.utility import Utility
+from reinject.figures import class_histogram, film_strip, learning_curves, pca_plane, samples_by_class
+from reinject.files import write_json
+from reinject.jobs import Outcome
+from reinject.jobs.evaluate import METRICS, judge, pictured, shares
+from reinject.jobs.sample import Models, load_models, sample
+from reinject.jobs.train import TrainPlan, train
+from reinject.presets import PRESETS
+from reinject.progress import Progress, Silent
+from reinject.samples import Storage
+from reinject.staging import PLAN, begin, check_free, partial_of, publish
+from reinject.synthesis import classify
+from reinject.walks import Emit, walk
+
+ARCHIVES = {"default": "synthetic", "paper": "synthetic-paper"}
+ENDS = 1000
+
+
+@dataclass(frozen=True)
+class DemoPlan:
+    """What determines the demo: how it trains, how many walks, how many seeds of students."""
+
+    training: TrainPlan = field(default_factory=lambda: TrainPlan("digits"))
+    walks: int = 10_000
+    seeds: int = 3
+
+
+def demo(
+    plan: DemoPlan,
+    out: Path,
+    *,
+    data_dir: str | None = None,
+    overwrite: bool = False,
+    progress: Progress | None = None,
+) -> Outcome:
+    """Train, sample with both presets, judge, draw, report; an earlier run that was cut is gone on with.
+
+    Returns:
+        The contents of ``metrics.json``.
+
+    Raises:
+        ReinjectError: the output holds something, or a step fails.
+    """
+    progress = progress or Silent()
+    began = time.monotonic()
+    check_free(out, METRICS, overwrite)
+    partial = partial_of(out)
+    begin(partial, json.loads(json.dumps(asdict(plan))))
+    seed = plan.training.seed
+    if not (partial / "models").exists():
+        train(plan.training, partial / "models", data_dir=data_dir, device="cpu", progress=progress)
+    models = load_models([partial / "models"])
+    for preset, name in ARCHIVES.items():
+        if not (partial / name).exists():
+            sample(models, partial / name, preset, PRESETS[preset], walks=plan.walks, seed=seed, progress=progress)
+    archives = {preset: Archive.open(partial / name) for preset, name in ARCHIVES.items()}
+    dataset = data.load(plan.training.dataset, data_dir, seed)
+    judged = judge(archives, dataset, models.classifier, range(seed, seed + plan.seeds), progress=progress)
+    remembered = _draw(partial / "figures", dataset, models, archives, judged, seed)
+    metrics = {
+        "dataset": dataset.name,
+        "seed": seed,
+        "utility": judged["default"].as_json(),
+        "utility_paper": judged["paper"].as_json(),
+        "class_shares": {name: shares(archive) for name, archive in archives.items()},
+        "start_remembered": remembered,
+        "seconds": round(time.monotonic() - began, 1),
+    }
+    report.write(
+        partial / "report.html",
+        title=f"A synthetic {dataset.name}, sampled from an autoencoder",
+        judged=judged,
+        figures=partial / "figures",
+        provenance={name: archive.manifest["parameters"] for name, archive in archives.items()},
+        command=f"reinject demo --out {out.name} --seed {seed}",
+    )
+    (partial / PLAN).unlink()
+    write_json(partial / METRICS, metrics)
+    publish(partial, out)
+    lines = [*report.text(judged), report.verdict(judged["default"])]
+    return Outcome(metrics, [*lines, f"{metrics['seconds']} s. Open {out / 'report.html'}"])
+
+
+def _draw(
+    figures: Path,
+    dataset: data.Dataset,
+    models: Models,
+    archives: dict[str, Archive],
+    judged: dict[str, Utility],
+    seed: int,
+) -> dict[str, float]:
+    """All figures; returns the share of the start that the walks of each preset still carry at their end."""
+    inputs = models.classifier.network.inputs
+    names = dataset.class_names
+    samples_by_class(figures / "samples.png", pictured(dataset, archives), names, 0, 1)
+    class_histogram(
+        figures / "classes.png",
+        {
+            "real": class_shares(dataset.train.y, len(names)),
+            **{name: shares(archive) for name, archive in archives.items()},
+        },
+        names,
+    )
+    curves = {name: result.synthetic for name, result in judged.items()}
+    one = judged["default"]
+    learning_curves(figures / "curves.png", {"real": one.real, **curves, "noise": one.noise})
+    _draw_walk(figures / "walk.png", models, "default", seed)
+    ends, remembered = {}, {}
+    for name in archives:
+        ends[name] = _visited(models, name, ENDS, seed, PRESETS[name].emit)[-1]
+        first, *_, last = _visited(models, name, ENDS, seed, "state")
+        remembered[name] = start_remembered(first, last)
+    real = Storage("uint8", inputs.low, inputs.high).load(dataset.train.x)
+    noise = torch.randn((ENDS, *inputs.shape), generator=torch.Generator().manual_seed(seed))
+    points = {name: x.numpy() for name, x in ends.items()}
+    pca_plane(figures / "plane.png", real.numpy(), dataset.train.y.numpy(), names, noise.numpy(), points)
+    return remembered
+
+
+def _visited(models: Models, preset: str, walks: int, seed: int, emit: Emit) -> list[torch.Tensor]:
+    """x_0, ..., x_R of some walks, as states or reconstructions, each (walks, *event)."""
+    settings = PRESETS[preset]
+    r = models.ensemble(settings.lam)
+    kernel, start = settings.build(r, models.autoencoders[0].network.inputs.radius)
+    parts = walk(
+        kernel, start, r.event_shape, walks=walks, steps=settings.steps, seed=seed, block_size=walks, emit=emit
+    )
+    return [part.x for part in parts]
+
+
+def _draw_walk(path: Path, models: Models, preset: str, seed: int) -> None:
+    inputs = models.classifier.network.inputs
+    states, means = (torch.cat(_visited(models, preset, 1, seed, emit)) for emit in ("state", "reconstruction"))
+    confidence, label = classify(models.classifier.network, means).max(1)
+    captions = [f"{inputs.class_names[int(k)]} ({float(p):.0%})" for k, p in zip(label, confidence, strict=True)]
+    film_strip(path, states.numpy(), means.numpy(), captions, inputs.low, inputs.high)

@@ -1,0 +1,211 @@
+"""``reinject evaluate``: how far an archive can stand in for the real data."""
+
+import os
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from reinject import data, report
+from reinject.archive import Archive
+from reinject.bundle import Bundle, load
+from reinject.diagnostics import class_shares
+from reinject.errors import ArchiveError, DataError, ModelError, check_count
+from reinject.evaluation.utility import Bench, Table, Utility, reference, students_needed, utility
+from reinject.figures import class_histogram, learning_curves, samples_by_class
+from reinject.files import write_json
+from reinject.jobs import Outcome
+from reinject.progress import Progress, Silent
+from reinject.samples import Storage
+from reinject.staging import check_free, partial_of, publish
+from reinject.training import make_fabric
+
+METRICS = "metrics.json"
+MOST = 300_000
+
+
+def evaluate(
+    folder: Path,
+    against: str,
+    *,
+    models: Path | None = None,
+    data_dir: str | None = None,
+    seeds: int = 3,
+    most: int = MOST,
+    seed: int = 0,
+    device: str = "cpu",
+    out: Path | None = None,
+    overwrite: bool = False,
+    progress: Progress | None = None,
+) -> Outcome:
+    """Judge the archive in ``folder`` against a real data set.
+
+    Arguments:
+        folder: the archive.
+        against: name of the data set, as for ``reinject train``.
+        models: folder with the classifier that labelled; default: where the manifest says it was.
+        data_dir: where to look for the data set first.
+        seeds: number of students a size; their mean and spread are reported.
+        most: synthetic samples that are read at most, drawn at random; the number used is reported.
+        seed: of the first student, of the draw, and of the split of a data set that has no test part.
+        device: where students train.
+        out: folder for metrics.json, figures and report.html; default: none is written.
+        overwrite: replace an earlier evaluation at ``out``.
+
+    Returns:
+        Utility, class shares, confidence.
+
+    Raises:
+        ReinjectError: no archive, or no data set; they do not match; the classifier is not to be found.
+    """
+    check_count("--seeds", "seeds", seeds)
+    progress = progress or Silent()
+    if out is not None:
+        check_free(out, METRICS, overwrite)
+    archive = Archive.open(folder)
+    classifier = find_classifier(archive, models)
+    dataset = data.load(against, data_dir, seed)
+    name = str(archive.manifest["parameters"]["preset"])
+    judged = judge(
+        {name: archive}, dataset, classifier, range(seed, seed + seeds), most=most, device=device, progress=progress
+    )
+    metrics = {
+        "archive": str(folder),
+        "against": against,
+        "rows": archive.rows,
+        "utility": judged[name].as_json(),
+        "class_shares": shares(archive),
+        "mean_confidence": archive.manifest["mean_confidence"],
+    }
+    if out is not None:
+        _write(out, metrics, archive, dataset, judged)
+    return Outcome(metrics, [*report.text(judged), report.verdict(judged[name])])
+
+
+def find_classifier(archive: Archive, models: Path | None) -> Bundle:
+    """The classifier that labelled the archive; its hash must be the one in the manifest.
+
+    Raises:
+        ModelError: not there, or another one.
+    """
+    noted = archive.manifest["models"]["classifier"]
+    folder = models / "classifier" if models is not None else (archive.folder / noted["folder"]).resolve()
+    if not folder.is_dir():
+        raise ModelError(
+            str(folder),
+            "the classifier that labelled the archive is not there; the noise control needs it",
+            "Say where its models are with --models",
+        )
+    bundle = load(folder)
+    if bundle.sha256 != noted["sha256"]:
+        raise ModelError(
+            str(folder), "is not the classifier that labelled the archive (another hash)", "Give the right --models"
+        )
+    return bundle
+
+
+def shares(archive: Archive) -> list[float]:
+    """Share of each class in the archive, in the order of its class names."""
+    counts = archive.manifest["counts"]
+    return [count / counts["rows"] for count in counts["per_class"]]
+
+
+def judge(
+    archives: Mapping[str, Archive],
+    dataset: data.Dataset,
+    classifier: Bundle,
+    seeds: Sequence[int],
+    *,
+    most: int = MOST,
+    device: str = "cpu",
+    progress: Progress,
+) -> dict[str, Utility]:
+    """The utility of each archive, all against the same real and noise students.
+
+    Raises:
+        DataError, ArchiveError: an archive does not match the data set, or is smaller than it.
+    """
+    for archive in archives.values():
+        _check_match(archive, dataset)
+    inputs = classifier.network.inputs
+    total = students_needed(len(dataset.train), len(archives), len(seeds))
+    with progress.task("training students", total, "students") as advance:
+        place = make_fabric(device).device
+        storage = Storage("uint8", inputs.low, inputs.high)
+        test = Table.of(dataset.test.x, dataset.test.y, storage)
+        workers = (os.cpu_count() or 1) if place.type == "cpu" else 1
+        bench = Bench(test, dataset.class_names, device, workers, lambda: advance(1))
+        network = classifier.network.to(place)
+
+        @torch.no_grad()
+        def label(x: Tensor) -> Tensor:
+            return torch.cat([network(part.to(place)).argmax(1).cpu() for part in torch.split(x, 4096)])
+
+        train = Table.of(dataset.train.x, dataset.train.y, storage)
+        against = reference(bench, train, label, seeds)
+        judged = {}
+        for name, archive in archives.items():
+            x, y = archive.read(most, seed=seeds[0])
+            judged[name] = utility(against, Table.of(x, y, archive.storage))
+    return judged
+
+
+def _check_match(archive: Archive, dataset: data.Dataset) -> None:
+    if archive.event_shape != dataset.shape:
+        raise DataError(
+            dataset.name,
+            f"has images {dataset.shape}, the archive {archive.folder} samples {archive.event_shape}",
+            "Evaluate against the data set that the models were trained on",
+        )
+    if archive.class_names != dataset.class_names:
+        raise DataError(
+            dataset.name,
+            f"has other classes than the archive {archive.folder}",
+            "Evaluate against the data set that the models were trained on",
+        )
+    if archive.rows < len(dataset.train):
+        raise ArchiveError(
+            str(archive.folder),
+            f"{archive.rows} samples, fewer than the {len(dataset.train)} real training images to compare at equal n",
+            "Sample more walks",
+        )
+
+
+def _write(
+    out: Path, metrics: dict[str, Any], archive: Archive, dataset: data.Dataset, judged: Mapping[str, Utility]
+) -> None:
+    partial = partial_of(out)
+    figures = partial / "figures"
+    one = next(iter(judged.values()))
+    samples_by_class(figures / "samples.png", pictured(dataset, {"synthetic": archive}), dataset.class_names, 0, 1)
+    class_histogram(
+        figures / "classes.png",
+        {"real": class_shares(dataset.train.y, len(dataset.class_names)), "default": metrics["class_shares"]},
+        dataset.class_names,
+    )
+    learning_curves(figures / "curves.png", {"real": one.real, "default": one.synthetic, "noise": one.noise})
+    write_json(partial / METRICS, metrics)
+    report.write(
+        partial / "report.html",
+        title=f"{archive.folder.name} against {dataset.name}",
+        judged=judged,
+        figures=figures,
+        provenance=archive.manifest["parameters"],
+        command=f"reinject evaluate {archive.folder} --against {dataset.name}",
+    )
+    publish(partial, out)
+
+
+def pictured(dataset: data.Dataset, archives: Mapping[str, Archive]) -> dict[str, Any]:
+    """Images in [0, 1] and labels of the real and each synthetic set, some thousand of each, for the figures."""
+    unit = Storage()
+    sets = {"real": (unit.load(dataset.train.x[:5000]).numpy(), dataset.train.y[:5000].numpy())}
+    for name, archive in archives.items():
+        x, y = archive.read(5000, seed=0)
+        storage = archive.storage
+        values = (storage.load(x) - storage.low) / (storage.high - storage.low)
+        mixed = torch.randperm(len(y), generator=torch.Generator().manual_seed(0))  # neighbours share a walk
+        sets[name] = (values[mixed].numpy(), y[mixed].numpy())
+    return sets

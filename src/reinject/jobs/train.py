@@ -1,0 +1,246 @@
+"""``reinject train``: an autoencoder and a classifier on a data set, into one folder."""
+
+import json
+import shutil
+import time
+from collections.abc import Callable
+from dataclasses import asdict, dataclass, replace
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from reinject import data, models
+from reinject.errors import ArgumentError
+from reinject.evaluation.utility import cross_entropy
+from reinject.files import write_json
+from reinject.jobs import Outcome
+from reinject.models import Inputs, Network
+from reinject.objectives import Denoising, reconstruction
+from reinject.progress import Progress, Silent
+from reinject.samples import Storage
+from reinject.staging import PLAN, begin, check_free, partial_of, publish
+from reinject.training import Loss, Recipe, Rows, fit, make_fabric
+
+MARKER = "autoencoder/config.json"
+VALIDATION = 0.05
+AUTOENCODER_RECIPE = Recipe(epochs=9, batch=128, warm_up=200, least_steps=4000)
+CLASSIFIER_RECIPE = Recipe(epochs=15, batch=128, least_steps=4000)
+
+
+@dataclass(frozen=True)
+class TrainPlan:
+    """What determines the trained models.
+
+    Attributes:
+        dataset: its name.
+        seed: of all randomness.
+        autoencoder: a key of models.AUTOENCODERS.
+        classifier: a key of models.CLASSIFIERS.
+        autoencoder_recipe, classifier_recipe: how they are trained.
+        median: of the denoising noise level, in units of the data's radius.
+        spread: standard deviation of its logarithm.
+        low, high: values of the darkest and the brightest pixel, data units.
+    """
+
+    dataset: str
+    seed: int = 0
+    autoencoder: str = "mlp-denoiser"
+    classifier: str = "mlp"
+    autoencoder_recipe: Recipe = AUTOENCODER_RECIPE
+    classifier_recipe: Recipe = CLASSIFIER_RECIPE
+    median: float = 0.12
+    spread: float = 0.9
+    low: float = 0.0
+    high: float = 1.0
+
+    def __post_init__(self) -> None:
+        _check_name("--autoencoder", self.autoencoder, models.AUTOENCODERS)
+        _check_name("--classifier", self.classifier, models.CLASSIFIERS)
+
+
+def plan_for(
+    dataset: str,
+    *,
+    seed: int = 0,
+    autoencoder: str = "mlp-denoiser",
+    classifier: str = "mlp",
+    epochs: int | None = None,
+    classifier_epochs: int | None = None,
+    value_range: tuple[float, float] = (0.0, 1.0),
+) -> TrainPlan:
+    """The default way to train, with what was given in place of its values.
+
+    Arguments:
+        dataset, seed, autoencoder, classifier: as in :class:`TrainPlan`.
+        epochs, classifier_epochs: passes over the data, exactly, in place of the recipe's.
+        value_range: values of the darkest and the brightest pixel.
+
+    Raises:
+        ArgumentError: an unknown network, a number out of range.
+    """
+
+    def recipe(usual: Recipe, passes: int | None) -> Recipe:
+        return usual if passes is None else replace(usual, epochs=passes, least_steps=0)
+
+    low, high = value_range
+    if not low < high:
+        raise ArgumentError("--value-range", f"{low},{high}", "Give LOW < HIGH")
+    return TrainPlan(
+        dataset,
+        seed,
+        autoencoder,
+        classifier,
+        recipe(AUTOENCODER_RECIPE, epochs),
+        recipe(CLASSIFIER_RECIPE, classifier_epochs),
+        low=low,
+        high=high,
+    )
+
+
+def _check_name(option: str, name: str, known: dict[str, type[Network]]) -> None:
+    if name not in known:
+        raise ArgumentError(option, f"{name!r} is not known", f"Use one of {', '.join(known)}")
+
+
+def train(
+    plan: TrainPlan,
+    out: Path,
+    *,
+    data_dir: str | None = None,
+    device: str = "auto",
+    precision: str = "32-true",
+    overwrite: bool = False,
+    progress: Progress | None = None,
+) -> Outcome:
+    """Train both models into ``out/autoencoder`` and ``out/classifier``, going on with an earlier run that was cut.
+
+    Returns:
+        Accuracy of the classifier on the test set, losses, seconds.
+
+    Raises:
+        ReinjectError: the output holds something, the data set is not to be had, a loss diverges.
+    """
+    progress = progress or Silent()
+    check_free(out, MARKER, overwrite)
+    dataset = data.load(plan.dataset, data_dir, plan.seed)
+    partial = partial_of(out)
+    begin(partial, json.loads(json.dumps({**asdict(plan), "precision": precision})))
+    job = _Job(plan, dataset, partial, device, precision, progress)
+    autoencoder = job.run("autoencoder", job.build_autoencoder, job.autoencoder_loss(), plan.autoencoder_recipe)
+    classifier = job.run("classifier", job.build_classifier, cross_entropy, plan.classifier_recipe)
+    (partial / PLAN).unlink()
+    publish(partial, out)
+    result = {
+        "models": str(out),
+        "dataset": plan.dataset,
+        "seed": plan.seed,
+        "autoencoder": autoencoder,
+        "classifier": classifier,
+    }
+    lines = [
+        f"autoencoder: validation loss {autoencoder['validation_loss']:.4f}, {autoencoder['seconds']} s",
+        f"classifier: test accuracy {classifier['test_accuracy']:.4f}, {classifier['seconds']} s",
+        f"Models are in {out}. Next: reinject sample {out} --out SYNTHETIC",
+    ]
+    return Outcome(result, lines)
+
+
+class _Job:
+    """The data in the units of the models, and the folder that both trainings write to."""
+
+    def __init__(
+        self, plan: TrainPlan, dataset: data.Dataset, folder: Path, device: str, precision: str, progress: Progress
+    ) -> None:
+        self.plan, self.dataset, self.folder, self.progress = plan, dataset, folder, progress
+        self.fabric = make_fabric(device, precision)
+        self.load = Storage("uint8", plan.low, plan.high).load
+        some = self.load(dataset.train.x[:10_000])
+        self.mean_image = some.mean(0)
+        self.inputs = Inputs(
+            shape=dataset.shape,
+            low=plan.low,
+            high=plan.high,
+            mean=float(some.mean()),
+            std=max(float((some - self.mean_image).square().mean().sqrt()), 1e-6),
+            class_names=dataset.class_names,
+        )
+        order = torch.randperm(len(dataset.train), generator=torch.Generator().manual_seed(plan.seed))
+        held = max(1, round(VALIDATION * len(order)))
+        self.validation, self.rows = (self._rows(dataset.train.take(index)) for index in (order[:held], order[held:]))
+
+    def _rows(self, part: data.LabelledImages) -> Rows:
+        return Rows(part.x, part.y, self.load)
+
+    def build_autoencoder(self) -> Network:
+        """A new autoencoder, told the mean image where it keeps one."""
+        network = models.AUTOENCODERS[self.plan.autoencoder](self.inputs)
+        if isinstance(network, models.Denoiser):
+            network.mean.copy_(self.mean_image)
+        return network
+
+    def build_classifier(self) -> Network:
+        """A new classifier."""
+        return models.CLASSIFIERS[self.plan.classifier](self.inputs)
+
+    def autoencoder_loss(self) -> Loss:
+        """Denoising for the networks that know the noise level, plain reconstruction for bottlenecks."""
+        if not models.AUTOENCODERS[self.plan.autoencoder].noise_conditioned:
+            return lambda network, x, _, generator: reconstruction(network, x, generator)
+        inputs = self.inputs
+        objective = Denoising(self.plan.median * inputs.radius, self.plan.spread, inputs.std)
+        return lambda network, x, _, generator: objective(network, x, generator)
+
+    def run(self, name: str, build: Callable[[], Network], loss: Loss, recipe: Recipe) -> dict[str, Any]:
+        """Train one model into its folder, unless an earlier run has; what it reports."""
+        folder = self.folder / name
+        if (folder / "training.json").is_file():
+            return dict(json.loads((folder / "training.json").read_text(encoding="utf-8"))["result"])
+        with torch.random.fork_rng(devices=[]):
+            torch.manual_seed(self.plan.seed)
+            network = build()
+        checkpoint = self.folder / f"{name}.checkpoint"
+        steps = recipe.steps(len(self.rows))
+        began = time.monotonic()
+        with self.progress.task(f"training the {name}", steps, "steps") as advance:
+            done = 0
+
+            def on_steps(step: int, _: float) -> None:
+                nonlocal done
+                advance(step - done)
+                done = step
+
+            history = fit(
+                network,
+                loss,
+                self.rows,
+                recipe,
+                seed=self.plan.seed,
+                fabric=self.fabric,
+                validation=self.validation,
+                checkpoint=checkpoint,
+                on_steps=on_steps,
+            )
+        best = min(entry["validation"] for entry in history)
+        result = {"steps": steps, "validation_loss": best, "seconds": round(time.monotonic() - began, 1)}
+        if name == "classifier":
+            result["test_accuracy"] = self._test_accuracy(network)
+        temporary = self.folder / f"{name}.writing"
+        if temporary.exists():
+            shutil.rmtree(temporary)
+        network.cpu().save_pretrained(temporary)
+        write_json(temporary / "training.json", {"result": result, "plan": asdict(self.plan), "loss_curve": history})
+        temporary.rename(folder)
+        checkpoint.unlink(missing_ok=True)
+        return result
+
+    @torch.no_grad()
+    def _test_accuracy(self, network: Network) -> float:
+        test = self._rows(self.dataset.test)
+        right = torch.zeros(())
+        for index in torch.split(torch.arange(len(test)), 4096):
+            x, y = test.batch(index, self.fabric.device)
+            logits: Tensor = network(x)
+            right += (logits.argmax(1) == y).sum().cpu()
+        return float(right) / len(test)

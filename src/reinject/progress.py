@@ -1,0 +1,91 @@
+"""How long jobs say how far they are, always on standard error: silent, bars on a terminal, or plain lines."""
+
+import sys
+import time
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager, contextmanager
+from typing import Protocol
+
+Advance = Callable[[float], None]
+
+
+class Progress(Protocol):
+    """``task`` opens a bar and gives the function that moves it on; ``say`` prints one line."""
+
+    def task(self, name: str, total: float, unit: str) -> AbstractContextManager[Advance]:
+        """A context whose value is called with the amount of work just done, in ``unit``."""
+        ...
+
+    def say(self, text: str) -> None:
+        """Print one line."""
+        ...
+
+
+class Silent:
+    """Says nothing: the default of every function."""
+
+    @contextmanager
+    def task(self, name: str, total: float, unit: str) -> Iterator[Advance]:  # noqa: ARG002
+        """As :class:`Progress`."""
+        yield lambda _: None
+
+    def say(self, text: str) -> None:
+        """As :class:`Progress`."""
+
+
+class Lines:
+    """A plain line when a task of over two seconds ends, for logs and pipes."""
+
+    @contextmanager
+    def task(self, name: str, total: float, unit: str) -> Iterator[Advance]:  # noqa: ARG002
+        """As :class:`Progress`."""
+        done = 0.0
+        began = time.monotonic()
+
+        def advance(amount: float) -> None:
+            nonlocal done
+            done += amount
+
+        yield advance
+        seconds = time.monotonic() - began
+        if seconds > 2:
+            self.say(f"{name}: {done:,.0f} {unit} in {seconds:.1f} s ({done / seconds:,.0f} {unit}/s)")
+
+    def say(self, text: str) -> None:
+        """As :class:`Progress`."""
+        print(text, file=sys.stderr, flush=True)
+
+
+class Bars:
+    """A bar with rate and time left, for terminals."""
+
+    @contextmanager
+    def task(self, name: str, total: float, unit: str) -> Iterator[Advance]:
+        """As :class:`Progress`."""
+        from rich import progress
+        from rich.console import Console
+
+        class Rate(progress.ProgressColumn):
+            def render(self, task: progress.Task) -> str:
+                speed = task.finished_speed or task.speed
+                return f"{speed:,.0f} {unit}/s" if speed else ""
+
+        columns = (
+            progress.TextColumn("{task.description}"),
+            progress.BarColumn(),
+            progress.TaskProgressColumn(),
+            Rate(),
+            progress.TimeRemainingColumn(elapsed_when_finished=True),
+        )
+        with progress.Progress(*columns, console=Console(stderr=True)) as bars:
+            bar = bars.add_task(name, total=total)
+            yield lambda amount: bars.advance(bar, amount)
+
+    def say(self, text: str) -> None:
+        """As :class:`Progress`."""
+        print(text, file=sys.stderr, flush=True)
+
+
+def for_this_terminal() -> Progress:
+    """Bars where standard error is a terminal, plain lines elsewhere."""
+    return Bars() if sys.stderr.isatty() else Lines()

@@ -1,0 +1,114 @@
+"""One self-contained HTML page: verdict, figures, numbers, provenance; opens offline."""
+
+import base64
+import json
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import jinja2
+
+from reinject.evaluation.utility import Figure, Utility
+
+CAPTIONS = {
+    "samples": "Real beside synthetic samples, a row a class. Look for classes that are missing, and for blur.",
+    "walk": "One walk from noise: the states above, what the autoencoder makes of them below, with the classifier's "
+    "label and its confidence.",
+    "plane": "The plane of the training data's first two principal components (coloured by class), and in black 1,000 "
+    "points of N(0, I), then the end points of 1,000 walks. End points should lie where the data lies.",
+    "classes": "Share of each class. The dotted line is an even share.",
+    "curves": "Accuracy on real test data of the same student on n real, synthetic or noise samples; the band spans "
+    "the seeds. Skill is how far the synthetic curve has climbed from the noise curve to the real one.",
+}
+
+
+def verdict(judged: Utility) -> str:
+    """The result in a sentence."""
+    return (
+        f"A classifier trained on {judged.n:,} synthetic samples alone reaches {judged.full.mean:.1%} on real test "
+        f"data, "
+        f"{judged.ratio.mean:.3f} of its twin trained on the real data; at equal n the samples carry "
+        f"{judged.skill.mean:.0%} of what real data would teach beyond labelled noise."
+    )
+
+
+def pm(figure: Figure) -> str:
+    """A mean and its standard error, as text.
+
+    Example:
+        >>> pm(Figure((0.5, 0.7)))
+        '0.600 ± 0.100'
+    """
+    error = figure.standard_error
+    return f"{figure.mean:.3f}" if error is None else f"{figure.mean:.3f} ± {error:.3f}"
+
+
+def table(judged: Mapping[str, Utility]) -> list[list[str]]:
+    """The numbers, a header and a row a set: accuracy at each n, all samples, ratio, skill."""
+    one = next(iter(judged.values()))
+    header = ["student trained on", *(f"n = {n:,}" for n in one.real.sizes), "all", "ratio", "skill"]
+    twin = max(one.twin_epochs, one.twin_steps, key=lambda figure: figure.mean)
+    rows = [["real data", *(f"{a:.3f}" for a in one.real.mean), f"{twin.mean:.3f}", "1", "1"]]
+    for name, result in judged.items():
+        rows.append(
+            [
+                f"synthetic, {name} preset",
+                *(f"{a:.3f}" for a in result.synthetic.mean),
+                f"{result.full.mean:.3f}",
+                pm(result.ratio),
+                pm(result.skill),
+            ]
+        )
+    rows.append(["noise, same labels' classifier", *(f"{a:.3f}" for a in one.noise.mean), "", "", "0"])
+    return [header, *rows]
+
+
+def text(judged: Mapping[str, Utility]) -> list[str]:
+    """The table for a terminal, one line a row, columns aligned."""
+    rows = table(judged)
+    widths = [max(len(row[k]) for row in rows) for k in range(len(rows[0]))]
+    return [
+        "  ".join(cell.rjust(w) if k else cell.ljust(w) for k, (cell, w) in enumerate(zip(row, widths, strict=True)))
+        for row in rows
+    ]
+
+
+def write(
+    path: Path,
+    *,
+    title: str,
+    judged: Mapping[str, Utility],
+    figures: Path,
+    provenance: Mapping[str, Any],
+    command: str,
+) -> Path:
+    """Write the page; figures are those of CAPTIONS that the folder holds, and go into the page itself.
+
+    Arguments:
+        path: the HTML file.
+        title: what was judged.
+        judged: name of a set -> its utility; the first is the one that the verdict speaks of.
+        figures: folder of PNGs.
+        provenance: parameters of the run.
+        command: that makes it again.
+    """
+    pictures = [
+        (caption, base64.b64encode((figures / f"{name}.png").read_bytes()).decode())
+        for name, caption in CAPTIONS.items()
+        if (figures / f"{name}.png").is_file()
+    ]
+    environment = jinja2.Environment(
+        loader=jinja2.PackageLoader("reinject"), autoescape=True, undefined=jinja2.StrictUndefined
+    )
+    first = next(iter(judged.values()))
+    html = environment.get_template("report.html.j2").render(
+        title=title,
+        verdict=verdict(first),
+        seeds=len(first.ratio.values),
+        table=table(judged),
+        pictures=pictures,
+        provenance=json.dumps(provenance, indent=1),
+        command=command,
+    )
+    path.write_text(html, encoding="utf-8")
+    return path

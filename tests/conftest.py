@@ -1,0 +1,25 @@
+"""Shared fixtures: tiny models on disk, made once a session."""
+
+from pathlib import Path
+
+import pytest
+import torch
+
+from reinject.jobs.train import TrainPlan, train
+from reinject.training import Recipe
+
+torch.set_num_threads(1)  # tests run in parallel processes
+
+TINY = TrainPlan(
+    "digits",
+    autoencoder_recipe=Recipe(epochs=2, batch=64),
+    classifier_recipe=Recipe(epochs=5, batch=64),
+)
+
+
+@pytest.fixture(scope="session")
+def models(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder that ``reinject train`` made, in seconds."""
+    out = tmp_path_factory.mktemp("trained") / "models"
+    train(TINY, out, device="cpu")
+    return out
