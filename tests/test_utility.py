@@ -1,0 +1,99 @@
+"""Ratio and skill: the formulas by hand, and sets whose answer is known."""
+
+import numpy as np
+import pytest
+import torch
+
+from reinject import data
+from reinject.errors import DataError
+from reinject.evaluation.utility import (
+    RECIPE,
+    Bench,
+    Figure,
+    Reference,
+    Student,
+    Table,
+    reference,
+    sizes_for,
+    skill,
+    students_needed,
+    utility,
+)
+from reinject.samples import Storage
+
+DIGITS = data.load("digits")
+TRAIN = Table.of(DIGITS.train.x, DIGITS.train.y, Storage())
+TEST = Table.of(DIGITS.test.x, DIGITS.test.y, Storage())
+
+
+def label(x: torch.Tensor) -> torch.Tensor:
+    """Nearest class mean of the real data: a weak classifier that needs no training."""
+    real = Storage().load(DIGITS.train.x).flatten(1)
+    means = torch.stack([real[DIGITS.train.y == k].mean(0) for k in range(10)])
+    return torch.cdist(x.flatten(1), means).argmin(1)
+
+
+@pytest.fixture(scope="module")
+def against() -> Reference:
+    return reference(Bench(TEST, DIGITS.class_names), TRAIN, label, (0, 1))
+
+
+def test_skill_is_a_ratio_of_areas_in_log_n() -> None:
+    """Two segments of log-width ln 10 and ln 2, by hand."""
+    sizes = (100, 1000, 2000)
+    real, noise, synthetic = (0.8, 0.9, 1.0), (0.2, 0.5, 0.6), (0.5, 0.8, 0.6)
+    possible = (0.6 + 0.4) / 2 * np.log(10) + (0.4 + 0.4) / 2 * np.log(2)
+    gained = (0.3 + 0.3) / 2 * np.log(10) + (0.3 + 0.0) / 2 * np.log(2)
+    assert skill(synthetic, real, noise, sizes) == pytest.approx(gained / possible)
+    assert skill(real, real, noise, sizes) == 1
+    assert skill(noise, real, noise, sizes) == 0
+
+
+def test_sizes() -> None:
+    assert sizes_for(60_000) == (100, 300, 1000, 3000, 10_000, 30_000, 60_000)
+    assert sizes_for(3000) == (100, 300, 1000, 3000)
+
+
+def test_real_data_in_place_of_synthetic_has_ratio_and_skill_one(against: Reference) -> None:
+    got = utility(against, TRAIN)
+    assert got.skill.values == pytest.approx((1, 1), abs=0.06)  # the curves of a seed against their mean over two
+    assert got.skill.mean == pytest.approx(1)
+    assert got.full.values == got.twin_epochs.values
+    best = max(got.twin_epochs.mean, got.twin_steps.mean)
+    assert got.ratio.mean == pytest.approx(got.full.mean / best)
+    assert got.ratio.mean <= 1
+
+
+def test_labelled_noise_in_place_of_synthetic_has_no_skill(against: Reference) -> None:
+    z = torch.randn((3000, 1, 8, 8), generator=torch.Generator().manual_seed(77))
+    got = utility(against, Table.of(z, label(z), Storage("float")))
+    assert abs(got.skill.mean) < 0.15
+    assert got.ratio.mean < 1
+
+
+def test_too_few_samples_are_refused(against: Reference) -> None:
+    with pytest.raises(DataError, match="Sample more walks"):
+        utility(against, TRAIN.__class__(TRAIN.x[:500], TRAIN.y[:500], Storage()))
+    with pytest.raises(DataError, match="at least"):
+        reference(against.bench, TRAIN.__class__(TRAIN.x[:150], TRAIN.y[:150], Storage()), label, (0,))
+
+
+def test_accuracies_do_not_depend_on_the_workers() -> None:
+    jobs = [(Student(seed, 100), TRAIN) for seed in (0, 1)]
+    alone, together = (Bench(TEST, DIGITS.class_names, workers=workers).run(jobs) for workers in (1, 2))
+    assert alone == together
+    assert alone[0] != alone[1]
+
+
+def test_progress_is_told_of_every_student() -> None:
+    told = []
+    bench = Bench(TEST, DIGITS.class_names, on_student=lambda: told.append(1))
+    result = reference(bench, TRAIN, label, (0,))
+    utility(result, TRAIN)
+    assert len(told) == students_needed(len(TRAIN), 1, 1)
+    assert RECIPE.steps(len(TRAIN)) >= 500
+
+
+def test_standard_error_of_a_figure() -> None:
+    assert Figure((1.0, 2.0, 3.0)).standard_error == pytest.approx(1 / 3**0.5)
+    assert Figure((1.0,)).standard_error is None
