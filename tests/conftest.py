@@ -4,9 +4,14 @@ from pathlib import Path
 
 import pytest
 import torch
+from jaxtyping import install_import_hook
 
-from reinject.jobs.train import TrainPlan, train
-from reinject.training import Recipe
+# Shapes in signatures are checked while tests run; the hook has to come before the first import of these modules.
+CHECKED = ["reinject.score", "reinject.diagnostics", "reinject.kernels"]
+install_import_hook(CHECKED, "beartype.beartype")
+
+from reinject.jobs.train import TrainPlan, train  # noqa: E402
+from reinject.training import Recipe  # noqa: E402
 
 torch.set_num_threads(1)  # tests run in parallel processes
 

@@ -29,7 +29,11 @@ def test_matched_and_printed_coincide_at_one() -> None:
 
 @given(st.one_of(st.floats(max_value=0), st.just(float("nan")), st.just(float("inf"))))
 def test_lam_out_of_range_is_refused_by_name(lam: float) -> None:
-    for call in (lambda: noise_scale(lam, "matched"), lambda: sigma_of_lam(lam), lambda: score(lambda x: x, None, lam)):
+    for call in (
+        lambda: noise_scale(lam, "matched"),
+        lambda: sigma_of_lam(lam),
+        lambda: score(lambda x: x, torch.zeros(1, 1), lam),
+    ):
         with pytest.raises(ArgumentError, match="lam"):
             call()
 
@@ -58,3 +62,8 @@ def test_score_of_the_optimal_denoiser_is_that_of_the_smoothed_gaussian() -> Non
     x = torch.linspace(-2, 2, 9)[:, None]
     got = score(lambda x: x * v / (v + sigma**2), x, lam_of_sigma(sigma))
     torch.testing.assert_close(got, -x / (v + sigma**2))
+
+
+def test_shapes_in_signatures_are_checked_while_tests_run() -> None:
+    with pytest.raises(TypeError, match="score"):
+        score(lambda x: x[:, :1], torch.zeros(2, 3), 0.1)

@@ -47,7 +47,9 @@ def test_a_linear_denoiser_learns_the_gaussian_optimum() -> None:
     recipe = Recipe(epochs=30, batch=500, lr=3e-2)
     fit(network, lambda n, x, _, g: objective(n, x, g), data, recipe, seed=0, fabric=FABRIC)
     optimum = torch.diag(variance / (variance + sigma**2))
-    assert float((network.weight.detach() - optimum).abs().max()) < 0.03  # about 4 standard errors of 600,000 noisy rows
+    assert (
+        float((network.weight.detach() - optimum).abs().max()) < 0.03
+    )  # about 4 standard errors of 600,000 noisy rows
     assert float(network.bias.detach().abs().max()) < 0.03
 
 

@@ -15,13 +15,27 @@ _PUBLIC = {
     "Reconstruction": "reinject.reconstruction",
     "ReinjectError": "reinject.errors",
     "algorithm1": "reinject.synthesis",
+    "evaluate": "reinject.jobs.evaluate",
+    "sample": "reinject.jobs.sample",
     "wrap": "reinject.reconstruction",
     "synthesise": "reinject.synthesis",
+    "train": "reinject.jobs.train",
     "walk": "reinject.walks",
 }
 _ROOMS = ("kernels", "starts")
 
-__all__ = ["Archive", "Reconstruction", "ReinjectError", "algorithm1", "synthesise", "walk", "wrap"]
+__all__ = [
+    "Archive",
+    "Reconstruction",
+    "ReinjectError",
+    "algorithm1",
+    "evaluate",
+    "sample",
+    "synthesise",
+    "train",
+    "walk",
+    "wrap",
+]
 
 
 def __getattr__(name: str) -> Any:

@@ -33,7 +33,7 @@ DataDir = Annotated[
 Device = Annotated[str, typer.Option(help="auto, cpu, cuda or mps.")]
 DATASET = "digits, mnist, fashion_mnist, cifar10, cifar100, a hub name (owner/name), or a folder of Parquet or images."
 
-_DISK = (errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EACCES, errno.EPERM)
+_DISK = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EROFS, errno.EACCES, errno.EPERM)
 
 
 def _guarded(command: Callable[..., None]) -> Callable[..., None]:
@@ -51,7 +51,8 @@ def _guarded(command: Callable[..., None]) -> Callable[..., None]:
             if error.errno not in _DISK:
                 raise
             place = error.filename or "the output folder"
-            _fail(f"{place}: {error.strerror}. Free space or choose another --out, then run the same command again.", 1)
+            why = os.strerror(error.errno)
+            _fail(f"{place}: {why}. Free space or choose another --out, then run the same command again.", 1)
 
     return run
 
@@ -183,7 +184,7 @@ def sample(
 ) -> None:
     """Walk, label, write a labelled synthetic data set; run again after a cut to go on."""
     from reinject.jobs.sample import load_models
-    from reinject.jobs.sample import sample as run
+    from reinject.jobs.sample import sample_models as run
     from reinject.presets import choose
 
     name, settings = choose(

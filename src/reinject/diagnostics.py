@@ -1,12 +1,13 @@
 """What a walk went through: tensors in, numbers out."""
 
 import torch
+from jaxtyping import Float, Int
 from torch import Tensor
 
 from reinject.errors import ArgumentError
 
 
-def start_remembered(start: Tensor, end: Tensor) -> float:
+def start_remembered(start: Float[Tensor, "walks *event"], end: Float[Tensor, "ends *event"]) -> float:
     """The share of its start that a walk still carries, by least squares over walks and axes.
 
     sum (x_0 - m_0).(x_R - m_R) / sum |x_0 - m_0|^2, m the means over walks: the slope of the end on the start. On a
@@ -38,7 +39,7 @@ def start_remembered(start: Tensor, end: Tensor) -> float:
     return float((a * b).sum() / (a * a).sum())
 
 
-def class_shares(label: Tensor, classes: int) -> list[float]:
+def class_shares(label: Int[Tensor, " batch"], classes: int) -> list[float]:
     """Share of the samples in each class; ``label`` holds whole numbers 0..classes - 1, shape (B,).
 
     Example:

@@ -13,6 +13,7 @@ from typing import Any
 
 import torch
 from huggingface_hub import PyTorchModelHubMixin
+from jaxtyping import Float
 from torch import Tensor, nn
 
 from reinject.errors import ModelError
@@ -101,7 +102,7 @@ class MLPAutoencoder(Network):
         self.encoder = _mlp([inputs.n, *hidden, latent])
         self.decoder = _mlp([latent, *reversed(list(hidden)), inputs.n])
 
-    def forward(self, x: Tensor) -> Tensor:
+    def forward(self, x: Float[Tensor, "batch *event"]) -> Float[Tensor, "batch *event"]:
         """r(x), shape of x: (B, *shape)."""
         u = (x - self.inputs.mean).div(self.inputs.std).flatten(1)
         y: Tensor = self.decoder(self.encoder(u))
@@ -140,7 +141,7 @@ class ConvAutoencoder(Network):
             nn.ConvTranspose2d(channels, c, 4, 2, 1),
         )
 
-    def forward(self, x: Tensor) -> Tensor:
+    def forward(self, x: Float[Tensor, "batch *event"]) -> Float[Tensor, "batch *event"]:
         """r(x), shape of x: (B, channels, height, width)."""
         y: Tensor = self.decoder(self.encoder((x - self.inputs.mean) / self.inputs.std))
         return y * self.inputs.std + self.inputs.mean
@@ -162,14 +163,16 @@ class Denoiser(Network):
         self.inputs = inputs
         self.register_buffer("mean", torch.full(inputs.shape, inputs.mean))
 
-    def forward(self, x: Tensor, sigma: Tensor) -> Tensor:
+    def forward(
+        self, x: Float[Tensor, "batch *event"], sigma: Float[Tensor, " batch"]
+    ) -> Float[Tensor, "batch *event"]:
         """r(x, sigma): x of shape (B, *shape), sigma of shape (B,), both in data units."""
         std = self.inputs.std
         scale = (sigma.square() + std**2).rsqrt().reshape(-1, *[1] * len(self.inputs.shape))
         f = self.body((x - self.mean) * scale, torch.log(sigma / self.inputs.radius))
         return f.mul(std).add(self.mean)
 
-    def body(self, u: Tensor, t: Tensor) -> Tensor:
+    def body(self, u: Float[Tensor, "batch *event"], t: Float[Tensor, " batch"]) -> Float[Tensor, "batch *event"]:
         """F(u, t): u of shape (B, *shape), t = log(sigma/radius) of shape (B,) -> shape of u."""
         raise NotImplementedError
 
@@ -196,7 +199,7 @@ class MLPDenoiser(Denoiser):
         self.hidden = nn.ModuleList(nn.Linear(width, width) for _ in range(depth - 1))
         self.last = nn.Linear(width, inputs.n)
 
-    def body(self, u: Tensor, t: Tensor) -> Tensor:
+    def body(self, u: Float[Tensor, "batch *event"], t: Float[Tensor, " batch"]) -> Float[Tensor, "batch *event"]:
         """F(u, t)."""
         h = nn.functional.silu(self.first(torch.cat([u.flatten(1), _level_features(t)], 1)))
         for layer in self.hidden:
@@ -226,7 +229,7 @@ class ConvDenoiser(Denoiser):
             nn.Conv2d(2 * channels, channels, 3, 1, 1), nn.SiLU(), nn.Conv2d(channels, c, 3, 1, 1)
         )
 
-    def body(self, u: Tensor, t: Tensor) -> Tensor:
+    def body(self, u: Float[Tensor, "batch *event"], t: Float[Tensor, " batch"]) -> Float[Tensor, "batch *event"]:
         """F(u, t)."""
         full = self.enter(u)
         h = nn.functional.silu(self.down(full) + self.level(_level_features(t))[:, :, None, None])
@@ -250,7 +253,7 @@ class MLPClassifier(Network):
         self.inputs = inputs
         self.layers = _mlp([inputs.n, *hidden, _classes(inputs)], dropout)
 
-    def forward(self, x: Tensor) -> Tensor:
+    def forward(self, x: Float[Tensor, "batch *event"]) -> Float[Tensor, "batch classes"]:
         """Logits of shape (B, classes) for x of shape (B, *shape)."""
         y: Tensor = self.layers((x - self.inputs.mean).div(self.inputs.std).flatten(1))
         return y
@@ -284,7 +287,7 @@ class ConvClassifier(Network):
             nn.Linear(128, _classes(inputs)),
         )
 
-    def forward(self, x: Tensor) -> Tensor:
+    def forward(self, x: Float[Tensor, "batch *event"]) -> Float[Tensor, "batch classes"]:
         """Logits of shape (B, classes) for x of shape (B, channels, height, width)."""
         y: Tensor = self.layers((x - self.inputs.mean) / self.inputs.std)
         return y

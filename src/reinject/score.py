@@ -8,6 +8,7 @@ lambda = 2 sigma^2. Units: lambda in squared data units, sigma in data units, s 
 import math
 from collections.abc import Callable
 
+from jaxtyping import Float
 from torch import Tensor
 
 from reinject.errors import ArgumentError, check_positive
@@ -64,7 +65,7 @@ def noise_scale(lam: float, noise: str | float) -> float:
     return float(noise)
 
 
-def score(r: Callable[[Tensor], Tensor], x: Tensor, lam: float) -> Tensor:
+def score(r: Callable[[Tensor], Tensor], x: Float[Tensor, "batch *event"], lam: float) -> Float[Tensor, "batch *event"]:
     """s(x) = 2 (r(x) - x) / lambda, the score read off an autoencoder (Prop. 2), with an error of O(lambda).
 
     Arguments:

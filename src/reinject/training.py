@@ -252,7 +252,12 @@ class _Run:
         progress = {"step": self.step, "epoch": self.epoch, "history": self.history}
         temporary = self.checkpoint.with_suffix(".tmp")
         copies = {k: v.detach().cpu().clone() for k, v in tensors.items()}
-        save_file(copies, temporary, {"progress": json.dumps(progress), "run": self._signature()})
+        try:
+            save_file(copies, temporary, {"progress": json.dumps(progress), "run": self._signature()})
+        except SafetensorError as error:  # how safetensors reports a full disk
+            raise ModelError(
+                str(self.checkpoint), f"cannot be written ({error})", "Free space, then run the same command again"
+            ) from error
         temporary.rename(self.checkpoint)
 
     def _resume(self, adam: torch.optim.Optimizer) -> None:

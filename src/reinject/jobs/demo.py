@@ -15,7 +15,7 @@ from reinject.figures import class_histogram, film_strip, learning_curves, pca_p
 from reinject.files import write_json
 from reinject.jobs import Outcome
 from reinject.jobs.evaluate import METRICS, judge, pictured, shares
-from reinject.jobs.sample import Models, load_models, sample
+from reinject.jobs.sample import Models, load_models, sample_models
 from reinject.jobs.train import TrainPlan, train
 from reinject.presets import PRESETS
 from reinject.progress import Progress, Silent
@@ -64,10 +64,12 @@ def demo(
     models = load_models([partial / "models"])
     for preset, name in ARCHIVES.items():
         if not (partial / name).exists():
-            sample(models, partial / name, preset, PRESETS[preset], walks=plan.walks, seed=seed, progress=progress)
+            sample_models(
+                models, partial / name, preset, PRESETS[preset], walks=plan.walks, seed=seed, progress=progress
+            )
     archives = {preset: Archive.open(partial / name) for preset, name in ARCHIVES.items()}
     dataset = data.load(plan.training.dataset, data_dir, seed)
-    judged = judge(archives, dataset, models.classifier, range(seed, seed + plan.seeds), progress=progress)
+    judged = judge(archives, dataset, models.classifier.network, range(seed, seed + plan.seeds), progress=progress)
     remembered = _draw(partial / "figures", dataset, models, archives, judged, seed)
     metrics = {
         "dataset": dataset.name,

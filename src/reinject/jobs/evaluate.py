@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
 from reinject import data, report
 from reinject.archive import Archive
@@ -20,6 +20,7 @@ from reinject.jobs import Outcome
 from reinject.progress import Progress, Silent
 from reinject.samples import Storage
 from reinject.staging import check_free, partial_of, publish
+from reinject.synthesis import Classifier
 from reinject.training import make_fabric
 
 METRICS = "metrics.json"
@@ -27,10 +28,11 @@ MOST = 300_000
 
 
 def evaluate(
-    folder: Path,
+    folder: Path | str,
     against: str,
     *,
     models: Path | None = None,
+    classifier: Classifier | None = None,
     data_dir: str | None = None,
     seeds: int = 3,
     most: int = MOST,
@@ -46,6 +48,7 @@ def evaluate(
         folder: the archive.
         against: name of the data set, as for ``reinject train``.
         models: folder with the classifier that labelled; default: where the manifest says it was.
+        classifier: the one that labelled, where it is not on disk: x (B, *event) -> logits (B, classes).
         data_dir: where to look for the data set first.
         seeds: number of students a size; their mean and spread are reported.
         most: synthetic samples that are read at most, drawn at random; the number used is reported.
@@ -65,12 +68,10 @@ def evaluate(
     if out is not None:
         check_free(out, METRICS, overwrite)
     archive = Archive.open(folder)
-    classifier = find_classifier(archive, models)
+    C = classifier or find_classifier(archive, models).network
     dataset = data.load(against, data_dir, seed)
     name = str(archive.manifest["parameters"]["preset"])
-    judged = judge(
-        {name: archive}, dataset, classifier, range(seed, seed + seeds), most=most, device=device, progress=progress
-    )
+    judged = judge({name: archive}, dataset, C, range(seed, seed + seeds), most=most, device=device, progress=progress)
     metrics = {
         "archive": str(folder),
         "against": against,
@@ -90,7 +91,11 @@ def find_classifier(archive: Archive, models: Path | None) -> Bundle:
     Raises:
         ModelError: not there, or another one.
     """
-    noted = archive.manifest["models"]["classifier"]
+    noted = archive.manifest["models"].get("classifier")
+    if noted is None:
+        raise ModelError(
+            str(archive.folder), "was labelled by a classifier that is not on disk", "Give it to reinject.evaluate"
+        )
     folder = models / "classifier" if models is not None else (archive.folder / noted["folder"]).resolve()
     if not folder.is_dir():
         raise ModelError(
@@ -115,7 +120,7 @@ def shares(archive: Archive) -> list[float]:
 def judge(
     archives: Mapping[str, Archive],
     dataset: data.Dataset,
-    classifier: Bundle,
+    classifier: Classifier,
     seeds: Sequence[int],
     *,
     most: int = MOST,
@@ -129,21 +134,21 @@ def judge(
     """
     for archive in archives.values():
         _check_match(archive, dataset)
-    inputs = classifier.network.inputs
+    storage = next(iter(archives.values())).storage
+    levels = Storage("uint8", storage.low, storage.high)
     total = students_needed(len(dataset.train), len(archives), len(seeds))
     with progress.task("training students", total, "students") as advance:
         place = make_fabric(device).device
-        storage = Storage("uint8", inputs.low, inputs.high)
-        test = Table.of(dataset.test.x, dataset.test.y, storage)
+        test = Table.of(dataset.test.x, dataset.test.y, levels)
         workers = (os.cpu_count() or 1) if place.type == "cpu" else 1
         bench = Bench(test, dataset.class_names, device, workers, lambda: advance(1))
-        network = classifier.network.to(place)
+        C = classifier.to(place) if isinstance(classifier, nn.Module) else classifier
 
         @torch.no_grad()
         def label(x: Tensor) -> Tensor:
-            return torch.cat([network(part.to(place)).argmax(1).cpu() for part in torch.split(x, 4096)])
+            return torch.cat([C(part.to(place)).argmax(1).cpu() for part in torch.split(x, 4096)])
 
-        train = Table.of(dataset.train.x, dataset.train.y, storage)
+        train = Table.of(dataset.train.x, dataset.train.y, levels)
         against = reference(bench, train, label, seeds)
         judged = {}
         for name, archive in archives.items():

@@ -2,19 +2,20 @@
 
 import os
 import time
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from reinject import archive
 from reinject.bundle import Bundle, as_reconstruction, load
 from reinject.errors import ModelError, check_count
 from reinject.jobs import Outcome
-from reinject.presets import Settings
+from reinject.presets import PRESETS, Settings
 from reinject.progress import Progress, Silent
-from reinject.reconstruction import Ensemble
+from reinject.reconstruction import Ensemble, Reconstruction
 from reinject.samples import LabelledSamples, Storage
-from reinject.synthesis import synthesise
+from reinject.synthesis import Classifier, synthesise
 from reinject.training import make_fabric
 from reinject.walks import BLOCK, block_count
 
@@ -57,41 +58,71 @@ def load_models(folders: Sequence[Path], device: str = "cpu") -> Models:
 
 
 def sample(
-    models: Models,
-    out: Path,
-    preset: str,
-    settings: Settings,
+    r: Reconstruction | Ensemble,
+    C: Classifier,
+    out: Path | str,
     *,
+    class_names: Sequence[str],
+    preset: str = "paper",
+    settings: Settings | None = None,
+    radius: float = 1.0,
+    value_range: tuple[float, float] = (0.0, 1.0),
     walks: int = 10_000,
     seed: int = 0,
     block_size: int = BLOCK,
     store: str = "uint8",
-    chunk: int | None = None,
+    described: Mapping[str, Any] | None = None,
     overwrite: bool = False,
     progress: Progress | None = None,
 ) -> Outcome:
-    """Write the archive that models, settings and seed determine, going on with an earlier run that was cut.
+    """Write the archive that r, C, settings and seed determine, going on with an earlier run that was cut.
+
+    Arguments:
+        r: the autoencoder, or an ensemble of them.
+        C: the classifier that labels, x of shape (B, *event) -> logits (B, classes).
+        out: folder to make.
+        class_names: of the classifier's outputs.
+        preset: name of the settings, for the manifest; and the settings, where none are given.
+        settings: kernel, start and what is kept; default: those of the preset.
+        radius: distance of a typical training input from their mean, data units; scales the ancestral kernel.
+        value_range: values of levels 0 and 255 of what is stored, data units.
+        walks: number of walks, >= 1.
+        seed: of all randomness, >= 0.
+        block_size: walks a block, >= 1; a block is a shard.
+        store: "uint8" (levels of the value range) or "float" (as they are).
+        described: what the manifest says of the models, JSON values; a part of what a run that goes on must agree in.
+        overwrite: replace an archive at ``out``.
+        progress: who is told.
 
     Returns:
         The folder, counts, seconds, samples a second.
 
     Raises:
         ReinjectError: a parameter out of range, the output holds something, a model cannot be used.
+
+    Example:
+        >>> import tempfile
+        >>> from reinject import wrap
+        >>> r = wrap(lambda x: 0.9 * x, (1, 8, 8))
+        >>> C = lambda x: x.flatten(1)[:, :2]
+        >>> with tempfile.TemporaryDirectory() as folder:
+        ...     sample(r, C, folder + "/set", class_names=("dark", "light"), walks=100).result["rows"]
+        900
     """
     check_count("sample", "walks", walks)
+    out = Path(out)
     progress = progress or Silent()
-    r = models.ensemble(settings.lam, chunk)
-    inputs = models.classifier.network.inputs
-    radius = models.autoencoders[0].network.inputs.radius
-    kernel, start = settings.build(r, radius)
-    storage = Storage(store, inputs.low, inputs.high)
+    settings = settings or PRESETS[preset]
+    whole = r if isinstance(r, Ensemble) else Ensemble((r,))
+    kernel, start = settings.build(whole, radius)
+    storage = Storage(store, *value_range)
 
     def make_block(number: int | None) -> Iterable[LabelledSamples]:
         return synthesise(
             kernel,
             start,
-            models.classifier.network,
-            inputs.shape,
+            C,
+            whole.event_shape,
             walks=walks,
             steps=settings.steps,
             burn_in=settings.burn_in,
@@ -100,45 +131,42 @@ def sample(
             block_size=block_size,
             emit=settings.emit,
             storage=storage,
-            models=len(r.members),
+            models=len(whole.members),
             blocks=None if number is None else [number],
-            device=r.device,
+            device=whole.device,
         )
 
     make_block(None)  # checks the numbers before anything is written
+    parameters = {
+        "preset": preset,
+        "kernel": repr(kernel),
+        "start": repr(start),
+        "walks": walks,
+        "steps": settings.steps,
+        "burn_in": settings.burn_in,
+        "thin": settings.thin,
+        "emit": settings.emit,
+        "seed": seed,
+        "block_size": block_size,
+    }
+    names = tuple(class_names)
     plan = archive.Plan(
-        event_shape=inputs.shape,
-        class_names=inputs.class_names,
-        storage=storage,
-        blocks=block_count(walks, block_size),
-        parameters={
-            "preset": preset,
-            "kernel": repr(kernel),
-            "start": repr(start),
-            "walks": walks,
-            "steps": settings.steps,
-            "burn_in": settings.burn_in,
-            "thin": settings.thin,
-            "emit": settings.emit,
-            "seed": seed,
-            "block_size": block_size,
-        },
-        models={
-            "autoencoders": [_described(bundle, out) for bundle in models.autoencoders],
-            "classifier": _described(models.classifier, out),
-        },
+        whole.event_shape, names, storage, block_count(walks, block_size), parameters, dict(described or {})
     )
     rows = walks * len(range(settings.burn_in, settings.steps + 1, settings.thin))
     began = time.monotonic()
     with progress.task("sampling", rows, "samples") as advance:
         archive.write(out, plan, make_block, overwrite=overwrite, on_rows=advance)
-    seconds = time.monotonic() - began
+    return _outcome(out, preset, names, time.monotonic() - began)
+
+
+def _outcome(out: Path, preset: str, names: tuple[str, ...], seconds: float) -> Outcome:
     counts = archive.Archive.open(out).manifest["counts"]
     result = {
         "archive": str(out),
         "preset": preset,
         "rows": counts["rows"],
-        "per_class": dict(zip(inputs.class_names, counts["per_class"], strict=True)),
+        "per_class": dict(zip(names, counts["per_class"], strict=True)),
         "clipped_values": counts["clipped_values"],
         "stopped_walks": counts["stopped_walks"],
         "seconds": round(seconds, 2),
@@ -150,6 +178,41 @@ def sample(
         f"Next: reinject evaluate {out} --against DATASET",
     ]
     return Outcome(result, lines)
+
+
+def sample_models(
+    models: Models,
+    out: Path,
+    preset: str,
+    settings: Settings,
+    *,
+    chunk: int | None = None,
+    **options: Any,
+) -> Outcome:
+    """As :func:`sample`, for models on disk, which say themselves what their inputs mean.
+
+    Arguments:
+        models: from :func:`load_models`.
+        out, preset, settings, options: as for :func:`sample`.
+        chunk: most points in one call of the network.
+    """
+    inputs = models.classifier.network.inputs
+    described = {
+        "autoencoders": [_described(bundle, out) for bundle in models.autoencoders],
+        "classifier": _described(models.classifier, out),
+    }
+    return sample(
+        models.ensemble(settings.lam, chunk),
+        models.classifier.network,
+        out,
+        class_names=inputs.class_names,
+        preset=preset,
+        settings=settings,
+        radius=models.autoencoders[0].network.inputs.radius,
+        value_range=(inputs.low, inputs.high),
+        described=described,
+        **options,
+    )
 
 
 def _described(bundle: Bundle, out: Path) -> dict[str, str]:

@@ -9,10 +9,11 @@ from pathlib import Path
 from typing import Any
 
 import torch
+from safetensors import SafetensorError
 from torch import Tensor
 
 from reinject import data, models
-from reinject.errors import ArgumentError
+from reinject.errors import ArgumentError, ModelError
 from reinject.evaluation.utility import cross_entropy
 from reinject.files import write_json
 from reinject.jobs import Outcome
@@ -229,7 +230,12 @@ class _Job:
         temporary = self.folder / f"{name}.writing"
         if temporary.exists():
             shutil.rmtree(temporary)
-        network.cpu().save_pretrained(temporary)
+        try:
+            network.cpu().save_pretrained(temporary)
+        except SafetensorError as error:  # how safetensors reports a full disk
+            raise ModelError(
+                str(temporary), f"cannot be written ({error})", "Free space, then run the same command again"
+            ) from error
         write_json(temporary / "training.json", {"result": result, "plan": asdict(self.plan), "loss_curve": history})
         temporary.rename(folder)
         checkpoint.unlink(missing_ok=True)

@@ -4,6 +4,7 @@ import math
 from dataclasses import dataclass
 
 import torch
+from jaxtyping import Float
 from torch import Tensor
 
 from reinject.errors import ArgumentError, check_count, check_positive
@@ -78,7 +79,7 @@ class Ancestral:
         """The noise level of x_i, data units."""
         return self.sigmas[min(i, len(self.sigmas) - 1)]
 
-    def init(self, x: Tensor) -> State:
+    def init(self, x: Float[Tensor, "batch *event"]) -> State:
         """The state at x_0 = x."""
         return State(x, 0)
 

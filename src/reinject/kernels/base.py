@@ -8,6 +8,7 @@ walk's choice: Info holds the r that the step which leaves the state has evaluat
 from typing import NamedTuple, Protocol
 
 import torch
+from jaxtyping import Float
 from torch import Tensor
 
 
@@ -27,7 +28,7 @@ class Info(NamedTuple):
 class Kernel(Protocol):
     """One transition of a Markov chain on x; see the module's docstring for the contract."""
 
-    def init(self, x: Tensor) -> State:
+    def init(self, x: Float[Tensor, "batch *event"]) -> State:
         """The state at x_0 = x, shape (B, *event); calls no network."""
         ...
 
@@ -36,7 +37,7 @@ class Kernel(Protocol):
         ...
 
 
-def noise_like(x: Tensor, generator: torch.Generator) -> Tensor:
+def noise_like(x: Float[Tensor, "*shape"], generator: torch.Generator) -> Float[Tensor, "*shape"]:
     """Z ~ N(0, I) of x's shape and dtype, drawn on the generator's device and brought to x's."""
     z = torch.empty(x.shape, dtype=x.dtype, device=generator.device)
     return z.normal_(generator=generator).to(x.device)

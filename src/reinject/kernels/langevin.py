@@ -3,6 +3,7 @@
 from dataclasses import dataclass, field
 
 import torch
+from jaxtyping import Float
 from torch import Tensor
 
 from reinject.kernels.base import Info, State, noise_like
@@ -47,7 +48,7 @@ class Langevin:
     def __post_init__(self) -> None:
         object.__setattr__(self, "tau", noise_scale(self.lam, self.noise))
 
-    def init(self, x: Tensor) -> State:
+    def init(self, x: Float[Tensor, "batch *event"]) -> State:
         """The state at x_0 = x."""
         return State(x, 0)
 

@@ -1,0 +1,85 @@
+"""What walking and the whole of `sample` cost over bare forward passes of the same network, interleaved in one run.
+
+Untrained networks of MNIST's shape: time does not depend on what the weights are. Medians of the ratios over rounds.
+"""
+
+import argparse
+import json
+import statistics
+import sys
+import tempfile
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+import torch
+
+from reinject.bundle import load
+from reinject.jobs.sample import Models, sample_models
+from reinject.models import Inputs, MLPClassifier, MLPDenoiser
+from reinject.presets import PRESETS
+from reinject.walks import BLOCK, walk
+
+INPUTS = Inputs((1, 28, 28), mean=0.13, std=0.26, class_names=tuple("0123456789"))
+
+
+def timed(action: Callable[[], object]) -> float:
+    began = time.perf_counter()
+    action()
+    return time.perf_counter() - began
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--rounds", type=int, default=5)
+    parser.add_argument("--walks", type=int, default=4 * BLOCK)
+    options = parser.parse_args()
+    with tempfile.TemporaryDirectory() as name:
+        folder = Path(name)
+        MLPDenoiser(INPUTS).save_pretrained(folder / "autoencoder")
+        MLPClassifier(INPUTS).save_pretrained(folder / "classifier")
+        models = Models((load(folder / "autoencoder"),), load(folder / "classifier"))
+        r = models.ensemble(0.1)
+        ratios: dict[str, list[float]] = {}
+        for round_ in range(options.rounds + 1):
+            for preset, settings in PRESETS.items():
+                kernel, start = settings.build(r, INPUTS.radius)
+                calls = (settings.steps + (settings.emit == "reconstruction")) * (options.walks // BLOCK)
+                x, level = torch.rand(BLOCK, *INPUTS.shape), 0.5
+
+                def bare(calls: int = calls, x: torch.Tensor = x, level: float = level) -> None:
+                    with torch.no_grad():
+                        for _ in range(calls):
+                            r(x, level)
+
+                def walking(kernel=kernel, start=start, settings=settings) -> None:  # type: ignore[no-untyped-def]
+                    parts = walk(
+                        kernel,
+                        start,
+                        INPUTS.shape,
+                        walks=options.walks,
+                        steps=settings.steps,
+                        burn_in=settings.burn_in,
+                        thin=settings.thin,
+                        emit=settings.emit,
+                    )
+                    for _ in parts:
+                        pass
+
+                def whole(preset=preset, settings=settings, round_=round_) -> None:  # type: ignore[no-untyped-def]
+                    sample_models(models, folder / f"{preset}{round_}", preset, settings, walks=options.walks)
+
+                base = timed(bare)
+                found = {"walk": timed(walking) / base, "sample": timed(whole) / base}
+                base_again = timed(bare)
+                if round_:  # the first round warms up
+                    for what, value in found.items():
+                        ratios.setdefault(f"{preset} {what}", []).append(value * 2 * base / (base + base_again))
+    medians = {name: round(statistics.median(values), 3) for name, values in ratios.items()}
+    print(json.dumps({"ratio to bare forward passes, median": medians, "rounds": options.rounds}))
+    bad = [n for n, v in medians.items() if v > (1.10 if n.endswith("walk") else 1.8)]
+    sys.exit(f"over the bound: {', '.join(bad)}" if bad else 0)
+
+
+if __name__ == "__main__":
+    main()

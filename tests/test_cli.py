@@ -1,0 +1,220 @@
+"""The command line as a user meets it: results, JSON, and one sentence with a non-zero exit for every mistake."""
+
+import json
+import shutil
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+from typer.testing import CliRunner
+
+from reinject import Archive
+from reinject.cli import app
+
+REINJECT = [sys.executable, "-c", "from reinject.cli import main; main()"]
+
+
+def run(*arguments: object) -> tuple[int, str, str]:
+    result = CliRunner().invoke(app, [str(a) for a in arguments])
+    if result.exception and not isinstance(result.exception, SystemExit):
+        raise result.exception
+    return result.exit_code, result.stdout, result.stderr
+
+
+def sentence(*arguments: object) -> str:
+    """What a failing command says: one line, and an exit status that is not 0."""
+    status, _, error = run(*arguments)
+    lines = error.strip().splitlines()
+    assert status not in (0, None)
+    assert len(lines) == 1, error
+    return lines[0]
+
+
+def test_sample_and_evaluate_print_json_and_nothing_else(models: Path, tmp_path: Path) -> None:
+    out = tmp_path / "s"
+    status, text, _ = run("sample", models, "--out", out, "--walks", 200, "--json")
+    result = json.loads(text)
+    assert status == 0
+    assert result["rows"] == Archive.open(out).rows == 1800
+    assert sum(result["per_class"].values()) == 1800
+    status, text, _ = run("evaluate", out, "--against", "digits", "--seeds", 1, "--json", "--out", tmp_path / "e")
+    metrics = json.loads(text)
+    assert status == 0
+    assert 0 < metrics["utility"]["ratio"]["mean"] < 1.2
+    assert metrics == json.loads((tmp_path / "e" / "metrics.json").read_text())
+    assert (tmp_path / "e" / "report.html").is_file()
+
+
+def test_every_documented_option_of_sample(models: Path, tmp_path: Path) -> None:
+    text = "--walks 50 --steps 6 --burn-in 3 --lam 0.2 --noise matched --emit state --start normal --seed 7"
+    options = text.split(" ")
+    assert run("sample", models, "--out", tmp_path / "s", *options)[0] == 0
+    parameters = Archive.open(tmp_path / "s").manifest["parameters"]
+    assert "lam=0.2, noise='matched'" in parameters["kernel"]
+    assert "Langevin" in parameters["kernel"]
+    assert {k: parameters[k] for k in ("walks", "steps", "burn_in", "emit", "seed")} == {
+        "walks": 50, "steps": 6, "burn_in": 3, "emit": "state", "seed": 7,
+    }  # fmt: skip
+    assert Archive.open(tmp_path / "s").rows == 50 * 4
+
+
+def test_the_paper_preset_is_the_listing(models: Path, tmp_path: Path) -> None:
+    run("sample", models, "--out", tmp_path / "s", "--preset", "paper", "--walks", 20)
+    parameters = Archive.open(tmp_path / "s").manifest["parameters"]
+    assert "lam=0.1, noise='printed'" in parameters["kernel"]
+    assert parameters["start"] == "Normal(std=1.0)"
+    assert (parameters["steps"], parameters["burn_in"], parameters["emit"]) == (10, 2, "state")
+
+
+def test_same_seed_same_bytes(models: Path, tmp_path: Path) -> None:
+    for name, seed in (("a", 0), ("b", 0), ("c", 1)):
+        run("sample", models, "--out", tmp_path / name, "--walks", 40, "--seed", seed)
+    a, b, c = ((tmp_path / name / "data/shard-000000.parquet").read_bytes() for name in "abc")
+    assert a == b != c
+
+
+def test_several_models_share_the_walks(models: Path, tmp_path: Path) -> None:
+    other = tmp_path / "other"
+    shutil.copytree(models, other)
+    run("sample", models, other, "--out", tmp_path / "s", "--walks", 10)
+    (table,) = Archive.open(tmp_path / "s").tables(["walk", "model"])
+    assert all(row["model"] == row["walk"] % 2 for row in table.to_pylist())
+
+
+BAD_SAMPLE = {
+    "lam": (["--lam", "0"], "lam = 0.0 is not a positive number"),
+    "negative lam": (["--lam", "-1"], "lam = -1.0"),
+    "noise": (["--noise", "loud"], "--noise: 'loud'"),
+    "steps": (["--steps", "3", "--burn-in", "5"], "steps = 3 < burn_in = 5"),
+    "walks": (["--walks", "0"], "walks = 0"),
+    "emit": (["--emit", "both"], "emit = 'both'"),
+    "start": (["--start", "gauss"], "start: 'gauss'"),
+    "store": (["--store", "int4"], "'int4'"),
+    "preset": (["--preset", "best"], "--preset: 'best'"),
+    "kernel": (["--kernel", "gibbs"], "--kernel: 'gibbs'"),
+    "lam of another kernel": (["--kernel", "ancestral", "--lam", "0.1"], "has no lam"),
+    "uniform start": (["--start", "uniform"], "does not fit the ancestral kernel"),
+    "device": (["--device", "toaster"], "toaster"),
+}
+
+
+@pytest.mark.parametrize(("options", "message"), BAD_SAMPLE.values(), ids=BAD_SAMPLE.keys())
+def test_bad_options_of_sample(models: Path, tmp_path: Path, options: list[str], message: str) -> None:
+    assert message in sentence("sample", models, "--out", tmp_path / "s", *options)
+    assert not list(tmp_path.iterdir())
+
+
+def test_mistyped_options_are_refused_by_name(models: Path, tmp_path: Path) -> None:
+    status, _, error = run("sample", models, "--out", tmp_path / "s", "--walk", "5")
+    assert status == 2
+    assert "--walk" in error
+    assert run("smaple")[0] == 2
+
+
+def test_bad_models(models: Path, tmp_path: Path) -> None:
+    assert "no such folder of models" in sentence("sample", tmp_path / "none", "--out", tmp_path / "s")
+    broken = tmp_path / "broken"
+    shutil.copytree(models, broken)
+    weights = broken / "autoencoder" / "model.safetensors"
+    weights.write_bytes(weights.read_bytes()[:-100])
+    assert "truncated" in sentence("sample", broken, "--out", tmp_path / "s")
+    weights.unlink()
+    assert "has no model.safetensors" in sentence("sample", broken, "--out", tmp_path / "s")
+    assert not (tmp_path / "s").exists()
+
+
+def test_bad_train(tmp_path: Path) -> None:
+    out = tmp_path / "m"
+    assert "Did you mean digits" in sentence("train", "digts", "--out", out)
+    assert "--autoencoder: 'vae'" in sentence("train", "digits", "--out", out, "--autoencoder", "vae")
+    assert "--value-range" in sentence("train", "digits", "--out", out, "--value-range", "1,0")
+    assert "--value-range" in sentence("train", "digits", "--out", out, "--value-range", "wide")
+    (tmp_path / "empty").mkdir()
+    assert "no readable data set" in sentence("train", tmp_path / "empty", "--out", out)
+    assert not out.exists()
+
+
+def test_bad_evaluate(models: Path, tmp_path: Path) -> None:
+    assert "no archive there" in sentence("evaluate", tmp_path / "none", "--against", "digits")
+    run("sample", models, "--out", tmp_path / "s", "--walks", 20)
+    assert "fewer than the 1347 real" in sentence("evaluate", tmp_path / "s", "--against", "digits")
+    assert "Did you mean digits" in sentence("evaluate", tmp_path / "s", "--against", "digit")
+    assert "is not there" in sentence(
+        "evaluate", tmp_path / "s", "--against", "digits", "--models", tmp_path / "elsewhere"
+    )
+
+
+def test_an_output_in_use_is_refused_and_kept(models: Path, tmp_path: Path) -> None:
+    run("sample", models, "--out", tmp_path / "s", "--walks", 10)
+    before = (tmp_path / "s" / "manifest.json").read_bytes()
+    assert "--overwrite" in sentence("sample", models, "--out", tmp_path / "s", "--walks", 10)
+    assert "already holds something" in sentence("train", "digits", "--out", tmp_path / "s")
+    assert "was not made here" in sentence("train", "digits", "--out", tmp_path / "s", "--overwrite")
+    assert (tmp_path / "s" / "manifest.json").read_bytes() == before
+    assert run("sample", models, "--out", tmp_path / "s", "--walks", 20, "--overwrite")[0] == 0
+    assert Archive.open(tmp_path / "s").manifest["parameters"]["walks"] == 20
+
+
+def test_ctrl_c_says_so_and_the_same_command_goes_on(models: Path, tmp_path: Path) -> None:
+    out = tmp_path / "s"
+    command = [*REINJECT, "sample", models, "--out", out, "--walks", "60000", "--block-size", "512"]
+    process = subprocess.Popen(command, stderr=subprocess.PIPE, text=True)
+    entries = tmp_path / "s.partial"
+    while process.poll() is None and not list(entries.glob("shard-000002.json")):
+        time.sleep(0.02)
+    process.send_signal(signal.SIGINT)
+    _, error = process.communicate()
+    assert process.returncode == 130
+    assert error.strip().splitlines()[-1].startswith("reinject: interrupted. What is finished is kept")
+    assert not out.exists()
+    finished = {path: path.stat().st_mtime_ns for path in (entries / "data").glob("*.parquet")}
+    assert finished
+    again = ["sample", models, "--out", out, "--walks", 60000, "--block-size", 512, "--seed", 1]
+    assert "differs in parameters.seed (0 there, 1 here)" in sentence(*again)
+    assert {path: path.stat().st_mtime_ns for path in finished} == finished
+
+
+def test_a_disk_that_is_full_is_one_sentence(models: Path, tmp_path: Path) -> None:
+    """A file-size limit stands in for a full disk: the kernel refuses the write in the same way."""
+    code = (
+        "import resource, signal; signal.signal(signal.SIGXFSZ, signal.SIG_IGN);"
+        "resource.setrlimit(resource.RLIMIT_FSIZE, (60_000, 60_000));"
+        "from reinject.cli import main; main()"
+    )
+    command = [sys.executable, "-c", code, "sample", models, "--out", tmp_path / "s", "--walks", "2000"]
+    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    assert done.returncode == 1
+    assert len(done.stderr.strip().splitlines()) == 1, done.stderr
+    assert "File too large. Free space or choose another --out" in done.stderr
+    assert not (tmp_path / "s").exists()
+
+
+def test_train_by_command_and_resume(tmp_path: Path) -> None:
+    out = tmp_path / "m"
+    options = ["--out", out, "--autoencoder", "mlp", "--epochs", 1, "--classifier-epochs", 1, "--device", "cpu"]
+    status, text, _ = run("train", "digits", *options, "--json")
+    assert status == 0
+    assert 0 < json.loads(text)["classifier"]["test_accuracy"] <= 1
+    for name in ("autoencoder", "classifier"):
+        assert {"config.json", "model.safetensors", "training.json"} <= {path.name for path in (out / name).iterdir()}
+    config = json.loads((out / "autoencoder" / "config.json").read_text())
+    assert config["architecture"] == "MLPAutoencoder"
+    assert config["inputs"]["class_names"] == [str(k) for k in range(10)]
+    curve = json.loads((out / "autoencoder" / "training.json").read_text())["loss_curve"]
+    assert {"step", "epoch", "train", "validation"} <= curve[0].keys()
+    assert "mlp-denoiser" in sentence("sample", out, "--out", tmp_path / "s")
+    assert run("sample", out, "--out", tmp_path / "s", "--preset", "paper", "--walks", 10)[0] == 0
+
+
+def test_version_and_help() -> None:
+    from reinject import __version__
+
+    assert run("--version")[1].strip() == __version__
+    for command in ("demo", "train", "sample", "evaluate"):
+        status, text, _ = run(command, "--help")
+        assert status == 0
+        assert "--json" in text
+        assert "--seed" in text
