@@ -87,12 +87,12 @@ def film_strip(
     low: float,
     high: float,
 ) -> Path:
-    """One walk from noise: the states above, their reconstructions below.
+    """The first steps of one walk from noise: the states above, their reconstructions below.
 
     Arguments:
         path: the PNG to write.
-        states: x_0 ... x_R, (R + 1, C, H, W), data units.
-        reconstructions: r(x_0) ... r(x_R), same shape.
+        states: x_0, x_1, ..., (frames, C, H, W), data units.
+        reconstructions: r(x_0), r(x_1), ..., same shape.
         captions: one a step, under the reconstructions.
         low, high: values drawn black and white.
     """

@@ -26,6 +26,7 @@ from reinject.walks import Emit, walk
 
 ARCHIVES = {"default": "synthetic", "paper": "synthetic-paper"}
 ENDS = 1000
+FRAMES = 16  # of the film strip
 
 
 @dataclass(frozen=True)
@@ -144,7 +145,9 @@ def _visited(models: Models, preset: str, walks: int, seed: int, emit: Emit) -> 
 
 def _draw_walk(path: Path, models: Models, preset: str, seed: int) -> None:
     inputs = models.classifier.network.inputs
-    states, means = (torch.cat(_visited(models, preset, 1, seed, emit)) for emit in ("state", "reconstruction"))
+    states, means = (
+        torch.cat(_visited(models, preset, 1, seed, emit)[:FRAMES]) for emit in ("state", "reconstruction")
+    )
     confidence, label = classify(models.classifier.network, means).max(1)
     captions = [f"{inputs.class_names[int(k)]} ({float(p):.0%})" for k, p in zip(label, confidence, strict=True)]
     film_strip(path, states.numpy(), means.numpy(), captions, inputs.low, inputs.high)
