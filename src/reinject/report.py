@@ -12,8 +12,8 @@ from reinject.evaluation.utility import Figure, Utility
 
 CAPTIONS = {
     "samples": "Real beside synthetic samples, a row a class. Look for classes that are missing, and for blur.",
-    "walk": "The first steps of one walk from noise: the states above, what the autoencoder makes of them below, with the classifier's "
-    "label and its confidence.",
+    "walk": "The first steps of one walk from noise: the states above, what the autoencoder makes of them below, with "
+    "the classifier's label and its confidence.",
     "plane": "The plane of the training data's first two principal components (coloured by class), and in black 1,000 "
     "points of N(0, I), then the end points of 1,000 walks. End points should lie where the data lies.",
     "classes": "Share of each class. The dotted line is an even share.",

@@ -88,7 +88,8 @@ class Ancestral:
         s, after = self.level(state.i), self.level(state.i + 1)
         k = after / s if after < s else 0.0
         y = self.r(state.x, s)
-        x = noise_like(y, generator).mul_(after * math.sqrt(1 - k**2)).add_(y)
-        if k > 0:
-            x.add_(state.x - y, alpha=k * after / s)
+        kept = k * after / s  # weight of the old noise, x - y
+        x = noise_like(y, generator, after * math.sqrt(1 - k**2)).add_(y, alpha=1 - kept)
+        if kept:
+            x.add_(state.x, alpha=kept)
         return State(x, state.i + 1), Info(y)

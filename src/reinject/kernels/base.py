@@ -37,7 +37,7 @@ class Kernel(Protocol):
         ...
 
 
-def noise_like(x: Float[Tensor, "*shape"], generator: torch.Generator) -> Float[Tensor, "*shape"]:
-    """Z ~ N(0, I) of x's shape and dtype, drawn on the generator's device and brought to x's."""
+def noise_like(x: Float[Tensor, "*shape"], generator: torch.Generator, std: float = 1.0) -> Float[Tensor, "*shape"]:
+    """Noise std z, z ~ N(0, I) of x's shape and dtype, drawn on the generator's device and brought to x's."""
     z = torch.empty(x.shape, dtype=x.dtype, device=generator.device)
-    return z.normal_(generator=generator).to(x.device)
+    return z.normal_(0.0, std, generator=generator).to(x.device)

@@ -56,5 +56,5 @@ class Langevin:
         """x_{i+1} = r(x_i) + tau z."""
         level = sigma_of_lam(self.lam) if self.r.noise_conditioned else None
         y = self.r(state.x, level)
-        x = noise_like(y, generator).mul_(self.tau).add_(y)
+        x = noise_like(y, generator, self.tau).add_(y)
         return State(x, state.i + 1), Info(y)
