@@ -43,8 +43,8 @@ class Settings:
     high: float = 1.4
     low: float = 0.02
     falls: int = 13
-    again: float = 0.5
-    cycle: int = 6
+    again: float = 1.0
+    cycle: int = 10
     thin: int = 1
 
     def build(self, r: Ensemble, radius: float) -> tuple[Kernel, Start]:
@@ -71,7 +71,7 @@ class Settings:
 
 
 PAPER = Settings("langevin", steps=10, burn_in=2, emit="state", lam=0.1, noise="printed")
-DEFAULT = Settings("ancestral", steps=13 + 8 * 6, burn_in=13, emit="reconstruction", thin=6)
+DEFAULT = Settings("ancestral", steps=13 + 8 * 10, burn_in=13, emit="reconstruction", thin=10)
 PRESETS = {"paper": PAPER, "default": DEFAULT}
 
 

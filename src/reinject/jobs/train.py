@@ -25,8 +25,8 @@ from reinject.staging import PLAN, begin, check_free, partial_of, publish
 from reinject.training import Loss, Recipe, Rows, fit, make_fabric
 
 MARKER = "autoencoder/config.json"
-VALIDATION = 0.05
-AUTOENCODER_RECIPE = Recipe(epochs=9, batch=128, warm_up=200, least_steps=4000)
+VALIDATION = 0.02
+AUTOENCODER_RECIPE = Recipe(epochs=15, batch=128, warm_up=200, least_steps=4000)
 CLASSIFIER_RECIPE = Recipe(epochs=15, batch=128, least_steps=4000)
 
 
