@@ -29,7 +29,7 @@ MAY_IMPORT = {
     "presets": {"walks"},
     "staging": {"files"},
     "archive": {"samples", "images", "staging"},
-    "data": {"images"},
+    "data": {"images", "progress"},
     "models": {"errors"},
     "bundle": {"reconstruction", "models", "score", "files"},
     "training": {"errors"},

@@ -2,7 +2,7 @@
 
 import difflib
 import os
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -13,6 +13,7 @@ from torch import Tensor
 
 from reinject.errors import DataError
 from reinject.images import decode
+from reinject.progress import Advance, Progress, Silent
 
 HUB_NAMES = {
     "mnist": "ylecun/mnist",
@@ -54,7 +55,7 @@ class Dataset:
         return tuple(self.train.x.shape[1:])
 
 
-def load(name: str, data_dir: str | Path | None = None, seed: int = 0) -> Dataset:
+def load(name: str, data_dir: str | Path | None = None, seed: int = 0, progress: Progress | None = None) -> Dataset:
     """Read a data set by name.
 
     ``digits`` is embedded. Another name is looked for as a folder in ``data_dir``, then as a folder of its own, then on
@@ -65,6 +66,7 @@ def load(name: str, data_dir: str | Path | None = None, seed: int = 0) -> Datase
         name: see above; a folder holds Parquet files, or images in one sub-folder a class.
         data_dir: where to look first; default: the environment variable REINJECT_DATA.
         seed: of the split, where one has to be made; >= 0.
+        progress: who is told.
 
     Raises:
         DataError: found nowhere, no images or labels in it, images of different sizes.
@@ -81,7 +83,8 @@ def load(name: str, data_dir: str | Path | None = None, seed: int = 0) -> Datase
     image = _column(name, parts, ("image", "img"), "Image", "images")
     first = next(iter(parts.values()))
     class_names = tuple(first.features[label].names)
-    read = {split: _images(name, part, image, label) for split, part in parts.items()}
+    with (progress or Silent()).task(f"reading {name}", sum(map(len, parts.values())), "images") as advance:
+        read = {split: _images(name, part, image, label, advance) for split, part in parts.items()}
     train = read.get("train", next(iter(read.values())))
     test = read.get("test", read.get("validation"))
     if test is None or test is train:
@@ -170,12 +173,17 @@ def _column(name: str, parts: dict[str, Any], known: Sequence[str], kind: str, w
     )
 
 
-def _images(name: str, part: Any, image: str, label: str) -> LabelledImages:
+def _images(name: str, part: Any, image: str, label: str, advance: Advance) -> LabelledImages:
     from datasets import Image
 
     rows = part.select_columns([image, label]).cast_column(image, Image(decode=False))
-    files = (cell["bytes"] if cell["bytes"] is not None else Path(cell["path"]).read_bytes() for cell in rows[image])
-    x = torch.from_numpy(decode(files, name))
+
+    def files() -> Iterator[bytes]:
+        for cell in rows[image]:
+            yield cell["bytes"] if cell["bytes"] is not None else Path(cell["path"]).read_bytes()
+            advance(1)
+
+    x = torch.from_numpy(decode(files(), name))
     y = torch.tensor(np.asarray(rows[label]), dtype=torch.int64)
     if int(y.min()) < 0:
         raise DataError(name, "has rows without a label (-1)", "Remove them, or take a split that has labels")

@@ -1,6 +1,6 @@
 """Reading an archive that :mod:`reinject.archive.write` has finished."""
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -91,12 +91,15 @@ class Archive:
         for shard in self.manifest["shards"]:
             yield pq.read_table(self.folder / shard["file"], columns=columns)
 
-    def read(self, most: int | None = None, seed: int = 0) -> tuple[Tensor, Tensor]:
+    def read(
+        self, most: int | None = None, seed: int = 0, on_rows: Callable[[int], None] = lambda _: None
+    ) -> tuple[Tensor, Tensor]:
         """Samples as kept and their labels, all or ``most`` of them drawn at random without replacement.
 
         Arguments:
             most: number of rows, >= 1; None or more than there are: all of them, in the archive's order.
             seed: of the draw.
+            on_rows: told the number of rows after each shard.
 
         Returns:
             x, (B, *event), uint8 levels or float32 data units as the storage says; label, int64, (B,).
@@ -113,6 +116,7 @@ class Archive:
             xs.append(_values(part.column(column), self.event_shape))
             labels.append(torch.from_numpy(part.column("label").to_numpy().copy()))
             first += len(table)
+            on_rows(len(part))
         return torch.cat(xs), torch.cat(labels)
 
 

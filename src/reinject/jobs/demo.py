@@ -18,7 +18,7 @@ from reinject.jobs.evaluate import METRICS, judge, pictured, shares
 from reinject.jobs.sample import Models, load_models, sample_models
 from reinject.jobs.train import TrainPlan, train
 from reinject.presets import PRESETS
-from reinject.progress import Progress, Silent
+from reinject.progress import Advance, Progress, Silent
 from reinject.samples import Storage
 from reinject.staging import PLAN, begin, check_free, partial_of, publish
 from reinject.synthesis import classify
@@ -69,9 +69,10 @@ def demo(
                 models, partial / name, preset, PRESETS[preset], walks=plan.walks, seed=seed, progress=progress
             )
     archives = {preset: Archive.open(partial / name) for preset, name in ARCHIVES.items()}
-    dataset = data.load(plan.training.dataset, data_dir, seed)
+    dataset = data.load(plan.training.dataset, data_dir, seed, progress)
     judged = judge(archives, dataset, models.classifier.network, range(seed, seed + plan.seeds), progress=progress)
-    remembered = _draw(partial / "figures", dataset, models, archives, judged, seed)
+    with progress.task("drawing", 5, "figures") as advance:
+        remembered = _draw(partial / "figures", dataset, models, archives, judged, seed, advance)
     metrics = {
         "dataset": dataset.name,
         "seed": seed,
@@ -103,11 +104,13 @@ def _draw(
     archives: dict[str, Archive],
     judged: dict[str, Utility],
     seed: int,
+    advance: Advance,
 ) -> dict[str, float]:
     """All figures; returns the share of the start that the walks of each preset still carry at their end."""
     inputs = models.classifier.network.inputs
     names = dataset.class_names
     samples_by_class(figures / "samples.png", pictured(dataset, archives), names, 0, 1)
+    advance(1)
     class_histogram(
         figures / "classes.png",
         {
@@ -116,10 +119,13 @@ def _draw(
         },
         names,
     )
+    advance(1)
     curves = {name: result.synthetic for name, result in judged.items()}
     one = judged["default"]
     learning_curves(figures / "curves.png", {"real": one.real, **curves, "noise": one.noise})
+    advance(1)
     _draw_walk(figures / "walk.png", models, "default", seed)
+    advance(1)
     ends, remembered = {}, {}
     for name in archives:
         ends[name] = _visited(models, name, ENDS, seed, PRESETS[name].emit)[-1]
@@ -129,6 +135,7 @@ def _draw(
     noise = torch.randn((ENDS, *inputs.shape), generator=torch.Generator().manual_seed(seed))
     points = {name: x.numpy() for name, x in ends.items()}
     pca_plane(figures / "plane.png", real.numpy(), dataset.train.y.numpy(), names, noise.numpy(), points)
+    advance(1)
     return remembered
 
 

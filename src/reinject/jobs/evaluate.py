@@ -69,7 +69,7 @@ def evaluate(
         check_free(out, METRICS, overwrite)
     archive = Archive.open(folder)
     C = classifier or find_classifier(archive, models).network
-    dataset = data.load(against, data_dir, seed)
+    dataset = data.load(against, data_dir, seed, progress)
     name = str(archive.manifest["parameters"]["preset"])
     judged = judge({name: archive}, dataset, C, range(seed, seed + seeds), most=most, device=device, progress=progress)
     metrics = {
@@ -136,6 +136,12 @@ def judge(
         _check_match(archive, dataset)
     storage = next(iter(archives.values())).storage
     levels = Storage("uint8", storage.low, storage.high)
+    rows = sum(min(most, archive.rows) for archive in archives.values())
+    with progress.task("reading the samples", rows, "samples") as advance_rows:
+        tables = {
+            name: Table.of(*archive.read(most, seeds[0], advance_rows), archive.storage)
+            for name, archive in archives.items()
+        }
     total = students_needed(len(dataset.train), len(archives), len(seeds))
     with progress.task("training students", total, "students") as advance:
         place = make_fabric(device).device
@@ -150,11 +156,7 @@ def judge(
 
         train = Table.of(dataset.train.x, dataset.train.y, levels)
         against = reference(bench, train, label, seeds)
-        judged = {}
-        for name, archive in archives.items():
-            x, y = archive.read(most, seed=seeds[0])
-            judged[name] = utility(against, Table.of(x, y, archive.storage))
-    return judged
+        return {name: utility(against, table) for name, table in tables.items()}
 
 
 def _check_match(archive: Archive, dataset: data.Dataset) -> None:

@@ -125,7 +125,7 @@ def train(
     """
     progress = progress or Silent()
     check_free(out, MARKER, overwrite)
-    dataset = data.load(plan.dataset, data_dir, plan.seed)
+    dataset = data.load(plan.dataset, data_dir, plan.seed, progress)
     partial = partial_of(out)
     begin(partial, json.loads(json.dumps({**asdict(plan), "precision": precision})))
     job = _Job(plan, dataset, partial, device, precision, progress)
