@@ -1,6 +1,7 @@
 """What walking and the whole of `sample` cost over bare forward passes of the same network, interleaved in one run.
 
-Untrained networks of MNIST's shape: time does not depend on what the weights are. Medians of the ratios over rounds.
+Untrained networks of MNIST's shape: time does not depend on what the weights are. Each ratio is to the mean of the passes
+just before and just after it; medians over rounds.
 """
 
 import argparse
@@ -31,8 +32,8 @@ def timed(action: Callable[[], object]) -> float:
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--rounds", type=int, default=5)
-    parser.add_argument("--walks", type=int, default=4 * BLOCK)
+    parser.add_argument("--rounds", type=int, default=9)
+    parser.add_argument("--walks", type=int, default=BLOCK)
     options = parser.parse_args()
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
@@ -69,12 +70,13 @@ def main() -> None:
                 def whole(preset=preset, settings=settings, round_=round_) -> None:  # type: ignore[no-untyped-def]
                     sample_models(models, folder / f"{preset}{round_}", preset, settings, walks=options.walks)
 
-                base = timed(bare)
-                found = {"walk": timed(walking) / base, "sample": timed(whole) / base}
-                base_again = timed(bare)
-                if round_:  # the first round warms up
-                    for what, value in found.items():
-                        ratios.setdefault(f"{preset} {what}", []).append(value * 2 * base / (base + base_again))
+                before = timed(bare)
+                for what, action in (("walk", walking), ("sample", whole)):
+                    seconds = timed(action)
+                    after = timed(bare)
+                    if round_:  # the first round warms up
+                        ratios.setdefault(f"{preset} {what}", []).append(2 * seconds / (before + after))
+                    before = after
     medians = {name: round(statistics.median(values), 3) for name, values in ratios.items()}
     print(json.dumps({"ratio to bare forward passes, median": medians, "rounds": options.rounds}))
     bad = [n for n, v in medians.items() if v > (1.10 if n.endswith("walk") else 1.8)]

@@ -21,6 +21,16 @@ class Progress(Protocol):
         ...
 
 
+def _rate(amount: float) -> str:
+    """A rate with the digits that say something.
+
+    Example:
+        >>> _rate(0.83), _rate(12345.6)
+        ('0.8', '12,346')
+    """
+    return f"{amount:,.0f}" if amount >= 10 else f"{amount:.1f}"
+
+
 class Silent:
     """Says nothing: the default of every function."""
 
@@ -49,7 +59,7 @@ class Lines:
         yield advance
         seconds = time.monotonic() - began
         if seconds > 2:
-            self.say(f"{name}: {done:,.0f} {unit} in {seconds:.1f} s ({done / seconds:,.0f} {unit}/s)")
+            self.say(f"{name}: {done:,.0f} {unit} in {seconds:.1f} s ({_rate(done / seconds)} {unit}/s)")
 
     def say(self, text: str) -> None:
         """As :class:`Progress`."""
@@ -68,7 +78,7 @@ class Bars:
         class Rate(progress.ProgressColumn):
             def render(self, task: progress.Task) -> str:
                 speed = task.finished_speed or task.speed
-                return f"{speed:,.0f} {unit}/s" if speed else ""
+                return f"{_rate(speed)} {unit}/s" if speed else ""
 
         columns = (
             progress.TextColumn("{task.description}"),

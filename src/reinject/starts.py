@@ -33,7 +33,7 @@ class Normal:
 
     def draw(self, shape: tuple[int, ...], generator: torch.Generator) -> Tensor:
         """Std * z, z ~ N(0, I) of the given shape."""
-        return torch.randn(shape, generator=generator, device=generator.device) * self.std
+        return torch.empty(shape, device=generator.device).normal_(0.0, self.std, generator=generator)
 
 
 @dataclass(frozen=True)
