@@ -1,7 +1,7 @@
 """What walking and the whole of `sample` cost over bare forward passes of the same network, interleaved in one run.
 
-Untrained networks of MNIST's shape: time does not depend on what the weights are. Each ratio is to the mean of the passes
-just before and just after it; medians over rounds.
+Untrained networks of MNIST's shape: time does not depend on what the weights are. Each ratio is to the mean of the
+passes just before and just after it; medians over rounds.
 """
 
 import argparse

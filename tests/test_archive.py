@@ -247,6 +247,9 @@ def test_damaged_archives_are_refused(tmp_path: Path) -> None:
     manifest.write_text(json.dumps({**json.loads(text), "schema_version": 99}))
     with pytest.raises(ArchiveError, match="version 99"):
         Archive.open(tmp_path / "a")
+    manifest.write_text('{"schema_version": 1}')
+    with pytest.raises(ArchiveError, match="damaged"):
+        Archive.open(tmp_path / "a")
     manifest.write_text(text)
     shard = tmp_path / "a/data/shard-000001.parquet"
     shard.write_bytes(shard.read_bytes()[:-1])

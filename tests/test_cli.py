@@ -61,6 +61,16 @@ def test_every_documented_option_of_sample(models: Path, tmp_path: Path) -> None
     assert Archive.open(tmp_path / "s").rows == 50 * 4
 
 
+def test_steps_without_thin_keep_every_state(models: Path, tmp_path: Path) -> None:
+    run("sample", models, "--out", tmp_path / "s", "--walks", 10, "--steps", 12, "--burn-in", 4)
+    assert Archive.open(tmp_path / "s").rows == 10 * 9
+
+
+def test_an_output_below_a_file_is_one_sentence(models: Path, tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("")
+    assert "choose another --out" in sentence("sample", models, "--out", tmp_path / "file" / "s", "--walks", 10)
+
+
 def test_the_paper_preset_is_the_listing(models: Path, tmp_path: Path) -> None:
     run("sample", models, "--out", tmp_path / "s", "--preset", "paper", "--walks", 20)
     parameters = Archive.open(tmp_path / "s").manifest["parameters"]

@@ -33,7 +33,10 @@ DataDir = Annotated[
 Device = Annotated[str, typer.Option(help="auto, cpu, cuda or mps.")]
 DATASET = "digits, mnist, fashion_mnist, cifar10, cifar100, a hub name (owner/name), or a folder of Parquet or images."
 
-_DISK = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EROFS, errno.EACCES, errno.EPERM)
+_DISK = (  # what a user's choice of folder, or a full disk, can cause
+    *(errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EROFS, errno.EACCES, errno.EPERM),
+    *(errno.ENOENT, errno.ENOTDIR, errno.EEXIST, errno.ENAMETOOLONG),
+)
 
 
 def _guarded(command: Callable[..., None]) -> Callable[..., None]:
@@ -152,7 +155,11 @@ def sample(
         int | None, typer.Option(help="First states left out, x_0 included.", show_default="the preset's")
     ] = None,
     thin: Annotated[
-        int | None, typer.Option(help="Keep every so many-th state after the burn-in.", show_default="the preset's")
+        int | None,
+        typer.Option(
+            help="Keep every so many-th state after the burn-in.",
+            show_default="the preset's; 1 with --steps or --burn-in",
+        ),
     ] = None,
     kernel: Annotated[
         str | None,

@@ -83,7 +83,8 @@ def choose(
     """The settings that a command line asks for: a preset, with what was given in place of its values.
 
     Giving ``lam`` or ``noise`` means the Langevin kernel, the only one that has them; its other values are then those
-    of the paper, with matched noise.
+    of the paper, with matched noise. Giving ``steps`` or ``burn_in`` without ``thin`` keeps every state after
+    the burn-in.
 
     Returns:
         The name of the preset, "custom" where the kernel is not its own; and the settings.
@@ -96,12 +97,16 @@ def choose(
         20
         >>> choose(None, None, lam=0.2)[1].kernel
         'langevin'
+        >>> choose(None, None, steps=20)[1].thin
+        1
     """
     if preset is not None and preset not in PRESETS:
         raise ArgumentError("--preset", f"{preset!r} is not known", f"Use one of {', '.join(PRESETS)}")
     if kernel not in (None, "langevin", "ancestral"):
         raise ArgumentError("--kernel", f"{kernel!r} is not known", "Use langevin or ancestral")
     values = {name: value for name, value in given.items() if value is not None}
+    if ("steps" in values or "burn_in" in values) and "thin" not in values:
+        values["thin"] = 1
     langevin = [name for name in ("lam", "noise") if name in values]
     name = preset or "default"
     settings = PRESETS[name]

@@ -60,9 +60,12 @@ class Archive:
                 f"has schema version {found}; this reinject reads {SCHEMA_VERSION}",
                 "Install the version of reinject that wrote it",
             )
-        for shard in manifest["shards"]:
-            file = folder / shard["file"]
-            if not file.is_file() or file.stat().st_size != shard["bytes"]:
+        try:
+            sizes = {folder / shard["file"]: shard["bytes"] for shard in manifest["shards"]}
+        except (KeyError, TypeError) as error:
+            raise ArchiveError(str(path), f"is damaged ({error!r})", "Sample again") from error
+        for file, size in sizes.items():
+            if not file.is_file() or file.stat().st_size != size:
                 raise ArchiveError(str(file), "is missing or truncated", "Sample again")
         return cls(folder, manifest)
 
