@@ -66,4 +66,4 @@ def test_score_of_the_optimal_denoiser_is_that_of_the_smoothed_gaussian() -> Non
 
 def test_shapes_in_signatures_are_checked_while_tests_run() -> None:
     with pytest.raises(TypeError, match="score"):
-        score(lambda x: x[:, :1], torch.zeros(2, 3), 0.1)
+        score(lambda x: x, torch.zeros(2, 3, dtype=torch.int64), 0.1)
