@@ -11,11 +11,13 @@ A *student* is a small network trained from scratch by one fixed recipe. Two fig
 """
 
 import math
-from collections.abc import Callable, Mapping, Sequence
+import multiprocessing
+import signal
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from typing import Any
 
-import joblib
 import numpy as np
 import torch
 from numpy.typing import NDArray
@@ -195,6 +197,21 @@ def accuracy(student: Student, train: Table, test: Table, class_names: tuple[str
     return right / len(test)
 
 
+def _accuracy(task: tuple[Student, Table, Table, tuple[str, ...], str]) -> float:
+    return accuracy(*task)
+
+
+@contextmanager
+def _mapping(workers: int) -> Iterator[Callable[..., Iterator[float]]]:
+    """``map``, in this process or over some; leaving early ends the processes at once."""
+    if workers == 1:
+        yield map
+        return
+    ignore = (signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is for this process, which then ends the others
+    with multiprocessing.get_context("spawn").Pool(workers, signal.signal, ignore) as pool:
+        yield pool.imap
+
+
 @dataclass(frozen=True)
 class Bench:
     """Trains and tests students, several at once in processes of their own.
@@ -216,16 +233,14 @@ class Bench:
     def run(self, jobs: Sequence[tuple[Student, Table]]) -> list[float]:
         """The accuracy of each student on its table, in the order of the jobs."""
         longest_first = sorted(range(len(jobs)), key=lambda k: -jobs[k][0].recipe.steps(jobs[k][0].n))
-        pool = joblib.Parallel(n_jobs=self.workers, return_as="generator", pre_dispatch="all", batch_size=1)
-        results = pool(
-            joblib.delayed(accuracy)(*jobs[k], self.test, self.class_names, self.device) for k in longest_first
-        )
+        tasks = [(*jobs[k], self.test, self.class_names, self.device) for k in longest_first]
         accuracies = [0.0] * len(jobs)
         threads = torch.get_num_threads()
         try:
-            for k, value in zip(longest_first, results, strict=True):
-                accuracies[k] = value
-                self.on_student()
+            with _mapping(self.workers) as each:
+                for k, value in zip(longest_first, each(_accuracy, tasks), strict=True):
+                    accuracies[k] = value
+                    self.on_student()
         finally:
             torch.set_num_threads(threads)  # with one worker the students ran here
         return accuracies
