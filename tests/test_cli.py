@@ -9,6 +9,7 @@ import time
 from pathlib import Path
 
 import pytest
+from PIL import Image
 from typer.testing import CliRunner
 
 from reinject import Archive
@@ -152,6 +153,11 @@ def test_bad_evaluate(models: Path, tmp_path: Path) -> None:
     run("sample", models, "--out", tmp_path / "s", "--walks", 20)
     assert "fewer than the 1347 real" in sentence("evaluate", tmp_path / "s", "--against", "digits")
     assert "Did you mean digits" in sentence("evaluate", tmp_path / "s", "--against", "digit")
+    for name in ("ant", "bee"):
+        (tmp_path / "set" / name).mkdir(parents=True)
+        for k in range(8):
+            Image.new("L", (5, 4), k).save(tmp_path / "set" / name / f"{k}.png")
+    assert "has images (1, 4, 5)" in sentence("evaluate", tmp_path / "s", "--against", tmp_path / "set")
     assert "is not there" in sentence(
         "evaluate", tmp_path / "s", "--against", "digits", "--models", tmp_path / "elsewhere"
     )

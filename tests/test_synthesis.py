@@ -88,3 +88,11 @@ def test_samples_do_not_depend_on_other_blocks() -> None:
     for a, b in zip(one, alone, strict=True):
         assert torch.equal(a.x, b.x)
         assert torch.equal(a.walk, b.walk)
+
+
+def test_a_classifier_in_training_mode_labels_as_in_evaluation_mode() -> None:
+    C = torch.nn.Sequential(torch.nn.Flatten(), torch.nn.Dropout(0.5)).train()
+    before = torch.random.get_rng_state()
+    for part in samples(C):
+        assert torch.equal(part.label, Storage().load(part.x).flatten(1).argmax(1))
+    assert torch.equal(torch.random.get_rng_state(), before)

@@ -68,7 +68,18 @@ def synthesise(
         blocks=blocks,
         device=device,
     )
-    return (_labelled(part, classifier, kept, models) for part in visited)
+    C = ready(classifier, device)
+    return (_labelled(part, C, kept, models) for part in visited)
+
+
+def ready(classifier: Classifier, device: str | torch.device) -> Classifier:
+    """The classifier where it has to run; a module is put in evaluation mode, or dropout would label at random.
+
+    Example:
+        >>> ready(torch.nn.Dropout(0.5), "cpu").training
+        False
+    """
+    return classifier.to(device).eval() if isinstance(classifier, torch.nn.Module) else classifier
 
 
 def _labelled(part: Visited, classifier: Classifier, storage: Storage, models: int) -> LabelledSamples:

@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 
 from reinject import data, report
 from reinject.archive import Archive
@@ -20,7 +20,7 @@ from reinject.jobs import Outcome
 from reinject.progress import Progress, Silent
 from reinject.samples import Storage
 from reinject.staging import check_free, partial_of, publish
-from reinject.synthesis import Classifier
+from reinject.synthesis import Classifier, ready
 from reinject.training import make_fabric
 
 METRICS = "metrics.json"
@@ -148,7 +148,7 @@ def judge(
         test = Table.of(dataset.test.x, dataset.test.y, levels)
         workers = (os.cpu_count() or 1) if place.type == "cpu" else 1
         bench = Bench(test, dataset.class_names, device, workers, lambda: advance(1))
-        C = classifier.to(place) if isinstance(classifier, nn.Module) else classifier
+        C = ready(classifier, place)
 
         @torch.no_grad()
         def label(x: Tensor) -> Tensor:
@@ -185,14 +185,14 @@ def _write(
 ) -> None:
     partial = partial_of(out)
     figures = partial / "figures"
-    one = next(iter(judged.values()))
-    samples_by_class(figures / "samples.png", pictured(dataset, {"synthetic": archive}), dataset.class_names, 0, 1)
+    ((name, one),) = judged.items()
+    samples_by_class(figures / "samples.png", pictured(dataset, {name: archive}), dataset.class_names, 0, 1)
     class_histogram(
         figures / "classes.png",
-        {"real": class_shares(dataset.train.y, len(dataset.class_names)), "default": metrics["class_shares"]},
+        {"real": class_shares(dataset.train.y, len(dataset.class_names)), name: metrics["class_shares"]},
         dataset.class_names,
     )
-    learning_curves(figures / "curves.png", {"real": one.real, "default": one.synthetic, "noise": one.noise})
+    learning_curves(figures / "curves.png", {"real": one.real, name: one.synthetic, "noise": one.noise})
     write_json(partial / METRICS, metrics)
     report.write(
         partial / "report.html",
