@@ -4,6 +4,7 @@ from pathlib import Path
 
 import pytest
 import torch
+from hypothesis import settings
 from jaxtyping import install_import_hook
 
 # Shapes in signatures are checked while tests run; the hook has to come before the first import of these modules.
@@ -13,6 +14,8 @@ install_import_hook(CHECKED, "beartype.beartype")
 from reinject.jobs.train import TrainPlan, train  # noqa: E402
 from reinject.training import Recipe  # noqa: E402
 
+settings.register_profile("fixed", derandomize=True, deadline=None)  # the same examples in every run
+settings.load_profile("fixed")
 torch.set_num_threads(1)  # tests run in parallel processes
 
 TINY = TrainPlan(

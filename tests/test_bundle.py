@@ -3,6 +3,7 @@
 import contextlib
 import json
 import pickle
+import resource
 from pathlib import Path
 
 import pytest
@@ -117,6 +118,21 @@ def test_weights_of_another_shape_are_refused(saved: Path) -> None:
     (saved / "config.json").write_text(json.dumps({**config, "width": 33}))
     with pytest.raises(ModelError, match="do not fit"):
         bundle.load(saved)
+
+
+@pytest.mark.parametrize(
+    "hostile",
+    [{"width": 10**9}, {"depth": 10**9}, {"inputs": {"shape": [10**9]}}, {"inputs": {"shape": [1, 30_000, 30_000]}}],
+    ids=str,
+)
+def test_a_config_that_asks_for_endless_memory_gets_none(saved: Path, hostile: dict) -> None:
+    """Found by the test below: building such a network before looking at its weights exhausted the machine."""
+    config = json.loads((saved / "config.json").read_text())
+    (saved / "config.json").write_text(json.dumps({**config, **hostile}))
+    before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    with pytest.raises(ModelError):
+        bundle.load(saved)
+    assert resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before < 200_000  # KiB
 
 
 JSON = st.recursive(

@@ -1,13 +1,15 @@
 """A model on disk: ``config.json`` (architecture, what its inputs mean) and ``model.safetensors``, never a pickle."""
 
 import inspect
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import torch
 from safetensors import SafetensorError, safe_open
-from safetensors.torch import load_model
+from safetensors.torch import load_file
+from torch import Tensor
 
 from reinject.errors import ModelError
 from reinject.files import read_json, sha256
@@ -47,19 +49,21 @@ def load(folder: str | Path, device: str | torch.device = "cpu") -> Bundle:
         raise ModelError(str(folder), "no such model folder", "Make one with reinject train")
     _check_weights(folder)
     try:
-        network = _build(folder)
-        load_model(network, folder / WEIGHTS)
-    except (RuntimeError, TypeError, ValueError) as error:
+        weights = load_file(folder / WEIGHTS)
+        network = _build(folder, weights)
+        network.load_state_dict(weights, assign=True)
+    except (RuntimeError, TypeError, ValueError, OverflowError) as error:
         raise ModelError(
             str(folder), f"weights and config do not fit: {str(error).splitlines()[0]}", "Train or export it again"
         ) from error
     for name, tensor in network.state_dict().items():
         if not torch.isfinite(tensor).all():
             raise ModelError(str(folder), f"weight {name} has non-finite values", "Train it again")
-    return Bundle(network.to(device).eval(), folder, sha256(folder / WEIGHTS))
+    return Bundle(network.to(device, torch.float32).eval(), folder, sha256(folder / WEIGHTS))
 
 
-def _build(folder: Path) -> Network:
+def _build(folder: Path, weights: Mapping[str, Tensor]) -> Network:
+    """The network of the config, without memory for its weights: a hostile config must not be able to ask for any."""
     path = folder / CONFIG
     if not path.is_file():
         raise ModelError(str(folder), f"has no {CONFIG}", "Make a model folder with reinject train")
@@ -71,8 +75,20 @@ def _build(folder: Path) -> Network:
         raise ModelError(str(path), "does not say what its inputs mean", "Save the model again with save_pretrained")
     known = inspect.signature(_CLASSES[name]).parameters
     options = {key: value for key, value in config.items() if key in known}
-    with torch.random.fork_rng(devices=[]):  # initial weights are drawn from the global generator, then replaced
+    values = sum(tensor.numel() for tensor in weights.values())
+    if max(_whole_numbers(config), default=0) > values or options.get("depth", 0) > len(weights):
+        raise ModelError(str(path), f"asks for more than the {values} values of {WEIGHTS}", "Copy both files again")
+    with torch.random.fork_rng(devices=[]), torch.device("meta"):
         return _CLASSES[name](**{**options, "inputs": Inputs(**config["inputs"])})
+
+
+def _whole_numbers(value: Any) -> Iterator[int]:
+    """All whole numbers inside a JSON value."""
+    if isinstance(value, int):
+        yield value
+    elif isinstance(value, (dict, list)):
+        for part in value.values() if isinstance(value, dict) else value:
+            yield from _whole_numbers(part)
 
 
 def _check_weights(folder: Path) -> None:
