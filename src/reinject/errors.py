@@ -1,6 +1,7 @@
 """The error family: every error names its owner, the bad value and the cure."""
 
 import math
+from collections.abc import Sequence
 from typing import Any
 
 
@@ -33,6 +34,22 @@ class ArgumentError(ReinjectError, ValueError):
 
 class ModelError(ReinjectError):
     """A model, or the folder of one, cannot be used as it is."""
+
+
+class CollapseError(ModelError):
+    """Directions of the data collapse, because lambda is too large for their variance.
+
+    Arguments:
+        owner, problem, cure: as in :class:`ReinjectError`.
+        directions: their names, narrowest first.
+    """
+
+    def __init__(self, owner: str, problem: str, cure: str, directions: Sequence[str] = ()) -> None:
+        super().__init__(owner, problem, cure)
+        self.directions = tuple(directions)
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return type(self), (self.owner, self.problem, self.cure, self.directions)
 
 
 class DataError(ReinjectError):

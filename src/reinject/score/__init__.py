@@ -1,0 +1,34 @@
+"""The one place where lambda, sigma and step sizes meet; the score, the Jacobian and the energy of any autoencoder."""
+
+from reinject.score.energy import Difference, energy_difference, outlier_score, relative_log_density
+from reinject.score.jacobian import LogDet, asymmetry, jacobian, log_det, push, signs_like
+from reinject.score.singular import Singular, singular_values
+from reinject.score.stein import Lam, effective_dimension, estimate_lam
+from reinject.score.stochastic import Estimate, log_det_lanczos, log_det_roulette, trace
+from reinject.score.units import lam_of_sigma, noise_scale, score, sigma_of_lam
+
+__all__ = [
+    "Difference",
+    "Estimate",
+    "Lam",
+    "LogDet",
+    "Singular",
+    "asymmetry",
+    "effective_dimension",
+    "energy_difference",
+    "estimate_lam",
+    "jacobian",
+    "lam_of_sigma",
+    "log_det",
+    "log_det_lanczos",
+    "log_det_roulette",
+    "noise_scale",
+    "outlier_score",
+    "push",
+    "relative_log_density",
+    "score",
+    "sigma_of_lam",
+    "signs_like",
+    "singular_values",
+    "trace",
+]

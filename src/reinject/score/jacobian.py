@@ -1,0 +1,206 @@
+"""The Jacobian of r, exactly: batched over points, by forward or reverse mode, in chunks of bounded memory."""
+
+from collections.abc import Callable
+from typing import Literal, NamedTuple
+
+import torch
+from jaxtyping import Float
+from torch import Tensor
+
+from reinject.errors import ArgumentError, ModelError, check_count
+
+Mode = Literal["auto", "forward", "reverse"]
+Map = Callable[[Tensor], Tensor]
+_VALUES = 2**24  # most values of one pass, 64 MiB in float32, before they go through the network
+
+
+class LogDet(NamedTuple):
+    """sign(det J) and log|det J|, each of shape (B,); where det J = 0 they are 0 and -inf."""
+
+    sign: Tensor
+    value: Tensor
+
+
+def jacobian(
+    f: Map, x: Float[Tensor, "batch *event"], mode: Mode = "auto", chunk: int | None = None
+) -> Float[Tensor, "batch m n"]:
+    """J_f(x), (J)_ij = df_i/dx_j, of every point of a batch; differentiable in the parameters of f.
+
+    Forward mode sends the n basis vectors of the input through jvp, reverse mode the m of the output through vjp, a
+    chunk of them at a time for the whole batch. For a square J both take as many passes; forward mode keeps no graph.
+
+    Arguments:
+        f: (B, *in) -> (B, *out), row by row; n and m are the numbers of values of one input and one output.
+        x: points, floating point, (B, *in).
+        mode: "forward", "reverse", or "auto": forward where n <= m.
+        chunk: basis vectors in one pass, >= 1; default: as many as keep a pass below 2^24 values.
+
+    Returns:
+        Shape (B, m, n); events are flattened.
+
+    Raises:
+        ArgumentError: x is not floating point; ``mode`` or ``chunk`` out of range.
+        ModelError: f changes the number of rows, or cannot be differentiated this way.
+
+    Example:
+        >>> jacobian(lambda x: x @ torch.tensor([[1.0, 0.0], [2.0, 3.0]]), torch.zeros(1, 2))
+        tensor([[[1., 2.],
+                 [0., 3.]]])
+    """
+    check_points("jacobian", x)
+    if mode not in ("auto", "forward", "reverse"):
+        raise ArgumentError("jacobian", f"mode = {mode!r}", "Give auto, forward or reverse")
+    if chunk is not None:
+        check_count("jacobian", "chunk", chunk)
+    n = x[0].numel()
+    m = n if mode == "forward" else _outputs(f, x)
+    forward = mode == "forward" or (mode == "auto" and n <= m)
+    size = chunk or max(1, _VALUES // max(1, len(x) * max(n, m)))
+    return _forward(f, x, size) if forward else _reverse(f, x, size)
+
+
+def _outputs(f: Map, x: Tensor) -> int:
+    with torch.no_grad():
+        return int(f(x[:1]).numel())
+
+
+def _forward(f: Map, x: Tensor, size: int) -> Tensor:
+    n = x[0].numel()
+
+    def column(v: Tensor) -> Tensor:
+        tangent = v.reshape(x.shape[1:]).expand_as(x)
+        return push(f, x, tangent)[1].flatten(1)
+
+    basis = torch.eye(n, dtype=x.dtype, device=x.device)
+    parts = [torch.func.vmap(column)(part) for part in torch.split(basis, size)]
+    return (parts[0] if len(parts) == 1 else torch.cat(parts)).permute(1, 2, 0)
+
+
+def _reverse(f: Map, x: Tensor, size: int) -> Tensor:
+    y, pull = pullback(f, x)
+    basis = torch.eye(y[0].numel(), dtype=y.dtype, device=y.device)
+
+    def row(v: Tensor) -> Tensor:
+        return pull(v.reshape(y.shape[1:]).expand_as(y)).flatten(1)
+
+    parts = [torch.func.vmap(row)(part) for part in torch.split(basis, size)]
+    return (parts[0] if len(parts) == 1 else torch.cat(parts)).transpose(0, 1)
+
+
+def push(f: Map, x: Tensor, v: Tensor) -> tuple[Tensor, Tensor]:
+    """f(x) and J_f(x) v, by one jvp; raises ModelError where f has no forward derivative."""
+    try:
+        pushed: tuple[Tensor, Tensor] = torch.func.jvp(f, (x,), (v,), strict=True)  # type: ignore[assignment]
+    except NotImplementedError as error:
+        raise ModelError(
+            "f", f"has no forward-mode derivative ({str(error).splitlines()[0]})", 'Give mode="reverse"'
+        ) from error
+    except RuntimeError as error:
+        raise _undifferentiable(error) from error
+    _check_rows(x, pushed[0])
+    return pushed
+
+
+def pullback(f: Map, x: Tensor) -> tuple[Tensor, Callable[[Tensor], Tensor]]:
+    """f(x), and the map v -> J_f(x)^T v, by vjp; raises ModelError where f has no derivative."""
+    pulled: tuple[Tensor, Callable[[Tensor], tuple[Tensor]]] = torch.func.vjp(f, x)  # type: ignore[assignment]
+    y, pull = pulled
+    _check_rows(x, y)
+
+    def transposed(v: Tensor) -> Tensor:
+        return pull(v)[0]
+
+    return y, transposed
+
+
+def _check_rows(x: Tensor, y: Tensor) -> None:
+    if y.shape[:1] != x.shape[:1]:
+        raise ModelError("f", f"maps {len(x)} points to shape {tuple(y.shape)}", "Give a map that keeps the rows")
+
+
+def _undifferentiable(error: RuntimeError) -> ModelError:
+    return ModelError(
+        "f",
+        f"cannot be differentiated in its input ({str(error).splitlines()[0]})",
+        "Take detach, numpy, rounding and torch.no_grad out of its way",
+    )
+
+
+def check_points(owner: str, x: Tensor) -> None:
+    """Raise ArgumentError unless x is a batch of floating-point points."""
+    if not x.is_floating_point() or x.ndim < 2 or len(x) == 0:
+        raise ArgumentError(
+            owner, f"x of shape {tuple(x.shape)} and {x.dtype}", "Give a batch (B, *event) of floating-point points"
+        )
+
+
+def check_square(owner: str, r: Map, x: Tensor) -> None:
+    """Raise unless r keeps the shape of x."""
+    check_points(owner, x)
+    with torch.no_grad():
+        y = r(x[:1])
+    if y.shape != x[:1].shape or y.dtype != x.dtype:
+        raise ModelError(
+            owner,
+            f"r maps {tuple(x.shape[1:])} {x.dtype} to {tuple(y.shape[1:])} {y.dtype}; its Jacobian is not square",
+            "Give an autoencoder: same shape and dtype out as in",
+        )
+
+
+def log_det(r: Map, x: Float[Tensor, "batch *event"], mode: Mode = "auto", chunk: int | None = None) -> LogDet:
+    """Sign and logarithm of |det J_r(x)|, exactly, by an LU factorisation of the whole Jacobian.
+
+    Arguments:
+        r, x, mode, chunk: as for :func:`jacobian`, r of the shape of x.
+
+    Raises:
+        ArgumentError, ModelError: as :func:`jacobian`, and where r changes the shape or dtype.
+
+    Source: the second term of Prop. 1 of the paper.
+
+    Example:
+        >>> log_det(lambda x: -2 * x, torch.zeros(1, 3))
+        LogDet(sign=tensor([-1.]), value=tensor([2.0794]))
+    """
+    check_square("log_det", r, x)
+    return LogDet(*torch.linalg.slogdet(jacobian(r, x, mode, chunk)))
+
+
+def asymmetry(
+    r: Map, x: Float[Tensor, "batch *event"], generator: torch.Generator | None = None, probes: int = 16
+) -> Float[Tensor, " batch"]:
+    """|J - J^T|_F / |J|_F of J_r(x): 0 where r - x is a gradient field, up to 2 where J is antisymmetric.
+
+    Exact without a generator; with one, sqrt(sum |J z - J^T z|^2 / sum |J z|^2) over random signs z, by a jvp and a vjp
+    each.
+
+    Arguments:
+        r, x: as for :func:`log_det`.
+        generator: of the probes; None: the whole Jacobian.
+        probes: draws of z, >= 1.
+
+    Example:
+        >>> asymmetry(lambda x: x @ torch.tensor([[0.0, 1.0], [-1.0, 0.0]]), torch.zeros(1, 2))
+        tensor([2.])
+    """
+    check_square("asymmetry", r, x)
+    if generator is None:
+        j = jacobian(r, x)
+        whole: Tensor = torch.linalg.matrix_norm(j - j.mT) / torch.linalg.matrix_norm(j)
+        return whole
+    check_count("asymmetry", "probes", probes)
+    _, pull = pullback(r, x)
+    difference = size = torch.zeros(len(x), dtype=x.dtype, device=x.device)
+    for _ in range(probes):
+        z = signs_like(x, generator)
+        jz = push(r, x, z)[1]
+        difference = difference + (jz - pull(z)).square().flatten(1).sum(1)
+        size = size + jz.square().flatten(1).sum(1)
+    ratio: Tensor = (difference / size).sqrt()
+    return ratio
+
+
+def signs_like(x: Tensor, generator: torch.Generator) -> Tensor:
+    """Random signs, +1 or -1 with probability 1/2 each, of x's shape and dtype (Rademacher probes)."""
+    draw = torch.randint(2, x.shape, generator=generator, device=generator.device)
+    return (2 * draw - 1).to(x.device, x.dtype)
