@@ -1,0 +1,39 @@
+"""Ready-made autoencoders and classifiers.
+
+Every network takes its inputs in data units and gives r(x) or logits; what the units are is said once, by
+:class:`Inputs`, and kept in its ``config.json``. All of them are huggingface_hub models: ``save_pretrained``,
+``from_pretrained`` and ``push_to_hub`` work.
+"""
+
+from reinject.models.base import Inputs, Network
+from reinject.models.bottlenecks import ConvAutoencoder, MLPAutoencoder
+from reinject.models.classifiers import ConvClassifier, MLPClassifier
+from reinject.models.denoisers import ConvDenoiser, Denoiser, MLPDenoiser
+from reinject.models.residual import ConvResidual, MLPResidual, Residual
+
+AUTOENCODERS: dict[str, type[Network]] = {
+    "mlp-denoiser": MLPDenoiser,
+    "conv-denoiser": ConvDenoiser,
+    "mlp": MLPAutoencoder,
+    "conv": ConvAutoencoder,
+    "mlp-residual": MLPResidual,
+    "conv-residual": ConvResidual,
+}
+CLASSIFIERS: dict[str, type[Network]] = {"mlp": MLPClassifier, "conv": ConvClassifier}
+
+__all__ = [
+    "AUTOENCODERS",
+    "CLASSIFIERS",
+    "ConvAutoencoder",
+    "ConvClassifier",
+    "ConvDenoiser",
+    "ConvResidual",
+    "Denoiser",
+    "Inputs",
+    "MLPAutoencoder",
+    "MLPClassifier",
+    "MLPDenoiser",
+    "MLPResidual",
+    "Network",
+    "Residual",
+]

@@ -1,0 +1,69 @@
+"""Classifiers: x to logits."""
+
+from collections.abc import Sequence
+
+from jaxtyping import Float
+from torch import Tensor, nn
+
+from reinject.errors import ModelError
+from reinject.models.base import Inputs, Network, image_shape, mlp
+
+
+class MLPClassifier(Network):
+    """A classifier of linear layers: logits = MLP((x - mean) / std).
+
+    Arguments:
+        inputs: what its inputs mean; its class names give the number of outputs.
+        hidden: widths of the hidden layers.
+        dropout: probability of dropping a hidden value in training.
+    """
+
+    def __init__(self, inputs: Inputs, hidden: Sequence[int] = (512, 256), dropout: float = 0.2) -> None:
+        super().__init__()
+        self.inputs = inputs
+        self.layers = mlp([inputs.n, *hidden, _classes(inputs)], dropout)
+
+    def forward(self, x: Float[Tensor, "batch *event"]) -> Float[Tensor, "batch classes"]:
+        """Logits of shape (B, classes) for x of shape (B, *shape)."""
+        y: Tensor = self.layers((x - self.inputs.mean).div(self.inputs.std).flatten(1))
+        return y
+
+
+class ConvClassifier(Network):
+    """A small convolutional classifier: two blocks of two convolutions, pooling, one linear layer.
+
+    Arguments:
+        inputs: what its inputs mean; height and width divisible by 4.
+        channels: of the first block; the second has twice as many.
+        dropout: probability of dropping a pooled value in training.
+    """
+
+    def __init__(self, inputs: Inputs, channels: int = 32, dropout: float = 0.2) -> None:
+        super().__init__()
+        self.inputs = inputs
+        c, h, w = image_shape(inputs, "ConvClassifier")
+        wide = 2 * channels
+        self.layers = nn.Sequential(
+            nn.Conv2d(c, channels, 3, 1, 1),
+            nn.SiLU(),
+            nn.MaxPool2d(2),
+            nn.Conv2d(channels, wide, 3, 1, 1),
+            nn.SiLU(),
+            nn.MaxPool2d(2),
+            nn.Flatten(),
+            nn.Dropout(dropout),
+            nn.Linear(wide * (h // 4) * (w // 4), 128),
+            nn.SiLU(),
+            nn.Linear(128, _classes(inputs)),
+        )
+
+    def forward(self, x: Float[Tensor, "batch *event"]) -> Float[Tensor, "batch classes"]:
+        """Logits of shape (B, classes) for x of shape (B, channels, height, width)."""
+        y: Tensor = self.layers((x - self.inputs.mean) / self.inputs.std)
+        return y
+
+
+def _classes(inputs: Inputs) -> int:
+    if len(inputs.class_names) < 2:
+        raise ModelError("classifier", f"class names {inputs.class_names}", "Give two classes at least")
+    return len(inputs.class_names)
