@@ -1,17 +1,23 @@
 """What walking and the whole of `sample` cost over bare forward passes of the same network, interleaved in one run.
 
 Untrained networks of MNIST's shape: time does not depend on what the weights are. Each ratio is to the mean of the
-passes just before and just after it; medians over rounds.
+passes just before and just after it; medians over rounds, of which a preset with short walks has more, so that all
+presets are measured over about as many calls.
 """
 
 import argparse
 import json
+import os
+import shutil
 import statistics
 import sys
 import tempfile
 import time
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
+
+os.environ["OMP_WAIT_POLICY"] = "passive"  # as the command line does
 
 import torch
 
@@ -32,7 +38,7 @@ def timed(action: Callable[[], object]) -> float:
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--rounds", type=int, default=9)
+    parser.add_argument("--rounds", type=int, default=9, help="Of the preset with the longest walks.")
     parser.add_argument("--walks", type=int, default=BLOCK)
     options = parser.parse_args()
     with tempfile.TemporaryDirectory() as name:
@@ -42,41 +48,44 @@ def main() -> None:
         models = Models((load(folder / "autoencoder"),), load(folder / "classifier"))
         r = models.ensemble(0.1)
         ratios: dict[str, list[float]] = {}
-        for round_ in range(options.rounds + 1):
-            for preset, settings in PRESETS.items():
-                kernel, start = settings.build(r, INPUTS.radius)
-                calls = (settings.steps + (settings.emit == "reconstruction")) * (options.walks // BLOCK)
-                x, level = torch.rand(BLOCK, *INPUTS.shape), 0.5
+        longest = max(settings.steps for settings in PRESETS.values())
+        for preset, settings in PRESETS.items():
+            kernel, start = settings.build(r, INPUTS.radius)
+            calls = (settings.steps + (settings.emit == "reconstruction")) * (options.walks // BLOCK)
+            x, level = torch.rand(BLOCK, *INPUTS.shape), 0.5
 
-                def bare(calls: int = calls, x: torch.Tensor = x, level: float = level) -> None:
-                    with torch.no_grad():
-                        for _ in range(calls):
-                            r(x, level)
+            def bare(calls: int = calls, x: torch.Tensor = x, level: float = level) -> None:
+                with torch.no_grad():
+                    for _ in range(calls):
+                        r(x, level)
 
-                def walking(kernel=kernel, start=start, settings=settings) -> None:  # type: ignore[no-untyped-def]
-                    parts = walk(
-                        kernel,
-                        start,
-                        INPUTS.shape,
-                        walks=options.walks,
-                        steps=settings.steps,
-                        burn_in=settings.burn_in,
-                        thin=settings.thin,
-                        emit=settings.emit,
-                    )
-                    for _ in parts:
-                        pass
+            def walking(kernel=kernel, start=start, settings=settings) -> None:  # type: ignore[no-untyped-def]
+                parts = walk(
+                    kernel,
+                    start,
+                    INPUTS.shape,
+                    walks=options.walks,
+                    steps=settings.steps,
+                    burn_in=settings.burn_in,
+                    thin=settings.thin,
+                    emit=settings.emit,
+                )
+                for _ in parts:
+                    pass
 
-                def whole(preset=preset, settings=settings, round_=round_) -> None:  # type: ignore[no-untyped-def]
-                    sample_models(models, folder / f"{preset}{round_}", preset, settings, walks=options.walks)
+            def whole(out: Path, preset=preset, settings=settings) -> None:  # type: ignore[no-untyped-def]
+                sample_models(models, out, preset, settings, walks=options.walks)
 
+            for round_ in range(1 + options.rounds * longest // settings.steps):
                 before = timed(bare)
-                for what, action in (("walk", walking), ("sample", whole)):
+                out = folder / f"{preset}{round_}"
+                for what, action in (("walk", walking), ("sample", partial(whole, out))):
                     seconds = timed(action)
                     after = timed(bare)
                     if round_:  # the first round warms up
                         ratios.setdefault(f"{preset} {what}", []).append(2 * seconds / (before + after))
                     before = after
+                shutil.rmtree(out)
     medians = {name: round(statistics.median(values), 3) for name, values in ratios.items()}
     print(json.dumps({"ratio to bare forward passes, median": medians, "rounds": options.rounds}))
     bad = [n for n, v in medians.items() if v > (1.10 if n.endswith("walk") else 1.8)]

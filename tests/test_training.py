@@ -9,7 +9,7 @@ from safetensors.torch import save_file
 from torch import Tensor, nn
 
 from reinject.errors import ArgumentError, ModelError
-from reinject.objectives import Denoising, reconstruction
+from reinject.objectives import Denoising, Value, reconstruction
 from reinject.training import Recipe, Rows, fit, make_fabric
 
 FABRIC = make_fabric("cpu")
@@ -31,7 +31,7 @@ def net(seed: int = 0) -> nn.Module:
         return nn.Sequential(nn.Linear(2, 8), nn.Dropout(0.3), nn.Tanh(), nn.Linear(8, 2))
 
 
-def denoise(network: nn.Module, x: Tensor, _: Tensor, g: torch.Generator) -> Tensor:
+def denoise(network: nn.Module, x: Tensor, _: Tensor, g: torch.Generator) -> Value:
     return Denoising(0.5, 0.3, 0.7)(network, x, g)
 
 
@@ -58,7 +58,7 @@ def test_denoising_loss_is_the_weighted_error_of_its_noise() -> None:
     x = torch.full((4, 3), 2.0)
     zero = lambda y: torch.zeros_like(y)  # noqa: E731
     for sigma, std, weight in ((1.0, 1.0, 2.0), (0.1, 1.0, 5.0), (2.0, 4.0, 5 / 16), (4.0, 2.0, 1.25 / 4)):
-        got = Denoising(sigma, 0.0, std)(zero, x, torch.Generator().manual_seed(0))  # type: ignore[arg-type]
+        got = Denoising(sigma, 0.0, std)(zero, x, torch.Generator().manual_seed(0)).value  # type: ignore[arg-type]
         assert float(got) == pytest.approx(4.0 * weight)
 
 
@@ -115,9 +115,9 @@ def test_the_weights_that_validate_best_are_kept() -> None:
     """Train and validation pull apart, so that the best is met on the way."""
     target = {"train": 1.0, "validation": 0.5}
 
-    def loss(network: nn.Module, x: Tensor, _: Tensor, __: torch.Generator) -> Tensor:
+    def loss(network: nn.Module, x: Tensor, _: Tensor, __: torch.Generator) -> Value:
         aim = target["train"] if network.training else target["validation"]
-        return (network(x).mean() - aim) ** 2
+        return Value((network(x).mean() - aim) ** 2, {})
 
     class Constant(nn.Module):
         def __init__(self) -> None:
@@ -157,8 +157,8 @@ def test_the_global_generator_is_left_alone() -> None:
 
 
 def test_a_loss_that_diverges_is_an_error() -> None:
-    def bad(network: nn.Module, x: Tensor, _: Tensor, __: torch.Generator) -> Tensor:
-        return network(x).mean() * float("nan")
+    def bad(network: nn.Module, x: Tensor, _: Tensor, __: torch.Generator) -> Value:
+        return Value(network(x).mean() * float("nan"), {})
 
     with pytest.raises(ModelError, match="loss became nan"):
         fit(net(), bad, rows(), RECIPE, seed=0, fabric=FABRIC)
@@ -166,7 +166,7 @@ def test_a_loss_that_diverges_is_an_error() -> None:
 
 def test_reconstruction_is_the_mean_squared_error() -> None:
     x = torch.tensor([[1.0, 2.0], [3.0, 4.0]])
-    got = reconstruction(lambda x: 2 * x, x, torch.Generator())  # type: ignore[arg-type]
+    got = reconstruction(lambda x: 2 * x, x, torch.Generator()).value  # type: ignore[arg-type]
     assert float(got) == pytest.approx((1 + 4 + 9 + 16) / 4)
 
 

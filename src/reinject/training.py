@@ -2,7 +2,7 @@
 
 import json
 import math
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -16,7 +16,8 @@ from torch import Tensor, nn
 
 from reinject.errors import ArgumentError, ModelError, check_count, check_positive
 
-Loss = Callable[[nn.Module, Tensor, Tensor, torch.Generator], Tensor]
+Parts = Mapping[str, Tensor]
+Loss = Callable[[nn.Module, Tensor, Tensor, torch.Generator], tuple[Tensor, Parts]]
 Batches = Callable[[Tensor], Tensor]
 
 
@@ -116,7 +117,7 @@ def fit(
 
     Arguments:
         network: any module; ends in evaluation mode.
-        loss: (network, x, y, generator) -> scalar.
+        loss: (network, x, y, generator) -> (the scalar to minimise, what it is made of by name, to be logged).
         rows: to train on.
         recipe: how long and how fast.
         seed: of order and noise, >= 0.
@@ -126,7 +127,8 @@ def fit(
         on_steps: told the number of finished gradient steps and the latest loss, some times an epoch.
 
     Returns:
-        One entry an evaluation: {"step", "epoch", "train", "validation"}, losses as means over rows.
+        One entry an evaluation: {"step", "epoch", "train", "validation"}, losses as means over rows, and for each
+        part of the loss its mean in training.
 
     Raises:
         ModelError: the loss becomes non-finite; the checkpoint is damaged or of another run.
@@ -165,50 +167,52 @@ class _Run:
         if self.checkpoint is not None and self.checkpoint.is_file():
             self._resume(adam)
         model, optimizer = self.fabric.setup(self.network, adam)
-        losses: list[Tensor] = []
+        means: list[dict[str, Tensor]] = []
         for epoch in range(self.epoch, self.epochs):
             self.network.train()
-            losses.append(self._train_epoch(model, optimizer, epoch))
+            means.append(self._train_epoch(model, optimizer, epoch))
             self.epoch = epoch + 1
             if self.epoch % self.every == 0 or self.epoch == self.epochs:
-                self._evaluate(float(torch.stack(losses).mean()))
-                losses = []
+                self._evaluate({name: float(torch.stack([m[name] for m in means]).mean()) for name in means[0]})
+                means = []
                 if self.checkpoint is not None:
                     self._save(adam)
         self.network.load_state_dict(self.best)
         self.network.eval()
         return self.history
 
-    def _train_epoch(self, model: Any, optimizer: Any, epoch: int) -> Tensor:
+    def _train_epoch(self, model: Any, optimizer: Any, epoch: int) -> dict[str, Tensor]:
         generator = _generator(self.seed, epoch)
         torch.manual_seed(int(torch.randint(2**62, (1,), generator=generator)))  # dropout; the caller forked the state
         order = torch.randperm(len(self.rows), generator=generator)
         size = self.recipe.steps_an_epoch(len(self.rows))
-        total = torch.zeros((), device=self.fabric.device)
+        totals: dict[str, Tensor] = {}
         for k in range(min(size, self.steps - self.step)):
             index = order[k * self.recipe.batch : (k + 1) * self.recipe.batch]
             x, y = self.rows.batch(index, self.fabric.device)
             for group in optimizer.param_groups:
                 group["lr"] = self.recipe.rate(self.step, self.steps)
-            value = self.loss(model, x, y, generator)
+            value, parts = self.loss(model, x, y, generator)
             optimizer.zero_grad()
             self.fabric.backward(value)
             optimizer.step()
-            total += value.detach()
+            for name, part in {"train": value.detach(), **parts}.items():
+                totals[name] = totals.get(name, 0) + part
             self.step += 1
             if self.recipe.average:
                 self._average()
             if self.step % 50 == 0:
                 self.on_steps(self.step, float(value.detach()))
         self.on_steps(self.step, float(value.detach()))
-        return total / (k + 1)
+        return {name: total / (k + 1) for name, total in totals.items()}
 
     def _average(self) -> None:
         decay = min(self.recipe.average, self.step / (self.step + 10))
         for name, value in self.network.state_dict().items():
             self.averaged[name].lerp_(value, 1 - decay)
 
-    def _evaluate(self, train: float) -> None:
+    def _evaluate(self, means: dict[str, float]) -> None:
+        train = means["train"]
         if not math.isfinite(train):
             raise ModelError(
                 type(self.network).__name__,
@@ -216,7 +220,7 @@ class _Run:
                 "Lower the learning rate, or check the data for extreme values",
             )
         kept = self.averaged if self.recipe.average else self.network.state_dict()
-        entry = {"step": self.step, "epoch": self.epoch, "train": train}
+        entry = {"step": self.step, "epoch": self.epoch, **means}
         if self.validation is not None:
             entry["validation"] = self._validation_loss(kept)
             earlier = [e["validation"] for e in self.history]
@@ -234,7 +238,7 @@ class _Run:
         total = 0.0
         for index in torch.split(torch.arange(len(self.validation)), 1024):
             x, y = self.validation.batch(index, self.fabric.device)
-            total += float(self.loss(self.network, x, y, generator)) * len(index)
+            total += float(self.loss(self.network, x, y, generator)[0]) * len(index)
         self.network.load_state_dict(present)
         return total / len(self.validation)
 

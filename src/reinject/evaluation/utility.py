@@ -26,7 +26,7 @@ from torch import Tensor, nn
 from reinject.errors import DataError
 from reinject.models import Inputs, MLPClassifier
 from reinject.samples import Storage
-from reinject.training import Recipe, Rows, fit, make_fabric
+from reinject.training import Parts, Recipe, Rows, fit, make_fabric
 
 RECIPE = Recipe(epochs=8, batch=128, lr=1e-3, least_steps=800)
 HIDDEN = (256, 128)  # halved for inputs of at most SMALL values
@@ -137,9 +137,9 @@ def skill(synthetic: Sequence[float], real: Sequence[float], noise: Sequence[flo
     return float(round(gained / possible, 12))
 
 
-def cross_entropy(network: nn.Module, x: Tensor, y: Tensor, _: torch.Generator) -> Tensor:
+def cross_entropy(network: nn.Module, x: Tensor, y: Tensor, _: torch.Generator) -> tuple[Tensor, Parts]:
     """Mean of -log softmax(C(x))_y over the batch."""
-    return nn.functional.cross_entropy(network(x), y)
+    return nn.functional.cross_entropy(network(x), y), {}
 
 
 @dataclass(frozen=True)

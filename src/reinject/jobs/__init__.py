@@ -6,7 +6,8 @@ from typing import Any
 
 @dataclass(frozen=True)
 class Outcome:
-    """What a job has to say: numbers for machines (JSON values), lines for people."""
+    """What a job has to say: a JSON value for machines, lines for people; why it is a failure though it is done."""
 
-    result: dict[str, Any]
+    result: Any
     lines: list[str]
+    failure: str = ""

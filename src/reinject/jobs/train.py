@@ -4,7 +4,7 @@ import json
 import shutil
 import time
 from collections.abc import Callable
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -17,8 +17,8 @@ from reinject.errors import ArgumentError, ModelError
 from reinject.evaluation.utility import cross_entropy
 from reinject.files import write_json
 from reinject.jobs import Outcome
+from reinject.jobs.objective import Chosen, Numbers, build, choose
 from reinject.models import Inputs, Network
-from reinject.objectives import Denoising, reconstruction
 from reinject.progress import Progress, Silent
 from reinject.samples import Storage
 from reinject.staging import PLAN, begin, check_free, partial_of, publish
@@ -40,8 +40,8 @@ class TrainPlan:
         autoencoder: a key of models.AUTOENCODERS.
         classifier: a key of models.CLASSIFIERS.
         autoencoder_recipe, classifier_recipe: how they are trained.
-        median: of the denoising noise level, in units of the data's radius.
-        spread: standard deviation of its logarithm.
+        objective: one of jobs.objective.OBJECTIVES.
+        numbers: of the objective.
         low, high: values of the darkest and the brightest pixel, data units.
     """
 
@@ -51,13 +51,14 @@ class TrainPlan:
     classifier: str = "mlp"
     autoencoder_recipe: Recipe = AUTOENCODER_RECIPE
     classifier_recipe: Recipe = CLASSIFIER_RECIPE
-    median: float = 0.12
-    spread: float = 0.9
+    objective: str = "denoising"
+    numbers: Numbers = field(default_factory=Numbers)
     low: float = 0.0
     high: float = 1.0
 
     def __post_init__(self) -> None:
-        _check_name("--autoencoder", self.autoencoder, models.AUTOENCODERS)
+        choose(self.objective, self.autoencoder)
+        self.numbers.refuse_strangers(self.objective)
         _check_name("--classifier", self.classifier, models.CLASSIFIERS)
 
 
@@ -65,8 +66,10 @@ def plan_for(
     dataset: str,
     *,
     seed: int = 0,
-    autoencoder: str = "mlp-denoiser",
+    autoencoder: str | None = None,
     classifier: str = "mlp",
+    objective: str | None = None,
+    numbers: Numbers | None = None,
     epochs: int | None = None,
     classifier_epochs: int | None = None,
     value_range: tuple[float, float] = (0.0, 1.0),
@@ -74,7 +77,8 @@ def plan_for(
     """The default way to train, with what was given in place of its values.
 
     Arguments:
-        dataset, seed, autoencoder, classifier: as in :class:`TrainPlan`.
+        dataset, seed, autoencoder, classifier, objective, numbers: as in :class:`TrainPlan`; of the objective and the
+            autoencoder, the one that is not given follows from the other.
         epochs, classifier_epochs: passes over the data, exactly, in place of the recipe's.
         value_range: values of the darkest and the brightest pixel.
 
@@ -88,6 +92,7 @@ def plan_for(
     low, high = value_range
     if not low < high:
         raise ArgumentError("--value-range", f"{low},{high}", "Give LOW < HIGH")
+    objective, autoencoder = choose(objective, autoencoder)
     return TrainPlan(
         dataset,
         seed,
@@ -95,6 +100,8 @@ def plan_for(
         classifier,
         recipe(AUTOENCODER_RECIPE, epochs),
         recipe(CLASSIFIER_RECIPE, classifier_epochs),
+        objective,
+        numbers or Numbers(),
         low=low,
         high=high,
     )
@@ -129,7 +136,13 @@ def train(
     partial = partial_of(out)
     begin(partial, json.loads(json.dumps({**asdict(plan), "precision": precision})))
     job = _Job(plan, dataset, partial, device, precision, progress)
-    autoencoder = job.run("autoencoder", job.build_autoencoder, job.autoencoder_loss(), plan.autoencoder_recipe)
+    chosen = job.choice()
+    autoencoder = job.run(
+        "autoencoder",
+        lambda: job.build_autoencoder(chosen.options),
+        lambda network, x, _, generator: chosen.objective(network, x, generator),
+        plan.autoencoder_recipe,
+    )
     classifier = job.run("classifier", job.build_classifier, cross_entropy, plan.classifier_recipe)
     (partial / PLAN).unlink()
     publish(partial, out)
@@ -137,15 +150,21 @@ def train(
         "models": str(out),
         "dataset": plan.dataset,
         "seed": plan.seed,
+        "objective": plan.objective,
+        "lam": chosen.lam,
         "autoencoder": autoencoder,
         "classifier": classifier,
     }
     lines = [
         f"autoencoder: validation loss {autoencoder['validation_loss']:.4f}, {autoencoder['seconds']} s",
         f"classifier: test accuracy {classifier['test_accuracy']:.4f}, {classifier['seconds']} s",
-        f"Models are in {out}. Next: reinject sample {out} --out SYNTHETIC",
+        f"Models are in {out}. Next: reinject sample {out} --out SYNTHETIC" + _langevin(chosen.lam),
     ]
     return Outcome(result, lines)
+
+
+def _langevin(lam: float | None) -> str:
+    return "" if lam is None else f" --kernel langevin --lam {lam:.3g}"
 
 
 class _Job:
@@ -174,9 +193,9 @@ class _Job:
     def _rows(self, part: data.LabelledImages) -> Rows:
         return Rows(part.x, part.y, self.load)
 
-    def build_autoencoder(self) -> Network:
+    def build_autoencoder(self, options: dict[str, Any]) -> Network:
         """A new autoencoder, told the mean image where it keeps one."""
-        network = models.AUTOENCODERS[self.plan.autoencoder](self.inputs)
+        network = models.AUTOENCODERS[self.plan.autoencoder](self.inputs, **options)
         if isinstance(network, models.Denoiser):
             network.mean.copy_(self.mean_image)
         return network
@@ -185,13 +204,10 @@ class _Job:
         """A new classifier."""
         return models.CLASSIFIERS[self.plan.classifier](self.inputs)
 
-    def autoencoder_loss(self) -> Loss:
-        """Denoising for the networks that know the noise level, plain reconstruction for bottlenecks."""
-        if not models.AUTOENCODERS[self.plan.autoencoder].noise_conditioned:
-            return lambda network, x, _, generator: reconstruction(network, x, generator)
-        inputs = self.inputs
-        objective = Denoising(self.plan.median * inputs.radius, self.plan.spread, inputs.std)
-        return lambda network, x, _, generator: objective(network, x, generator)
+    def choice(self) -> Chosen:
+        """The objective of the autoencoder, with its numbers; refuses a lambda that the data does not bear."""
+        plan, some = self.plan, self.load(self.dataset.train.x[:100_000])
+        return build(plan.objective, plan.autoencoder, plan.numbers, self.inputs, some)
 
     def run(self, name: str, build: Callable[[], Network], loss: Loss, recipe: Recipe) -> dict[str, Any]:
         """Train one model into its folder, unless an earlier run has; what it reports."""

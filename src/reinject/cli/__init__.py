@@ -1,0 +1,23 @@
+"""The command line: options in, jobs called, results printed; no logic of its own."""
+
+import logging
+import os
+
+from reinject.cli.app import app, guarded
+from reinject.cli.demo import demo
+from reinject.cli.evaluate import evaluate
+from reinject.cli.sample import sample
+from reinject.cli.theory import theory
+from reinject.cli.train import train
+
+__all__ = ["app", "main"]
+
+for _command in (demo, train, sample, evaluate, theory):
+    app.command()(guarded(_command))
+
+
+def main() -> None:
+    """Run the command line."""
+    os.environ.setdefault("HF_HUB_DISABLE_PROGRESS_BARS", "1")
+    logging.getLogger("huggingface_hub").setLevel(logging.ERROR)  # its retries; the failure itself is ours to tell
+    app()

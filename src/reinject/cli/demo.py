@@ -1,0 +1,27 @@
+"""``reinject demo``."""
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from reinject.cli.app import finish
+from reinject.cli.options import Json, Overwrite, Seed
+from reinject.progress import for_this_terminal
+
+
+def demo(
+    out: Annotated[Path, typer.Option(help="Folder to make: models, archives, figures, metrics.json, report.html.")],
+    seed: Seed = 0,
+    seeds: Annotated[int, typer.Option(help="Students a size, for the bands.", min=1)] = 3,
+    overwrite: Overwrite = False,
+    as_json: Json = False,
+) -> None:
+    """From scikit-learn's digits to a report: train, sample (default preset and the paper's), judge, draw."""
+    from reinject.jobs.demo import DemoPlan
+    from reinject.jobs.demo import demo as run
+    from reinject.jobs.train import TrainPlan
+
+    plan = DemoPlan(TrainPlan("digits", seed=seed), seeds=seeds)
+    outcome = run(plan, out, overwrite=overwrite, progress=for_this_terminal())
+    finish(outcome, as_json)

@@ -1,0 +1,25 @@
+"""Options that several commands share."""
+
+from typing import Annotated
+
+import typer
+
+from reinject.errors import ArgumentError
+
+Seed = Annotated[int, typer.Option(help="Seed of all randomness; same seed, same result.", min=0)]
+Json = Annotated[bool, typer.Option("--json", help="Print the result as JSON on standard output.")]
+Overwrite = Annotated[bool, typer.Option("--overwrite", help="Replace what an earlier run of this command left there.")]
+DataDir = Annotated[
+    str | None, typer.Option(help="Where to look for data sets first.", show_default="the variable REINJECT_DATA")
+]
+Device = Annotated[str, typer.Option(help="auto, cpu, cuda or mps.")]
+DATASET = "digits, mnist, fashion_mnist, cifar10, cifar100, a hub name (owner/name), or a folder of Parquet or images."
+
+
+def numbers_of(option: str, text: str) -> tuple[float, float]:
+    """The two numbers of LOW,HIGH; raises ArgumentError that names ``option``."""
+    try:
+        low, high = (float(part) for part in text.split(","))
+    except ValueError as error:
+        raise ArgumentError(option, f"{text!r} is not two numbers", "Give LOW,HIGH, such as -1,1") from error
+    return low, high

@@ -1,0 +1,99 @@
+"""``reinject train``."""
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from reinject.cli.app import finish
+from reinject.cli.options import DATASET, DataDir, Device, Json, Overwrite, Seed, numbers_of
+from reinject.progress import for_this_terminal
+
+
+def train(
+    dataset: Annotated[str, typer.Argument(help=DATASET)],
+    out: Annotated[Path, typer.Option(help="Folder to make, with autoencoder/ and classifier/.")],
+    objective: Annotated[
+        str | None,
+        typer.Option(
+            help="denoising, lossy (Prop. 1 of the paper), contractive or reconstruction.",
+            show_default="denoising, or what the autoencoder is for",
+        ),
+    ] = None,
+    autoencoder: Annotated[
+        str | None,
+        typer.Option(
+            help="mlp-denoiser, conv-denoiser (told the noise level), mlp, conv (bottleneck), mlp-residual or "
+            "conv-residual (full rank).",
+            show_default="mlp-denoiser, or what the objective needs",
+        ),
+    ] = None,
+    lam: Annotated[
+        float | None,
+        typer.Option(
+            help="lambda of lossy and contractive, squared data units.", show_default="lossy: a quarter of the safe one"
+        ),
+    ] = None,
+    sigma: Annotated[
+        float | None,
+        typer.Option(
+            help="Noise of denoising (the median level), or added to the data of lossy; data units.",
+            show_default="0.12 times the distance of a typical input from the mean",
+        ),
+    ] = None,
+    spread: Annotated[
+        float | None,
+        typer.Option(
+            help="Of denoising: standard deviation of log sigma; 0 is one level.",
+            show_default="0.9 for networks told the level, else 0",
+        ),
+    ] = None,
+    log_det: Annotated[
+        str | None,
+        typer.Option(
+            help="Of lossy: exact, roulette or first-order.", show_default="exact up to 64 dimensions, then first-order"
+        ),
+    ] = None,
+    classifier: Annotated[str, typer.Option(help="mlp or conv.")] = "mlp",
+    epochs: Annotated[
+        int | None, typer.Option(help="Passes of the autoencoder over the data.", show_default="the preset's", min=1)
+    ] = None,
+    classifier_epochs: Annotated[
+        int | None, typer.Option(help="Passes of the classifier over the data.", show_default="the preset's", min=1)
+    ] = None,
+    value_range: Annotated[
+        str, typer.Option(help="LOW,HIGH: values of the darkest and the brightest pixel, the data unit.")
+    ] = "0,1",
+    device: Device = "auto",
+    precision: Annotated[str, typer.Option(help="32-true, bf16-mixed, 16-mixed, bf16-true or 64-true.")] = "32-true",
+    data_dir: DataDir = None,
+    seed: Seed = 0,
+    overwrite: Overwrite = False,
+    as_json: Json = False,
+) -> None:
+    """Train an autoencoder and a classifier; run again after a cut to go on from the last checkpoint."""
+    from reinject.jobs.objective import Numbers
+    from reinject.jobs.train import plan_for
+    from reinject.jobs.train import train as run
+
+    plan = plan_for(
+        dataset,
+        seed=seed,
+        autoencoder=autoencoder,
+        classifier=classifier,
+        objective=objective,
+        numbers=Numbers(sigma=sigma, spread=spread, lam=lam, log_det=log_det),  # type: ignore[arg-type]
+        epochs=epochs,
+        classifier_epochs=classifier_epochs,
+        value_range=numbers_of("--value-range", value_range),
+    )
+    outcome = run(
+        plan,
+        out,
+        data_dir=data_dir,
+        device=device,
+        precision=precision,
+        overwrite=overwrite,
+        progress=for_this_terminal(),
+    )
+    finish(outcome, as_json)

@@ -1,0 +1,111 @@
+"""`reinject train --objective`: each objective end to end on digits, and what goes together with what."""
+
+import json
+from pathlib import Path
+
+import pytest
+import torch
+
+from reinject.bundle import load
+from reinject.errors import ArgumentError, CollapseError
+from reinject.jobs.objective import AUTOENCODER_OF, Numbers, build, choose
+from reinject.models import Inputs
+from reinject.objectives import Contractive, Denoising, PerfectLossy, reconstruction
+from test_cli import run, sentence
+
+QUICK = ("--epochs", 1, "--classifier-epochs", 1, "--device", "cpu")
+INPUTS = Inputs((4,), std=0.5)
+DATA = torch.rand(500, 4, generator=torch.Generator().manual_seed(0))
+
+
+@pytest.mark.parametrize("objective", AUTOENCODER_OF)
+def test_train_then_sample(objective: str, tmp_path: Path) -> None:
+    status, text, _ = run("train", "digits", "--out", tmp_path / "m", "--objective", objective, *QUICK, "--json")
+    result = json.loads(text)
+    assert status == 0
+    assert result["objective"] == objective
+    network = load(tmp_path / "m" / "autoencoder").network
+    assert type(network).__name__.lower() == {
+        "mlp-denoiser": "mlpdenoiser", "mlp-residual": "mlpresidual", "mlp": "mlpautoencoder",
+    }[AUTOENCODER_OF[objective]]  # fmt: skip
+    lam = result["lam"] or 0.1
+    done = run("sample", tmp_path / "m", "--out", tmp_path / "s", "--kernel", "langevin", "--lam", lam, "--walks", 20)
+    assert done[0] == 0
+
+
+def test_next_command_is_the_one_for_this_autoencoder(tmp_path: Path) -> None:
+    _, text, _ = run("train", "digits", "--out", tmp_path / "m", "--objective", "contractive", "--lam", 0.05, *QUICK)
+    assert "--kernel langevin --lam 0.05" in text
+
+
+def test_lossy_with_a_lambda_that_is_too_large_names_the_axes(tmp_path: Path) -> None:
+    said = sentence("train", "digits", "--out", tmp_path / "m", "--objective", "lossy", "--lam", 1, *QUICK)
+    assert "these directions of the data collapse: axis" in said
+    assert "Take lam <=" in said
+    assert not (tmp_path / "m").exists()
+
+
+def test_lossy_on_flat_data_asks_for_noise(tmp_path: Path) -> None:
+    said = sentence("train", "digits", "--out", tmp_path / "m", "--objective", "lossy", "--sigma", 0, *QUICK)
+    assert "No lam is safe" in said
+
+
+@pytest.mark.parametrize(
+    ("options", "words"),
+    [
+        (("--objective", "lossless"), "'lossless' is not known. Use one of denoising, lossy"),
+        (("--objective", "lossy", "--autoencoder", "mlp"), "mlp is not of full rank"),
+        (("--objective", "contractive", "--autoencoder", "mlp-denoiser"), "is told a noise level"),
+        (("--objective", "reconstruction", "--autoencoder", "mlp-residual"), "identity before training"),
+        (("--objective", "reconstruction", "--lam", 0.1), "--lam: --objective reconstruction has none"),
+        (("--objective", "contractive", "--sigma", 0.1), "--sigma"),
+        (("--objective", "contractive", "--lam", 0), "lam = 0"),
+        (("--objective", "lossy", "--lam", -1), "lam = -1"),
+        (("--objective", "lossy", "--log-det", "guess"), "'guess'"),
+        (("--objective", "lossy", "--sigma", -1), "sigma = -1"),
+        (("--sigma", 0), "median = 0"),
+        (("--spread", -1), "spread = -1"),
+        (("--autoencoder", "transformer"), "'transformer' is not known"),
+    ],
+)
+def test_mistakes_are_one_sentence(options: tuple, words: str, tmp_path: Path) -> None:
+    assert words in sentence("train", "digits", "--out", tmp_path / "m", *options, *QUICK)
+    assert not (tmp_path / "m").exists()
+
+
+def test_defaults_follow_the_data() -> None:
+    lossy = build("lossy", "mlp-residual", Numbers(), INPUTS, DATA)
+    assert isinstance(lossy.objective, PerfectLossy)
+    assert lossy.objective.smoothing == pytest.approx(0.12 * INPUTS.radius)
+    assert 0 < lossy.objective.lam < 1 / 12 / 2
+    assert lossy.options == {"scale": lossy.lam / INPUTS.std}
+    assert build("lossy", "mlp-residual", Numbers(lam=0.01), INPUTS, DATA).lam == 0.01
+    with pytest.raises(CollapseError):
+        build("lossy", "mlp-residual", Numbers(lam=0.5), INPUTS, DATA)
+
+
+def test_lambda_follows_the_objective() -> None:
+    told = build("denoising", "mlp-denoiser", Numbers(sigma=0.3), INPUTS, DATA)
+    assert told.objective == Denoising(0.3, 0.9, 0.5)
+    assert told.lam is None
+    blind = build("denoising", "mlp", Numbers(sigma=0.3), INPUTS, DATA)
+    assert blind.objective == Denoising(0.3, 0.0, 0.5)
+    assert blind.lam == pytest.approx(0.18)
+    assert build("denoising", "mlp", Numbers(sigma=0.3, spread=0.4), INPUTS, DATA).lam is None
+    contractive = build("contractive", "mlp", Numbers(lam=0.2), INPUTS, DATA)
+    assert contractive.objective == Contractive(0.2, "exact")
+    assert contractive.lam == 0.2
+    assert build("reconstruction", "mlp", Numbers(), INPUTS, DATA).objective is reconstruction
+
+
+def test_wide_data_takes_the_cheap_forms() -> None:
+    inputs, data = Inputs((100,)), torch.rand(3000, 100, generator=torch.Generator().manual_seed(0))
+    assert build("contractive", "mlp", Numbers(), inputs, data).objective.method == "hutchinson"
+    assert build("lossy", "mlp-residual", Numbers(), inputs, data).objective.log_det == "first-order"
+
+
+def test_choice_of_names() -> None:
+    assert choose("denoising", "mlp-residual") == ("denoising", "mlp-residual")
+    assert choose(None, "conv-residual") == ("lossy", "conv-residual")
+    with pytest.raises(ArgumentError, match="conv-denoiser"):
+        choose("contractive", "conv-denoiser")
