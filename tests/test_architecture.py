@@ -20,11 +20,13 @@ MAY_IMPORT = {
     "progress": set(),
     "reconstruction": {"errors"},
     "score": {"errors"},
+    "densities": {"errors"},
     "starts": {"errors"},
     "diagnostics": {"errors"},
     "kernels": {"score", "reconstruction"},
     "walks": {"kernels", "starts"},
     "objectives": {"kernels"},
+    "theory": {"densities", "models", "objectives", "score"},
     "synthesis": {"walks", "samples"},
     "presets": {"walks"},
     "staging": {"files"},
@@ -38,7 +40,7 @@ MAY_IMPORT = {
     "report": {"figures"},
     "jobs": {
         "archive", "bundle", "data", "diagnostics", "evaluation", "figures", "models", "objectives", "presets",
-        "progress", "report", "staging", "synthesis", "training",
+        "progress", "report", "score", "staging", "synthesis", "theory", "training",
     },
     "cli": {"jobs", "presets", "progress"},
 }  # fmt: skip

@@ -1,47 +1,15 @@
-"""The pictures of a run, drawn with matplotlib; every function writes one PNG."""
+"""The pictures of a synthetic data set; every function writes one PNG."""
 
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any
 
 import matplotlib
 import numpy as np
-from matplotlib.axes import Axes
-from matplotlib.figure import Figure
 from numpy.typing import NDArray
 from sklearn.decomposition import PCA
 
 from reinject.evaluation.utility import Curve
-
-Array = NDArray[np.float32]
-COLOURS = {"real": "#222222", "default": "#0072b2", "paper": "#d55e00", "noise": "#999999"}
-DPI = 110
-
-
-def _figure(width: float, height: float, rows: int = 1, columns: int = 1) -> tuple[Figure, NDArray[Any]]:
-    """A figure and its axes without pyplot, whose global state a library has no business with."""
-    figure = Figure(figsize=(width, height), dpi=DPI, layout="constrained")
-    return figure, figure.subplots(rows, columns, squeeze=False)
-
-
-def _save(figure: Figure, path: Path) -> Path:
-    path.parent.mkdir(parents=True, exist_ok=True)
-    figure.savefig(path)
-    return path
-
-
-def _show(ax: Axes, x: Array, low: float, high: float) -> None:
-    """One image (C, H, W), data units, values beyond the range shown as its ends."""
-    picture = np.clip((x - low) / (high - low), 0, 1).transpose(1, 2, 0)
-    ax.imshow(picture.squeeze(-1) if picture.shape[2] == 1 else picture, cmap="gray", vmin=0, vmax=1)
-    _bare(ax)
-
-
-def _bare(ax: Axes) -> None:
-    ax.set_xticks([])
-    ax.set_yticks([])
-    for side in ax.spines.values():
-        side.set_visible(False)
+from reinject.figures.canvas import COLOURS, Array, bare, new_figure, save, show
 
 
 def samples_by_class(
@@ -63,7 +31,7 @@ def samples_by_class(
     """
     rows = min(10, len(class_names))
     columns = len(sets) * each
-    figure, axes = _figure(0.55 * columns + 1.2, 0.58 * rows + 0.5, rows, columns)
+    figure, axes = new_figure(0.55 * columns + 1.2, 0.58 * rows + 0.5, rows, columns)
     for s, (name, (x, y)) in enumerate(sets.items()):
         axes[0, s * each + each // 2].set_title(name, fontsize=9)
         for k in range(rows):
@@ -71,12 +39,12 @@ def samples_by_class(
             for j in range(each):
                 ax = axes[k, s * each + j]
                 if j < len(members):
-                    _show(ax, x[members[j]], low, high)
+                    show(ax, x[members[j]], low, high)
                 else:
-                    _bare(ax)
+                    bare(ax)
     for k in range(rows):
         axes[k, 0].set_ylabel(class_names[k], rotation=0, ha="right", va="center", fontsize=8)
-    return _save(figure, path)
+    return save(figure, path)
 
 
 def film_strip(
@@ -96,15 +64,15 @@ def film_strip(
         captions: one a step, under the reconstructions.
         low, high: values drawn black and white.
     """
-    figure, axes = _figure(0.8 * len(states) + 0.6, 2.2, 2, len(states))
+    figure, axes = new_figure(0.8 * len(states) + 0.6, 2.2, 2, len(states))
     for i in range(len(states)):
-        _show(axes[0, i], states[i], low, high)
-        _show(axes[1, i], reconstructions[i], low, high)
+        show(axes[0, i], states[i], low, high)
+        show(axes[1, i], reconstructions[i], low, high)
         axes[0, i].set_title(f"$x_{{{i}}}$", fontsize=8)
         axes[1, i].set_xlabel(captions[i], fontsize=7)
     axes[0, 0].set_ylabel("state", fontsize=8)
     axes[1, 0].set_ylabel("r(state)", fontsize=8)
-    return _save(figure, path)
+    return save(figure, path)
 
 
 def pca_plane(
@@ -127,7 +95,7 @@ def pca_plane(
     plane = PCA(2, random_state=0).fit(x.reshape(len(x), -1))
     data = plane.transform(x.reshape(len(x), -1))[:5000]
     panels = {"points of N(0, I)": noise, **{f"end points, {name}": points for name, points in ends.items()}}
-    figure, axes = _figure(4.2 * len(panels) + 1, 4, 1, len(panels))
+    figure, axes = new_figure(4.2 * len(panels) + 1, 4, 1, len(panels))
     colours = matplotlib.colormaps["tab10"].colors  # type: ignore[attr-defined]
     for ax, (title, points) in zip(axes[0], panels.items(), strict=True):
         for k in range(min(10, len(class_names))):
@@ -138,12 +106,12 @@ def pca_plane(
         ax.set_xlabel("first principal component")
     axes[0, 0].set_ylabel("second principal component")
     axes[0, -1].legend(markerscale=5, fontsize=7, loc="center left", bbox_to_anchor=(1, 0.5))
-    return _save(figure, path)
+    return save(figure, path)
 
 
 def class_histogram(path: Path, shares: Mapping[str, Sequence[float]], class_names: Sequence[str]) -> Path:
     """Share of each class in each set, side by side; ``shares`` maps a set's name to its shares, which sum to 1."""
-    figure, axes = _figure(7, 3)
+    figure, axes = new_figure(7, 3)
     ax = axes[0, 0]
     at = np.arange(len(class_names))
     width = 0.8 / len(shares)
@@ -155,12 +123,12 @@ def class_histogram(path: Path, shares: Mapping[str, Sequence[float]], class_nam
         ax.set_xticks(at, class_names, fontsize=8, rotation=30 if max(map(len, class_names)) > 3 else 0)
     ax.set_ylabel("share of samples, %")
     ax.legend(fontsize=8)
-    return _save(figure, path)
+    return save(figure, path)
 
 
 def learning_curves(path: Path, curves: Mapping[str, Curve]) -> Path:
     """Accuracy against n on a log axis: the mean over seeds, and a band from the worst to the best seed."""
-    figure, axes = _figure(6, 4)
+    figure, axes = new_figure(6, 4)
     ax = axes[0, 0]
     for name, curve in curves.items():
         values = np.asarray(curve.accuracy) * 100
@@ -171,4 +139,4 @@ def learning_curves(path: Path, curves: Mapping[str, Curve]) -> Path:
     ax.set_ylabel("accuracy on real test data, %")
     ax.grid(alpha=0.3)
     ax.legend(fontsize=9)
-    return _save(figure, path)
+    return save(figure, path)

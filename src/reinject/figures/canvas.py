@@ -1,0 +1,41 @@
+"""What all pictures share: the sheet, the colours, one small image on it."""
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+from numpy.typing import NDArray
+
+Array = NDArray[np.float32]
+COLOURS = {"real": "#222222", "default": "#0072b2", "paper": "#d55e00", "noise": "#999999"}
+DPI = 110
+
+
+def new_figure(width: float, height: float, rows: int = 1, columns: int = 1) -> tuple[Figure, NDArray[Any]]:
+    """A figure and its axes without pyplot, whose global state a library has no business with."""
+    figure = Figure(figsize=(width, height), dpi=DPI, layout="constrained")
+    return figure, figure.subplots(rows, columns, squeeze=False)
+
+
+def save(figure: Figure, path: Path) -> Path:
+    """Write the figure to ``path``, whose folder is made; the path."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    figure.savefig(path)
+    return path
+
+
+def show(ax: Axes, x: Array, low: float, high: float) -> None:
+    """One image (C, H, W), data units, values beyond the range shown as its ends."""
+    picture = np.clip((x - low) / (high - low), 0, 1).transpose(1, 2, 0)
+    ax.imshow(picture.squeeze(-1) if picture.shape[2] == 1 else picture, cmap="gray", vmin=0, vmax=1)
+    bare(ax)
+
+
+def bare(ax: Axes) -> None:
+    """Take ticks and frame off an axis."""
+    ax.set_xticks([])
+    ax.set_yticks([])
+    for side in ax.spines.values():
+        side.set_visible(False)

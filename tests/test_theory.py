@@ -1,0 +1,164 @@
+"""`reinject theory`: rows that say what they found, folders that survive a cut, an exit status that tells."""
+
+import json
+import math
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+import torch
+from typer.testing import CliRunner
+
+from reinject.cli import app
+from reinject.densities import mixture8, ring
+from reinject.errors import ArchiveError, ArgumentError
+from reinject.jobs import theory as job
+from reinject.objectives import PerfectLossy
+from reinject.theory import Row, energy, estimators, gaussian, perfect
+from reinject.theory.learn import Course, learn, relative_error, residual
+
+HOLDS = Row("two and two", 4.0, 4.0, 0.0, 0.1)
+
+
+def test_verdicts() -> None:
+    assert HOLDS.verdict == "holds"
+    assert replace(HOLDS, error=0.1).verdict == "holds"
+    assert replace(HOLDS, error=0.11).verdict == "fails"
+    assert replace(HOLDS, error=math.nan).verdict == "fails"
+    assert replace(HOLDS, error=math.inf).as_dict()["error"] is None
+    json.dumps(replace(HOLDS, measured=math.nan).as_dict(), allow_nan=False)
+
+
+@pytest.mark.parametrize("n", [2, 8])
+def test_trained_linear_r_has_the_closed_forms_eigenvalues(n: int) -> None:
+    found = gaussian.spectrum(n)
+    assert gaussian.eigenvalues(found).verdict == "holds"
+    wrong = replace(found, exact=found.exact * 1.002)
+    assert gaussian.eigenvalues(wrong).verdict == "fails"
+
+
+def test_collapsing_directions_are_counted_and_named() -> None:
+    row = gaussian.collapse(gaussian.refusal(8))
+    assert (row.exact, row.measured, row.verdict) == (2, 2, "holds")
+    assert "axis 1 (variance 0.1), axis 2 (variance 0.19" in row.note
+
+
+def test_a_large_lambda_is_refused_and_stopped() -> None:
+    row = perfect.refusal(ring(), 0.5)
+    assert (row.measured, row.verdict) == ("collapse, collapse", "holds")
+
+
+def test_a_small_lambda_is_not_refused() -> None:
+    row = perfect.refusal(ring(), 0.01, Course(3))
+    assert (row.measured, row.verdict) == ("returned, returned", "fails")
+
+
+def test_training_finds_the_score_from_nothing() -> None:
+    """A small part of the whole check: from the identity (error 1) to half of the error and less."""
+    density = ring()
+    network = residual(2, perfect.LAM, std=1.5)
+    x = density.sample(2000, torch.Generator().manual_seed(0))
+
+    def error() -> float:
+        return relative_error(lambda x: 2 * (network(x) - x) / perfect.LAM, density.score, x)
+
+    assert error() == pytest.approx(1, abs=1e-6)
+    learn(network, PerfectLossy(perfect.LAM), density.sample, Course(250, batch=256, average=0.95))
+    assert error() < 0.5
+
+
+def test_learning_is_a_function_of_its_seeds() -> None:
+    def weights(seed: int) -> torch.Tensor:
+        network = residual(2, 0.01, std=1.5, width=8)
+        learn(network, PerfectLossy(0.01), ring().sample, Course(3, batch=32), seed=seed)
+        return torch.cat([p.flatten() for p in network.parameters()]).detach()
+
+    before = torch.get_rng_state()
+    assert torch.equal(weights(1), weights(1))
+    assert not torch.equal(weights(1), weights(2))
+    assert torch.equal(before, torch.get_rng_state())
+
+
+def test_energy_and_estimator_rows_hold() -> None:
+    rows = [energy.difference(mixture8(), 20), energy.path(mixture8(), 20), *estimators.all_rows()]
+    assert [row.claim for row in rows if row.verdict == "fails"] == []
+    assert len(rows) == 6
+
+
+@pytest.fixture
+def two_checks(monkeypatch: pytest.MonkeyPatch) -> dict[str, int]:
+    """Checks that count their runs in place of the real ones, which take minutes."""
+    runs = {"good": 0, "bad": 0}
+
+    def draw(path: Path) -> Path:
+        path.parent.mkdir(exist_ok=True)
+        path.write_bytes(b"png")
+        return path
+
+    def check(name: str, row: Row):
+        def run(_):
+            runs[name] += 1
+            return job.Finding(
+                [row],
+                {f"{name}_picture": lambda path: (path.parent.mkdir(exist_ok=True), path.write_bytes(b"png"), path)[2]},
+            )
+
+        return run
+
+    checks = {"good": check("good", HOLDS), "bad": check("bad", replace(HOLDS, claim="two and three", error=1.0))}
+    monkeypatch.setattr(job, "CHECKS", checks)
+    return runs
+
+
+@pytest.mark.usefixtures("two_checks")
+def test_folder_holds_rows_and_pictures(tmp_path: Path) -> None:
+    outcome = job.theory(out=tmp_path / "out")
+    assert json.loads((tmp_path / "out" / "theory.json").read_text()) == outcome.result
+    assert [row["verdict"] for row in outcome.result] == ["holds", "fails"]
+    assert sorted(path.name for path in (tmp_path / "out").rglob("*") if path.is_file()) == [
+        "bad_picture.png",
+        "good_picture.png",
+        "theory.json",
+    ]
+    assert outcome.failure == "1 of 2 claims do not hold: two and three"
+    with pytest.raises(ArchiveError, match="already holds something"):
+        job.theory(out=tmp_path / "out")
+    job.theory(["good"], tmp_path / "out", overwrite=True)
+    assert len(json.loads((tmp_path / "out" / "theory.json").read_text())) == 1
+
+
+def test_a_cut_run_goes_on(two_checks, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def cut(_):
+        raise KeyboardInterrupt
+
+    whole = job.CHECKS["bad"]
+    monkeypatch.setitem(job.CHECKS, "bad", cut)
+    with pytest.raises(KeyboardInterrupt):
+        job.theory(out=tmp_path / "out")
+    assert not (tmp_path / "out").exists()
+    monkeypatch.setitem(job.CHECKS, "bad", whole)
+    outcome = job.theory(out=tmp_path / "out")
+    assert two_checks == {"good": 1, "bad": 1}
+    assert [row["check"] for row in outcome.result] == ["good", "bad"]
+
+
+@pytest.mark.usefixtures("two_checks")
+def test_command_prints_a_table_or_json_and_exits_by_the_verdict() -> None:
+    runner = CliRunner()
+    good = runner.invoke(app, ["theory", "--only", "good"])
+    assert good.exit_code == 0
+    assert "two and two" in good.stdout
+    assert "holds" in good.stdout
+    both = runner.invoke(app, ["theory", "--json"])
+    assert both.exit_code == 1
+    assert [row["verdict"] for row in json.loads(both.stdout)] == ["holds", "fails"]
+    assert "1 of 2 claims do not hold" in both.stderr
+    wrong = runner.invoke(app, ["theory", "--only", "ugly"])
+    assert wrong.exit_code == 1
+    assert "'ugly' is not known. Use some of good, bad" in wrong.stderr
+
+
+def test_an_unknown_check_is_named_before_anything_runs(tmp_path: Path) -> None:
+    with pytest.raises(ArgumentError, match="'gauss' is not known"):
+        job.theory(["gauss"], tmp_path / "out")
+    assert not (tmp_path / "out").exists()
