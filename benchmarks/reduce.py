@@ -11,13 +11,13 @@ def main() -> None:
     parser.add_argument("source", type=Path)
     parser.add_argument("target", type=Path)
     parser.add_argument("--width", type=int, default=560, help="Widest, pixels.")
-    parser.add_argument("--colours", type=int, default=12)
+    parser.add_argument("--colours", type=int, default=8)
     options = parser.parse_args()
     options.target.mkdir(parents=True, exist_ok=True)
     for path in sorted(options.source.glob("*.png")):
         picture = Image.open(path).convert("RGB")
         picture.thumbnail((options.width, options.width), Image.Resampling.LANCZOS)
-        reduced = picture.quantize(options.colours, dither=Image.Dither.NONE)
+        reduced = picture.quantize(options.colours, method=Image.Quantize.MAXCOVERAGE, dither=Image.Dither.NONE)
         reduced.save(options.target / path.name, optimize=True)
         print(path.name, (options.target / path.name).stat().st_size, "bytes")
 

@@ -23,11 +23,11 @@ def score_fields(path: Path, x: Values, fields: Mapping[str, Values], samples: V
         fields: title -> arrows (N, 2), inverse data units.
         samples: points of the density, (M, 2), drawn as a shade.
     """
-    figure, axes = new_figure(4.4 * len(fields), 4.4, 1, len(fields))
+    figure, axes = new_figure(4.2 * len(fields), 4.6, 1, len(fields))
     longest = max(float(np.quantile(np.linalg.norm(field, axis=1), 0.95)) for field in fields.values())
     for ax, (title, field) in zip(axes[0], fields.items(), strict=True):
-        ax.plot(*samples.T, ".", ms=1, color="#c8d8e8", zorder=0)
-        ax.quiver(*x.T, *field.T, color=_EXACT, scale=longest * 22, width=0.0032)
+        ax.plot(*samples.T, ".", ms=2, color="#c8d8e8", zorder=0)
+        ax.quiver(*x.T, *field.T, color=_EXACT, scale=longest * 18, width=0.004)
         ax.set_title(title, fontsize=10)
         ax.set_aspect("equal")
         ax.set_xlim(x[:, 0].min(), x[:, 0].max())

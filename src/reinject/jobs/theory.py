@@ -166,13 +166,13 @@ def _ring(progress: Progress) -> Finding:
         trained = perfect.train(density, perfect.RING, on_step=advance)
 
     def draw(path: Path) -> Path:
-        line = torch.linspace(-3.4, 3.4, 21)
+        line = torch.linspace(-3.2, 3.2, 17)
         x = torch.cartesian_prod(line, line)
         fields = {
             "exact score": density.score(x),
             "$2(r - x)/\\lambda$ of the trained network": score(trained.network, x, perfect.LAM),
         }
-        points = density.sample(4000, torch.Generator().manual_seed(4))
+        points = density.sample(1500, torch.Generator().manual_seed(4))
         return figures.score_fields(path, _array(x), {k: _array(v) for k, v in fields.items()}, _array(points))
 
     rows = [perfect.score_error("ring of 8 modes", density, trained, 0.05)]

@@ -68,7 +68,7 @@ class MLPResidual(Residual):
 
     Arguments:
         inputs, scale, lipschitz: as there.
-        width: of the hidden layers.
+        width: of the hidden layers; default: 1,024, and 512 for inputs of at most 256 values.
         depth: number of hidden layers, >= 1.
 
     Example:
@@ -82,10 +82,11 @@ class MLPResidual(Residual):
         inputs: Inputs,
         scale: float | None = None,
         lipschitz: float | None = None,
-        width: int = 128,
+        width: int | None = None,
         depth: int = 3,
     ) -> None:
         super().__init__(inputs, scale, lipschitz)
+        width = width or (512 if inputs.n <= 256 else 1024)
         sizes = [inputs.n, *[width] * depth]
         self.hidden = nn.ModuleList(self._smooth(nn.Linear(a, b)) for a, b in pairwise(sizes))
         self.last = self._smooth(nn.Linear(width, inputs.n), last=True)

@@ -11,7 +11,8 @@ from reinject.errors import ArgumentError, ModelError, check_count
 
 Mode = Literal["auto", "forward", "reverse"]
 Map = Callable[[Tensor], Tensor]
-_VALUES = 2**24  # most values of one pass, 64 MiB in float32, before they go through the network
+_VALUES = 2**19  # of one pass, as the network gets them: few enough that what it makes of them stays in the cache
+_MATRICES = 3 * 2**19  # values of the Jacobians that are held at once: two points at n = 784
 
 
 class LogDet(NamedTuple):
@@ -27,13 +28,13 @@ def jacobian(
     """J_f(x), (J)_ij = df_i/dx_j, of every point of a batch; differentiable in the parameters of f.
 
     Forward mode sends the n basis vectors of the input through jvp, reverse mode the m of the output through vjp, a
-    chunk of them at a time for the whole batch. For a square J both take as many passes; forward mode keeps no graph.
+    chunk of them at a time for the whole batch. For a square J both take as many passes; reverse mode's cost less.
 
     Arguments:
         f: (B, *in) -> (B, *out), row by row; n and m are the numbers of values of one input and one output.
         x: points, floating point, (B, *in).
-        mode: "forward", "reverse", or "auto": forward where n <= m.
-        chunk: basis vectors in one pass, >= 1; default: as many as keep a pass below 2^24 values.
+        mode: "forward", "reverse", or "auto": forward where n < m.
+        chunk: basis vectors in one pass, >= 1; default: as many as keep a pass below 2^19 values.
 
     Returns:
         Shape (B, m, n); events are flattened.
@@ -54,7 +55,7 @@ def jacobian(
         check_count("jacobian", "chunk", chunk)
     n = x[0].numel()
     m = n if mode == "forward" else _outputs(f, x)
-    forward = mode == "forward" or (mode == "auto" and n <= m)
+    forward = mode == "forward" or (mode == "auto" and n < m)
     size = chunk or max(1, _VALUES // max(1, len(x) * max(n, m)))
     return _forward(f, x, size) if forward else _reverse(f, x, size)
 
@@ -84,6 +85,8 @@ def _reverse(f: Map, x: Tensor, size: int) -> Tensor:
         return pull(v.reshape(y.shape[1:]).expand_as(y)).flatten(1)
 
     parts = [torch.func.vmap(row)(part) for part in torch.split(basis, size)]
+    if not any(part.detach().any() for part in parts):  # what reverse mode says of a map cut off from its input
+        raise _undifferentiable("its Jacobian is 0 at every point")
     return (parts[0] if len(parts) == 1 else torch.cat(parts)).transpose(0, 1)
 
 
@@ -96,7 +99,7 @@ def push(f: Map, x: Tensor, v: Tensor) -> tuple[Tensor, Tensor]:
             "f", f"has no forward-mode derivative ({str(error).splitlines()[0]})", 'Give mode="reverse"'
         ) from error
     except RuntimeError as error:
-        raise _undifferentiable(error) from error
+        raise _undifferentiable(str(error).splitlines()[0]) from error
     _check_rows(x, pushed[0])
     return pushed
 
@@ -118,10 +121,10 @@ def _check_rows(x: Tensor, y: Tensor) -> None:
         raise ModelError("f", f"maps {len(x)} points to shape {tuple(y.shape)}", "Give a map that keeps the rows")
 
 
-def _undifferentiable(error: RuntimeError) -> ModelError:
+def _undifferentiable(why: str) -> ModelError:
     return ModelError(
         "f",
-        f"cannot be differentiated in its input ({str(error).splitlines()[0]})",
+        f"cannot be differentiated in its input ({why})",
         "Take detach, numpy, rounding and torch.no_grad out of its way",
     )
 
@@ -148,7 +151,7 @@ def check_square(owner: str, r: Map, x: Tensor) -> None:
 
 
 def log_det(r: Map, x: Float[Tensor, "batch *event"], mode: Mode = "auto", chunk: int | None = None) -> LogDet:
-    """Sign and logarithm of |det J_r(x)|, exactly, by an LU factorisation of the whole Jacobian.
+    """Sign and logarithm of |det J_r(x)|, exactly, by an LU factorisation of the whole Jacobian, some points at a time.
 
     Arguments:
         r, x, mode, chunk: as for :func:`jacobian`, r of the shape of x.
@@ -163,7 +166,9 @@ def log_det(r: Map, x: Float[Tensor, "batch *event"], mode: Mode = "auto", chunk
         LogDet(sign=tensor([-1.]), value=tensor([2.0794]))
     """
     check_square("log_det", r, x)
-    return LogDet(*torch.linalg.slogdet(jacobian(r, x, mode, chunk)))
+    group = max(1, _MATRICES // x[0].numel() ** 2)
+    parts = [torch.linalg.slogdet(jacobian(r, some, mode, chunk)) for some in torch.split(x, group)]
+    return LogDet(*(torch.cat(column) for column in zip(*parts, strict=True)))
 
 
 def asymmetry(
