@@ -161,6 +161,16 @@ def test_matched_lambda_of_a_map_that_only_shrinks_noise_is_refused() -> None:
         estimate_lam(lambda y: y.mean(0, keepdim=True).expand_as(y), points(WIDE, 200, 1))
 
 
+@pytest.mark.parametrize("method", ["matched", "effective", "full"])
+def test_lambda_does_not_depend_on_where_the_data_is(method) -> None:
+    """A shift by 100 changes nothing: (y - m), not y."""
+    x = points(WIDE, 1000, 1)
+    here = estimate_lam(lambda y: WIDE.denoiser(y, 0.3), x, method)
+    there = estimate_lam(lambda y: WIDE.denoiser(y - 100, 0.3) + 100, x + 100, method)
+    assert there.value == pytest.approx(here.value, rel=1e-9)
+    assert there.standard_error == pytest.approx(here.standard_error, rel=1e-6)
+
+
 def test_standard_error_of_lambda_is_that_of_repetitions() -> None:
     found = [estimate_lam(lambda y: WIDE.denoiser(y, 0.3), points(WIDE, 400, k)) for k in range(200)]
     z2 = torch.tensor([((e.value - 0.18) / e.standard_error) ** 2 for e in found]).mean()

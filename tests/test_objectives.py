@@ -349,6 +349,28 @@ def test_lipschitz_bound_holds_whatever_the_weights(seed: int) -> None:
         assert float((move / (a - near).flatten(1).norm(dim=1)).max()) <= 0.8 * 1.01
 
 
+def test_lipschitz_bound_is_attained_and_not_passed() -> None:
+    """Layers of norm 1 at SiLU's steepest point: the slope is the bound itself, L = .8."""
+    dense = MLPResidual(Inputs((3,), mean=0.0, std=2.0), lipschitz=0.8, width=3, depth=1)
+    local = ConvResidual(Inputs((1, 9, 9), mean=0.0, std=2.0), lipschitz=0.8, channels=1, depth=1)
+    for network, weight, direction in (
+        (dense, torch.eye(3), torch.tensor([1.0, 0.0, 0.0])),
+        (local, torch.ones(1, 1, 3, 3), torch.ones(1, 9, 9)),  # a flat image is what a flat kernel amplifies most
+    ):
+        x = torch.zeros(1, *direction.shape)
+        with torch.no_grad():
+            for layer, bias in ((network.hidden[0], 2.39936), (network.last, 0.0)):
+                layer.weight = 5 * weight
+                layer.bias.fill_(bias * (3 if network is local else 1))
+            network.gain.fill_(20.0)
+        for _ in range(20):
+            network(x)
+        network.eval()
+        _, moved = torch.func.jvp(network, (x,), (direction[None],))
+        slope = (moved[0] - direction).abs().max()
+        assert float(slope.detach()) == pytest.approx(0.8, rel=1e-3)
+
+
 def test_bad_residual_networks_are_named() -> None:
     with pytest.raises(ArgumentError, match=r"lipschitz = 1\.0"):
         MLPResidual(Inputs((2,)), lipschitz=1.0)

@@ -22,7 +22,7 @@ _PUBLIC = {
     "train": "reinject.jobs.train",
     "walk": "reinject.walks",
 }
-_ROOMS = ("kernels", "starts")
+_ROOMS = ("densities", "kernels", "objectives", "score", "starts")
 
 __all__ = [
     "Archive",

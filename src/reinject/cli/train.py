@@ -51,7 +51,7 @@ def train(
     log_det: Annotated[
         str | None,
         typer.Option(
-            help="Of lossy: exact, roulette or first-order.", show_default="exact up to 64 dimensions, then first-order"
+            help="Of lossy: exact, roulette or first-order.", show_default="exact up to 16 dimensions, then first-order"
         ),
     ] = None,
     classifier: Annotated[str, typer.Option(help="mlp or conv.")] = "mlp",

@@ -19,7 +19,7 @@ AUTOENCODER_OF = {
     "reconstruction": "mlp",
 }
 OBJECTIVES = tuple(AUTOENCODER_OF)
-_EXACT_UP_TO = 64  # dimensions; an exact determinant costs n passes a step
+_EXACT_UP_TO = 16  # dimensions; the whole Jacobian costs n passes a step
 _SHARE_OF_SAFE = 0.25  # the default lambda: small enough for Prop. 2, large enough for float32
 
 
