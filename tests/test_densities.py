@@ -100,14 +100,19 @@ def test_symmetric_skew_t_is_students() -> None:
     np.testing.assert_allclose(SkewT(2.5, 2.5).log_prob(x).numpy(), expected, rtol=1e-10)
 
 
+def standard_normal(n: int) -> tuple[Tensor, Tensor]:
+    """Nodes (K, n) and weights (K,), sum 1, of a Gauss-Hermite quadrature over N(0, I)."""
+    nodes, weights = np.polynomial.hermite_e.hermegauss(40)
+    grid = np.stack(np.meshgrid(*[nodes] * n, indexing="ij"), -1).reshape(-1, n)
+    w = np.prod(np.meshgrid(*[weights] * n, indexing="ij"), axis=0).ravel()
+    return torch.from_numpy(grid), torch.from_numpy(w / w.sum())
+
+
 @pytest.mark.parametrize("name", SMOOTHABLE)
 def test_smoothed_density_is_the_law_of_noisy_samples(name: str) -> None:
     """p_sigma(x) = E p(x - sigma z), by Gauss-Hermite quadrature."""
     density, sigma = SMOOTHABLE[name], 0.25
-    nodes, weights = np.polynomial.hermite_e.hermegauss(40)
-    grid = torch.from_numpy(np.stack(np.meshgrid(*[nodes] * density.n, indexing="ij"), -1).reshape(-1, density.n))
-    w = torch.from_numpy(np.prod(np.meshgrid(*[weights] * density.n, indexing="ij"), axis=0).ravel())
-    w = w / w.sum()
+    grid, w = standard_normal(density.n)
     x = points(density, 20)
     moved = x[:, None] - sigma * grid
     expected = (density.log_prob(moved.reshape(-1, density.n)).exp().reshape(len(x), -1) * w).sum(1)
@@ -118,9 +123,7 @@ def test_smoothed_density_is_the_law_of_noisy_samples(name: str) -> None:
 def test_denoiser_is_the_posterior_mean(name: str) -> None:
     """E[x_0 | y] by importance weights p(x_0) at x_0 = y + sigma z: quadrature again."""
     density, sigma = SMOOTHABLE[name], 0.25
-    nodes, weights = np.polynomial.hermite_e.hermegauss(40)
-    grid = torch.from_numpy(np.stack(np.meshgrid(*[nodes] * density.n, indexing="ij"), -1).reshape(-1, density.n))
-    w = torch.from_numpy(np.prod(np.meshgrid(*[weights] * density.n, indexing="ij"), axis=0).ravel())
+    grid, w = standard_normal(density.n)
     y = points(density, 20)
     x0 = y[:, None] + sigma * grid
     joint = density.log_prob(x0.reshape(-1, density.n)).exp().reshape(len(y), -1) * w

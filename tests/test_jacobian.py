@@ -118,6 +118,17 @@ def test_log_det_knows_a_reflection_and_a_projection() -> None:
     assert (flat.sign.item(), flat.value.item()) == (0, -math.inf)
 
 
+@pytest.mark.parametrize("mode", ["auto", "forward", "reverse"])
+def test_a_map_that_is_flat_here_is_no_error(mode) -> None:
+    """A clamp beyond its range has J = 0; a map that is cut off from its input is refused, with weights or without."""
+    got = log_det(lambda x: x.clamp(0, 1), torch.full((2, 3), 2.0), mode)
+    assert got.sign.tolist() == [0, 0]
+    assert got.value.tolist() == [-math.inf, -math.inf]
+    linear = nn.Linear(3, 3)
+    with pytest.raises(ModelError, match="cannot be differentiated"):
+        log_det(lambda x: linear(x.detach()), torch.ones(2, 3), mode)
+
+
 @pytest.mark.parametrize("n", [1, 2, 9])
 def test_asymmetry_exact_and_probed(n: int) -> None:
     r, x = Twisted(n), draw(n)

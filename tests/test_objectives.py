@@ -1,12 +1,14 @@
 """Every objective against its formula, and what guards the one that is unbounded below."""
 
 import math
+from pathlib import Path
 
 import numpy as np
 import pytest
 import torch
 from torch import Tensor, nn
 
+from reinject.bundle import load
 from reinject.densities import Gaussian, contraction, ring
 from reinject.errors import ArgumentError, CollapseError, ModelError
 from reinject.models import ConvResidual, Inputs, MLPAutoencoder, MLPResidual
@@ -369,6 +371,23 @@ def test_lipschitz_bound_is_attained_and_not_passed() -> None:
         _, moved = torch.func.jvp(network, (x,), (direction[None],))
         slope = (moved[0] - direction).abs().max()
         assert float(slope.detach()) == pytest.approx(0.8, rel=1e-3)
+
+
+@pytest.mark.parametrize("lipschitz", [None, 0.9])
+def test_residual_networks_come_back_from_disk(lipschitz, tmp_path: Path) -> None:
+    torch.manual_seed(0)
+    for network in (
+        MLPResidual(Inputs((3,)), scale=None if lipschitz else 0.1, lipschitz=lipschitz, width=8),
+        ConvResidual(Inputs((1, 4, 4)), lipschitz=lipschitz, channels=4),
+    ):
+        with torch.no_grad():
+            for parameter in network.parameters():
+                parameter.add_(torch.randn_like(parameter))
+        x = torch.rand(5, *network.inputs.shape)
+        network.eval().save_pretrained(tmp_path / type(network).__name__)
+        again = load(tmp_path / type(network).__name__).network
+        torch.testing.assert_close(again(x), network(x))
+        assert not torch.allclose(again(x), x)
 
 
 def test_bad_residual_networks_are_named() -> None:

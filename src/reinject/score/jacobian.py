@@ -85,9 +85,17 @@ def _reverse(f: Map, x: Tensor, size: int) -> Tensor:
         return pull(v.reshape(y.shape[1:]).expand_as(y)).flatten(1)
 
     parts = [torch.func.vmap(row)(part) for part in torch.split(basis, size)]
-    if not any(part.detach().any() for part in parts):  # what reverse mode says of a map cut off from its input
-        raise _undifferentiable("its Jacobian is 0 at every point")
+    if not any(part.detach().any() for part in parts) and _cut_off(f, x):
+        raise _undifferentiable("its result does not depend on it")
     return (parts[0] if len(parts) == 1 else torch.cat(parts)).transpose(0, 1)
+
+
+def _cut_off(f: Map, x: Tensor) -> bool:
+    """Whether no derivative passes through f, of which reverse mode says 0, as it does where f is truly flat."""
+    with torch.enable_grad():
+        probe = x[:1].detach().requires_grad_()
+        y = f(probe)
+        return not y.requires_grad or torch.autograd.grad(y.sum(), probe, allow_unused=True)[0] is None
 
 
 def push(f: Map, x: Tensor, v: Tensor) -> tuple[Tensor, Tensor]:

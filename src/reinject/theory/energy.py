@@ -1,5 +1,7 @@
 """Energies: differences along segments against exact log-densities, and whether they depend on the path."""
 
+from collections.abc import Callable
+
 import torch
 from torch import Tensor
 
@@ -44,7 +46,7 @@ def path(density: Mixture, triples: int = 100) -> Row:
     )
 
 
-def _exact_r(density: Mixture):  # type: ignore[no-untyped-def]
+def _exact_r(density: Mixture) -> Callable[[Tensor], Tensor]:
     def r(x: Tensor) -> Tensor:
         return x + _LAM / 2 * density.score(x)
 
