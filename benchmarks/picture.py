@@ -40,7 +40,7 @@ def main() -> None:
     real = data.load("digits").train
     x, y = Archive.open(options.demo / "synthetic").read(2000)
     models = load_models([options.demo / "models"])
-    r = models.ensemble(DEFAULT.lam)
+    r = models.ensemble()
     kernel, start = DEFAULT.build(r, models.autoencoders[0].network.inputs.radius)
     states, means = (
         torch.cat([v.x for v in walk(kernel, start, r.event_shape, walks=1, steps=COLUMNS - 1, seed=4, emit=emit)])

@@ -14,6 +14,7 @@ from typer.testing import CliRunner
 
 from reinject import Archive
 from reinject.cli import app
+from reinject.kernels import KERNELS
 
 REINJECT = [sys.executable, "-c", "from reinject.cli import main; main()"]
 
@@ -98,7 +99,7 @@ def test_several_models_share_the_walks(models: Path, tmp_path: Path) -> None:
 BAD_SAMPLE = {
     "lam": (["--lam", "0"], "lam = 0.0 is not a positive number"),
     "negative lam": (["--lam", "-1"], "lam = -1.0"),
-    "noise": (["--noise", "loud"], "--noise: 'loud'"),
+    "noise": (["--noise", "loud"], "noise = 'loud'"),
     "steps": (["--steps", "3", "--burn-in", "5"], "steps = 3 < burn_in = 5"),
     "walks": (["--walks", "0"], "walks = 0"),
     "emit": (["--emit", "both"], "emit = 'both'"),
@@ -106,7 +107,17 @@ BAD_SAMPLE = {
     "store": (["--store", "int4"], "'int4'"),
     "preset": (["--preset", "best"], "--preset: 'best'"),
     "kernel": (["--kernel", "gibbs"], "--kernel: 'gibbs'"),
-    "lam of another kernel": (["--kernel", "ancestral", "--lam", "0.1"], "has no lam"),
+    "lam of another kernel": (
+        ["--kernel", "ancestral", "--lam", "0.1"],
+        "but no lam. Leave it out, or use --kernel langevin",
+    ),
+    "option of no such kernel": (["--kernel", "langevin", "--sigma", ".5"], "use --kernel ancestral"),
+    "schedule": (["--kernel", "half-denoising", "--sigma", "zigzag:1:2"], "--sigma: 'zigzag:1:2' is not understood"),
+    "short schedule": (["--kernel", "half-denoising", "--sigma", "steps:1,2"], "ends at x_1, the walk goes to x_30"),
+    "count": (["--kernel", "metropolis", "--order", "four"], "--order: 'four' is not a number"),
+    "no encoder": (["--kernel", "tangent"], "--autoencoder mlp or conv"),
+    "told the level": (["--kernel", "self-tuning"], "--objective denoising --autoencoder mlp --spread 0.9"),
+    "mistyped kernel": (["--kernel", "half-denoise"], "Did you mean half-denoising"),
     "uniform start": (["--start", "uniform"], "does not fit the ancestral kernel"),
     "device": (["--device", "toaster"], "toaster"),
 }
@@ -234,3 +245,33 @@ def test_version_and_help() -> None:
         assert status == 0
         assert "--json" in text
         assert "--seed" in text
+
+
+@pytest.fixture(scope="module")
+def blind_models(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A bottleneck denoiser that is not told the noise level: it has a code, and can be walked by self-tuning."""
+    out = tmp_path_factory.mktemp("blind") / "models"
+    options = ["--objective", "denoising", "--autoencoder", "mlp", "--spread", "0.9", "--device", "cpu"]
+    assert run("train", "digits", "--out", out, *options, "--epochs", 5, "--classifier-epochs", 1)[0] == 0
+    return out
+
+
+@pytest.mark.parametrize("kernel", KERNELS)
+def test_every_kernel_runs_on_what_train_makes(kernel: str, models: Path, blind_models: Path, tmp_path: Path) -> None:
+    folder = blind_models if kernel in ("tangent", "self-tuning") else models
+    status, _, error = run("sample", folder, "--out", tmp_path / "s", "--kernel", kernel, "--walks", 20)
+    assert status == 0, error
+    archive = Archive.open(tmp_path / "s")
+    assert archive.rows >= 20
+    assert archive.manifest["counts"]["stopped_walks"] == 0
+
+
+def test_kernels_are_listed_with_their_options() -> None:
+    status, text, _ = run("kernels")
+    assert status == 0
+    assert "half-denoising: y = x + sigma z" in text
+    assert "--sigma 0.5" in text
+    assert json.loads(run("kernels", "--json")[1])["underdamped"]["options"]["step-size"]["default"] == "1.0"
+    help_text = run("sample", "--help")[1]
+    for option in ("--sigma", "--eta", "--step-size", "--sigma-stop", "--noise"):
+        assert option in help_text

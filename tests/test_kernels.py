@@ -1,22 +1,26 @@
-"""Every kernel goes through one contract; then each is tested for its law."""
+"""Every kernel goes through one contract, in which a new one is one row; tests/test_kernel_laws.py has their laws."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from itertools import pairwise
 
 import numpy as np
 import pytest
 import torch
 from scipy.linalg import solve_discrete_lyapunov
+from torch import nn
 
-from reinject import wrap
-from reinject.errors import ArgumentError
-from reinject.kernels import Ancestral, Kernel, Langevin, falling
-from reinject.reconstruction import Reconstruction
+from reinject import kernels, wrap
+from reinject.errors import ArgumentError, ModelError
+from reinject.kernels import KERNELS, Kernel
+from reinject.reconstruction import Ensemble, Reconstruction
+from reinject.schedules import Geometric, Linear, PerStep
 from reinject.starts import Normal
 from reinject.walks import walk
 
 A = np.array([[0.6, 0.3, 0.0], [-0.2, 0.5, 0.1], [0.0, 0.2, 0.7]], np.float32)
+ONE = np.eye(3)
+F = np.array([[0.5, 0.2, -0.1], [0.1, 0.3, 0.4]], np.float32)
+G = np.array([[0.6, 0.1], [0.2, 0.5], [-0.3, 0.4]], np.float32)
 
 
 def linear(x: torch.Tensor) -> torch.Tensor:
@@ -27,39 +31,219 @@ def told(x: torch.Tensor, sigma: torch.Tensor) -> torch.Tensor:
     return linear(x) / (1 + sigma[:, None])
 
 
+def matrix(weights: np.ndarray) -> nn.Linear:
+    layer = nn.Linear(weights.shape[1], weights.shape[0], bias=False)
+    layer.weight.data = torch.from_numpy(weights)
+    return layer.requires_grad_(False)
+
+
 BLIND = wrap(linear, (3,), name="linear")
 TOLD = wrap(told, (3,), noise_conditioned=True, sigma=0.3, name="told")
+CODED = wrap((matrix(F), matrix(G)), (3,), name="coded")
 
 
-def numpy_r(x: np.ndarray, s: float | None = None) -> np.ndarray:
+def r_of(x: np.ndarray, s: float | None = None) -> np.ndarray:
     return (x @ A.T + 0.1) / (1 + (s or 0.0))
+
+
+class Draws:
+    """The numbers that a kernel draws, in the order of its formula."""
+
+    def __init__(self, seed: int) -> None:
+        self.generator = generator(seed)
+
+    def normal(self, *shape: int) -> np.ndarray:
+        return torch.randn(shape, generator=self.generator).numpy()
+
+    def uniform(self, *shape: int) -> np.ndarray:
+        return torch.rand(shape, generator=self.generator).numpy()
 
 
 @dataclass(frozen=True)
 class Row:
-    """One kernel of the contract: how it is made, and one step of it written in NumPy from state 1."""
+    """One kernel of the contract.
+
+    make: the kernel for an r. r: one that it can walk. step: from x_1, by NumPy and the draws. calls: of r a step;
+    first: more of them in the first. quiet: the kernel with next to no noise, and map: what it then does.
+    linear: M and N of the linear chain x <- M x + N z that it is on this r.
+    """
 
     make: Callable[[Reconstruction], Kernel]
     r: Reconstruction
-    numpy_step: Callable[[np.ndarray, np.ndarray], np.ndarray]
+    step: Callable[[np.ndarray, Draws], np.ndarray]
     calls: int = 1
+    first: int = 0
+    quiet: Callable[[Reconstruction], Kernel] | None = None
+    map: Callable[[np.ndarray], np.ndarray] = r_of
+    linear: tuple[np.ndarray, np.ndarray] | None = None
 
 
-def numpy_ancestral(x: np.ndarray, z: np.ndarray) -> np.ndarray:
-    y = numpy_r(x, 1.0)  # from level 1 to level .5
-    sd = 0.5 * 0.5 / 1.0
-    su = np.sqrt(0.5**2 - sd**2)
-    return y + (sd / 1.0) * (x - y) + su * z
+def noisy(x: np.ndarray, draws: Draws, std: float) -> np.ndarray:
+    return x + std * draws.normal(*x.shape)
 
 
+def half(x: np.ndarray, draws: Draws) -> np.ndarray:
+    y = noisy(x, draws, 0.4)
+    return (y + r_of(y)) / 2
+
+
+def ancestral(x: np.ndarray, draws: Draws, eta: float = 1.0) -> np.ndarray:
+    y = r_of(x, 1.0)  # from level 1 to level .5
+    su = eta * 0.5 * np.sqrt(1 - 0.5**2 / 1.0**2)
+    sd = np.sqrt(0.5**2 - su**2)
+    return y + (sd / 1.0) * (x - y) + (su * draws.normal(*x.shape) if su else 0)
+
+
+def jump(x: np.ndarray, draws: Draws, sigma: float, eps: float, level: float | None = None) -> np.ndarray:
+    score = (r_of(x, level) - x) / sigma**2
+    return x + eps * sigma**2 / 2 * score + np.sqrt(eps) * sigma * draws.normal(*x.shape)
+
+
+def underdamped(x: np.ndarray, draws: Draws) -> np.ndarray:
+    sigma = np.sqrt(0.4 / 2)
+    h, c = 0.9 * sigma, np.exp(-0.5 * 0.9)
+    v = h * 2 * (r_of(x) - x) / 0.4  # from rest
+    x = x + h / 2 * v
+    v = c * v + np.sqrt(1 - c**2) * draws.normal(*x.shape)
+    return x + h / 2 * v
+
+
+def underdamped_chain() -> tuple[np.ndarray, np.ndarray]:
+    """The same on (x, v), without the mean."""
+    sigma = np.sqrt(0.4 / 2)
+    h, c = 0.9 * sigma, np.exp(-0.5 * 0.9)
+    kick = np.block([[ONE, 0 * ONE], [h * 2 * (A - ONE) / 0.4, ONE]])
+    drift = np.block([[ONE, h / 2 * ONE], [0 * ONE, ONE]])
+    damp = np.block([[ONE, 0 * ONE], [0 * ONE, c * ONE]])
+    noise = np.block([[0 * ONE], [np.sqrt(1 - c**2) * ONE]])
+    return drift @ damp @ drift @ kick, drift @ noise
+
+
+def self_tuning(x: np.ndarray, draws: Draws) -> np.ndarray:
+    h = 0.3 * 2 / (1 + 0.3)  # t = 2
+    d = r_of(x) - x
+    sigma = np.linalg.norm(d, axis=1, keepdims=True) / np.sqrt(3)
+    gamma = np.sqrt((1 - 0.4 * h) ** 2 - (1 - h) ** 2) * sigma
+    return np.where(sigma < 0.25, x, x + h * d + gamma * draws.normal(*x.shape))
+
+
+def metropolis(x: np.ndarray, draws: Draws) -> np.ndarray:
+    """r(x) - x is linear in x, so the energy is 2/lambda times the move times r(x) - x half-way, exactly."""
+    lam = 0.8
+    proposal = r_of(x) + np.sqrt(lam) * draws.normal(*x.shape)
+    middle = (x + proposal) / 2
+    energy = 2 / lam * ((r_of(middle) - middle) * (proposal - x)).sum(1)
+    forth = -((proposal - r_of(x)) ** 2).sum(1) / (2 * lam)
+    back = -((x - r_of(proposal)) ** 2).sum(1) / (2 * lam)
+    accepted = draws.uniform(len(x)) < np.exp(energy + back - forth)
+    assert 5 < accepted.sum() < len(x) - 5
+    return np.where(accepted[:, None], proposal, x)
+
+
+def tangent(x: np.ndarray, draws: Draws) -> np.ndarray:
+    return (x @ F.T + 0.6 * draws.normal(len(x), 2) @ F @ F.T) @ G.T
+
+
+K = kernels
 CONTRACT = {
-    "langevin matched": Row(lambda r: Langevin(r, 0.3), BLIND, lambda x, z: numpy_r(x) + np.sqrt(0.3) * z),
-    "langevin printed": Row(lambda r: Langevin(r, 0.3, "printed"), BLIND, lambda x, z: numpy_r(x) + 0.3 * z),
-    "langevin at .7": Row(lambda r: Langevin(r, 0.3, 0.7), BLIND, lambda x, z: numpy_r(x) + 0.7 * z),
-    "langevin told": Row(lambda r: Langevin(r, 0.5), TOLD, lambda x, z: numpy_r(x, np.sqrt(0.25)) + np.sqrt(0.5) * z),
-    "ancestral falling": Row(lambda r: Ancestral(r, (2.0, 1.0, 0.5)), TOLD, numpy_ancestral),
-    "ancestral held": Row(lambda r: Ancestral(r, (0.4,)), TOLD, lambda x, z: numpy_r(x, 0.4) + 0.4 * z),
-    "ancestral rising": Row(lambda r: Ancestral(r, (9.0, 0.4, 2.0)), TOLD, lambda x, z: numpy_r(x, 0.4) + 2.0 * z),
+    "langevin matched": Row(
+        lambda r: K.Langevin(r, 0.3),
+        BLIND,
+        lambda x, d: noisy(r_of(x), d, np.sqrt(0.3)),
+        quiet=lambda r: K.Langevin(r, 0.3, 0.0),
+        linear=(A, np.sqrt(0.3) * ONE),
+    ),
+    "langevin printed": Row(
+        lambda r: K.Langevin(r, 0.3, "printed"), BLIND, lambda x, d: noisy(r_of(x), d, 0.3), linear=(A, 0.3 * ONE)
+    ),
+    "langevin at .7": Row(
+        lambda r: K.Langevin(r, 0.3, 0.7), BLIND, lambda x, d: noisy(r_of(x), d, 0.7), linear=(A, 0.7 * ONE)
+    ),
+    "langevin told": Row(
+        lambda r: K.Langevin(r, 0.5), TOLD, lambda x, d: noisy(r_of(x, np.sqrt(0.25)), d, np.sqrt(0.5))
+    ),
+    "langevin by schedule": Row(
+        lambda r: K.Langevin(r, 0.3, Linear(1.0, 0.0, steps=4)), BLIND, lambda x, d: noisy(r_of(x), d, 0.75)
+    ),
+    "reinjection": Row(K.Reinjection, BLIND, lambda x, _: r_of(x), quiet=K.Reinjection),
+    "half-denoising": Row(
+        lambda r: K.HalfDenoising(r, 0.4),
+        BLIND,
+        half,
+        quiet=lambda r: K.HalfDenoising(r, 1e-9),
+        map=lambda x: (x + r_of(x)) / 2,
+        linear=((ONE + A) / 2, 0.4 * (ONE + A) / 2),
+    ),
+    "walkback": Row(
+        lambda r: K.Walkback(r, 0.4, 0.2),
+        BLIND,
+        lambda x, d: noisy(r_of(noisy(x, d, 0.4)), d, 0.2),
+        quiet=lambda r: K.Walkback(r, 1e-9, 0.0),
+        linear=(A, np.hstack([0.4 * A, 0.2 * ONE])),
+    ),
+    "walk-jump": Row(
+        lambda r: K.WalkJump(r, 0.4, 0.7),
+        BLIND,
+        lambda x, d: jump(x, d, 0.4, 0.7),
+        quiet=lambda r: K.WalkJump(r, 1e-9, 0.7),
+        map=lambda x: x + 0.35 * (r_of(x) - x),
+        linear=(ONE + 0.35 * (A - ONE), np.sqrt(0.7) * 0.4 * ONE),
+    ),
+    "annealed": Row(
+        lambda r: K.Annealed(r, Geometric(1.0, 0.25, steps=4), 0.7),
+        TOLD,
+        lambda x, d: jump(x, d, 2**-0.5, 0.7, 2**-0.5),
+        quiet=lambda r: K.Annealed(r, 1e-9, 0.7),
+        map=lambda x: x + 0.35 * (r_of(x) - x),
+    ),
+    "annealed held": Row(
+        lambda r: K.Annealed(r, 0.4, 0.7),
+        TOLD,
+        lambda x, d: jump(x, d, 0.4, 0.7, 0.4),
+        linear=(ONE + 0.35 * (A / 1.4 - ONE), np.sqrt(0.7) * 0.4 * ONE),
+    ),
+    "ancestral falling": Row(lambda r: K.Ancestral(r, PerStep((2.0, 1.0, 0.5))), TOLD, ancestral),
+    "ancestral deterministic": Row(
+        lambda r: K.Ancestral(r, PerStep((2.0, 1.0, 0.5)), eta=0.0), TOLD, lambda x, d: ancestral(x, d, 0.0)
+    ),
+    "ancestral between": Row(
+        lambda r: K.Ancestral(r, PerStep((2.0, 1.0, 0.5)), eta=0.3), TOLD, lambda x, d: ancestral(x, d, 0.3)
+    ),
+    "ancestral held": Row(
+        lambda r: K.Ancestral(r, 0.4),
+        TOLD,
+        lambda x, d: noisy(r_of(x, 0.4), d, 0.4),
+        quiet=lambda r: K.Ancestral(r, 1e-9),
+        linear=(A / 1.4, 0.4 * ONE),
+    ),
+    "ancestral rising": Row(
+        lambda r: K.Ancestral(r, PerStep((9.0, 0.4, 2.0))), TOLD, lambda x, d: noisy(r_of(x, 0.4), d, 2.0)
+    ),
+    "underdamped": Row(lambda r: K.Underdamped(r, 0.4, 0.9, 0.5), BLIND, underdamped, linear=underdamped_chain()),
+    "self-tuning": Row(
+        lambda r: K.SelfTuning(r, 0.3, 0.4, 0.25),
+        BLIND,
+        self_tuning,
+        quiet=lambda r: K.SelfTuning(r, 0.3, 1.0, 1e-9),
+        map=lambda x: x + 0.3 * 2 / 1.3 * (r_of(x) - x),
+    ),
+    "metropolis": Row(
+        lambda r: K.Metropolis(r, 0.8),
+        BLIND,
+        metropolis,
+        calls=4 + 1 + 3,
+        first=1,
+        quiet=lambda r: K.Metropolis(r, 1e-9),
+    ),
+    "tangent": Row(
+        lambda r: K.Tangent(r, 0.6),
+        CODED,
+        tangent,
+        calls=0,
+        quiet=lambda r: K.Tangent(r, 1e-9),
+        map=lambda x: x @ F.T @ G.T,
+        linear=(G @ F, 0.6 * G @ F @ F.T),
+    ),
 }
 
 
@@ -72,33 +256,51 @@ def row(request: pytest.FixtureRequest) -> Row:
     return request.param
 
 
-def second_state() -> torch.Tensor:
-    return torch.randn((50, 3), generator=generator(5))
+def second_state(kernel: Kernel) -> tuple[torch.Tensor, kernels.State]:
+    x = torch.randn((50, 3), generator=generator(5))
+    return x, kernel.init(x)._replace(i=1)
+
+
+def test_every_kernel_has_a_row() -> None:
+    rows = {type(row.make(row.r)).usage.name for row in CONTRACT.values()}
+    assert rows == set(KERNELS)
 
 
 def test_one_step_is_the_numpy_step(row: Row) -> None:
     kernel = row.make(row.r)
-    x = second_state()
-    state = kernel.init(x)._replace(i=1)
+    x, state = second_state(kernel)
     after, info = kernel.step(state, generator(1))
-    z = torch.randn((50, 3), generator=generator(1)).numpy()
-    np.testing.assert_allclose(after.x.numpy(), row.numpy_step(x.numpy(), z), atol=2e-6)
+    np.testing.assert_allclose(after.x.numpy(), row.step(x.numpy(), Draws(1)), atol=3e-6)
     assert after.i == 2
     assert info.reconstruction.shape == x.shape
 
 
+def test_without_noise_it_is_the_deterministic_map(row: Row) -> None:
+    if row.quiet is None:
+        pytest.skip("another row shows it")
+    kernel = row.quiet(row.r)
+    x, state = second_state(kernel)
+    after, _ = kernel.step(state, generator(1))
+    expected = row.map(x.numpy())
+    if isinstance(kernel, K.Metropolis):  # the proposal is deterministic, its acceptance is not
+        stayed = (after.x == x).all(1).numpy()
+        expected[stayed] = x[stayed]
+    np.testing.assert_allclose(after.x.numpy(), expected, atol=1e-3 if isinstance(kernel, K.Metropolis) else 2e-6)
+
+
 def test_step_changes_neither_its_state_nor_the_global_generator(row: Row) -> None:
     kernel = row.make(row.r)
-    x = second_state()
+    x, state = second_state(kernel)
     before, present = x.clone(), torch.random.get_rng_state()
-    one, info = kernel.step(kernel.init(x), generator(1))
-    kept = info.reconstruction.clone()
-    two, _ = kernel.step(one, generator(2))
-    again, _ = kernel.step(kernel.init(x), generator(1))
+    one, info = kernel.step(state, generator(1))
+    kept = [part.clone() for part in (info.reconstruction, one.x)]
+    kernel.step(one, generator(2))
+    again, _ = kernel.step(state, generator(1))
     assert torch.equal(x, before)
-    assert torch.equal(info.reconstruction, kept)
+    assert torch.equal(info.reconstruction, kept[0])
+    assert torch.equal(one.x, kept[1])
     assert torch.equal(one.x, again.x)
-    assert not torch.equal(one.x, two.x)
+    assert not torch.equal(one.x, x)
     assert torch.equal(torch.random.get_rng_state(), present)
 
 
@@ -111,13 +313,13 @@ def test_calls_of_r_are_as_documented(row: Row) -> None:
         return row.r.function(*args)
 
     r = wrap(counted, (3,), noise_conditioned=row.r.noise_conditioned, sigma=row.r.sigma)
-    kernel = row.make(r)
+    kernel = row.make(Reconstruction(**{**vars(r), "encoder": row.r.encoder, "decoder": row.r.decoder}))
     calls = 0
     state = kernel.init(torch.zeros(2, 3))
     assert calls == 0
     for _ in range(5):
         state, _ = kernel.step(state, generator())
-    assert calls == 5 * row.calls
+    assert calls == 5 * row.calls + row.first
 
 
 def test_repr_says_everything_about_a_kernel(row: Row) -> None:
@@ -126,164 +328,111 @@ def test_repr_says_everything_about_a_kernel(row: Row) -> None:
     assert "0x" not in text  # no address of an object: the repr goes into manifests
 
 
+def test_r_that_is_not_finite_is_counted_and_not_repaired(row: Row) -> None:
+    """Walks beyond 1.5 meet a broken r; all that started there are stopped and reported, the others go on."""
+
+    def spoilt(x: torch.Tensor, y: torch.Tensor) -> torch.Tensor:
+        return torch.where((x[:, :1] > 3.0).expand_as(y), torch.nan, y)
+
+    def broken(*args: torch.Tensor) -> torch.Tensor:
+        return spoilt(args[0], row.r.function(*args))
+
+    r = Reconstruction(**{**vars(row.r), "function": broken})
+    if row.r.has_code:
+        r = Reconstruction(**{**vars(r), "encoder": lambda x: spoilt(x, row.r.encoder(x))})
+    kernel = row.make(r)
+    parts = list(walk(kernel, Normal(2.5), (3,), walks=300, steps=2, seed=3))
+    bad = parts[0].x[:, 0] > 3.0
+    assert 10 < int(bad.sum()) < 100
+    assert sum(part.stopped for part in parts) >= 0.7 * int(bad.sum())  # noise may carry some out before r is asked
+    assert all(torch.isfinite(part.x).all() for part in parts)
+    if not isinstance(kernel, K.SelfTuning):  # whose walks may be done before
+        assert len(parts[-1].walk) + sum(part.stopped for part in parts) == 300
+
+
 def test_identity_r_is_not_written_into() -> None:
-    kernel = Langevin(wrap(lambda x: x, (3,)), 0.1)
+    kernel = K.Langevin(wrap(lambda x: x, (3,)), 0.1)
     x = torch.ones(2, 3)
     kernel.step(kernel.init(x), generator())
     assert torch.equal(x, torch.ones(2, 3))
 
 
-# --- laws -----------------------------------------------------------------------------------------------------------
-
-
-def final_states(kernel: Kernel, walks: int, steps: int, std: float = 1.0, n: int = 1, seed: int = 0) -> np.ndarray:
-    parts = walk(kernel, Normal(std), (n,), walks=walks, steps=steps, burn_in=steps, seed=seed, block_size=50_000)
-    return torch.cat([part.x for part in parts]).double().numpy()
-
-
-@pytest.mark.parametrize(("noise", "tau"), [("matched", 0.2**0.5), ("printed", 0.2), (0.5, 0.5)])
-def test_langevin_on_linear_r_has_the_lyapunov_covariance(noise: str | float, tau: float) -> None:
-    """C = A C A^T + tau^2 I; independent chains, so an entry's error is sqrt((C_ii C_jj + C_ij^2) / walks)."""
-    walks = 200_000
-    x = final_states(Langevin(BLIND, 0.2, noise), walks, 60, n=3)
-    exact = solve_discrete_lyapunov(A.astype(float), tau**2 * np.eye(3))
+def test_stationary_covariance_on_linear_r_solves_the_lyapunov_equation(row: Row) -> None:
+    """C = M C M^T + N N^T; independent chains, so an entry's error is sqrt((C_ii C_jj + C_ij^2) / walks)."""
+    if row.linear is None:
+        pytest.skip("not linear, or not stationary")
+    m, n = row.linear
+    walks, kernel = 100_000, row.make(row.r)
+    parts = walk(kernel, Normal(), (3,), walks=walks, steps=60, burn_in=60, block_size=50_000)
+    x = torch.cat([part.x for part in parts]).double().numpy()
+    exact = solve_discrete_lyapunov(m.astype(float), n @ n.T)[:3, :3]
     error = np.sqrt((np.outer(np.diag(exact), np.diag(exact)) + exact**2) / walks)
-    assert np.all(np.abs(np.cov(x.T) - exact) < 4.5 * error)  # 9 entries: false alarm rate below 1e-4
-    mean = np.linalg.solve(np.eye(3) - A, np.full(3, 0.1))
-    assert np.all(np.abs(x.mean(0) - mean) < 4.5 * np.sqrt(np.diag(exact) / walks))
+    assert np.all(np.abs(np.cov(x.T) - exact) < 4 * error)  # 9 entries, 11 rows: a false alarm in 160 runs
 
 
-@dataclass(frozen=True)
-class Mixture:
-    """A 1-D mixture of Gaussians, and its optimal denoiser; written for these tests alone."""
-
-    weights: tuple[float, ...]
-    means: tuple[float, ...]
-    std: float
-
-    def score(self, x: torch.Tensor, sigma: float = 0.0) -> torch.Tensor:
-        v = self.std**2 + sigma**2
-        m = torch.tensor(self.means, dtype=x.dtype)
-        log = torch.log(torch.tensor(self.weights, dtype=x.dtype)) - (x - m) ** 2 / (2 * v)
-        return (log.softmax(-1) * (m - x)).sum(-1, keepdim=True) / v
-
-    def denoise(self, x: torch.Tensor, sigma: float) -> torch.Tensor:
-        return x + sigma**2 * self.score(x, sigma)
+def test_underdamped_is_exact_on_a_gaussian_at_any_stable_step() -> None:
+    """r = x - (lambda/2) S^-1 x: the variance of x is S whatever the step; plain Langevin's is not."""
+    variances, lam, walks = np.array([0.1, 1.0, 3.0]), 0.1, 100_000
+    scale = torch.from_numpy(1 - lam / 2 / variances).float()
+    kernel = K.Underdamped(wrap(lambda x: x * scale, (3,)), lam, step_size=2.0, friction=0.3)
+    parts = walk(kernel, Normal(), (3,), walks=walks, steps=200, burn_in=200, block_size=50_000)
+    x = torch.cat([part.x for part in parts]).double().numpy()
+    assert np.all(np.abs(x.var(0) / variances - 1) < 4 * np.sqrt(2 / walks))
 
 
-TWO_MODES = Mixture((0.5, 0.5), (-1.0, 1.0), 0.3)
-SKEWED = Mixture((0.8, 0.2), (-0.5, 2.0), 0.4)
-GRID = torch.linspace(-9, 9, 2401, dtype=torch.float64)
-
-
-def moments(p: np.ndarray) -> tuple[float, float, float]:
-    """Mean, variance and third central moment of a density on the grid."""
-    x = GRID.numpy()
-    p = p / p.sum()
-    mean = float(p @ x)
-    return mean, float(p @ (x - mean) ** 2), float(p @ (x - mean) ** 3)
-
-
-def moved(p: np.ndarray, mean: torch.Tensor, std: float) -> np.ndarray:
-    """One transition x' ~ N(mean(x), std^2) applied to a density on the grid, by quadrature."""
-    x = GRID.numpy()
-    kernel = np.exp(-((x[:, None] - mean.numpy().reshape(1, -1)) ** 2) / (2 * std**2))
-    return kernel @ (p / kernel.sum(0))
-
-
-def blind(function: Callable[[torch.Tensor], torch.Tensor]) -> Reconstruction:
-    return wrap(function, (1,))
-
-
-STATIONARY = {  # lambda -> E[x^2] - 1 on the two modes: THEORY's table, by quadrature
-    ("score", 0.05): 0.1034,
-    ("score", 0.1): 0.1214,
-    ("denoiser", 0.05): 0.1265,
-    ("denoiser", 0.1): 0.1619,
-}
-
-
-@pytest.mark.parametrize(("kind", "lam"), STATIONARY)
-def test_langevin_on_two_modes_has_the_tabled_variance(kind: str, lam: float) -> None:
-    if kind == "score":
-        r = blind(lambda x: x + lam / 2 * TWO_MODES.score(x))
-    else:
-        r = blind(lambda x: TWO_MODES.denoise(x, (lam / 2) ** 0.5))
-    x = final_states(Langevin(r, lam), 200_000, 150)[:, 0]
-    value, error = np.mean(x**2) - 1, np.std(x**2) / np.sqrt(len(x))
-    assert abs(value - STATIONARY[kind, lam]) < 4 * error + 5e-5  # the table is rounded to four digits
-
-
-def test_printed_noise_is_colder_than_matched() -> None:
-    lam = 0.1
-    r = blind(lambda x: x + lam / 2 * TWO_MODES.score(x))
-    matched, printed = (final_states(Langevin(r, lam, noise), 20_000, 100)[:, 0] for noise in ("matched", "printed"))
-    spread = [np.abs(np.abs(x) - 1).mean() for x in (matched, printed)]
-    assert spread[1] < 0.5 * spread[0]
-
-
-def test_langevin_keeps_the_sign_and_size_of_skewness() -> None:
-    lam = 0.05
-    r = blind(lambda x: x + lam / 2 * SKEWED.score(x))
-    x = final_states(Langevin(r, lam), 200_000, 400)[:, 0]
-    p = np.exp(-(GRID.numpy() ** 2) / 2)
-    mean = GRID + lam / 2 * SKEWED.score(GRID[:, None])[:, 0]
-    for _ in range(400):
-        p = moved(p, mean, lam**0.5)
-    check_moments(x, moments(p))
-
-
-def check_moments(x: np.ndarray, exact: tuple[float, float, float]) -> None:
-    c = x - x.mean()
-    for power, value in ((1, exact[0]), (2, exact[1]), (3, exact[2])):
-        sample = x if power == 1 else c**power
-        assert abs(sample.mean() - value) < 4.5 * sample.std() / np.sqrt(len(x)), power
-    assert exact[2] > 0.1
-
-
-LEVELS = {
-    "falling": falling(6.0, 0.1, 10),
-    "held": (*falling(6.0, 0.5, 6), 0.5, 0.5, 0.5),
-    "rising": (*falling(6.0, 0.1, 6), 1.5, 0.6, 0.2, 0.1),
-}
-
-
-@pytest.mark.parametrize("sigmas", LEVELS.values(), ids=LEVELS.keys())
-def test_ancestral_has_the_law_of_its_transitions(sigmas: tuple[float, ...]) -> None:
-    """Skewed target, exact denoiser; the density is carried along the levels by quadrature."""
-    r = wrap(lambda x, s: SKEWED.denoise(x, float(s[0])), (1,), noise_conditioned=True, sigma=1.0)
-    x = final_states(Ancestral(r, sigmas), 200_000, len(sigmas) - 1, std=sigmas[0])[:, 0]
-    grid = GRID.numpy()
-    wide = np.linspace(-40, 40, 2401)
-    p = np.exp(-(wide**2) / (2 * sigmas[0] ** 2))
-    at = wide
-    for s, after in pairwise(sigmas):
-        y = SKEWED.denoise(torch.from_numpy(at)[:, None], s)[:, 0].numpy()
-        sd = after**2 / s if after < s else 0.0
-        su = np.sqrt(after**2 - sd**2)
-        new = grid if after < 2 else wide
-        kernel = np.exp(-((new[:, None] - (y + sd / s * (at - y))[None]) ** 2) / (2 * su**2))
-        p = kernel @ (p / (su * np.sqrt(2 * np.pi)))  # mass that leaves the grid is far below the errors
-        at = new
-    assert at is grid
-    check_moments(x, moments(p))
-
-
-def test_held_ancestral_is_matched_langevin_of_the_same_denoiser() -> None:
-    """At a level that stays, x <- r(x, s) + s z: Langevin with noise tau = s and the r of that level."""
-    kernel = Ancestral(TOLD, (0.5,))
-    same = Langevin(TOLD, lam=2 * 0.5**2, noise=0.5)
-    x = torch.randn((20, 3), generator=generator(9))
-    a, _ = kernel.step(kernel.init(x), generator(1))
-    b, _ = same.step(same.init(x), generator(1))
+def test_members_of_an_ensemble_are_walked_by_row(row: Row) -> None:
+    """Two members, the second of which is the first: the ensemble must do what the one does."""
+    one, both = row.make(Ensemble((row.r,))), row.make(Ensemble((row.r, row.r)))
+    _, state = second_state(one)
+    a, _ = one.step(state, generator(1))
+    b, _ = both.step(state, generator(1))
     torch.testing.assert_close(a.x, b.x)
 
 
-def test_ancestral_refuses_what_it_cannot_use() -> None:
-    with pytest.raises(ArgumentError, match="mlp-denoiser"):
-        Ancestral(BLIND, (1.0, 0.5))
-    for sigmas in ((), (1.0, 0.0), (1.0, float("nan"))):
-        with pytest.raises(ArgumentError):
-            Ancestral(TOLD, sigmas)
-    with pytest.raises(ArgumentError, match="fall"):
-        falling(0.1, 1.0, 3)
+COINCIDE = {
+    "ancestral that stays is langevin": (K.Ancestral(TOLD, 0.5), K.Langevin(TOLD, 2 * 0.5**2, 0.5)),
+    "annealed that stays is walk-jump": (K.Annealed(TOLD, 0.5, 0.3), K.WalkJump(TOLD, 0.5, 0.3)),
+    "walk-jump at eps 2 is langevin": (K.WalkJump(TOLD, 0.5, 2.0), K.Langevin(TOLD, 2 * 0.5**2)),
+    "langevin without noise is reinjection": (K.Langevin(BLIND, 0.3, 0.0), K.Reinjection(BLIND)),
+    "printed and matched agree at lambda 1": (K.Langevin(BLIND, 1.0, "printed"), K.Langevin(BLIND, 1.0)),
+}
+
+
+@pytest.mark.parametrize("pair", COINCIDE.values(), ids=COINCIDE.keys())
+def test_what_coincides_in_a_limit_does(pair: tuple[Kernel, Kernel]) -> None:
+    x = torch.randn((20, 3), generator=generator(9))
+    a, b = (kernel.step(kernel.init(x), generator(1))[0].x for kernel in pair)
+    torch.testing.assert_close(a, b)
+
+
+BAD = {
+    "langevin lam": (lambda: K.Langevin(BLIND, 0.0), "lam = 0.0"),
+    "langevin noise": (lambda: K.Langevin(BLIND, 0.1, "loud"), "loud"),
+    "langevin schedule": (lambda: K.Langevin(BLIND, 0.1, Linear(1, -1)), "noise = -1"),
+    "half": (lambda: K.HalfDenoising(BLIND, float("nan")), "sigma = nan"),
+    "walkback": (lambda: K.Walkback(BLIND, 0.1, -1.0), "spread = -1"),
+    "jump": (lambda: K.WalkJump(BLIND, 0.1, 5.0), "eps = 5"),
+    "annealed": (lambda: K.Annealed(TOLD, PerStep((1.0, 0.0))), "sigma = 0.0"),
+    "annealed blind": (lambda: K.Annealed(BLIND, 1.0), "mlp-denoiser"),
+    "ancestral blind": (lambda: K.Ancestral(BLIND, 1.0), "mlp-denoiser"),
+    "ancestral": (lambda: K.Ancestral(TOLD, -1.0), "sigma = -1"),
+    "eta": (lambda: K.Ancestral(TOLD, 1.0, 1.5), "eta = 1.5"),
+    "underdamped": (lambda: K.Underdamped(BLIND, friction=0.0), "friction = 0.0"),
+    "self-tuning": (lambda: K.SelfTuning(BLIND, beta=2.0), "beta = 2"),
+    "self-tuning told": (lambda: K.SelfTuning(TOLD), "--spread"),
+    "metropolis": (lambda: K.Metropolis(BLIND, order=0), "order = 0"),
+    "tangent": (lambda: K.Tangent(CODED, 0.0), "sigma = 0.0"),
+    "tangent without code": (lambda: K.Tangent(BLIND), "--autoencoder mlp or conv"),
+}
+
+
+@pytest.mark.parametrize(("make", "message"), BAD.values(), ids=BAD.keys())
+def test_bad_parameters_are_named(make: Callable[[], Kernel], message: str) -> None:
+    with pytest.raises((ArgumentError, ModelError), match=message):
+        make()
+
+
+def test_a_schedule_shorter_than_the_walk_is_refused() -> None:
+    kernel = K.HalfDenoising(BLIND, PerStep((0.5, 0.4)))
+    with pytest.raises(ArgumentError, match="ends at x_1, the walk goes to x_5"):
+        walk(kernel, Normal(), (3,), walks=1, steps=5)

@@ -1,12 +1,15 @@
 """The loop: what it emits, what its randomness depends on, what it does with walks that diverge."""
 
+from dataclasses import dataclass
+
 import pytest
 import torch
 
 from reinject import wrap
 from reinject.errors import ArgumentError
-from reinject.kernels import Ancestral, Langevin
+from reinject.kernels import Ancestral, Info, Langevin, Metropolis, State
 from reinject.reconstruction import Ensemble
+from reinject.schedules import PerStep
 from reinject.starts import Normal, Uniform
 from reinject.walks import Visited, walk
 
@@ -96,7 +99,7 @@ def test_reconstructions_are_r_of_the_states() -> None:
 
 def test_reconstruction_at_a_noise_level_is_the_levels() -> None:
     r = wrap(lambda x, sigma: x / (1 + sigma[:, None]), (2,), noise_conditioned=True, sigma=1.0)
-    kernel = Ancestral(r, (3.0, 1.0, 0.5))
+    kernel = Ancestral(r, PerStep((3.0, 1.0, 0.5, 0.5, 0.5)))
     states, means = (run(kernel, start=Normal(3.0), steps=4, emit=emit) for emit in ("state", "reconstruction"))
     for state, mean in zip(states, means, strict=True):
         torch.testing.assert_close(mean.x, state.x / (1 + kernel.level(state.step)))
@@ -130,6 +133,61 @@ def test_each_walk_of_an_ensemble_uses_one_autoencoder() -> None:
         assert part.x[:, 0].tolist() == [1.0 + k % 3 for k in range(7)]
 
 
+def test_walks_that_leave_the_range_are_stopped_and_counted_once() -> None:
+    """x doubles: a start beyond limit/2^k strays at step k, long before it overflows; none is counted twice."""
+    kernel = Langevin(wrap(lambda x: 2 * x, (2,)), 0.1, 0.0)
+    parts = run(kernel, walks=40, steps=200, block_size=40, limit=8.0)
+    start = parts[0].x.abs().amax(1)
+    for part in parts:
+        inside = start * 2.0**part.step <= 8.0
+        assert part.walk.tolist() == inside.nonzero().flatten().tolist()
+    assert sum(p.strayed for p in parts) == 40
+    assert sum(p.stopped for p in parts) == 0
+
+
+def test_one_walk_can_be_made_again_alone() -> None:
+    whole = run()
+    alone = run(only=[9, 5])
+    assert {(p.block, p.step): p.walk.tolist() for p in alone} == {
+        **{(1, i): [5] for i in range(5)},
+        **{(2, i): [9] for i in range(5)},
+    }
+    rows = {(int(w), p.step): x for p in whole for w, x in zip(p.walk, p.x, strict=True)}
+    for part in alone:
+        for number, x in zip(part.walk.tolist(), part.x, strict=True):
+            assert torch.equal(x, rows[number, part.step])
+
+
+@dataclass(frozen=True)
+class Countdown:
+    """A kernel whose walk k is done at step k: x counts the steps until then."""
+
+    def init(self, x: torch.Tensor) -> State:
+        return State(torch.zeros_like(x), 0)
+
+    def step(self, state: State, generator: torch.Generator) -> tuple[State, Info]:  # noqa: ARG002
+        done = torch.arange(len(state.x)) <= state.i
+        return State(state.x + (~done)[:, None], state.i + 1), Info(-state.x, done=done)
+
+
+@pytest.mark.parametrize("burn_in", [0, 3, 20])
+def test_converged_walks_are_emitted_once_more_and_end_the_block(burn_in: int) -> None:
+    parts = run(Countdown(), walks=5, steps=20, block_size=5, burn_in=burn_in, thin=3)
+    last = {int(w): (p.step, x[0].item()) for p in parts for w, x in zip(p.walk, p.x, strict=True)}
+    assert last == {k: (k, float(k)) for k in range(5)}
+    assert max(p.step for p in parts) == 4
+    regular = [p.step for p in parts if len(p.walk) > 1]
+    assert regular == ([0, 3] if burn_in == 0 else [3] if burn_in == 3 else [])
+
+
+def test_a_kernels_notes_are_averaged_between_emissions() -> None:
+    r = wrap(lambda x: 0.95 * x, (2,))
+    parts = run(Metropolis(r, 0.1), walks=200, steps=6, thin=3, block_size=200, start=Normal(1.0))
+    assert all(0.9 < p.accepted <= 1 for p in parts)
+    assert all(p.asymmetry < 1e-5 for p in parts)
+    assert run()[0].accepted is None
+
+
 @pytest.mark.parametrize(
     "bad",
     [
@@ -140,10 +198,12 @@ def test_each_walk_of_an_ensemble_uses_one_autoencoder() -> None:
         {"seed": -1},
         {"block_size": 0},
         {"emit": "both"},
+        {"limit": 0.0},
+        {"only": [7]},
     ],
     ids=str,
 )
 def test_bad_numbers_are_refused_before_the_first_block(bad: dict) -> None:
     with pytest.raises(ArgumentError) as error:
         walk(KERNEL, Normal(), (2,), **{"walks": 1, "steps": 3, **bad})
-    assert str(next(iter(bad.values()))) in str(error.value)
+    assert str(next(iter(bad.values()))).strip("[]") in str(error.value)

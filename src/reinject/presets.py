@@ -1,121 +1,213 @@
-"""Named settings of a walk: the paper's listing, and the best that we know."""
+"""Named settings of a walk: the paper's listing, the best that we know, and what a command line makes of them."""
 
-from dataclasses import dataclass, replace
-from typing import Literal
+import types
+import typing
+from collections.abc import Iterator, Mapping
+from dataclasses import MISSING, Field, dataclass, field, fields, replace
+from difflib import get_close_matches
+from typing import Any
 
 from reinject.errors import ArgumentError
-from reinject.kernels import Ancestral, Kernel, Langevin, falling
-from reinject.reconstruction import Ensemble
+from reinject.kernels import KERNELS
+from reinject.kernels.base import Autoencoder, Emit, Kernel
+from reinject.schedules import parse_number, parse_schedule
 from reinject.starts import Normal, Start, parse_start
-from reinject.walks import Emit
-
-KernelName = Literal["langevin", "ancestral"]
 
 
 @dataclass(frozen=True)
 class Settings:
-    """A kernel's parameters, the start, and what is kept; all that a walk needs besides r.
+    """A kernel, its options, the start, and what is kept; all that a walk needs besides r.
 
     Attributes:
-        kernel: "langevin" or "ancestral".
+        kernel: name of a kernel, a key of ``reinject.kernels.KERNELS``.
+        options: its options as on the command line; an r behind a number makes it a multiple of the data's radius
+            std * sqrt(n).
         steps: R, transitions a walk.
         burn_in: first states left out, x_0 included.
         emit: "state" or "reconstruction".
-        start: as on the command line: normal, normal:STD, uniform, uniform:LOW:HIGH (data units). For the ancestral
-            kernel plain ``normal`` has the standard deviation ``high``.
-        lam: lambda of Langevin, squared data units.
-        noise: of Langevin: "printed", "matched" or tau.
-        high: first noise level of the ancestral kernel, in units of the data's radius std * sqrt(n).
-        low: the level it falls to, same unit.
-        falls: steps from the one to the other.
-        again: the level it rises to again from ``low``, same unit.
-        cycle: steps from there back to ``low``, the rise included; a walk rises as often as its steps allow.
-        thin: keep every thin-th state after the burn-in; with the cycle's length, the cleanest of each.
+        thin: keep every thin-th state after the burn-in.
+        start: as on the command line: normal, normal:STD, uniform, uniform:LOW:HIGH. Plain ``normal`` has the standard
+            deviation of the kernel's first noise level where it has levels, and 1 where not.
     """
 
-    kernel: KernelName
-    steps: int
-    burn_in: int
-    emit: Emit
-    start: str = "normal"
-    lam: float = 0.1
-    noise: str | float = "matched"
-    high: float = 1.4
-    low: float = 0.02
-    falls: int = 13
-    again: float = 1.0
-    cycle: int = 10
+    kernel: str
+    options: Mapping[str, str] = field(default_factory=dict)
+    steps: int = 10
+    burn_in: int = 0
+    emit: Emit = "state"
     thin: int = 1
+    start: str = "normal"
 
-    def build(self, r: Ensemble, radius: float) -> tuple[Kernel, Start]:
+    def build(self, r: Autoencoder, radius: float, start: Start | None = None) -> tuple[Kernel, Start]:
         """The kernel and the start for an autoencoder whose training data has this radius (data units).
 
+        Arguments:
+            r: the autoencoder.
+            radius: std * sqrt(n) of its training data, data units.
+            start: in place of the one that the settings name.
+
         Raises:
-            ArgumentError: a parameter out of range, or a start that the kernel cannot use.
+            ArgumentError: a parameter that is unknown or out of range, or a start that the kernel cannot use.
+            ModelError: an autoencoder that the kernel cannot walk.
         """
-        start = parse_start(self.start)
-        if self.kernel == "langevin":
-            return Langevin(r, self.lam, self.noise), start
-        if not isinstance(start, Normal):
+        kernel = build_kernel(self.kernel, r, self.options, radius)
+        if start is None:
+            start = parse_start(self.start, radius)
+        level = getattr(kernel, "level", None)
+        if level is None:
+            return kernel, start
+        if self.start == "normal" and isinstance(start, Normal):
+            return kernel, Normal(level(0))
+        if not hasattr(start, "std"):
             raise ArgumentError(
-                "--start", f"{self.start!r} does not fit the ancestral kernel", "Start normal, or use --kernel langevin"
+                "--start",
+                f"{self.start!r} does not fit the {self.kernel} kernel, which begins at noise {level(0):.3g}",
+                "Start normal, or use --kernel langevin",
             )
-        if self.start == "normal":
-            start = Normal(self.high * radius)
-        low = self.low * radius
-        sigmas = falling(start.std, low, self.falls)
-        again = falling(max(self.again * radius, low), low, self.cycle - 1)
-        while len(sigmas) <= self.steps:
-            sigmas += again
-        return Ancestral(r, sigmas[: self.steps + 1]), start
+        return kernel, start
 
 
-PAPER = Settings("langevin", steps=10, burn_in=2, emit="state", lam=0.1, noise="printed")
-DEFAULT = Settings("ancestral", steps=13 + 8 * 10, burn_in=13, emit="reconstruction", thin=10)
+def settings_of(kernel: str) -> Settings:
+    """How a kernel is run where nothing else is said.
+
+    Raises:
+        ArgumentError: no kernel of that name.
+
+    Example:
+        >>> settings_of("langevin").steps
+        10
+        >>> settings_of("langvin")
+        Traceback (most recent call last):
+        reinject.errors.ArgumentError: --kernel: 'langvin' is not known. Did you mean langevin? ...
+    """
+    if kernel not in KERNELS:
+        near = get_close_matches(kernel, KERNELS, 1)
+        hint = f"Did you mean {near[0]}? Known are" if near else "Use one of"
+        raise ArgumentError("--kernel", f"{kernel!r} is not known", f"{hint} {', '.join(KERNELS)}")
+    usage = KERNELS[kernel].usage
+    return Settings(kernel, {}, usage.steps, usage.burn_in, usage.emit, usage.thin)
+
+
+def options_of(kernel: str) -> Iterator[Field[Any]]:
+    """The fields of a kernel that are its options on the command line."""
+    return (item for item in fields(KERNELS[kernel]) if "help" in item.metadata)
+
+
+def default_of(kernel: str, option: Field[Any]) -> str:
+    """The value of an option where none is given, as on the command line."""
+    values: Mapping[str, str] = KERNELS[kernel].usage.values
+    if option.name in values:
+        return values[option.name]
+    return "" if option.default is MISSING else str(option.default)
+
+
+def build_kernel(name: str, r: Autoencoder, options: Mapping[str, str], radius: float = 1.0) -> Kernel:
+    """A kernel from its options as text.
+
+    Arguments:
+        name: of the kernel, on the command line.
+        r: the autoencoder.
+        options: values as on the command line, by the names of the kernel's fields.
+        radius: of the data, what an r behind a number stands for, data units.
+
+    Raises:
+        ArgumentError: an option that the kernel does not have, or a value that does not parse or is out of range.
+        ModelError: an autoencoder that the kernel cannot walk.
+
+    Example:
+        >>> from reinject import wrap
+        >>> build_kernel("half-denoising", wrap(lambda x: x, (1,), name="r"), {"sigma": ".5"})
+        HalfDenoising(r=Reconstruction(...), sigma=0.5)
+    """
+    known = {item.name: item for item in options_of(name)}
+    for option in options:
+        if option not in known:
+            has = ", ".join(f"--{flag(key)}" for key in known) or "no options"
+            others = [other for other in KERNELS if option in {item.name for item in options_of(other)}]
+            cure = f"Leave it out, or use --kernel {others[0]}" if others else "Leave it out"
+            raise ArgumentError(f"--{flag(option)}", f"the {name} kernel has {has}, but no {option}", cure)
+    given = {**KERNELS[name].usage.values, **options}
+    return KERNELS[name](r, **{key: _parsed(known[key], text, radius) for key, text in given.items()})  # type: ignore[no-any-return]
+
+
+def flag(option: str) -> str:
+    """The name of a field on the command line, without its dashes.
+
+    Example:
+        >>> flag("sigma_stop")
+        'sigma-stop'
+    """
+    return option.replace("_", "-")
+
+
+def _parsed(item: Field[Any], text: str, radius: float) -> Any:
+    kinds = typing.get_args(item.type) if isinstance(item.type, types.UnionType) else (item.type,)
+    owner = f"--{flag(item.name)}"
+    try:
+        if kinds == (int,):
+            return int(text)
+        if kinds == (float,):
+            return parse_number(text, radius)
+        return parse_schedule(text, radius)
+    except ArgumentError as error:
+        if str in kinds and ":" not in text:
+            return text
+        raise ArgumentError(owner, error.problem, error.cure) from error
+    except ValueError as error:
+        raise ArgumentError(owner, f"{text!r} is not a number", f"Give {item.metadata['help']}") from error
+
+
+PAPER = Settings("langevin", {"lam": "0.1", "noise": "printed"}, steps=10, burn_in=2)
+DEFAULT = settings_of("ancestral")
 PRESETS = {"paper": PAPER, "default": DEFAULT}
 
 
 def choose(
     preset: str | None,
     kernel: str | None,
-    **given: float | int | str | None,
+    options: Mapping[str, str] | None = None,
+    **given: int | str | None,
 ) -> tuple[str, Settings]:
     """The settings that a command line asks for: a preset, with what was given in place of its values.
 
-    Giving ``lam`` or ``noise`` means the Langevin kernel, the only one that has them; its other values are then those
-    of the paper, with matched noise. Giving ``steps`` or ``burn_in`` without ``thin`` keeps every state after
-    the burn-in.
+    A kernel other than the preset's comes with its own steps, burn-in and so on. Options that the preset's kernel does
+    not have choose the kernel, where only one has them all, or the Langevin kernel, where it does. Giving
+    ``steps`` or ``burn_in`` without ``thin`` keeps every state after the burn-in.
 
     Returns:
         The name of the preset, "custom" where the kernel is not its own; and the settings.
 
     Raises:
-        ArgumentError: an unknown preset or kernel, or lam or noise for a kernel that has none.
+        ArgumentError: an unknown preset or kernel, or options that no such kernel has.
 
     Example:
         >>> choose("paper", None, steps=20)[1].steps
         20
-        >>> choose(None, None, lam=0.2)[1].kernel
+        >>> choose(None, None, {"lam": "0.2"})[1].kernel
         'langevin'
         >>> choose(None, None, steps=20)[1].thin
         1
     """
     if preset is not None and preset not in PRESETS:
         raise ArgumentError("--preset", f"{preset!r} is not known", f"Use one of {', '.join(PRESETS)}")
-    if kernel not in (None, "langevin", "ancestral"):
-        raise ArgumentError("--kernel", f"{kernel!r} is not known", "Use langevin or ancestral")
-    values = {name: value for name, value in given.items() if value is not None}
+    name, options = preset or "default", options or {}
+    settings = PRESETS[name]
+    wanted = kernel or _kernel_for(settings.kernel, options)
+    if wanted != settings.kernel:
+        name, settings = "custom", settings_of(wanted)
+    known = {item.name for item in options_of(wanted)}
+    build_options = {**settings.options, **options}
+    for option in options:
+        if option not in known:
+            build_kernel(wanted, None, {option: ""})  # type: ignore[arg-type]  # says what is wrong
+    values = {key: value for key, value in given.items() if value is not None}
     if ("steps" in values or "burn_in" in values) and "thin" not in values:
         values["thin"] = 1
-    langevin = [name for name in ("lam", "noise") if name in values]
-    name = preset or "default"
-    settings = PRESETS[name]
-    wanted = kernel or ("langevin" if langevin and preset is None else settings.kernel)
-    if langevin and wanted != "langevin":
-        raise ArgumentError(
-            f"--{langevin[0]}", f"the {wanted} kernel has no {langevin[0]}", "Leave it out, or add --kernel langevin"
-        )
-    if wanted != settings.kernel:
-        name = "custom"
-        settings = replace(PAPER, noise="matched") if wanted == "langevin" else DEFAULT
-    return name, replace(settings, **values)  # type: ignore[arg-type]
+    return name, replace(settings, options=build_options, **values)  # type: ignore[arg-type]
+
+
+def _kernel_for(usual: str, options: Mapping[str, str]) -> str:
+    fitting = [name for name in KERNELS if options.keys() <= {item.name for item in options_of(name)}]
+    if usual in fitting or not fitting:
+        return usual
+    return "langevin" if "langevin" in fitting else fitting[0] if len(fitting) == 1 else usual

@@ -6,7 +6,8 @@ network is wrapped, and nothing in the loop.
 """
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
+from functools import partial
 
 import torch
 from torch import Tensor, nn
@@ -28,6 +29,8 @@ class Reconstruction:
         sigma: the level it is told when the caller gives none; data units, > 0.
         chunk: most points in one call of the network; None: the whole batch at once.
         name: how it is called in messages and manifests.
+        encoder: x -> code of shape (B, *code), and
+        decoder: code -> x, where r = decoder(encoder(x)) is known to be made of them.
     """
 
     function: Callable[..., Tensor] = field(repr=False)
@@ -37,12 +40,35 @@ class Reconstruction:
     sigma: float | None = None
     chunk: int | None = None
     name: str = "r"
+    encoder: Callable[[Tensor], Tensor] | None = field(default=None, repr=False)
+    decoder: Callable[[Tensor], Tensor] | None = field(default=None, repr=False)
 
     def __call__(self, x: Tensor, sigma: float | None = None) -> Tensor:
         """r(x) for x of shape (B, *event); ``sigma``, data units, for noise-conditioned networks only."""
+        return self._in_chunks(lambda part: self._once(part, sigma), x)
+
+    @property
+    def has_code(self) -> bool:
+        """Whether its encoder and decoder are known."""
+        return self.encoder is not None and self.decoder is not None
+
+    def encode(self, x: Tensor) -> Tensor:
+        """The code of x: (B, *event) -> (B, *code); raises ModelError where there is no encoder."""
+        return self._in_chunks(self._known(self.encoder), x)
+
+    def decode(self, h: Tensor) -> Tensor:
+        """The point of a code: (B, *code) -> (B, *event); raises ModelError where there is no decoder."""
+        return self._in_chunks(self._known(self.decoder), h)
+
+    def _known(self, part: Callable[[Tensor], Tensor] | None) -> Callable[[Tensor], Tensor]:
+        if part is None:
+            raise ModelError(self.name, "has no encoder and decoder", "Wrap (encoder, decoder)")
+        return part
+
+    def _in_chunks(self, function: Callable[[Tensor], Tensor], x: Tensor) -> Tensor:
         if self.chunk is None or len(x) <= self.chunk:
-            return self._once(x, sigma)
-        return torch.cat([self._once(part, sigma) for part in torch.split(x, self.chunk)])
+            return function(x)
+        return torch.cat([function(part) for part in torch.split(x, self.chunk)])
 
     def _once(self, x: Tensor, sigma: float | None) -> Tensor:
         if not self.noise_conditioned:
@@ -65,7 +91,8 @@ def wrap(
 
     Arguments:
         source: a module, an (encoder, decoder) pair of modules, or any callable on tensors. Modules are put in
-            evaluation mode and moved to ``device``; their weights are not changed.
+            evaluation mode and moved to ``device``; their weights are not changed. A module with methods ``encode`` and
+            ``decode``, r(x) = decode(encode(x)), is known to have a code.
         event_shape: shape of one input, without the batch: (1, 28, 28).
         device: where to run.
         noise_conditioned: the network is called as (x, sigma), sigma of shape (B,), in data units.
@@ -93,7 +120,7 @@ def wrap(
     function = _function_of(source, place)
     r = Reconstruction(function, tuple(event_shape), place, noise_conditioned, sigma, chunk, label)
     _check(r)
-    return r
+    return _with_code(r, source)
 
 
 def _name_of(source: Source) -> str:
@@ -119,9 +146,29 @@ def _function_of(source: Source, device: torch.device) -> Callable[..., Tensor]:
     )
 
 
-def _check(r: Reconstruction) -> None:
+def _with_code(r: Reconstruction, source: Source) -> Reconstruction:
+    """R with the encoder and decoder of a pair, or of a module whose methods ``encode`` and ``decode`` make up r."""
+    if isinstance(source, tuple):
+        return replace(r, encoder=source[0], decoder=source[1])
+    encode, decode = getattr(source, "encode", None), getattr(source, "decode", None)
+    if not (callable(encode) and callable(decode)) or r.noise_conditioned:
+        return r
+    x = _two_points(r)
+    try:
+        with torch.no_grad():
+            same = torch.allclose(decode(encode(x)), r(x))
+    except (RuntimeError, TypeError, ValueError, AttributeError):  # other libraries' methods of that name
+        return r
+    return replace(r, encoder=encode, decoder=decode) if same else r
+
+
+def _two_points(r: Reconstruction) -> Tensor:
     x = torch.linspace(-1, 1, 2 * max(1, _size(r.event_shape)), device=r.device)
-    x = x.reshape(2, *r.event_shape)
+    return x.reshape(2, *r.event_shape)
+
+
+def _check(r: Reconstruction) -> None:
+    x = _two_points(r)
     try:
         with torch.no_grad():
             y = r(x)
@@ -186,12 +233,29 @@ class Ensemble:
         """Whether the members are told the noise level."""
         return self.members[0].noise_conditioned
 
+    @property
+    def has_code(self) -> bool:
+        """Whether the encoders and decoders of all members are known."""
+        return all(r.has_code for r in self.members)
+
     def __call__(self, x: Tensor, sigma: float | None = None) -> Tensor:
         """r_k(x[k::K]) for every member k of the K; shapes as for one reconstruction."""
-        k = len(self.members)
-        if k == 1:
-            return self.members[0](x, sigma)
-        y = torch.empty_like(x)
-        for i, r in enumerate(self.members):
-            y[i::k] = r(x[i::k], sigma)
-        return y
+        return _by_row([partial(r, sigma=sigma) for r in self.members], x)
+
+    def encode(self, x: Tensor) -> Tensor:
+        """Codes, each by its row's member."""
+        return _by_row([r.encode for r in self.members], x)
+
+    def decode(self, h: Tensor) -> Tensor:
+        """Points, each by its row's member."""
+        return _by_row([r.decode for r in self.members], h)
+
+
+def _by_row(functions: Sequence[Callable[[Tensor], Tensor]], x: Tensor) -> Tensor:
+    """function_k(x[k::K]) in the order of x; no writing in place, so that it can be differentiated."""
+    k = len(functions)
+    if k == 1:
+        return functions[0](x)
+    rows = torch.arange(len(x), device=x.device)
+    order = torch.cat([rows[i::k] for i in range(k)]).argsort()
+    return torch.cat([function(x[i::k]) for i, function in enumerate(functions)])[order]

@@ -1,19 +1,21 @@
-"""Where walks begin: small frozen dataclasses with ``draw(shape, generator)``."""
+"""Where walks begin: small frozen dataclasses with ``draw(shape, generator, first)``."""
 
-from dataclasses import dataclass
+import hashlib
+from dataclasses import dataclass, field
 from typing import Protocol
 
 import torch
 from torch import Tensor
 
 from reinject.errors import ArgumentError, check_positive
+from reinject.schedules import parse_number
 
 
 class Start(Protocol):
-    """Draws x_0, shape (B, *event), on the generator's device, from the generator alone."""
+    """Draws x_0, shape (B, *event), on the generator's device, from the generator and the walks' numbers alone."""
 
-    def draw(self, shape: tuple[int, ...], generator: torch.Generator) -> Tensor:
-        """x_0 of the given shape (B, *event), data units."""
+    def draw(self, shape: tuple[int, ...], generator: torch.Generator, first: int = 0) -> Tensor:
+        """x_0 of the given shape (B, *event), data units, of the walks first, first + 1, ..."""
         ...
 
 
@@ -31,7 +33,7 @@ class Normal:
     def __post_init__(self) -> None:
         check_positive("start normal", "std", self.std)
 
-    def draw(self, shape: tuple[int, ...], generator: torch.Generator) -> Tensor:
+    def draw(self, shape: tuple[int, ...], generator: torch.Generator, first: int = 0) -> Tensor:  # noqa: ARG002
         """Std * z, z ~ N(0, I) of the given shape."""
         return torch.empty(shape, device=generator.device).normal_(0.0, self.std, generator=generator)
 
@@ -52,25 +54,122 @@ class Uniform:
         if not self.low < self.high:
             raise ArgumentError("start uniform", f"low = {self.low}, high = {self.high}", "Give low < high")
 
-    def draw(self, shape: tuple[int, ...], generator: torch.Generator) -> Tensor:
+    def draw(self, shape: tuple[int, ...], generator: torch.Generator, first: int = 0) -> Tensor:  # noqa: ARG002
         """Low + (high - low) u, u uniform in [0, 1) of the given shape."""
         u = torch.rand(shape, generator=generator, device=generator.device)
         return self.low + (self.high - self.low) * u
 
 
-def parse_start(text: str) -> Start:
+@dataclass(frozen=True)
+class Fitted:
+    """x_0 ~ N(m, S), the Gaussian with the mean and the covariance of given points.
+
+    Arguments:
+        points: (N, *event), data units, N >= 2.
+
+    Raises:
+        ArgumentError: fewer than two points, or some that are not finite.
+
+    Example:
+        >>> points = torch.tensor([[0.0, 0.0], [2.0, 2.0]])
+        >>> x = Fitted(points).draw((1000, 2), torch.Generator().manual_seed(0))
+        >>> torch.equal(x[:, 0], x[:, 1])  # they vary along one line only
+        True
+    """
+
+    points: Tensor = field(repr=False)
+    sha256: str = field(init=False)
+
+    def __post_init__(self) -> None:
+        _check_points("start fitted", self.points, 2)
+        object.__setattr__(self, "sha256", _hash(self.points))
+        flat = self.points.flatten(1).double()
+        centred = (flat - flat.mean(0)) / (len(flat) - 1) ** 0.5
+        _, values, axes = torch.linalg.svd(centred, full_matrices=False)
+        factor = values[:, None] * axes
+        object.__setattr__(self, "_law", (flat.mean(0).float(), factor.float()))
+
+    def draw(self, shape: tuple[int, ...], generator: torch.Generator, first: int = 0) -> Tensor:  # noqa: ARG002
+        """M + z S^(1/2)."""
+        _check_event("start fitted", self.points, shape)
+        mean, factor = (part.to(generator.device) for part in getattr(self, "_law"))  # noqa: B009
+        z = torch.empty((shape[0], len(factor)), device=generator.device).normal_(generator=generator)
+        x: Tensor = mean + z @ factor
+        return x.reshape(shape)
+
+
+@dataclass(frozen=True)
+class Points:
+    """Walk k starts at point k modulo their number, with noise of standard deviation ``std`` added.
+
+    Seeds of the walk from a buffer of any size, as in combined replay; or the last states of an earlier run, to go on
+    from there.
+
+    Arguments:
+        points: (N, *event), data units, N >= 1.
+        std: >= 0, data units.
+
+    Raises:
+        ArgumentError: no points, or some that are not finite, or std < 0.
+
+    Example:
+        >>> Points(torch.tensor([[1.0], [2.0]])).draw((3, 1), torch.Generator(), first=1).flatten().tolist()
+        [2.0, 1.0, 2.0]
+    """
+
+    points: Tensor = field(repr=False)
+    std: float = 0.0
+    sha256: str = field(init=False)
+
+    def __post_init__(self) -> None:
+        _check_points("start points", self.points, 1)
+        if not 0 <= self.std < float("inf"):
+            raise ArgumentError("start points", f"std = {self.std}", "Give a std >= 0")
+        object.__setattr__(self, "sha256", _hash(self.points))
+
+    def draw(self, shape: tuple[int, ...], generator: torch.Generator, first: int = 0) -> Tensor:
+        """The points of the walks first, first + 1, ..., and std z."""
+        _check_event("start points", self.points, shape)
+        number = torch.arange(first, first + shape[0]) % len(self.points)
+        x = self.points[number].float().to(generator.device)
+        return x + torch.empty_like(x).normal_(0.0, self.std, generator=generator) if self.std else x
+
+
+def _check_points(owner: str, points: Tensor, least: int) -> None:
+    if points.ndim < 2 or len(points) < least or not bool(torch.isfinite(points).all()):
+        raise ArgumentError(owner, f"points of shape {tuple(points.shape)}", f"Give {least} or more finite (N, *event)")
+
+
+def _check_event(owner: str, points: Tensor, shape: tuple[int, ...]) -> None:
+    if points.shape[1:] != torch.Size(shape[1:]):
+        raise ArgumentError(
+            owner,
+            f"points {tuple(points.shape[1:])} for an autoencoder of {tuple(shape[1:])}",
+            "Give points of that shape",
+        )
+
+
+def _hash(points: Tensor) -> str:
+    return hashlib.sha256(points.detach().cpu().contiguous().numpy().tobytes()).hexdigest()[:16]
+
+
+def parse_start(text: str, radius: float = 1.0) -> Start:
     """The start that a command line names: ``normal``, ``normal:STD``, ``uniform`` or ``uniform:LOW:HIGH``.
+
+    Arguments:
+        text: as above; numbers with an r behind them are multiples of the radius.
+        radius: distance of a typical input from the mean, data units.
 
     Raises:
         ArgumentError: another name, or numbers that do not parse.
 
     Example:
-        >>> parse_start("normal:10"), parse_start("uniform:-1:1")
-        (Normal(std=10.0), Uniform(low=-1.0, high=1.0))
+        >>> parse_start("normal:10"), parse_start("uniform:-1:1"), parse_start("normal:2r", radius=3.0)
+        (Normal(std=10.0), Uniform(low=-1.0, high=1.0), Normal(std=6.0))
     """
     name, *numbers = text.split(":")
     try:
-        values = [float(number) for number in numbers]
+        values = [parse_number(number, radius) for number in numbers]
         if name == "normal" and len(values) <= 1:
             return Normal(*values)
         if name == "uniform" and len(values) in (0, 2):
@@ -78,4 +177,8 @@ def parse_start(text: str) -> Start:
     except ValueError as error:
         if isinstance(error, ArgumentError):
             raise
-    raise ArgumentError("start", f"{text!r} is not known", "Give normal, normal:STD, uniform or uniform:LOW:HIGH")
+    raise ArgumentError(
+        "start",
+        f"{text!r} is not known",
+        "Give normal, normal:STD, uniform, uniform:LOW:HIGH, fitted:DATASET, data:DATASET or archive:FOLDER",
+    )

@@ -6,12 +6,12 @@ import torch
 from torch import Tensor
 
 from reinject.errors import ModelError
-from reinject.kernels.base import Kernel
+from reinject.kernels.base import Emit, Kernel
 from reinject.kernels.langevin import Langevin
 from reinject.reconstruction import Ensemble, Reconstruction
 from reinject.samples import LabelledSamples, Storage
 from reinject.starts import Normal, Start
-from reinject.walks import BLOCK, Emit, Visited, walk
+from reinject.walks import BLOCK, Visited, walk
 
 Classifier = Callable[[Tensor], Tensor]
 

@@ -2,22 +2,23 @@
 
 A block (1,024 walks unless said otherwise) is the unit of randomness and of work: the noise of step i in block b is a
 pure function of (seed, b, i). So the samples do not depend on where a run was cut, on the order of the blocks, or on
-who computes them, and any block can be made again alone.
+who computes them, and any block, or any one walk, can be made again alone.
 """
 
+import math
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
-from typing import Literal
+from dataclasses import dataclass, fields, replace
+from typing import Any
 
 import numpy as np
 import torch
 from torch import Tensor
 
 from reinject.errors import ArgumentError, check_count
-from reinject.kernels.base import Kernel
+from reinject.kernels.base import Emit, Info, Kernel
+from reinject.schedules import Schedule
 from reinject.starts import Start
 
-Emit = Literal["state", "reconstruction"]
 BLOCK = 1024
 
 
@@ -32,6 +33,9 @@ class Visited:
         row: their rows inside the block, which choose the member of an ensemble; int64, shape (K,).
         x: x_i, or r(x_i) where reconstructions are emitted; shape (K, *event), data units.
         stopped: walks of this block that became non-finite since the last emission, and were stopped.
+        strayed: walks that left the stated range since then, and were stopped.
+        accepted: share of proposals accepted since then; None where the kernel proposes nothing.
+        asymmetry: mean of r's asymmetry since then; None where the kernel measures none.
     """
 
     block: int
@@ -40,6 +44,9 @@ class Visited:
     row: Tensor
     x: Tensor
     stopped: int
+    strayed: int = 0
+    accepted: float | None = None
+    asymmetry: float | None = None
 
 
 def walk(
@@ -54,17 +61,21 @@ def walk(
     seed: int = 0,
     block_size: int = BLOCK,
     emit: Emit = "state",
+    limit: float = math.inf,
+    only: Iterable[int] | None = None,
     blocks: Iterable[int] | None = None,
     device: str | torch.device = "cpu",
 ) -> Iterator[Visited]:
     """Run ``walks`` chains x_0, x_1, ..., x_steps and yield what they visit, block by block and step by step.
 
     Emitted are the i >= burn_in with (i - burn_in) divisible by thin. With ``emit="state"`` a walk costs ``steps``
-    calls of r, with ``emit="reconstruction"`` one more, for the r of its last state. A walk whose state becomes
-    non-finite is stopped there, counted in ``stopped`` and left out from then on; what it visited before stays.
+    steps of the kernel, with ``emit="reconstruction"`` one more, for the r of its last state. A walk whose state
+    becomes non-finite, or leaves the stated range, is stopped there, counted and left out from then on; what it visited
+    before stays. A walk that the kernel reports as converged is emitted once more where that happened, and left out
+    from then on; when all walks of a block have, the block ends.
 
     Arguments:
-        kernel: the transition.
+        kernel: the transition; schedules without a length are spread over the walk.
         start: draws x_0.
         event_shape: shape of one x, without the batch.
         walks: number of chains, >= 1.
@@ -73,12 +84,14 @@ def walk(
         thin: keep every thin-th state after the burn-in, >= 1.
         seed: of all randomness, >= 0.
         block_size: walks a block, >= 1; part of what the samples are a function of.
-        emit: the state x_i, or its reconstruction r(x_i).
+        emit: the state x_i, or the reconstruction r(x_i) (where the kernel evaluates r elsewhere: its docstring says).
+        limit: largest |value| > 0 of a state, data units, that is still in range.
+        only: numbers of the walks to emit; their blocks are run, so that they come out as in the whole run.
         blocks: numbers of the blocks to run; default: all, in order.
         device: where the walk lives.
 
     Raises:
-        ArgumentError: a number out of range.
+        ArgumentError: a number out of range, or a schedule shorter than the walk.
 
     Example:
         >>> from reinject import kernels, starts, wrap
@@ -86,6 +99,9 @@ def walk(
         >>> visited = list(walk(kernels.Langevin(r), starts.Normal(), (2,), walks=3, steps=10, burn_in=2))
         >>> [v.step for v in visited], visited[0].x.shape
         ([2, 3, 4, 5, 6, 7, 8, 9, 10], torch.Size([3, 2]))
+        >>> alone = list(walk(kernels.Langevin(r), starts.Normal(), (2,), walks=3, steps=10, burn_in=2, only=[1]))
+        >>> torch.equal(alone[0].x[0], visited[0].x[1])
+        True
     """
     check_count("walk", "walks", walks)
     check_count("walk", "steps", steps, 0)
@@ -101,15 +117,25 @@ def walk(
         )
     if emit not in ("state", "reconstruction"):
         raise ArgumentError("walk", f"emit = {emit!r}", "Give 'state' or 'reconstruction'")
+    if not limit > 0:
+        raise ArgumentError("walk", f"limit = {limit}", "Give a limit > 0")
+    wanted = None if only is None else frozenset(only)
+    for number in wanted or ():
+        if not 0 <= number < walks:
+            raise ArgumentError("walk", f"only = {number} is none of the {walks} walks", f"Give 0..{walks - 1}")
     numbers = range(block_count(walks, block_size)) if blocks is None else blocks
-    keep = frozenset(range(burn_in, steps + 1, thin))
+    fitted = spread(kernel, steps)
+    plan = _Plan(steps, frozenset(range(burn_in, steps + 1, thin)), emit, limit, wanted)
 
     def run() -> Iterator[Visited]:
         for number in numbers:
             first = number * block_size
-            shape = (min(block_size, walks - first), *event_shape)
+            count = min(block_size, walks - first)
+            if wanted is not None and wanted.isdisjoint(range(first, first + count)):
+                continue
             source = _Noise(seed, number, torch.device(device))
-            yield from _block(kernel, start.draw(shape, source.at(0)), first, steps, keep, source, emit)
+            x = start.draw((count, *event_shape), source.at(0), first)
+            yield from _Block(fitted, plan, source, first, x).run()
 
     return run()
 
@@ -122,6 +148,29 @@ def block_count(walks: int, block_size: int = BLOCK) -> int:
         10
     """
     return -(-walks // block_size)
+
+
+def spread(kernel: Any, steps: int) -> Any:
+    """The kernel, and the kernel inside it, with every schedule spread over so many steps.
+
+    Raises:
+        ArgumentError: a schedule is shorter than the walk.
+
+    Example:
+        >>> from reinject import kernels, wrap
+        >>> from reinject.schedules import Linear
+        >>> kernel = kernels.HalfDenoising(wrap(lambda x: x, (1,), name="r"), Linear(1.0, 0.1))
+        >>> spread(kernel, 9).sigma
+        Linear(first=1.0, last=0.1, steps=9, hold=1)
+    """
+    changed: dict[str, Any] = {}
+    for item in fields(kernel):
+        value = getattr(kernel, item.name)
+        if isinstance(value, Schedule):
+            changed[item.name] = value.over(steps)
+        elif item.name == "kernel":
+            changed[item.name] = spread(value, steps)
+    return replace(kernel, **changed) if changed else kernel
 
 
 @dataclass(frozen=True)
@@ -139,43 +188,100 @@ class _Noise:
         return torch.Generator(self.device).manual_seed(word)
 
 
-def _block(
-    kernel: Kernel,
-    x: Tensor,
-    first: int,
-    steps: int,
-    keep: frozenset[int],
-    source: _Noise,
-    emit: Emit,
-) -> Iterator[Visited]:
-    state = kernel.init(x)
-    living = torch.ones(len(x), dtype=torch.bool, device=x.device)
-    reported = 0
-    for i in range(steps + 1):
-        x = state.x
-        living &= _finite(x)
-        if i < steps or emit == "reconstruction":
-            with torch.no_grad():  # not around a yield: the caller's gradients are the caller's
-                state, info = kernel.step(state, source.at(i + 1))
-        if i in keep:
-            if emit == "reconstruction":
-                x = info.reconstruction
-                living &= _finite(x)
-            stopped = int((~living).sum())
-            row = living.nonzero().flatten()
-            yield Visited(
-                block=source.block,
-                step=i,
-                walk=(row + first).cpu(),
-                row=row.cpu(),
-                x=x if stopped == 0 else x[row],
-                stopped=stopped - reported,
-            )
-            reported = stopped
+@dataclass(frozen=True)
+class _Plan:
+    """What is the same for all blocks."""
+
+    steps: int
+    keep: frozenset[int]
+    emit: Emit
+    limit: float
+    only: frozenset[int] | None
 
 
-def _finite(x: Tensor) -> Tensor:
-    """Which rows are finite throughout. The sum of all is finite only if they all are: one cheap pass as a rule."""
-    if torch.isfinite(x.sum()):
-        return torch.ones(len(x), dtype=torch.bool, device=x.device)
-    return torch.isfinite(x).flatten(1).all(1)
+class _Block:
+    """One block on its way: its state, which of its walks are alive, and what has not been reported yet."""
+
+    def __init__(self, kernel: Kernel, plan: _Plan, source: _Noise, first: int, x: Tensor) -> None:
+        self.kernel, self.plan, self.source, self.first = kernel, plan, source, first
+        self.state = kernel.init(x)
+        yes = torch.ones(len(x), dtype=torch.bool, device=x.device)
+        self.finite, self.inside, self.walking = yes, yes.clone(), yes.clone()
+        self.wanted = yes.clone()
+        if plan.only is not None:
+            self.wanted = torch.tensor([first + k in plan.only for k in range(len(x))], device=x.device)
+        self.reported = [0, 0]
+        self.accepted: list[Tensor] = []
+        self.asymmetry: list[Tensor] = []
+
+    def run(self) -> Iterator[Visited]:
+        plan = self.plan
+        for i in range(plan.steps + 1):
+            x = self.state.x
+            self._check(x)
+            info = None
+            if i < plan.steps or plan.emit == "reconstruction":
+                with torch.no_grad():  # not around a yield: the caller's gradients are the caller's
+                    self.state, info = self.kernel.step(self.state, self.source.at(i + 1))
+                self._note(info)
+                if plan.emit == "reconstruction":
+                    x = info.reconstruction
+                    if i in plan.keep:
+                        self.finite &= torch.isfinite(_largest(x)) | ~self.inside
+            done = None if info is None else info.done
+            if i in plan.keep:
+                yield self._visited(i, x, self._alive())
+            elif done is not None and bool((self._alive() & done).any()):
+                yield self._visited(i, x, self._alive() & done)
+            if done is not None:
+                self.walking &= ~done
+                if not bool(self._alive().any()):
+                    if self._unreported() != [0, 0]:
+                        yield self._visited(i, x, self._alive())
+                    return
+
+    def _check(self, x: Tensor) -> None:
+        """Takes note of the walks that went astray, each for the first reason, without waiting for the device."""
+        largest = _largest(x)
+        self.finite &= torch.isfinite(largest) | ~self.inside
+        if self.plan.limit < math.inf:
+            self.inside &= ~(largest > self.plan.limit) | ~self.finite
+
+    def _note(self, info: Info) -> None:
+        if info.accepted is not None:
+            alive = self._alive()
+            self.accepted.append((info.accepted & alive).sum() / alive.sum().clamp(min=1))
+        if info.asymmetry is not None:
+            self.asymmetry.append(info.asymmetry.double().mean())
+
+    def _alive(self) -> Tensor:
+        return self.finite & self.inside & self.walking & self.wanted
+
+    def _unreported(self) -> list[int]:
+        """Walks that became non-finite, and that strayed, since the last report."""
+        counts = torch.stack([(~self.finite & self.wanted).sum(), (~self.inside & self.wanted).sum()])
+        return [now - before for now, before in zip(counts.tolist(), self.reported, strict=True)]
+
+    def _visited(self, i: int, x: Tensor, which: Tensor) -> Visited:
+        stopped, strayed = self._unreported()
+        self.reported = [self.reported[0] + stopped, self.reported[1] + strayed]
+        row = which.nonzero().flatten()
+        accepted, asymmetry = (float(torch.stack(v).mean()) if v else None for v in (self.accepted, self.asymmetry))
+        self.accepted, self.asymmetry = [], []
+        return Visited(
+            block=self.source.block,
+            step=i,
+            walk=(row + self.first).cpu(),
+            row=row.cpu(),
+            x=x if len(row) == len(x) else x[row],
+            stopped=stopped,
+            strayed=strayed,
+            accepted=accepted,
+            asymmetry=asymmetry,
+        )
+
+
+def _largest(x: Tensor) -> Tensor:
+    """The largest |value| of every row; NaN and infinity go through."""
+    largest: Tensor = torch.linalg.vector_norm(x.flatten(1), math.inf, dim=1)
+    return largest

@@ -6,14 +6,16 @@ import os
 from reinject.cli.app import app, guarded
 from reinject.cli.demo import demo
 from reinject.cli.evaluate import evaluate
+from reinject.cli.kernels import KernelCommand, kernels
 from reinject.cli.sample import sample
 from reinject.cli.theory import theory
 from reinject.cli.train import train
 
 __all__ = ["app", "main"]
 
-for _command in (demo, train, sample, evaluate, theory):
+for _command in (demo, train, evaluate, theory, kernels):
     app.command()(guarded(_command))
+app.command(cls=KernelCommand)(guarded(sample))
 
 
 def main() -> None:

@@ -1,6 +1,5 @@
 """``reinject sample``."""
 
-import os
 from pathlib import Path
 from typing import Annotated
 
@@ -8,11 +7,11 @@ import typer
 
 from reinject.cli.app import finish
 from reinject.cli.options import Device, Json, Overwrite, Seed
-from reinject.errors import ArgumentError
 from reinject.progress import for_this_terminal
 
 
 def sample(
+    context: typer.Context,
     models: Annotated[
         list[Path],
         typer.Argument(help="Folders that reinject train made; with several, walks share their autoencoders."),
@@ -35,14 +34,7 @@ def sample(
     ] = None,
     kernel: Annotated[
         str | None,
-        typer.Option(help="langevin or ancestral.", show_default="the preset's; langevin with --lam or --noise"),
-    ] = None,
-    lam: Annotated[
-        float | None, typer.Option(help="lambda of the langevin kernel, squared data units.", show_default="0.1")
-    ] = None,
-    noise: Annotated[
-        str | None,
-        typer.Option(help="Of the langevin kernel: matched (sqrt(lambda)), printed (lambda), or a number, data units."),
+        typer.Option(help="The transition; reinject kernels lists them.", show_default="the preset's"),
     ] = None,
     emit: Annotated[
         str | None, typer.Option(help="What is kept: state or reconstruction.", show_default="the preset's")
@@ -62,15 +54,12 @@ def sample(
     as_json: Json = False,
 ) -> None:
     """Walk, label, write a labelled synthetic data set; run again after a cut to go on."""
-    # OpenMP's threads spin for milliseconds after every layer, on cores that the drawing of noise could use. It is read
-    # when torch is imported, which is below. Training is faster with it.
-    os.environ.setdefault("OMP_WAIT_POLICY", "passive")
     from reinject.jobs.sample import load_models
     from reinject.jobs.sample import sample_models as run
     from reinject.presets import choose
 
     name, settings = choose(
-        preset, kernel, steps=steps, burn_in=burn_in, thin=thin, lam=lam, noise=_noise(noise), emit=emit, start=start
+        preset, kernel, context.obj, steps=steps, burn_in=burn_in, thin=thin, emit=emit, start=start
     )
     outcome = run(
         load_models(models, device),
@@ -86,12 +75,3 @@ def sample(
         progress=for_this_terminal(),
     )
     finish(outcome, as_json)
-
-
-def _noise(text: str | None) -> str | float | None:
-    if text is None or text in ("matched", "printed"):
-        return text
-    try:
-        return float(text)
-    except ValueError as error:
-        raise ArgumentError("--noise", f"{text!r}", "Give matched, printed or a number >= 0") from error

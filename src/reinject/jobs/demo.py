@@ -17,12 +17,13 @@ from reinject.jobs import Outcome
 from reinject.jobs.evaluate import METRICS, judge, pictured, shares
 from reinject.jobs.sample import Models, load_models, sample_models
 from reinject.jobs.train import TrainPlan, train
+from reinject.kernels.base import Emit
 from reinject.presets import PRESETS
 from reinject.progress import Advance, Progress, Silent
 from reinject.samples import Storage
 from reinject.staging import PLAN, begin, check_free, partial_of, publish
 from reinject.synthesis import classify
-from reinject.walks import Emit, walk
+from reinject.walks import walk
 
 ARCHIVES = {"default": "synthetic", "paper": "synthetic-paper"}
 ENDS = 1000
@@ -142,7 +143,7 @@ def _draw(
 def _visited(models: Models, preset: str, walks: int, seed: int, emit: Emit) -> list[torch.Tensor]:
     """x_0, ..., x_R of some walks, as states or reconstructions, each (walks, *event)."""
     settings = PRESETS[preset]
-    r = models.ensemble(settings.lam)
+    r = models.ensemble()
     kernel, start = settings.build(r, models.autoencoders[0].network.inputs.radius)
     parts = walk(
         kernel, start, r.event_shape, walks=walks, steps=settings.steps, seed=seed, block_size=walks, emit=emit

@@ -27,9 +27,9 @@ class Models:
     autoencoders: tuple[Bundle, ...]
     classifier: Bundle
 
-    def ensemble(self, lam: float, chunk: int | None = None) -> Ensemble:
-        """The autoencoders as one r."""
-        return Ensemble(tuple(as_reconstruction(bundle, lam, chunk) for bundle in self.autoencoders))
+    def ensemble(self, chunk: int | None = None) -> Ensemble:
+        """The autoencoders as one r; where a kernel sets no noise level, they are held at that of lambda = 0.1."""
+        return Ensemble(tuple(as_reconstruction(bundle, 0.1, chunk) for bundle in self.autoencoders))
 
 
 def load_models(folders: Sequence[Path], device: str = "cpu") -> Models:
@@ -202,7 +202,7 @@ def sample_models(
         "classifier": _described(models.classifier, out),
     }
     return sample(
-        models.ensemble(settings.lam, chunk),
+        models.ensemble(chunk),
         models.classifier.network,
         out,
         class_names=inputs.class_names,

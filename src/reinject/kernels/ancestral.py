@@ -2,82 +2,71 @@
 
 import math
 from dataclasses import dataclass
+from typing import ClassVar
 
 import torch
 from jaxtyping import Float
 from torch import Tensor
 
-from reinject.errors import ArgumentError, check_count, check_positive
-from reinject.kernels.base import Info, State, noise_like
-from reinject.reconstruction import Ensemble, Reconstruction
-
-
-def falling(high: float, low: float, falls: int) -> tuple[float, ...]:
-    """Noise levels that fall geometrically: high (low/high)^(i/falls), i = 0..falls.
-
-    Arguments:
-        high: first level, data units.
-        low: last level, data units, 0 < low <= high.
-        falls: steps from the one to the other, >= 1.
-
-    Example:
-        >>> falling(4.0, 1.0, 2)
-        (4.0, 2.0, 1.0)
-    """
-    check_positive("ancestral", "low", low)
-    check_count("ancestral", "falls", falls)
-    if not low <= high < math.inf:
-        raise ArgumentError("ancestral", f"high = {high} below low = {low}", "Let the noise level fall")
-    return tuple(float(high * (low / high) ** (i / falls)) for i in range(falls + 1))
+from reinject.kernels.annealed import check_told
+from reinject.kernels.base import Autoencoder, Info, State, Usage, check_between, check_level, noise_like, option
+from reinject.schedules import Parameter, value_at
 
 
 @dataclass(frozen=True)
 class Ancestral:
-    """x <- r(x, s) + (s'/s) k (x - r(x, s)) + s' sqrt(1 - k^2) z: one noise level s after another, s'.
+    """x <- r + (sd/s)(x - r) + su z, r = r(x, s), from one noise level s to the next, s': su^2 + sd^2 = s'^2.
 
-    k is how much of the old noise the new one remembers. Where the level falls, k = s'/s, the ancestral step: given
-    x ~ N(x_0, s^2 I) it draws x' as N(x_0, s'^2 I) conditioned on x, with r in place of x_0. Where the level stays or
-    rises, k = 0: x <- r(x, s) + s' z forgets the noise and goes on from what was made of it (at a level that stays,
-    the matched Langevin step of a denoiser). Starting where noise drowns the data makes walks forget their start and
-    visit the classes evenly; rising again now and then makes one walk visit many points. One call of r a step.
+    sd is how much of the old noise is kept, su how much is new: su = eta s' sqrt(1 - k^2). Where the level falls,
+    k = s'/s: at eta = 1 the ancestral step, which given x ~ N(x_0, s^2 I) draws x' as N(x_0, s'^2 I) conditioned on
+    x, with r in place of x_0; at eta = 0 nothing is drawn, the deterministic (DDIM) walk. Where the level stays or
+    rises, k = 0: at eta = 1, x <- r + s' z forgets the noise and goes on from what was made of it (at a level that
+    stays it coincides with Langevin at tau = s'). Starting where noise drowns the data makes walks forget their start
+    and visit the classes evenly; rising again now and then makes one walk visit many points. One call of r a step.
 
     Attributes:
         r: a noise-conditioned autoencoder.
-        sigmas: level of x_0, x_1, ..., data units, all > 0; the last one is held by a longer walk. The start must
-            have the standard deviation sigmas[0].
+        sigma: level of x_0, x_1, ..., data units, all > 0. The start must have the standard deviation of the first.
+        eta: from 0, deterministic, to 1, as much new noise as the levels allow.
 
     Raises:
-        ArgumentError: no level, one that is not positive, or an r that is not told the noise level.
+        ArgumentError: a level that is not positive, or ``eta`` out of range.
+        ModelError: r is not told the noise level.
 
-    Source: Ho et al. 2020, arXiv 2006.11239 (the step); Song et al. 2021, arXiv 2011.13456 (the levels); Xu et al.
-    2023, arXiv 2306.14878 (rising again).
+    Source: Ho et al. 2020, arXiv 2006.11239 (the step); Song et al. 2021, arXiv 2010.02502 (eta) and 2011.13456 (the
+    levels); Karras et al. 2022, arXiv 2206.00364; Xu et al. 2023, arXiv 2306.14878 (rising again).
 
     Example:
         >>> from reinject import wrap
+        >>> from reinject.schedules import Geometric
         >>> r = wrap(lambda x, sigma: 0 * x, (1,), noise_conditioned=True, sigma=1.0)
-        >>> kernel = Ancestral(r, falling(4.0, 1.0, 2))
+        >>> kernel = Ancestral(r, Geometric(4.0, 1.0, steps=2), eta=0.0)
         >>> state, info = kernel.step(kernel.init(torch.ones(1, 1)), torch.Generator().manual_seed(0))
-        >>> state.i, info.reconstruction.item()
-        (1, 0.0)
+        >>> state.x.item(), info.reconstruction.item()
+        (0.5, 0.0)
     """
 
-    r: Reconstruction | Ensemble
-    sigmas: tuple[float, ...]
+    usage: ClassVar = Usage(
+        "ancestral",
+        steps=13 + 8 * 10,
+        burn_in=13,
+        thin=10,
+        emit="reconstruction",
+        values={"sigma": "cycles:1.4r:0.02r:13:1r:10"},
+    )
+
+    r: Autoencoder
+    sigma: Parameter = option("noise level of every state, data units")
+    eta: float = option("0 deterministic .. 1 as much new noise as the levels allow", default=1.0)
 
     def __post_init__(self) -> None:
-        check_count("ancestral", "number of levels", len(self.sigmas))
-        for sigma in self.sigmas:
-            check_positive("ancestral", "sigma", sigma)
-        if not self.r.noise_conditioned:
-            raise ArgumentError(
-                "ancestral",
-                "the autoencoder is not told the noise level",
-                "Train one with --autoencoder mlp-denoiser or conv-denoiser, or walk with --kernel langevin",
-            )
+        check_level("ancestral", "sigma", self.sigma)
+        check_between("ancestral", "eta", self.eta, 0.0, 1.0)
+        check_told("ancestral", self.r)
 
     def level(self, i: int) -> float:
         """The noise level of x_i, data units."""
-        return self.sigmas[min(i, len(self.sigmas) - 1)]
+        return value_at(self.sigma, i)
 
     def init(self, x: Float[Tensor, "batch *event"]) -> State:
         """The state at x_0 = x."""
@@ -87,9 +76,10 @@ class Ancestral:
         """x_{i+1} at its level; the reconstruction is r(x_i, s_i)."""
         s, after = self.level(state.i), self.level(state.i + 1)
         k = after / s if after < s else 0.0
+        new = self.eta * after * math.sqrt(1 - k**2)
+        kept = math.sqrt(max(after**2 - new**2, 0.0)) / s  # weight of the old noise, x - y
         y = self.r(state.x, s)
-        kept = k * after / s  # weight of the old noise, x - y
-        x = noise_like(y, generator, after * math.sqrt(1 - k**2)).add_(y, alpha=1 - kept)
+        x = noise_like(y, generator, new).add_(y, alpha=1 - kept) if new else y * (1 - kept)
         if kept:
             x.add_(state.x, alpha=kept)
         return State(x, state.i + 1), Info(y)

@@ -2,27 +2,82 @@
 
 A kernel is a frozen dataclass, so that its repr, which goes into manifests, says everything about it. It calls r once a
 step unless its docstring says otherwise, and not in ``init``. What is emitted, the state or its reconstruction, is the
-walk's choice: Info holds the r that the step which leaves the state has evaluated anyway.
+walk's choice: Info holds the r that the step has evaluated anyway.
+
+Its fields that are made by :func:`option` are its options on the command line, and ``usage`` says what else a command
+line needs; so a new kernel is one file here and one row in the contract test.
 """
 
-from typing import NamedTuple, Protocol
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any, ClassVar, Literal, NamedTuple, Protocol
 
 import torch
-from jaxtyping import Float
+from jaxtyping import Bool, Float
 from torch import Tensor
+
+from reinject.errors import ArgumentError, check_positive
+from reinject.reconstruction import Ensemble, Reconstruction
+from reinject.schedules import Parameter, bounds_of
+
+Emit = Literal["state", "reconstruction"]
+Autoencoder = Reconstruction | Ensemble
 
 
 class State(NamedTuple):
-    """What the next step needs: the points x, shape (B, *event), data units, and how many steps led there."""
+    """What the next step needs.
+
+    Attributes:
+        x: the points, (B, *event), data units.
+        i: how many steps led there.
+        y: r(x), where the step that led there has evaluated it and the next one uses it.
+        v: velocity, (B, *event), of kernels that have one; None is 0.
+    """
 
     x: Tensor
     i: int
+    y: Tensor | None = None
+    v: Tensor | None = None
 
 
 class Info(NamedTuple):
-    """What diagnostics and emission want: r at the state that the step left, shape (B, *event), data units."""
+    """What diagnostics and emission want of one step.
+
+    Attributes:
+        reconstruction: r where the step evaluated it, (B, *event), data units; at the state that it left unless the
+            kernel's docstring says otherwise.
+        accepted: which proposals were accepted, (B,).
+        asymmetry: |J - J^T|_F / |J|_F of r at some of the points, (K,).
+        done: which walks had converged, so that the step left them where they were, (B,).
+    """
 
     reconstruction: Tensor
+    accepted: Bool[Tensor, " batch"] | None = None
+    asymmetry: Float[Tensor, " some"] | None = None
+    done: Bool[Tensor, " batch"] | None = None
+
+
+@dataclass(frozen=True)
+class Usage:
+    """How a kernel is run where nothing else is said.
+
+    Attributes:
+        name: on the command line.
+        steps: R.
+        burn_in: first states left out, x_0 included.
+        emit: "state" or "reconstruction".
+        thin: keep every thin-th state after the burn-in.
+        values: values of options as on the command line, for which there is no default in data units; a number with an
+            r behind it is a multiple of the data's radius.
+    """
+
+    name: str
+    steps: int = 20
+    burn_in: int = 10
+    emit: Emit = "state"
+    thin: int = 1
+    values: Mapping[str, str] = field(default_factory=dict)
 
 
 class Kernel(Protocol):
@@ -37,7 +92,37 @@ class Kernel(Protocol):
         ...
 
 
+class Named(Kernel, Protocol):
+    """A kernel that the command line knows."""
+
+    usage: ClassVar[Usage]
+
+
+def option(text: str, **arguments: Any) -> Any:
+    """A dataclass field that is an option on the command line too, with its help text."""
+    return field(metadata={"help": text}, **arguments)
+
+
 def noise_like(x: Float[Tensor, "*shape"], generator: torch.Generator, std: float = 1.0) -> Float[Tensor, "*shape"]:
     """Noise std z, z ~ N(0, I) of x's shape and dtype, drawn on the generator's device and brought to x's."""
     z = torch.empty(x.shape, dtype=x.dtype, device=generator.device)
     return z.normal_(0.0, std, generator=generator).to(x.device)
+
+
+def uniform(x: Float[Tensor, "batch *event"], generator: torch.Generator) -> Float[Tensor, " batch"]:
+    """One number in [0, 1) for each row of x."""
+    return torch.rand(len(x), dtype=x.dtype, device=generator.device, generator=generator).to(x.device)
+
+
+def check_level(owner: str, name: str, value: Parameter) -> None:
+    """Raise ArgumentError unless a number or all values of a schedule are finite and > 0."""
+    for bound in bounds_of(value):
+        check_positive(owner, name, bound)
+
+
+def check_between(owner: str, name: str, value: Parameter, low: float, high: float = math.inf) -> None:
+    """Raise ArgumentError unless low <= value <= high, finite, for a number or all values of a schedule."""
+    for bound in bounds_of(value):
+        if not (math.isfinite(bound) and low <= bound <= high):
+            range_ = f">= {low:g}" if math.isinf(high) else f"between {low:g} and {high:g}"
+            raise ArgumentError(owner, f"{name} = {bound:g}", f"Give a {name} {range_}")

@@ -1,13 +1,14 @@
-"""Langevin on r, matched or as the paper prints it."""
+"""Langevin on r, matched, as the paper prints it, or at any temperature."""
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass
+from typing import ClassVar
 
 import torch
 from jaxtyping import Float
 from torch import Tensor
 
-from reinject.kernels.base import Info, State, noise_like
-from reinject.reconstruction import Ensemble, Reconstruction
+from reinject.kernels.base import Autoencoder, Info, State, Usage, check_between, check_level, noise_like, option
+from reinject.schedules import Parameter, Schedule, value_at
 from reinject.score import noise_scale, sigma_of_lam
 
 
@@ -17,9 +18,9 @@ class Langevin:
 
     With tau = sqrt(lambda) ("matched") this is the unadjusted Langevin algorithm for p with step lambda, because
     r(x) = x + (lambda/2) s(x) + o(lambda). Algorithm 1 of the paper prints tau = lambda ("printed"), which is colder
-    for lambda < 1: it samples a distribution narrower than p. Both coincide at lambda = 1; tau = 0 is noise-free
-    reinjection, which finds modes and does not sample. A noise-conditioned r is held at the level that corresponds to
-    lambda, sigma = sqrt(lambda/2). One call of r a step.
+    for lambda < 1: it samples a distribution narrower than p. Both coincide at lambda = 1; any other tau is a
+    temperature tau^2 / lambda. tau = 0 is noise-free reinjection, which finds modes and does not sample. A
+    noise-conditioned r is held at the level that corresponds to lambda, sigma = sqrt(lambda/2). One call of r a step.
 
     Attributes:
         r: the autoencoder.
@@ -40,13 +41,18 @@ class Langevin:
         (0.5, 0.5)
     """
 
-    r: Reconstruction | Ensemble
-    lam: float = 0.1
-    noise: str | float = "matched"
-    tau: float = field(init=False, repr=False)
+    usage: ClassVar = Usage("langevin", steps=10, burn_in=2)
+
+    r: Autoencoder
+    lam: Parameter = option("lambda of r, squared data units", default=0.1)
+    noise: str | Parameter = option("matched (sqrt(lambda)), printed (lambda), or tau, data units", default="matched")
 
     def __post_init__(self) -> None:
-        object.__setattr__(self, "tau", noise_scale(self.lam, self.noise))
+        check_level("langevin", "lam", self.lam)
+        if isinstance(self.noise, Schedule):
+            check_between("langevin", "noise", self.noise, 0.0)
+        else:
+            noise_scale(1.0, self.noise)
 
     def init(self, x: Float[Tensor, "batch *event"]) -> State:
         """The state at x_0 = x."""
@@ -54,7 +60,8 @@ class Langevin:
 
     def step(self, state: State, generator: torch.Generator) -> tuple[State, Info]:
         """x_{i+1} = r(x_i) + tau z."""
-        level = sigma_of_lam(self.lam) if self.r.noise_conditioned else None
-        y = self.r(state.x, level)
-        x = noise_like(y, generator, self.tau).add_(y)
+        lam = value_at(self.lam, state.i)
+        tau = noise_scale(lam, self.noise.at(state.i) if isinstance(self.noise, Schedule) else self.noise)
+        y = self.r(state.x, sigma_of_lam(lam))
+        x = noise_like(y, generator, tau).add_(y)
         return State(x, state.i + 1), Info(y)

@@ -25,9 +25,17 @@ class MLPAutoencoder(Network):
 
     def forward(self, x: Float[Tensor, "batch *event"]) -> Float[Tensor, "batch *event"]:
         """r(x), shape of x: (B, *shape)."""
-        u = (x - self.inputs.mean).div(self.inputs.std).flatten(1)
-        y: Tensor = self.decoder(self.encoder(u))
-        return y.mul(self.inputs.std).add(self.inputs.mean).reshape(x.shape)
+        return self.decode(self.encode(x))
+
+    def encode(self, x: Float[Tensor, "batch *event"]) -> Float[Tensor, "batch latent"]:
+        """The code of x, (B, latent)."""
+        h: Tensor = self.encoder((x - self.inputs.mean).div(self.inputs.std).flatten(1))
+        return h
+
+    def decode(self, h: Float[Tensor, "batch latent"]) -> Float[Tensor, "batch *event"]:
+        """The point of a code, (B, *shape)."""
+        y: Tensor = self.decoder(h)
+        return y.mul(self.inputs.std).add(self.inputs.mean).reshape(-1, *self.inputs.shape)
 
 
 class ConvAutoencoder(Network):
@@ -64,5 +72,14 @@ class ConvAutoencoder(Network):
 
     def forward(self, x: Float[Tensor, "batch *event"]) -> Float[Tensor, "batch *event"]:
         """r(x), shape of x: (B, channels, height, width)."""
-        y: Tensor = self.decoder(self.encoder((x - self.inputs.mean) / self.inputs.std))
+        return self.decode(self.encode(x))
+
+    def encode(self, x: Float[Tensor, "batch *event"]) -> Float[Tensor, "batch latent"]:
+        """The code of x, (B, latent)."""
+        h: Tensor = self.encoder((x - self.inputs.mean) / self.inputs.std)
+        return h
+
+    def decode(self, h: Float[Tensor, "batch latent"]) -> Float[Tensor, "batch *event"]:
+        """The point of a code, (B, channels, height, width)."""
+        y: Tensor = self.decoder(h)
         return y * self.inputs.std + self.inputs.mean

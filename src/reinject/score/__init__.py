@@ -1,6 +1,6 @@
 """The one place where lambda, sigma and step sizes meet; the score, the Jacobian and the energy of any autoencoder."""
 
-from reinject.score.energy import Difference, energy_difference, outlier_score, relative_log_density
+from reinject.score.energy import Difference, energy_difference, outlier_score, relative_log_density, segment_integral
 from reinject.score.jacobian import LogDet, asymmetry, jacobian, log_det, push, signs_like
 from reinject.score.singular import Singular, singular_values
 from reinject.score.stein import Lam, effective_dimension, estimate_lam
@@ -27,6 +27,7 @@ __all__ = [
     "push",
     "relative_log_density",
     "score",
+    "segment_integral",
     "sigma_of_lam",
     "signs_like",
     "singular_values",

@@ -66,10 +66,10 @@ def energy_difference(
     if a.shape != b.shape:
         raise ArgumentError("energy_difference", f"a is {tuple(a.shape)}, b is {tuple(b.shape)}", "Give equal shapes")
     check_square("energy_difference", r, a)
-    order, value = _FIRST, _integral(r, a, b, lam, _FIRST)
+    order, value = _FIRST, segment_integral(r, a, b, lam, _FIRST)
     while True:
         order *= 2
-        before, value = value, _integral(r, a, b, lam, order)
+        before, value = value, segment_integral(r, a, b, lam, order)
         error = (value - before).abs()
         if float(error.max()) <= tolerance or order == _LAST:
             break
@@ -77,7 +77,19 @@ def energy_difference(
     return Difference(value, error, order, nan if generator is None else asymmetry(r, (a + b) / 2, generator))
 
 
-def _integral(r: Map, a: Tensor, b: Tensor, lam: float, order: int) -> Tensor:
+def segment_integral(
+    r: Map, a: Float[Tensor, "batch *event"], b: Float[Tensor, "batch *event"], lam: float, order: int
+) -> Float[Tensor, " batch"]:
+    """(2/lambda) int_0^1 (r(x_t) - x_t) . (b - a) dt on the segment from a to b, by Gauss-Legendre of the given order.
+
+    Arguments:
+        r, a, b, lam: as for :func:`energy_difference`.
+        order: of the quadrature, >= 1, calls of r; exact where the integrand is a polynomial of degree 2 order - 1.
+
+    Example:
+        >>> segment_integral(lambda x: 0.9 * x, torch.zeros(1, 2), torch.ones(1, 2), lam=0.2, order=1)
+        tensor([-1.0000])
+    """
     nodes, weights = np.polynomial.legendre.leggauss(order)
     total = torch.zeros(len(a), dtype=a.dtype, device=a.device)
     with torch.no_grad():
