@@ -12,9 +12,9 @@ from torch import nn
 from reinject import kernels as K  # noqa: N812
 from reinject import wrap
 from reinject.kernels import Kernel
-from reinject.reconstruction import Reconstruction
+from reinject.reconstruction import Reconstruction, latent
 from reinject.schedules import Geometric, PerStep
-from reinject.starts import Normal
+from reinject.starts import Normal, Through
 from reinject.walks import walk
 
 
@@ -275,3 +275,92 @@ def test_self_tuning_stops_each_walk_when_its_noise_is_gone() -> None:
     end = torch.cat([part.x for part in parts])
     assert torch.equal(end.abs(), torch.full_like(end, m))
     assert 200 < int((end[:, 0] > 0).sum()) < 300
+
+
+COVARIANCE = np.array([[1.0, 0.6, -0.3], [0.6, 2.0, 0.4], [-0.3, 0.4, 0.5]])
+
+
+def gaussian_kernel(lam: float = 0.1) -> Kernel:
+    """Underdamped on r = x - (lambda/2) S^-1 x, whose law is N(0, S) exactly."""
+    precision = torch.from_numpy(np.linalg.inv(COVARIANCE)).float()
+    return K.Underdamped(wrap(lambda x: x - lam / 2 * x @ precision, (3,)), lam, 1.0, 1.0)
+
+
+def conditional(kernel: Kernel, walks: int = 100_000) -> np.ndarray:
+    parts = walk(kernel, Normal(), (3,), walks=walks, steps=150, burn_in=150, block_size=50_000)
+    return torch.cat([part.x for part in parts]).double().numpy()
+
+
+def check_gaussian(x: np.ndarray, mean: np.ndarray, covariance: np.ndarray) -> None:
+    d, walks = np.diag(covariance), len(x)
+    assert np.all(np.abs(x.mean(0) - mean) < 4.5 * np.sqrt(d / walks))
+    error = np.sqrt((np.outer(d, d) + covariance**2) / walks)
+    assert np.all(np.abs(np.cov(x.T) - covariance) < 4.5 * error)
+
+
+def test_clamped_walks_have_the_conditional_law() -> None:
+    """N(0, S) given x_0 = 2: mean S_u0 / S_00 * 2, covariance S_uu - S_u0 S_0u / S_00; and x_0 is held exactly."""
+    kernel = K.Clamped(gaussian_kernel(), torch.tensor([2.0, 0.0, 0.0]), torch.tensor([True, False, False]))
+    x = conditional(kernel)
+    assert np.all(x[:, 0] == 2.0)
+    across = COVARIANCE[1:, 0]
+    check_gaussian(x[:, 1:], across * 2.0, COVARIANCE[1:, 1:] - np.outer(across, across))
+
+
+def test_measured_walks_have_the_conditional_law() -> None:
+    """N(0, S) given M x = b: mean S M^T (M S M^T)^-1 b."""
+    m, b = np.array([[1.0, 1.0, -1.0]]), np.array([1.5])
+    x = conditional(K.Measured(gaussian_kernel(), torch.from_numpy(m).float(), torch.from_numpy(b).float()))
+    np.testing.assert_allclose(x @ m.T, 1.5, atol=1e-5)
+    gain = COVARIANCE @ m.T @ np.linalg.inv(m @ COVARIANCE @ m.T)
+    covariance = COVARIANCE - gain @ m @ COVARIANCE
+    check_gaussian(x[:, :2], (gain @ b)[:2], covariance[:2, :2])
+
+
+def test_rows_are_held_at_their_own_known_values() -> None:
+    known = torch.tensor([[1.0, 0.0, 0.0], [7.0, 0.0, 0.0]])
+    kernel = K.Clamped(gaussian_kernel(), known, torch.tensor([True, False, False]))
+    (part,) = walk(kernel, Normal(), (3,), walks=5, steps=3, burn_in=3, emit="reconstruction")
+    assert part.x[:, 0].tolist() == [1.0, 7.0, 1.0, 7.0, 1.0]
+
+
+def test_reflection_keeps_a_flat_density_flat() -> None:
+    """r = x with noise in a box: uniform; clipping would leave a share of the walks on the walls."""
+    kernel = K.Bounded(K.Langevin(blind(lambda x: x), 0.1, 0.7), -0.5, 0.5)
+    x = final_states(kernel, 100_000, 50)
+    counts = np.histogram(x, 20, (-0.5, 0.5))[0]
+    assert counts.sum() == len(x)
+    assert ((counts - 5000) ** 2 / 5000).sum() < 52  # chi-squared with 19 degrees of freedom: 1 false alarm in 10,000
+
+
+def test_guided_walks_have_the_density_times_the_classifier() -> None:
+    """N(0, 1) times sigmoid(3 x)^w: Metropolis is exact, so the moments are those of quadrature."""
+    lam, w = 0.4, 2.0
+    r = blind(lambda x: x - lam / 2 * x)
+    kernel = K.Guided(
+        K.Metropolis(r, lam, order=8, probes=0), lambda x: torch.cat([3 * x, 0 * x], 1), target=0, weight=w, at="state"
+    )
+    x = final_states(kernel, 50_000, 150)
+    grid = GRID.numpy()
+    mean, variance, third = moments(np.exp(-(grid**2) / 2) * (1 + np.exp(-3 * grid)) ** -w, grid)
+    assert abs(x.mean() - mean) < 4.5 * x.std() / np.sqrt(len(x))
+    c = x - x.mean()
+    assert abs((c**2).mean() - variance) < 4.5 * (c**2).std() / np.sqrt(len(x))
+    assert abs((c**3).mean() - third) < 4.5 * (c**3).std() / np.sqrt(len(x))
+    assert mean > 0.5
+
+
+def test_latent_walks_are_walks_of_the_code() -> None:
+    """Encoder x -> (x_0 + x_1)/2, decoder h -> .9 h (1, 1): the code moves by h <- .9 h + tau z."""
+    encoder, decoder = nn.Linear(2, 1, bias=False), nn.Linear(1, 2, bias=False)
+    encoder.weight.data.fill_(0.5)
+    decoder.weight.data.fill_(0.9)
+    r = wrap((encoder, decoder), (2,))
+    kernel = K.Langevin(latent(r), 0.1, 0.3)
+    start = Through(Normal(), (2,), r.encode)
+    parts = walk(kernel, start, (1,), walks=100_000, steps=80, burn_in=80, block_size=50_000, seen=r.decode)
+    x = torch.cat([part.x for part in parts]).double().numpy()
+    assert x.shape == (100_000, 2)
+    np.testing.assert_allclose(x[:, 0], x[:, 1])
+    exact = 0.81 * 0.3**2 / (1 - 0.81)
+    assert abs(x[:, 0].var() / exact - 1) < 4 * np.sqrt(2 / len(x))

@@ -144,6 +144,50 @@ def tangent(x: np.ndarray, draws: Draws) -> np.ndarray:
     return (x @ F.T + 0.6 * draws.normal(len(x), 2) @ F @ F.T) @ G.T
 
 
+W = np.array([[1.0, -2.0, 0.5], [0.3, 0.4, -1.0]], np.float32)
+MASK = np.array([True, False, False])
+KNOWN = np.array([5.0, 0.0, 0.0], np.float32)
+M = np.array([[1.0, 1.0, 0.0]], np.float32)
+
+
+def logits(x: torch.Tensor) -> torch.Tensor:
+    return x @ torch.from_numpy(W).T
+
+
+def pull(x: np.ndarray) -> np.ndarray:
+    """grad log C(y given x) of the linear classifier; rows ask for classes 1, 0, 1, 0, ..."""
+    p = np.exp(x @ W.T)
+    p /= p.sum(1, keepdims=True)
+    return W[1 - np.arange(len(x)) % 2] - p @ W
+
+
+def guided_half(x: np.ndarray, draws: Draws) -> np.ndarray:
+    y = noisy(x, draws, 0.4)
+    r = r_of(y) + 2.0 * 0.4**2 * pull(r_of(y)) @ A  # grad of log C(r(y)): J^T grad
+    return (y + r) / 2
+
+
+def guided_langevin(x: np.ndarray, draws: Draws) -> np.ndarray:
+    return noisy(r_of(x) + 2.0 * 0.3 / 2 * pull(x), draws, np.sqrt(0.3))
+
+
+def measured(x: np.ndarray, draws: Draws) -> np.ndarray:
+    x = noisy(r_of(x), draws, 0.2)
+    return x - (x @ M.T - 3.0) @ M / 2
+
+
+def folded(x: np.ndarray, draws: Draws) -> np.ndarray:
+    x = noisy(r_of(x), draws, 0.9)
+    for _ in range(50):  # wall after wall
+        x = np.where(x > 0.5, 1.0 - x, x)
+        x = np.where(x < -0.5, -1.0 - x, x)
+    return x
+
+
+def inner(r: Reconstruction, noise: float) -> Kernel:
+    return kernels.Langevin(r, 0.3, noise)
+
+
 K = kernels
 CONTRACT = {
     "langevin matched": Row(
@@ -235,6 +279,26 @@ CONTRACT = {
         first=1,
         quiet=lambda r: K.Metropolis(r, 1e-9),
     ),
+    "guided half-denoising": Row(
+        lambda r: K.Guided(K.HalfDenoising(r, 0.4), logits, (1, 0), 2.0),
+        BLIND,
+        guided_half,
+        quiet=lambda r: K.Guided(inner(r, 0.0), logits, (1, 0), 0.0),
+    ),
+    "guided langevin": Row(
+        lambda r: K.Guided(K.Langevin(r, 0.3), logits, (1, 0), 2.0, at="state"), BLIND, guided_langevin
+    ),
+    "clamped langevin": Row(
+        lambda r: K.Clamped(inner(r, 0.2), torch.from_numpy(KNOWN), torch.from_numpy(MASK)),
+        BLIND,
+        lambda x, d: np.where(MASK, KNOWN, noisy(r_of(x), d, 0.2)),
+        quiet=lambda r: K.Clamped(inner(r, 0.0), torch.from_numpy(KNOWN), torch.from_numpy(MASK)),
+        map=lambda x: np.where(MASK, KNOWN, r_of(x)),
+    ),
+    "measured langevin": Row(
+        lambda r: K.Measured(inner(r, 0.2), torch.from_numpy(M), torch.tensor([3.0])), BLIND, measured
+    ),
+    "bounded langevin": Row(lambda r: K.Bounded(inner(r, 0.9), -0.5, 0.5), BLIND, folded),
     "tangent": Row(
         lambda r: K.Tangent(r, 0.6),
         CODED,
@@ -257,13 +321,16 @@ def row(request: pytest.FixtureRequest) -> Row:
 
 
 def second_state(kernel: Kernel) -> tuple[torch.Tensor, kernels.State]:
-    x = torch.randn((50, 3), generator=generator(5))
+    """x_1, where the wrappers' constraints hold already, as they do after init."""
+    x = kernel.init(torch.randn((50, 3), generator=generator(5))).x
     return x, kernel.init(x)._replace(i=1)
 
 
 def test_every_kernel_has_a_row() -> None:
-    rows = {type(row.make(row.r)).usage.name for row in CONTRACT.values()}
-    assert rows == set(KERNELS)
+    assert {type(row.make(row.r)).__name__ for row in CONTRACT.values()} == set(kernels.__all__) - {
+        "KERNELS", "Info", "Kernel", "Named", "State", "Usage",
+    }  # fmt: skip
+    assert len(KERNELS) == 11
 
 
 def test_one_step_is_the_numpy_step(row: Row) -> None:
@@ -343,7 +410,10 @@ def test_r_that_is_not_finite_is_counted_and_not_repaired(row: Row) -> None:
     kernel = row.make(r)
     parts = list(walk(kernel, Normal(2.5), (3,), walks=300, steps=2, seed=3))
     bad = parts[0].x[:, 0] > 3.0
-    assert 10 < int(bad.sum()) < 100
+    if isinstance(kernel, (K.Clamped, K.Bounded)):  # all walks are held beyond 3, or none can be
+        assert sum(part.stopped for part in parts) == (300 if isinstance(kernel, K.Clamped) else 0)
+        return
+    assert 10 < int(bad.sum()) < 150
     assert sum(part.stopped for part in parts) >= 0.7 * int(bad.sum())  # noise may carry some out before r is asked
     assert all(torch.isfinite(part.x).all() for part in parts)
     if not isinstance(kernel, K.SelfTuning):  # whose walks may be done before
@@ -422,6 +492,21 @@ BAD = {
     "self-tuning told": (lambda: K.SelfTuning(TOLD), "--spread"),
     "metropolis": (lambda: K.Metropolis(BLIND, order=0), "order = 0"),
     "tangent": (lambda: K.Tangent(CODED, 0.0), "sigma = 0.0"),
+    "class": (lambda: K.Guided(inner(BLIND, 0.1), logits, 2), "target = 2 of a classifier of 2 classes"),
+    "weight": (lambda: K.Guided(inner(BLIND, 0.1), logits, 0, -1.0), "weight = -1"),
+    "guided tangent": (lambda: K.Guided(K.Tangent(CODED), logits), "no drift"),
+    "flat classifier": (lambda: K.Guided(inner(BLIND, 0.1), lambda x: logits(x.detach())), "cannot|can be diff"),
+    "labels": (lambda: K.Guided(inner(BLIND, 0.1), lambda x: logits(x).argmax(1)), "can be differentiated"),
+    "cut r": (lambda: K.Guided(inner(wrap(lambda x: x.detach(), (3,)), 0.1), logits), "at='state'"),
+    "mask": (lambda: K.Clamped(inner(BLIND, 0.1), torch.zeros(3), torch.ones(4) > 0), r"mask of shape \(4,\)"),
+    "known": (lambda: K.Clamped(inner(BLIND, 0.1), torch.zeros(2), torch.ones(3) > 0), "known values of shape"),
+    "known nan": (
+        lambda: K.Clamped(inner(BLIND, 0.1), torch.full((3,), torch.nan), torch.ones(3) > 0),
+        "Give finite ones",
+    ),
+    "matrix": (lambda: K.Measured(inner(BLIND, 0.1), torch.ones(1, 4), torch.ones(1)), r"Give \(k, 3\)"),
+    "dependent": (lambda: K.Measured(inner(BLIND, 0.1), torch.ones(2, 3), torch.ones(2)), "depend on each other"),
+    "box": (lambda: K.Bounded(inner(BLIND, 0.1), 1.0, 1.0), "box 1.0..1.0"),
     "tangent without code": (lambda: K.Tangent(BLIND), "--autoencoder mlp or conv"),
 }
 

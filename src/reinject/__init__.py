@@ -16,13 +16,14 @@ _PUBLIC = {
     "ReinjectError": "reinject.errors",
     "algorithm1": "reinject.synthesis",
     "evaluate": "reinject.jobs.evaluate",
+    "latent": "reinject.reconstruction",
     "sample": "reinject.jobs.sample",
     "wrap": "reinject.reconstruction",
     "synthesise": "reinject.synthesis",
     "train": "reinject.jobs.train",
     "walk": "reinject.walks",
 }
-_ROOMS = ("densities", "kernels", "objectives", "score", "starts")
+_ROOMS = ("densities", "kernels", "objectives", "schedules", "score", "starts")
 
 __all__ = [
     "Archive",
@@ -30,6 +31,7 @@ __all__ = [
     "ReinjectError",
     "algorithm1",
     "evaluate",
+    "latent",
     "sample",
     "synthesise",
     "train",

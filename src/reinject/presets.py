@@ -9,7 +9,8 @@ from typing import Any
 
 from reinject.errors import ArgumentError
 from reinject.kernels import KERNELS
-from reinject.kernels.base import Autoencoder, Emit, Kernel
+from reinject.kernels.base import Emit, Kernel
+from reinject.reconstruction import Autoencoder
 from reinject.schedules import parse_number, parse_schedule
 from reinject.starts import Normal, Start, parse_start
 

@@ -8,6 +8,7 @@ network is wrapped, and nothing in the loop.
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
 from functools import partial
+from typing import Protocol, runtime_checkable
 
 import torch
 from torch import Tensor, nn
@@ -15,6 +16,43 @@ from torch import Tensor, nn
 from reinject.errors import ArgumentError, ModelError, check_count, check_positive
 
 Source = nn.Module | tuple[nn.Module, nn.Module] | Callable[..., Tensor]
+
+
+@runtime_checkable
+class Autoencoder(Protocol):
+    """What kernels want of r: one autoencoder, several, or one whose drift has been changed."""
+
+    @property
+    def event_shape(self) -> tuple[int, ...]:
+        """Shape of one x, without the batch."""
+        ...
+
+    @property
+    def device(self) -> torch.device:
+        """Where x has to be."""
+        ...
+
+    @property
+    def noise_conditioned(self) -> bool:
+        """Whether it is told the noise level."""
+        ...
+
+    @property
+    def has_code(self) -> bool:
+        """Whether its encoder and decoder are known."""
+        ...
+
+    def __call__(self, x: Tensor, sigma: float | None = None) -> Tensor:
+        """r(x), or r(x, sigma), shape of x."""
+        ...
+
+    def encode(self, x: Tensor) -> Tensor:
+        """The code of x."""
+        ...
+
+    def decode(self, h: Tensor) -> Tensor:
+        """The point of a code."""
+        ...
 
 
 @dataclass(frozen=True)
@@ -259,3 +297,32 @@ def _by_row(functions: Sequence[Callable[[Tensor], Tensor]], x: Tensor) -> Tenso
     rows = torch.arange(len(x), device=x.device)
     order = torch.cat([rows[i::k] for i in range(k)]).argsort()
     return torch.cat([function(x[i::k]) for i, function in enumerate(functions)])[order]
+
+
+def latent(r: Reconstruction | Ensemble) -> Ensemble:
+    """H -> encode(decode(h)): the autoencoder of codes, which any kernel walks in place of r.
+
+    Its points are codes; emit them through ``r.decode`` (``walk(..., seen=r.decode)``).
+
+    Raises:
+        ModelError: r has no encoder and decoder.
+
+    Example:
+        >>> half = torch.nn.Linear(2, 1), torch.nn.Linear(1, 2)
+        >>> latent(wrap(half, (2,))).event_shape
+        (1,)
+    """
+    members = r.members if isinstance(r, Ensemble) else (r,)
+    return Ensemble(tuple(_latent(member) for member in members))
+
+
+def _latent(r: Reconstruction) -> Reconstruction:
+    if not r.has_code:
+        raise ModelError(
+            r.name,
+            "has no encoder and decoder, so it has no space of codes to walk in",
+            "Train one with --autoencoder mlp or conv, or wrap (encoder, decoder)",
+        )
+    with torch.no_grad():
+        shape = tuple(r.encode(_two_points(r)).shape[1:])
+    return Reconstruction(lambda h: r.encode(r.decode(h)), shape, r.device, name=f"latent({r.name})")

@@ -1,6 +1,7 @@
 """Where walks begin: small frozen dataclasses with ``draw(shape, generator, first)``."""
 
 import hashlib
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Protocol
 
@@ -133,6 +134,30 @@ class Points:
         number = torch.arange(first, first + shape[0]) % len(self.points)
         x = self.points[number].float().to(generator.device)
         return x + torch.empty_like(x).normal_(0.0, self.std, generator=generator) if self.std else x
+
+
+@dataclass(frozen=True)
+class Through:
+    """x_0 = function(x), x drawn by another start in another space: a walk among codes begins at an encoded point.
+
+    Arguments:
+        start: draws x.
+        event_shape: shape of one x.
+        function: (B, *event_shape) -> x_0 of the walk's own shape, row by row; ``r.encode``.
+
+    Example:
+        >>> Through(Normal(), (4,), lambda x: x[:, :1]).draw((2, 1), torch.Generator().manual_seed(0)).shape
+        torch.Size([2, 1])
+    """
+
+    start: Start
+    event_shape: tuple[int, ...]
+    function: Callable[[Tensor], Tensor] = field(repr=False)
+
+    def draw(self, shape: tuple[int, ...], generator: torch.Generator, first: int = 0) -> Tensor:
+        """The function of what the other start draws."""
+        with torch.no_grad():
+            return self.function(self.start.draw((shape[0], *self.event_shape), generator, first))
 
 
 def _check_points(owner: str, points: Tensor, least: int) -> None:

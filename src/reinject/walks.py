@@ -6,7 +6,7 @@ who computes them, and any block, or any one walk, can be made again alone.
 """
 
 import math
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, fields, replace
 from typing import Any
 
@@ -62,6 +62,7 @@ def walk(
     block_size: int = BLOCK,
     emit: Emit = "state",
     limit: float = math.inf,
+    seen: Callable[[Tensor], Tensor] = lambda x: x,
     only: Iterable[int] | None = None,
     blocks: Iterable[int] | None = None,
     device: str | torch.device = "cpu",
@@ -86,6 +87,7 @@ def walk(
         block_size: walks a block, >= 1; part of what the samples are a function of.
         emit: the state x_i, or the reconstruction r(x_i) (where the kernel evaluates r elsewhere: its docstring says).
         limit: largest |value| > 0 of a state, data units, that is still in range.
+        seen: what is emitted of a point, row by row; ``r.decode`` for a walk in the space of codes.
         only: numbers of the walks to emit; their blocks are run, so that they come out as in the whole run.
         blocks: numbers of the blocks to run; default: all, in order.
         device: where the walk lives.
@@ -125,7 +127,7 @@ def walk(
             raise ArgumentError("walk", f"only = {number} is none of the {walks} walks", f"Give 0..{walks - 1}")
     numbers = range(block_count(walks, block_size)) if blocks is None else blocks
     fitted = spread(kernel, steps)
-    plan = _Plan(steps, frozenset(range(burn_in, steps + 1, thin)), emit, limit, wanted)
+    plan = _Plan(steps, frozenset(range(burn_in, steps + 1, thin)), emit, limit, seen, wanted)
 
     def run() -> Iterator[Visited]:
         for number in numbers:
@@ -196,6 +198,7 @@ class _Plan:
     keep: frozenset[int]
     emit: Emit
     limit: float
+    seen: Callable[[Tensor], Tensor]
     only: frozenset[int] | None
 
 
@@ -263,6 +266,8 @@ class _Block:
         return [now - before for now, before in zip(counts.tolist(), self.reported, strict=True)]
 
     def _visited(self, i: int, x: Tensor, which: Tensor) -> Visited:
+        with torch.no_grad():
+            x = self.plan.seen(x)
         stopped, strayed = self._unreported()
         self.reported = [self.reported[0] + stopped, self.reported[1] + strayed]
         row = which.nonzero().flatten()

@@ -9,7 +9,8 @@ from jaxtyping import Float
 from torch import Tensor
 
 from reinject.kernels.annealed import check_told
-from reinject.kernels.base import Autoencoder, Info, State, Usage, check_between, check_level, noise_like, option
+from reinject.kernels.base import Info, State, Usage, check_between, check_level, noise_like, option
+from reinject.reconstruction import Autoencoder
 from reinject.schedules import Parameter, value_at
 
 

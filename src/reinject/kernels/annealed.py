@@ -8,8 +8,9 @@ from jaxtyping import Float
 from torch import Tensor
 
 from reinject.errors import ModelError
-from reinject.kernels.base import Autoencoder, Info, State, Usage, check_between, check_level, option
+from reinject.kernels.base import Info, State, Usage, check_between, check_level, option
 from reinject.kernels.walk_jump import noisy_langevin
+from reinject.reconstruction import Autoencoder
 from reinject.schedules import Parameter, value_at
 
 

@@ -11,18 +11,16 @@ line needs; so a new kernel is one file here and one row in the contract test.
 import math
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Any, ClassVar, Literal, NamedTuple, Protocol
+from typing import Any, ClassVar, Literal, NamedTuple, Protocol, runtime_checkable
 
 import torch
 from jaxtyping import Bool, Float
 from torch import Tensor
 
 from reinject.errors import ArgumentError, check_positive
-from reinject.reconstruction import Ensemble, Reconstruction
 from reinject.schedules import Parameter, bounds_of
 
 Emit = Literal["state", "reconstruction"]
-Autoencoder = Reconstruction | Ensemble
 
 
 class State(NamedTuple):
@@ -80,6 +78,7 @@ class Usage:
     values: Mapping[str, str] = field(default_factory=dict)
 
 
+@runtime_checkable
 class Kernel(Protocol):
     """One transition of a Markov chain on x; see the module's docstring for the contract."""
 

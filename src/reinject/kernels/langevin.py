@@ -7,7 +7,8 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
-from reinject.kernels.base import Autoencoder, Info, State, Usage, check_between, check_level, noise_like, option
+from reinject.kernels.base import Info, State, Usage, check_between, check_level, noise_like, option
+from reinject.reconstruction import Autoencoder
 from reinject.schedules import Parameter, Schedule, value_at
 from reinject.score import noise_scale, sigma_of_lam
 

@@ -9,7 +9,8 @@ from jaxtyping import Float
 from torch import Tensor
 
 from reinject.errors import check_count
-from reinject.kernels.base import Autoencoder, Info, State, Usage, check_level, noise_like, option, uniform
+from reinject.kernels.base import Info, State, Usage, check_level, noise_like, option, uniform
+from reinject.reconstruction import Autoencoder
 from reinject.score import asymmetry, segment_integral, sigma_of_lam
 
 

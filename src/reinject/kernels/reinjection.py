@@ -7,7 +7,8 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
-from reinject.kernels.base import Autoencoder, Info, State, Usage
+from reinject.kernels.base import Info, State, Usage
+from reinject.reconstruction import Autoencoder
 
 
 @dataclass(frozen=True)

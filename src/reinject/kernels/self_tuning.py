@@ -9,7 +9,8 @@ from jaxtyping import Float
 from torch import Tensor
 
 from reinject.errors import ModelError
-from reinject.kernels.base import Autoencoder, Info, State, Usage, check_between, check_level, noise_like, option
+from reinject.kernels.base import Info, State, Usage, check_between, check_level, noise_like, option
+from reinject.reconstruction import Autoencoder
 
 
 @dataclass(frozen=True)

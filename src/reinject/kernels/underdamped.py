@@ -8,7 +8,8 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
-from reinject.kernels.base import Autoencoder, Info, State, Usage, check_level, noise_like, option
+from reinject.kernels.base import Info, State, Usage, check_level, noise_like, option
+from reinject.reconstruction import Autoencoder
 from reinject.schedules import Parameter, value_at
 from reinject.score import sigma_of_lam
 

@@ -1,0 +1,30 @@
+"""What the kernels that wrap another one share."""
+
+from dataclasses import replace
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from reinject.kernels.base import Kernel
+from reinject.reconstruction import Autoencoder
+
+
+def autoencoder_of(kernel: Any) -> Autoencoder:
+    """The r of a kernel, or of the one inside it."""
+    while hasattr(kernel, "kernel"):
+        kernel = kernel.kernel
+    r: Autoencoder = kernel.r
+    return r
+
+
+def with_autoencoder(kernel: Any, r: Autoencoder) -> Kernel:
+    """The same kernel, or the one inside it, on another r."""
+    if hasattr(kernel, "kernel"):
+        return replace(kernel, kernel=with_autoencoder(kernel.kernel, r))  # type: ignore[no-any-return]
+    return replace(kernel, r=r)  # type: ignore[no-any-return]
+
+
+def rows_of(values: Tensor, x: Tensor) -> Tensor:
+    """values[k mod P] for every row k of x; values of shape (P, ...)."""
+    return values[torch.arange(len(x), device=x.device) % len(values)]
