@@ -50,7 +50,7 @@ def main() -> None:
         ratios: dict[str, list[float]] = {}
         longest = max(settings.steps for settings in PRESETS.values())
         for preset, settings in PRESETS.items():
-            kernel, start = settings.build(r, INPUTS.radius)
+            kernel, start, *_ = settings.build(r, INPUTS.radius)
             calls = (settings.steps + (settings.emit == "reconstruction")) * (options.walks // BLOCK)
             x, level = torch.rand(BLOCK, *INPUTS.shape), 0.5
 

@@ -41,7 +41,7 @@ def main() -> None:
     x, y = Archive.open(options.demo / "synthetic").read(2000)
     models = load_models([options.demo / "models"])
     r = models.ensemble()
-    kernel, start = DEFAULT.build(r, models.autoencoders[0].network.inputs.radius)
+    kernel, start, *_ = DEFAULT.build(r, models.autoencoders[0].network.inputs.radius)
     states, means = (
         torch.cat([v.x for v in walk(kernel, start, r.event_shape, walks=1, steps=COLUMNS - 1, seed=4, emit=emit)])
         for emit in ("state", "reconstruction")

@@ -29,7 +29,7 @@ MAY_IMPORT = {
     "objectives": {"kernels"},
     "theory": {"densities", "models", "objectives", "score"},
     "synthesis": {"walks", "samples"},
-    "presets": {"walks"},
+    "presets": {"synthesis"},
     "staging": {"files"},
     "archive": {"samples", "images", "staging"},
     "data": {"images", "progress"},

@@ -1,6 +1,8 @@
 """The command line as a user meets it: results, JSON, and one sentence with a non-zero exit for every mistake."""
 
 import json
+import os
+import random
 import shutil
 import signal
 import subprocess
@@ -9,10 +11,11 @@ import time
 from pathlib import Path
 
 import pytest
+import torch
 from PIL import Image
 from typer.testing import CliRunner
 
-from reinject import Archive
+from reinject import Archive, data
 from reinject.cli import app
 from reinject.kernels import KERNELS
 
@@ -275,3 +278,101 @@ def test_kernels_are_listed_with_their_options() -> None:
     help_text = run("sample", "--help")[1]
     for option in ("--sigma", "--eta", "--step-size", "--sigma-stop", "--noise"):
         assert option in help_text
+
+
+def shards(out: Path) -> list[bytes]:
+    return [path.read_bytes() for path in sorted((out / "data").iterdir())]
+
+
+def test_the_archive_is_the_same_for_any_number_of_workers(models: Path, tmp_path: Path) -> None:
+    common = ["--walks", 300, "--block-size", 64]
+    assert run("sample", models, "--out", tmp_path / "here", *common)[0] == 0
+    for workers in (1, 2, 4):
+        out = tmp_path / str(workers)
+        assert run("sample", models, "--out", out, *common, "--workers", workers)[0] == 0
+        assert shards(out) == shards(tmp_path / "here")
+        manifests = [json.loads((folder / "manifest.json").read_text()) for folder in (out, tmp_path / "here")]
+        assert manifests[0] == manifests[1]
+    assert "--workers: 0 processes" in sentence("sample", models, "--out", tmp_path / "x", "--workers", 0)
+
+
+def test_a_run_killed_at_random_moments_and_resumed_is_the_same(models: Path, tmp_path: Path) -> None:
+    """Ten kills without warning, in this process or with two workers; then the bytes of a run that was never cut."""
+    common = ["--walks", "3000", "--block-size", "100"]
+    assert run("sample", models, "--out", tmp_path / "whole", *common)[0] == 0
+    moments = random.Random(0)
+    out = tmp_path / "cut"
+    for kill in range(10):
+        workers = ["--workers", "2"] if kill % 2 else []
+        process = subprocess.Popen(
+            [*REINJECT, "sample", models, "--out", out, *common, *workers],
+            stderr=subprocess.PIPE,
+            start_new_session=True,
+        )
+        wanted = len(list(tmp_path.glob("cut.partial/shard-*.json"))) + moments.randrange(3)
+        while process.poll() is None and len(list(tmp_path.glob("cut.partial/shard-*.json"))) < min(wanted, 25):
+            time.sleep(0.01)
+        time.sleep(moments.random() * 0.1)
+        if process.poll() is None:
+            os.killpg(process.pid, signal.SIGKILL)
+        process.communicate()
+        assert not out.exists()
+    assert run("sample", models, "--out", out, *common)[0] == 0
+    assert shards(out) == shards(tmp_path / "whole")
+
+
+def test_ctrl_c_ends_the_workers_too(models: Path, tmp_path: Path) -> None:
+    command = [*REINJECT, "sample", models, "--out", tmp_path / "s", "--walks", "60000", "--workers", "2"]
+    process = subprocess.Popen(command, stderr=subprocess.PIPE, text=True, start_new_session=True)
+    while process.poll() is None and not list(tmp_path.glob("s.partial/shard-*.json")):
+        time.sleep(0.02)
+    os.killpg(process.pid, signal.SIGINT)
+    _, error = process.communicate(timeout=60)
+    assert process.returncode == 130
+    assert error.strip().splitlines()[-1].startswith("reinject: interrupted. What is finished is kept")
+    assert "Traceback" not in error
+    with pytest.raises(ProcessLookupError):  # noqa: PT012
+        while True:  # the tracker of shared memory ends a moment after its parent
+            os.killpg(process.pid, 0)
+            time.sleep(0.05)
+
+
+def test_classes_can_be_asked_for_and_balanced(models: Path, tmp_path: Path) -> None:
+    options = ["--walks", 40, "--guidance", 3]
+    assert run("sample", models, "--out", tmp_path / "threes", "--classes", "3", *options)[0] == 0
+    counts = Archive.open(tmp_path / "threes").manifest["counts"]["per_class"]
+    assert counts[3] > 0.9 * sum(counts)
+    assert run("sample", models, "--out", tmp_path / "all", "--classes", "all", *options)[0] == 0
+    counts = Archive.open(tmp_path / "all").manifest["counts"]["per_class"]
+    assert min(counts) > 0.06 * sum(counts)
+    assert "'cat' is none of them" in sentence("sample", models, "--out", tmp_path / "x", "--classes", "3,cat")
+
+
+def test_walks_can_be_bounded_limited_and_latent(models: Path, blind_models: Path, tmp_path: Path) -> None:
+    base = ["--walks", 30, "--store", "float", "--kernel", "langevin", "--noise", ".3"]
+    assert run("sample", models, "--out", tmp_path / "b", *base, "--box", "0,1")[0] == 0
+    x, _ = Archive.open(tmp_path / "b").read()
+    assert x.min() >= 0
+    assert x.max() <= 1
+    assert run("sample", models, "--out", tmp_path / "l", *base, "--limit", "2.6")[0] == 0
+    assert Archive.open(tmp_path / "l").manifest["counts"]["strayed_walks"] > 0
+    assert run("sample", blind_models, "--out", tmp_path / "h", *base, "--latent")[0] == 0
+    assert Archive.open(tmp_path / "h").event_shape == (1, 8, 8)
+    assert "no space of codes" in sentence("sample", models, "--out", tmp_path / "x", *base, "--latent")
+
+
+def test_walks_start_from_data_and_go_on_from_an_archive(models: Path, tmp_path: Path) -> None:
+    quiet = ["--walks", 30, "--store", "float", "--kernel", "langevin", "--noise", "1e-9", "--lam", "1e-9"]
+    first = [*quiet, "--steps", 0, "--burn-in", 0]
+    assert run("sample", models, "--out", tmp_path / "d", *first, "--start", "data:digits")[0] == 0
+    x, _ = Archive.open(tmp_path / "d").read()
+    real = data.load("digits").train.x
+    assert all(((image - real / 255).abs().flatten(1).amax(1) < 1e-6).any() for image in x)
+    assert run("sample", models, "--out", tmp_path / "f", *first, "--start", "fitted:digits")[0] == 0
+    longer = [*quiet[:4], "--steps", 4, "--burn-in", 1]
+    assert run("sample", models, "--out", tmp_path / "a", *longer)[0] == 0
+    assert run("sample", models, "--out", tmp_path / "b", *first, "--start", f"archive:{tmp_path / 'a'}")[0] == 0
+    a, b = (Archive.open(tmp_path / name).read()[0] for name in "ab")
+    torch.testing.assert_close(b, a[-30:])  # one block: the last step of every walk is at the end
+    for start, message in (("data:", "names no data"), ("archive:none", "no archive there")):
+        assert message in sentence("sample", models, "--out", tmp_path / "x", "--start", start)

@@ -1,18 +1,24 @@
 """Named settings of a walk: the paper's listing, the best that we know, and what a command line makes of them."""
 
+import math
 import types
 import typing
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import MISSING, Field, dataclass, field, fields, replace
 from difflib import get_close_matches
-from typing import Any
+from typing import Any, NamedTuple
+
+from torch import Tensor
 
 from reinject.errors import ArgumentError
 from reinject.kernels import KERNELS
 from reinject.kernels.base import Emit, Kernel
-from reinject.reconstruction import Autoencoder
+from reinject.kernels.bounded import Bounded
+from reinject.kernels.guided import Guided
+from reinject.reconstruction import Autoencoder, Ensemble, latent
 from reinject.schedules import parse_number, parse_schedule
-from reinject.starts import Normal, Start, parse_start
+from reinject.starts import Normal, Points, Start, Through, parse_start
+from reinject.synthesis import Classifier
 
 
 @dataclass(frozen=True)
@@ -28,7 +34,13 @@ class Settings:
         emit: "state" or "reconstruction".
         thin: keep every thin-th state after the burn-in.
         start: as on the command line: normal, normal:STD, uniform, uniform:LOW:HIGH. Plain ``normal`` has the standard
-            deviation of the kernel's first noise level where it has levels, and 1 where not.
+            deviation of the kernel's first noise level where it has levels, and 1 where not; given points get that
+            noise added.
+        classes: asked of walks 0, 1, ..., again and again; none: not guided.
+        guidance: weight of the classifier, >= 0.
+        box: LOW, HIGH: walks are reflected at these values, data units.
+        limit: largest |value| of a state, data units; walks beyond are stopped.
+        latent: walk in the space of codes.
     """
 
     kernel: str
@@ -38,34 +50,74 @@ class Settings:
     emit: Emit = "state"
     thin: int = 1
     start: str = "normal"
+    classes: tuple[int, ...] = ()
+    guidance: float = 1.0
+    box: tuple[float, float] | None = None
+    limit: float = math.inf
+    latent: bool = False
 
-    def build(self, r: Autoencoder, radius: float, start: Start | None = None) -> tuple[Kernel, Start]:
+    def build(
+        self, r: Ensemble, radius: float, *, start: Start | None = None, classifier: Classifier | None = None
+    ) -> "Walker":
         """The kernel and the start for an autoencoder whose training data has this radius (data units).
 
         Arguments:
             r: the autoencoder.
             radius: std * sqrt(n) of its training data, data units.
             start: in place of the one that the settings name.
+            classifier: C, for walks that are drawn towards classes.
 
         Raises:
             ArgumentError: a parameter that is unknown or out of range, or a start that the kernel cannot use.
             ModelError: an autoencoder that the kernel cannot walk.
         """
-        kernel = build_kernel(self.kernel, r, self.options, radius)
-        if start is None:
-            start = parse_start(self.start, radius)
-        level = getattr(kernel, "level", None)
+        space = latent(r) if self.latent else r
+        kernel = build_kernel(self.kernel, space, self.options, radius)
+        begins = self._start(getattr(kernel, "level", None), radius, start)
+        if self.classes:
+            if classifier is None or self.latent:
+                raise ArgumentError(
+                    "--classes", "guidance needs a classifier, and a walk outside of the codes", "Leave out --latent"
+                )
+            kernel = Guided(kernel, classifier, self.classes, self.guidance)
+        if self.box is not None:
+            kernel = Bounded(kernel, *self.box)
+        if self.latent:
+            return Walker(kernel, Through(begins, r.event_shape, r.encode), space.event_shape, r.decode)
+        return Walker(kernel, begins, r.event_shape, _itself)
+
+    def _start(self, level: Callable[[int], float] | None, radius: float, given: Start | None) -> Start:
+        start = given or parse_start(self.start, radius)
         if level is None:
-            return kernel, start
-        if self.start == "normal" and isinstance(start, Normal):
-            return kernel, Normal(level(0))
-        if not hasattr(start, "std"):
-            raise ArgumentError(
-                "--start",
-                f"{self.start!r} does not fit the {self.kernel} kernel, which begins at noise {level(0):.3g}",
-                "Start normal, or use --kernel langevin",
-            )
-        return kernel, start
+            return start
+        if isinstance(start, Normal):
+            return Normal(level(0)) if self.start == "normal" else start
+        if isinstance(start, Points):
+            return replace(start, std=level(0))
+        raise ArgumentError(
+            "--start",
+            f"{self.start!r} does not fit the {self.kernel} kernel, which begins at noise {level(0):.3g}",
+            "Start normal or data:DATASET, or use --kernel langevin",
+        )
+
+
+class Walker(NamedTuple):
+    """What :func:`reinject.walks.walk` is called with.
+
+    Attributes:
+        kernel, start: of the walk.
+        event_shape: of its points, which are codes where it walks among codes.
+        seen: what is emitted of a point.
+    """
+
+    kernel: Kernel
+    start: Start
+    event_shape: tuple[int, ...]
+    seen: Callable[[Tensor], Tensor]
+
+
+def _itself(x: Tensor) -> Tensor:
+    return x
 
 
 def settings_of(kernel: str) -> Settings:
@@ -167,7 +219,7 @@ def choose(
     preset: str | None,
     kernel: str | None,
     options: Mapping[str, str] | None = None,
-    **given: int | str | None,
+    **given: Any,
 ) -> tuple[str, Settings]:
     """The settings that a command line asks for: a preset, with what was given in place of its values.
 
@@ -204,7 +256,7 @@ def choose(
     values = {key: value for key, value in given.items() if value is not None}
     if ("steps" in values or "burn_in" in values) and "thin" not in values:
         values["thin"] = 1
-    return name, replace(settings, options=build_options, **values)  # type: ignore[arg-type]
+    return name, replace(settings, options=build_options, **values)
 
 
 def _kernel_for(usual: str, options: Mapping[str, str]) -> str:
@@ -212,3 +264,24 @@ def _kernel_for(usual: str, options: Mapping[str, str]) -> str:
     if usual in fitting or not fitting:
         return usual
     return "langevin" if "langevin" in fitting else fitting[0] if len(fitting) == 1 else usual
+
+
+def classes_of(text: str | None, names: Sequence[str]) -> tuple[int, ...] | None:
+    """The classes that a command line asks for, by number or name; ``all`` for all of them.
+
+    Raises:
+        ArgumentError: a class that there is not.
+
+    Example:
+        >>> classes_of("dog,0", ("cat", "dog")), classes_of("all", ("cat", "dog")), classes_of(None, ())
+        ((1, 0), (0, 1), None)
+    """
+    if text is None:
+        return None
+    if text == "all":
+        return tuple(range(len(names)))
+    known = {**{str(k): k for k in range(len(names))}, **{name: k for k, name in enumerate(names)}}
+    for part in text.split(","):
+        if part not in known:
+            raise ArgumentError("--classes", f"{part!r} is none of them", f"Give some of {', '.join(names)}, or all")
+    return tuple(known[part] for part in text.split(","))

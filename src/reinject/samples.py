@@ -60,6 +60,9 @@ class LabelledSamples:
         block: number of the block.
         clipped: how many values were clipped to the storage's range.
         stopped: how many walks of the block were stopped as non-finite since its last rows.
+        strayed: how many were stopped because they left the stated range.
+        accepted: share of proposals accepted since then; None where the kernel proposes nothing.
+        asymmetry: mean |J - J^T|_F / |J|_F of r since then; None where it is not measured.
     """
 
     x: Tensor
@@ -71,3 +74,6 @@ class LabelledSamples:
     block: int
     clipped: int
     stopped: int
+    strayed: int = 0
+    accepted: float | None = None
+    asymmetry: float | None = None

@@ -2,7 +2,7 @@
 
 import hashlib
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import InitVar, dataclass, field
 from typing import Protocol
 
 import torch
@@ -78,25 +78,27 @@ class Fitted:
         True
     """
 
-    points: Tensor = field(repr=False)
+    points: InitVar[Tensor]
     sha256: str = field(init=False)
+    mean: Tensor = field(init=False, repr=False, compare=False)
+    factor: Tensor = field(init=False, repr=False, compare=False)
 
-    def __post_init__(self) -> None:
-        _check_points("start fitted", self.points, 2)
-        object.__setattr__(self, "sha256", _hash(self.points))
-        flat = self.points.flatten(1).double()
-        centred = (flat - flat.mean(0)) / (len(flat) - 1) ** 0.5
-        _, values, axes = torch.linalg.svd(centred, full_matrices=False)
-        factor = values[:, None] * axes
-        object.__setattr__(self, "_law", (flat.mean(0).float(), factor.float()))
+    def __post_init__(self, points: Tensor) -> None:
+        _check_points("start fitted", points, 2)
+        flat = points.flatten(1).double()
+        centred = flat - flat.mean(0)
+        values, axes = torch.linalg.eigh(centred.T @ centred / (len(flat) - 1))
+        kept = values > values[-1] * 1e-12  # fewer points than dimensions span less than all of them
+        object.__setattr__(self, "sha256", _hash(points))
+        object.__setattr__(self, "mean", points.float().mean(0))
+        object.__setattr__(self, "factor", (values[kept].sqrt()[:, None] * axes.T[kept]).float())
 
     def draw(self, shape: tuple[int, ...], generator: torch.Generator, first: int = 0) -> Tensor:  # noqa: ARG002
         """M + z S^(1/2)."""
-        _check_event("start fitted", self.points, shape)
-        mean, factor = (part.to(generator.device) for part in getattr(self, "_law"))  # noqa: B009
-        z = torch.empty((shape[0], len(factor)), device=generator.device).normal_(generator=generator)
-        x: Tensor = mean + z @ factor
-        return x.reshape(shape)
+        _check_event("start fitted", self.mean, shape)
+        device = generator.device
+        z = torch.empty((shape[0], len(self.factor)), device=device).normal_(generator=generator)
+        return (z @ self.factor.to(device)).reshape(shape) + self.mean.to(device)
 
 
 @dataclass(frozen=True)
@@ -130,7 +132,7 @@ class Points:
 
     def draw(self, shape: tuple[int, ...], generator: torch.Generator, first: int = 0) -> Tensor:
         """The points of the walks first, first + 1, ..., and std z."""
-        _check_event("start points", self.points, shape)
+        _check_event("start points", self.points[0], shape)
         number = torch.arange(first, first + shape[0]) % len(self.points)
         x = self.points[number].float().to(generator.device)
         return x + torch.empty_like(x).normal_(0.0, self.std, generator=generator) if self.std else x
@@ -165,11 +167,11 @@ def _check_points(owner: str, points: Tensor, least: int) -> None:
         raise ArgumentError(owner, f"points of shape {tuple(points.shape)}", f"Give {least} or more finite (N, *event)")
 
 
-def _check_event(owner: str, points: Tensor, shape: tuple[int, ...]) -> None:
-    if points.shape[1:] != torch.Size(shape[1:]):
+def _check_event(owner: str, point: Tensor, shape: tuple[int, ...]) -> None:
+    if point.shape != torch.Size(shape[1:]):
         raise ArgumentError(
             owner,
-            f"points {tuple(points.shape[1:])} for an autoencoder of {tuple(shape[1:])}",
+            f"points {tuple(point.shape)} for an autoencoder of {tuple(shape[1:])}",
             "Give points of that shape",
         )
 

@@ -1,5 +1,6 @@
 """Walks + classifier -> labelled samples: Algorithm 1 of the paper and its relatives."""
 
+import math
 from collections.abc import Callable, Iterable, Iterator, Sequence
 
 import torch
@@ -29,6 +30,8 @@ def synthesise(
     seed: int = 0,
     block_size: int = BLOCK,
     emit: Emit = "state",
+    limit: float = math.inf,
+    seen: Callable[[Tensor], Tensor] = lambda x: x,
     storage: Storage | None = None,
     models: int = 1,
     blocks: Iterable[int] | None = None,
@@ -40,7 +43,8 @@ def synthesise(
     probabilities softmax(C(x)).
 
     Arguments:
-        kernel, start, event_shape, walks, steps, burn_in, thin, seed, block_size, emit, blocks, device: as for
+        kernel, start, event_shape, walks, steps, burn_in, thin, seed, block_size, emit, limit, seen, blocks, device: as
+            for
             :func:`reinject.walks.walk`.
         classifier: C, x of shape (B, *event) -> logits (B, classes).
         storage: how samples are kept; default: uint8 levels of [0, 1].
@@ -65,6 +69,8 @@ def synthesise(
         seed=seed,
         block_size=block_size,
         emit=emit,
+        limit=limit,
+        seen=seen,
         blocks=blocks,
         device=device,
     )
@@ -95,6 +101,9 @@ def _labelled(part: Visited, classifier: Classifier, storage: Storage, models: i
         block=part.block,
         clipped=clipped,
         stopped=part.stopped,
+        strayed=part.strayed,
+        accepted=part.accepted,
+        asymmetry=part.asymmetry,
     )
 
 

@@ -2,6 +2,6 @@
 
 from reinject.archive.read import Archive
 from reinject.archive.schema import Plan
-from reinject.archive.write import write
+from reinject.archive.write import Run, write, write_shard
 
-__all__ = ["Archive", "Plan", "write"]
+__all__ = ["Archive", "Plan", "Run", "write", "write_shard"]

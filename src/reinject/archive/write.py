@@ -20,6 +20,8 @@ from reinject.files import read_json, sha256, write_json
 from reinject.samples import LabelledSamples
 from reinject.staging import PLAN, begin, check_free, partial_of, publish
 
+Run = Callable[[Path, Plan, list[int], Callable[[int], None]], Iterable[dict[str, Any]]]
+
 
 def write(
     out: Path,
@@ -28,6 +30,7 @@ def write(
     *,
     overwrite: bool = False,
     on_rows: Callable[[int], None] = lambda _: None,
+    run: Run | None = None,
 ) -> Path:
     """Write the archive of a plan, going on with an earlier run of the same plan that was cut.
 
@@ -37,6 +40,7 @@ def write(
         make_block: number of a block -> its rows; called only for the blocks that are not there yet.
         overwrite: replace an archive at ``out``.
         on_rows: told the number of rows after every write, those of an earlier run first.
+        run: makes the shards that are missing, in any order, in place of ``make_block``: in other processes.
 
     Raises:
         ArchiveError: ``out`` holds something; ``OUT.partial`` belongs to another plan; no walk gave a sample.
@@ -46,19 +50,22 @@ def write(
     partial = partial_of(out)
     begin(partial, plan.as_json())
     (partial / "data").mkdir(exist_ok=True)
-    entries = []
-    for number in range(plan.blocks):
-        entry = _finished(partial, number)
-        if entry is None:
-            entry = _write_shard(partial, plan, number, make_block(number), on_rows)
-        else:
-            on_rows(entry["rows"])
-        entries.append(entry)
+    known = {number: _finished(partial, number) for number in range(plan.blocks)}
+    on_rows(sum(entry["rows"] for entry in known.values() if entry is not None))
+    missing = [number for number, entry in known.items() if entry is None]
+    made: Iterable[dict[str, Any]]
+    if run is None:
+        made = (write_shard(partial, plan, number, make_block(number), on_rows) for number in missing)
+    else:
+        made = run(partial, plan, missing, on_rows)
+    known.update((entry["block"], entry) for entry in made)
+    entries = [entry for _, entry in sorted(known.items()) if entry is not None]
     manifest = _manifest(plan, entries)
     if manifest["counts"]["rows"] == 0:
         raise ArchiveError(
             str(out),
-            f"no sample to write: all {manifest['counts']['stopped_walks']} walks became non-finite",
+            f"no sample to write: of all walks {manifest['counts']['stopped_walks']} became non-finite and "
+            f"{manifest['counts']['strayed_walks']} left the range",
             f"Lower lam or the noise, remove {partial}, and run again",
         )
     for entry in entries:
@@ -88,17 +95,30 @@ def _finished(partial: Path, number: int) -> dict[str, Any] | None:
     return entry if whole else None
 
 
-def _write_shard(
+def write_shard(
     partial: Path,
     plan: Plan,
     number: int,
     parts: Iterable[LabelledSamples],
-    on_rows: Callable[[int], None],
+    on_rows: Callable[[int], None] = lambda _: None,
 ) -> dict[str, Any]:
+    """Write one shard of an unfinished archive, and what the manifest will say of it.
+
+    Arguments:
+        partial: the unfinished folder.
+        plan: of the archive.
+        number: of the block.
+        parts: its rows.
+        on_rows: told the number of rows after every write.
+
+    Returns:
+        The shard's entry: file, hash, counts.
+    """
     path = partial / _shard_file(number)
     temporary = path.with_suffix(".tmp")
     per_class = np.zeros(len(plan.class_names), np.int64)
-    counts = {"rows": 0, "values": 0, "clipped_values": 0, "stopped_walks": 0}
+    counts = {"rows": 0, "values": 0, "clipped_values": 0, "stopped_walks": 0, "strayed_walks": 0}
+    notes: dict[str, list[float]] = {"accepted": [], "asymmetry": []}
     confidence = 0.0
     schema = schema_of(plan)
     with pq.ParquetWriter(temporary, schema, compression="zstd", write_statistics=False) as writer:
@@ -108,6 +128,10 @@ def _write_shard(
             counts["values"] += part.x.numel()
             counts["clipped_values"] += part.clipped
             counts["stopped_walks"] += part.stopped
+            counts["strayed_walks"] += part.strayed
+            for name, values in notes.items():
+                if (value := getattr(part, name)) is not None:
+                    values.append(value)
             per_class += np.bincount(part.label.numpy(), minlength=len(per_class))
             confidence += float(part.probabilities.amax(1).double().sum())
             on_rows(len(part.label))
@@ -118,6 +142,7 @@ def _write_shard(
         **counts,
         "per_class": per_class.tolist(),
         "confidence_sum": confidence,
+        **{name: sum(values) / len(values) if values else None for name, values in notes.items()},
         "bytes": path.stat().st_size,
         "sha256": sha256(path),
     }
@@ -148,8 +173,16 @@ def _manifest(plan: Plan, entries: list[dict[str, Any]]) -> dict[str, Any]:
             "values": total("values"),
             "clipped_values": total("clipped_values"),
             "stopped_walks": total("stopped_walks"),
+            "strayed_walks": total("strayed_walks"),
             "per_class": per_class.tolist(),
         },
         "mean_confidence": confidence / rows if rows else None,
+        "kernel_notes": {name: _mean(entries, name) for name in ("accepted", "asymmetry")},
         "shards": [{key: entry[key] for key in ("file", "block", "rows", "bytes", "sha256")} for entry in entries],
     }
+
+
+def _mean(entries: list[dict[str, Any]], name: str) -> float | None:
+    """Mean of what the kernel noted over the shards; None where it notes nothing of that name."""
+    values = [entry[name] for entry in entries if entry[name] is not None]
+    return sum(values) / len(values) if values else None

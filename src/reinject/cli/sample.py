@@ -6,7 +6,7 @@ from typing import Annotated
 import typer
 
 from reinject.cli.app import finish
-from reinject.cli.options import Device, Json, Overwrite, Seed
+from reinject.cli.options import DataDir, Device, Json, Overwrite, Seed, numbers_of
 from reinject.progress import for_this_terminal
 
 
@@ -41,13 +41,37 @@ def sample(
     ] = None,
     start: Annotated[
         str | None,
-        typer.Option(help="normal, normal:STD, uniform or uniform:LOW:HIGH, data units.", show_default="the preset's"),
+        typer.Option(
+            help="normal, normal:STD, uniform, uniform:LOW:HIGH (data units), data:DATASET (training points), "
+            "fitted:DATASET (a Gaussian fitted to them) or archive:FOLDER (go on where its walks ended).",
+            show_default="the preset's",
+        ),
     ] = None,
+    classes: Annotated[
+        str | None,
+        typer.Option(help="Ask for classes: names or numbers, A,B,... for walk after walk, or all, which balances."),
+    ] = None,
+    guidance: Annotated[float, typer.Option(help="Weight of the classifier where classes are asked for.")] = 1.0,
+    box: Annotated[
+        str | None, typer.Option(help="LOW,HIGH: reflect walks at these values, data units.", show_default="no walls")
+    ] = None,
+    limit: Annotated[
+        float | None,
+        typer.Option(help="Stop walks with a larger |value|, data units.", show_default="only where not finite"),
+    ] = None,
+    latent: Annotated[
+        bool, typer.Option("--latent", help="Walk among the codes of an autoencoder that has an encoder.")
+    ] = False,
     store: Annotated[str, typer.Option(help="uint8 (levels of the value range) or float (as they are).")] = "uint8",
     block_size: Annotated[int, typer.Option(help="Walks a block; part of what samples are a function of.")] = 1024,
     chunk: Annotated[
         int | None, typer.Option(help="Most points in one call of the network, to save memory.", show_default="a block")
     ] = None,
+    workers: Annotated[
+        int | None,
+        typer.Option(help="Processes, of one thread each; the archive is the same.", show_default="none, all threads"),
+    ] = None,
+    data_dir: DataDir = None,
     device: Device = "cpu",
     seed: Seed = 0,
     overwrite: Overwrite = False,
@@ -56,22 +80,40 @@ def sample(
     """Walk, label, write a labelled synthetic data set; run again after a cut to go on."""
     from reinject.jobs.sample import load_models
     from reinject.jobs.sample import sample_models as run
-    from reinject.presets import choose
+    from reinject.jobs.starts import resolve
+    from reinject.presets import choose, classes_of
 
+    loaded = load_models(models, device)
+    inputs = loaded.classifier.network.inputs
     name, settings = choose(
-        preset, kernel, context.obj, steps=steps, burn_in=burn_in, thin=thin, emit=emit, start=start
+        preset,
+        kernel,
+        context.obj,
+        steps=steps,
+        burn_in=burn_in,
+        thin=thin,
+        emit=emit,
+        start=start,
+        classes=classes_of(classes, inputs.class_names),
+        guidance=guidance,
+        box=numbers_of("--box", box) if box else None,
+        limit=limit,
+        latent=latent,
     )
+    progress = for_this_terminal()
     outcome = run(
-        load_models(models, device),
+        loaded,
         out,
         name,
         settings,
+        start=resolve(start, inputs, walks=walks, seed=seed, data_dir=data_dir, progress=progress),
+        workers=workers,
         walks=walks,
         seed=seed,
         block_size=block_size,
         store=store,
         chunk=chunk,
         overwrite=overwrite,
-        progress=for_this_terminal(),
+        progress=progress,
     )
     finish(outcome, as_json)

@@ -144,7 +144,7 @@ def _visited(models: Models, preset: str, walks: int, seed: int, emit: Emit) -> 
     """x_0, ..., x_R of some walks, as states or reconstructions, each (walks, *event)."""
     settings = PRESETS[preset]
     r = models.ensemble()
-    kernel, start = settings.build(r, models.autoencoders[0].network.inputs.radius)
+    kernel, start, *_ = settings.build(r, models.autoencoders[0].network.inputs.radius)
     parts = walk(
         kernel, start, r.event_shape, walks=walks, steps=settings.steps, seed=seed, block_size=walks, emit=emit
     )

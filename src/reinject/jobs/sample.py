@@ -1,8 +1,10 @@
 """``reinject sample``: walk trained autoencoders, label what they visit, write the archive."""
 
+import functools
+import math
 import os
 import time
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -11,11 +13,13 @@ from reinject import archive
 from reinject.bundle import Bundle, as_reconstruction, load
 from reinject.errors import ModelError, check_count
 from reinject.jobs import Outcome
-from reinject.presets import PRESETS, Settings
+from reinject.jobs.workers import MakeBlock, in_processes
+from reinject.presets import PRESETS, Settings, Walker
 from reinject.progress import Progress, Silent
 from reinject.reconstruction import Ensemble, Reconstruction
-from reinject.samples import LabelledSamples, Storage
-from reinject.synthesis import Classifier, synthesise
+from reinject.samples import Storage
+from reinject.starts import Start
+from reinject.synthesis import Classifier, ready, synthesise
 from reinject.training import make_fabric
 from reinject.walks import BLOCK, block_count
 
@@ -74,6 +78,8 @@ def sample(
     described: Mapping[str, Any] | None = None,
     overwrite: bool = False,
     progress: Progress | None = None,
+    start: Start | None = None,
+    run: archive.Run | None = None,
 ) -> Outcome:
     """Write the archive that r, C, settings and seed determine, going on with an earlier run that was cut.
 
@@ -93,6 +99,8 @@ def sample(
         described: what the manifest says of the models, JSON values; a part of what a run that goes on must agree in.
         overwrite: replace an archive at ``out``.
         progress: who is told.
+        start: where walks begin, in place of the settings' start.
+        run: makes the shards in other processes (see :mod:`reinject.jobs.workers`).
 
     Returns:
         The folder, counts, seconds, samples a second.
@@ -114,38 +122,20 @@ def sample(
     progress = progress or Silent()
     settings = settings or PRESETS[preset]
     whole = r if isinstance(r, Ensemble) else Ensemble((r,))
-    kernel, start = settings.build(whole, radius)
     storage = Storage(store, *value_range)
-
-    def make_block(number: int | None) -> Iterable[LabelledSamples]:
-        return synthesise(
-            kernel,
-            start,
-            C,
-            whole.event_shape,
-            walks=walks,
-            steps=settings.steps,
-            burn_in=settings.burn_in,
-            thin=settings.thin,
-            seed=seed,
-            block_size=block_size,
-            emit=settings.emit,
-            storage=storage,
-            models=len(whole.members),
-            blocks=None if number is None else [number],
-            device=whole.device,
-        )
-
-    make_block(None)  # checks the numbers before anything is written
+    numbers = Numbers(walks, seed, block_size)
+    C = ready(C, whole.device)
+    make_block, walker = _maker(whole, C, settings, numbers, storage, radius, start)
     parameters = {
         "preset": preset,
-        "kernel": repr(kernel),
-        "start": repr(start),
+        "kernel": repr(walker.kernel),
+        "start": repr(walker.start),
         "walks": walks,
         "steps": settings.steps,
         "burn_in": settings.burn_in,
         "thin": settings.thin,
         "emit": settings.emit,
+        "limit": None if math.isinf(settings.limit) else settings.limit,
         "seed": seed,
         "block_size": block_size,
     }
@@ -156,8 +146,57 @@ def sample(
     rows = walks * len(range(settings.burn_in, settings.steps + 1, settings.thin))
     began = time.monotonic()
     with progress.task("sampling", rows, "samples") as advance:
-        archive.write(out, plan, make_block, overwrite=overwrite, on_rows=advance)
+        archive.write(out, plan, make_block, overwrite=overwrite, on_rows=advance, run=run)
     return _outcome(out, preset, names, time.monotonic() - began)
+
+
+@dataclass(frozen=True)
+class Numbers:
+    """How many walks, from which seed, in blocks of which size."""
+
+    walks: int
+    seed: int
+    block_size: int
+
+
+def _maker(
+    r: Ensemble,
+    C: Classifier,
+    settings: Settings,
+    numbers: Numbers,
+    storage: Storage,
+    radius: float,
+    start: Start | None,
+) -> tuple[MakeBlock, Walker]:
+    """What makes the rows of a block, after a look at whether it can."""
+    walker = settings.build(r, radius, start=start, classifier=C)
+    make = functools.partial(
+        synthesise,
+        walker.kernel,
+        walker.start,
+        C,
+        walker.event_shape,
+        walks=numbers.walks,
+        steps=settings.steps,
+        burn_in=settings.burn_in,
+        thin=settings.thin,
+        seed=numbers.seed,
+        block_size=numbers.block_size,
+        emit=settings.emit,
+        limit=settings.limit,
+        seen=walker.seen,
+        storage=storage,
+        models=len(r.members),
+        device=r.device,
+    )
+    make()  # checks the numbers before anything is written
+    return lambda number: make(blocks=[number]), walker
+
+
+def _prepare(autoencoders: Sequence[Path], classifier: Path, device: str, chunk: int | None, *rest: Any) -> MakeBlock:
+    """As :func:`_maker`, in a worker process, which reads the models itself."""
+    models = Models(tuple(load(folder, device) for folder in autoencoders), load(classifier, device))
+    return _maker(models.ensemble(chunk), models.classifier.network, *rest)[0]
 
 
 def _outcome(out: Path, preset: str, names: tuple[str, ...], seconds: float) -> Outcome:
@@ -169,12 +208,14 @@ def _outcome(out: Path, preset: str, names: tuple[str, ...], seconds: float) -> 
         "per_class": dict(zip(names, counts["per_class"], strict=True)),
         "clipped_values": counts["clipped_values"],
         "stopped_walks": counts["stopped_walks"],
+        "strayed_walks": counts["strayed_walks"],
         "seconds": round(seconds, 2),
         "samples_per_second": round(counts["rows"] / seconds),
     }
     lines = [
         f"{result['rows']:,} labelled samples in {out}, {result['samples_per_second']:,} a second",
-        f"{result['stopped_walks']} walks stopped as non-finite, {result['clipped_values']:,} values clipped",
+        f"{result['stopped_walks']} walks stopped as non-finite, {result['strayed_walks']} as out of range, "
+        f"{result['clipped_values']:,} values clipped",
         f"Next: reinject evaluate {out} --against DATASET",
     ]
     return Outcome(result, lines)
@@ -187,20 +228,35 @@ def sample_models(
     settings: Settings,
     *,
     chunk: int | None = None,
+    workers: int | None = None,
+    start: Start | None = None,
+    walks: int = 10_000,
+    seed: int = 0,
+    block_size: int = BLOCK,
+    store: str = "uint8",
     **options: Any,
 ) -> Outcome:
     """As :func:`sample`, for models on disk, which say themselves what their inputs mean.
 
     Arguments:
         models: from :func:`load_models`.
-        out, preset, settings, options: as for :func:`sample`.
+        out, preset, settings, start, walks, seed, block_size, store, options: as for :func:`sample`.
         chunk: most points in one call of the network.
+        workers: processes of one thread each; None: this process, with torch's threads. The archive is the same.
     """
     inputs = models.classifier.network.inputs
+    radius, value_range = models.autoencoders[0].network.inputs.radius, (inputs.low, inputs.high)
     described = {
         "autoencoders": [_described(bundle, out) for bundle in models.autoencoders],
         "classifier": _described(models.classifier, out),
     }
+    run = None
+    if workers is not None:
+        place = str(next(models.classifier.network.parameters()).device)
+        folders = [bundle.folder for bundle in models.autoencoders]
+        rest = (settings, Numbers(walks, seed, block_size), Storage(store, *value_range), radius, start)
+        prepare = functools.partial(_prepare, folders, models.classifier.folder, place, chunk, *rest)
+        run = in_processes(workers, prepare)
     return sample(
         models.ensemble(chunk),
         models.classifier.network,
@@ -208,9 +264,15 @@ def sample_models(
         class_names=inputs.class_names,
         preset=preset,
         settings=settings,
-        radius=models.autoencoders[0].network.inputs.radius,
-        value_range=(inputs.low, inputs.high),
+        radius=radius,
+        value_range=value_range,
         described=described,
+        start=start,
+        run=run,
+        walks=walks,
+        seed=seed,
+        block_size=block_size,
+        store=store,
         **options,
     )
 

@@ -1,0 +1,74 @@
+"""Starts that a command line names and that need data: ``data:DATASET``, ``fitted:DATASET``, ``archive:FOLDER``."""
+
+from pathlib import Path
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from reinject import data
+from reinject.archive import Archive
+from reinject.errors import ArgumentError
+from reinject.models import Inputs
+from reinject.progress import Progress, Silent
+from reinject.samples import Storage
+from reinject.starts import Fitted, Points, Start
+
+_FIT = 10_000  # points that a Gaussian is fitted to
+
+
+def resolve(
+    text: str | None,
+    inputs: Inputs,
+    *,
+    walks: int,
+    seed: int = 0,
+    data_dir: str | None = None,
+    progress: Progress | None = None,
+) -> Start | None:
+    """The start that a text names, if it is one that needs data; None for those that :mod:`reinject.starts` parses.
+
+    Arguments:
+        text: ``data:DATASET``: walks start at different training points, drawn at random; ``fitted:DATASET``: from the
+            Gaussian fitted to up to 10,000 of them; ``archive:FOLDER``: walk k where walk k of an archive ended.
+        inputs: of the models, whose shape and range the data must have.
+        walks: number of walks.
+        seed: of the draw.
+        data_dir: where to look for data sets first.
+        progress: who is told.
+
+    Raises:
+        ArgumentError: points of another shape than the models'.
+        DataError, ArchiveError: no such data set or archive.
+    """
+    kind, _, name = (text or "").partition(":")
+    if kind not in ("data", "fitted", "archive"):
+        return None
+    if not name:
+        raise ArgumentError("--start", f"{text!r} names no data", f"Give {kind}:NAME")
+    points = _last_states(name) if kind == "archive" else _points(name, kind, walks, seed, inputs, data_dir, progress)
+    if tuple(points.shape[1:]) != inputs.shape:
+        raise ArgumentError(
+            "--start", f"{text!r} has points {tuple(points.shape[1:])}, the models take {inputs.shape}", "Give others"
+        )
+    return Fitted(points) if kind == "fitted" else Points(points)
+
+
+def _points(
+    name: str, kind: str, walks: int, seed: int, inputs: Inputs, data_dir: str | None, progress: Progress | None
+) -> Tensor:
+    x = data.load(name, data_dir, seed, progress or Silent()).train.x
+    order = torch.randperm(len(x), generator=torch.Generator().manual_seed(seed))
+    some = x[order[: _FIT if kind == "fitted" else walks]]
+    return Storage("uint8", inputs.low, inputs.high).load(some)
+
+
+def _last_states(folder: str) -> Tensor:
+    """The last sample of every walk of an archive, in the walks' order; data units."""
+    archive = Archive.open(Path(folder))
+    x, _ = archive.read()
+    columns = [table.to_pandas().to_numpy() for table in archive.tables(["walk", "step"])]
+    walk, step = np.concatenate(columns).T
+    order = np.lexsort((step, walk))
+    last = order[np.r_[np.diff(walk[order]) > 0, True]]
+    return archive.storage.load(x[torch.from_numpy(last)])

@@ -1,0 +1,77 @@
+"""Shards made by several processes, each with one thread; which of them makes a block does not matter to it."""
+
+import functools
+import multiprocessing
+import signal
+from collections.abc import Callable, Iterable, Iterator
+from concurrent.futures import ProcessPoolExecutor, as_completed
+from concurrent.futures.process import BrokenProcessPool
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from reinject.archive import Plan, Run, write_shard
+from reinject.errors import ArgumentError, ReinjectError
+from reinject.samples import LabelledSamples
+
+MakeBlock = Callable[[int], Iterable[LabelledSamples]]
+_make_block: MakeBlock | None = None  # of a worker process, set once when it begins
+
+
+def in_processes(workers: int, prepare: Callable[[], MakeBlock]) -> Run:
+    """How :func:`reinject.archive.write` makes its shards in so many processes.
+
+    Arguments:
+        workers: number of processes, >= 1.
+        prepare: called once in each of them, gives what makes a block; has to be picklable.
+
+    Raises:
+        ArgumentError: ``workers`` below 1.
+    """
+    if workers < 1:
+        raise ArgumentError("--workers", f"{workers} processes", "Give 1 or more")
+    return functools.partial(_run, workers, prepare)
+
+
+def _run(
+    workers: int,
+    prepare: Callable[[], MakeBlock],
+    partial: Path,
+    plan: Plan,
+    missing: list[int],
+    on_rows: Callable[[int], None],
+) -> Iterator[dict[str, Any]]:
+    if not missing:
+        return
+    context = multiprocessing.get_context("spawn")  # torch's threads do not survive a fork
+    pool = ProcessPoolExecutor(min(workers, len(missing)), context, _begin, (prepare,))
+    try:
+        futures = [pool.submit(_shard, partial, plan, number) for number in missing]
+        for future in as_completed(futures):
+            entry = future.result()
+            on_rows(entry["rows"])
+            yield entry
+        pool.shutdown()
+    except BrokenProcessPool as error:
+        raise ReinjectError(
+            "--workers",
+            "a worker process died",
+            "Run the same command again to go on, with fewer workers if memory ran out",
+        ) from error
+    finally:
+        pool.shutdown(wait=False, cancel_futures=True)
+        for child in multiprocessing.active_children():
+            child.terminate()
+
+
+def _begin(prepare: Callable[[], MakeBlock]) -> None:
+    global _make_block
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is for the parent, which ends its workers
+    torch.set_num_threads(1)
+    _make_block = prepare()
+
+
+def _shard(partial: Path, plan: Plan, number: int) -> dict[str, Any]:
+    assert _make_block is not None
+    return write_shard(partial, plan, number, _make_block(number))
