@@ -376,3 +376,39 @@ def test_walks_start_from_data_and_go_on_from_an_archive(models: Path, tmp_path:
     torch.testing.assert_close(b, a[-30:])  # one block: the last step of every walk is at the end
     for start, message in (("data:", "names no data"), ("archive:none", "no archive there")):
         assert message in sentence("sample", models, "--out", tmp_path / "x", "--start", start)
+
+
+def test_diagnose_tells_a_walk_that_mixes_from_one_that_does_not(models: Path, tmp_path: Path) -> None:
+    found = {}
+    for preset in ("default", "paper"):
+        out = tmp_path / preset
+        assert run("sample", models, "--out", out, "--preset", preset, "--walks", 300)[0] == 0
+        status, text, _ = run("diagnose", out, "--json")
+        assert status == 0
+        found[preset] = json.loads(text)
+    good, bad = found["default"], found["paper"]
+    assert good["walks_followed"] == 300
+    assert set(good["convergence"]) == {
+        "energy",
+        *(f"axis {k}" for k in (1, 2, 3)),
+        *(f"P(class {k})" for k in range(10)),
+    }
+    assert good["convergence"]["axis 1"]["rhat"] < 1.2 < bad["convergence"]["axis 1"]["rhat"]
+    assert good["convergence"]["axis 1"]["ess"] > 2 * bad["convergence"]["axis 1"]["ess"]
+    assert good["start_remembered"]["share"] < 0.02 < abs(bad["start_remembered"]["by_axis"][0])
+    assert good["label_switches"] > bad["label_switches"]
+    assert good["accepted"] is None
+    assert "R-hat" in run("diagnose", tmp_path / "paper")[1]
+
+
+def test_diagnose_has_acceptance_and_says_what_is_missing(models: Path, tmp_path: Path) -> None:
+    out = tmp_path / "m"
+    options = ["--kernel", "metropolis", "--walks", 20, "--steps", 4, "--burn-in", 2, "--start", "data:digits"]
+    assert run("sample", models, "--out", out, *options)[0] == 0
+    text = run("diagnose", out)[1]
+    assert "walks of fewer than 4 draws" in text
+    assert "accepted 0." in text or "accepted 1." in text
+    assert "asymmetry" in text
+    assert "start remembered" not in text  # the start's data is not at hand
+    assert "no archive there" in sentence("diagnose", tmp_path / "none")
+    assert "2 folders for 1 autoencoders" in sentence("diagnose", out, "--models", models, "--models", models)

@@ -1,10 +1,20 @@
 """Numbers that a walk leaves behind, against closed forms."""
 
+import inspect
+
 import pytest
 import torch
 
 from reinject import wrap
-from reinject.diagnostics import class_shares, start_remembered
+from reinject.diagnostics import (
+    class_entropy,
+    class_shares,
+    convergence,
+    label_switches,
+    start_remembered,
+    start_remembered_by_axis,
+    stein_discrepancy,
+)
 from reinject.errors import ArgumentError
 from reinject.kernels import Langevin
 from reinject.starts import Normal, Uniform, parse_start
@@ -51,3 +61,97 @@ def test_starts_have_their_law() -> None:
 def test_bad_starts_are_refused(text: str) -> None:
     with pytest.raises(ArgumentError):
         parse_start(text)
+
+
+def autoregressive(walks: int, draws: int, rho: float) -> torch.Tensor:
+    """Stationary chains x <- rho x + sqrt(1 - rho^2) z."""
+    generator = torch.Generator().manual_seed(1)
+    x = torch.randn(walks, generator=generator)
+    out = []
+    for _ in range(draws):
+        out.append(x)
+        x = rho * x + (1 - rho**2) ** 0.5 * torch.randn(walks, generator=generator)
+    return torch.stack(out, 1)
+
+
+@pytest.mark.parametrize(("walks", "draws"), [(20, 2000), (4000, 10)])
+def test_convergence_of_an_autoregression(walks: int, draws: int) -> None:
+    """Long walks: N (1 - rho)/(1 + rho). Short ones: the variance of a mean of m draws, sum of rho^|i-j| / m^2."""
+    rho = 0.6
+    found = convergence(autoregressive(walks, draws, rho))
+    lags = torch.arange(draws)
+    exact = walks * draws**2 / float((rho ** (lags[:, None] - lags).abs()).sum())
+    assert abs(found.ess / exact - 1) < 0.1
+    assert abs(found.autocorrelation_time * exact / (walks * draws) - 1) < 0.1
+    assert found.rhat < (1.01 if draws > 30 else 1.4)
+
+
+@pytest.mark.parametrize("draws", [9, 100])
+def test_walks_that_stay_where_they_began_do_not_count_twice(draws: int) -> None:
+    """Each walk at its own place, with a little noise: as many independent draws as there are walks, R-hat far off."""
+    generator = torch.Generator().manual_seed(0)
+    x = torch.randn((200, 1), generator=generator) + 0.01 * torch.randn((200, draws), generator=generator)
+    found = convergence(x)
+    assert 150 < found.ess < 300
+    assert found.rhat > 3
+
+
+def test_convergence_says_what_it_cannot_say() -> None:
+    assert convergence(torch.ones(3, 8)).ess != convergence(torch.ones(3, 8)).ess  # NaN
+    for bad in (torch.ones(1, 8), torch.ones(3, 3), torch.full((3, 8), torch.nan)):
+        with pytest.raises(ArgumentError, match="two walks at least, of 4 draws"):
+            convergence(bad)
+
+
+def test_labels_and_classes() -> None:
+    assert label_switches(torch.tensor([[0, 1, 1, 2]])) == pytest.approx(2 / 3)
+    assert class_entropy(torch.full((5, 4), 0.25)) == pytest.approx(1.3862943611)
+    x = torch.randn((5000, 3), generator=torch.Generator().manual_seed(0))
+    end = 0.5 * x + torch.randn((5000, 3), generator=torch.Generator().manual_seed(1)) * 0.75**0.5
+    for correlation in start_remembered_by_axis(x, end, torch.eye(3)):
+        assert abs(correlation - 0.5) < 4.5 * 0.75 / 5000**0.5
+
+
+def stein_by_autograd(x: torch.Tensor, score, length: float) -> float:  # the definition, pair by pair
+    def kernel(a: torch.Tensor, b: torch.Tensor) -> torch.Tensor:
+        return (1 + ((a - b) ** 2).sum() / length**2) ** -0.5
+
+    total, count = 0.0, 0
+    for i in range(len(x)):
+        for j in range(len(x)):
+            if i == j:
+                continue
+            a, b = x[i], x[j]
+            ga, gb = torch.func.grad(kernel, 0)(a, b), torch.func.grad(kernel, 1)(a, b)
+            cross = torch.func.jacrev(torch.func.grad(kernel, 0), 1)(a, b).trace()
+            s, t = score(a), score(b)
+            total += float((s @ t) * kernel(a, b) + s @ gb + t @ ga + cross)
+            count += 1
+    return total / count
+
+
+def test_stein_discrepancy_is_its_definition() -> None:
+    x = torch.randn((12, 3), generator=torch.Generator().manual_seed(0), dtype=torch.float64)
+    got = stein_discrepancy(x, -x - 0.3, length=1.7).value
+    assert got == pytest.approx(stein_by_autograd(x, lambda a: -a - 0.3, 1.7), rel=1e-9)
+
+
+def test_stein_discrepancy_is_zero_in_the_mean_at_the_law_and_grows_away_from_it() -> None:
+    found = []
+    for seed in range(40):
+        x = torch.randn((200, 2), generator=torch.Generator().manual_seed(seed))
+        found.append(stein_discrepancy(x, -x, length=1.0).value)
+    values = torch.tensor(found)
+    assert abs(values.mean()) < 4 * values.std() / 40**0.5
+    x = torch.randn((2000, 2), generator=torch.Generator().manual_seed(0))
+    near, far = (stein_discrepancy(x * s, -x * s, length=1.0) for s in (1.2, 1.5))
+    assert 4 * near.error < near.value < far.value
+
+
+@pytest.mark.parametrize("length", [0.0, -1.0])
+def test_stein_refuses_bad_input(length: float) -> None:
+    x = torch.zeros(4, 2)
+    with pytest.raises(ArgumentError):
+        stein_discrepancy(x, x, length)
+    with pytest.raises(ArgumentError, match="equal shapes"):
+        inspect.unwrap(stein_discrepancy)(x, x[:2])  # past the hook that checks shapes in tests

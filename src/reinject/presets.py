@@ -4,7 +4,7 @@ import math
 import types
 import typing
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import MISSING, Field, dataclass, field, fields, replace
+from dataclasses import MISSING, Field, asdict, dataclass, field, fields, replace
 from difflib import get_close_matches
 from typing import Any, NamedTuple
 
@@ -55,6 +55,23 @@ class Settings:
     box: tuple[float, float] | None = None
     limit: float = math.inf
     latent: bool = False
+
+    def as_json(self) -> dict[str, Any]:
+        """JSON values that say all of it."""
+        values = asdict(self)
+        return {**values, "limit": None if math.isinf(self.limit) else self.limit, "options": dict(self.options)}
+
+    @classmethod
+    def from_json(cls, values: Mapping[str, Any]) -> "Settings":
+        """The settings of which :meth:`as_json` spoke.
+
+        Example:
+            >>> Settings.from_json(PAPER.as_json()) == PAPER
+            True
+        """
+        limit = math.inf if values["limit"] is None else values["limit"]
+        box = None if values["box"] is None else tuple(values["box"])
+        return cls(**{**values, "limit": limit, "box": box, "classes": tuple(values["classes"])})
 
     def build(
         self, r: Ensemble, radius: float, *, start: Start | None = None, classifier: Classifier | None = None

@@ -5,6 +5,7 @@ import os
 
 from reinject.cli.app import app, guarded
 from reinject.cli.demo import demo
+from reinject.cli.diagnose import diagnose
 from reinject.cli.evaluate import evaluate
 from reinject.cli.kernels import KernelCommand, kernels
 from reinject.cli.sample import sample
@@ -13,7 +14,7 @@ from reinject.cli.train import train
 
 __all__ = ["app", "main"]
 
-for _command in (demo, train, evaluate, theory, kernels):
+for _command in (demo, train, evaluate, diagnose, theory, kernels):
     app.command()(guarded(_command))
 app.command(cls=KernelCommand)(guarded(sample))
 

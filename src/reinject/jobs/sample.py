@@ -1,7 +1,7 @@
 """``reinject sample``: walk trained autoencoders, label what they visit, write the archive."""
 
 import functools
-import math
+import json
 import os
 import time
 from collections.abc import Mapping, Sequence
@@ -135,7 +135,7 @@ def sample(
         "burn_in": settings.burn_in,
         "thin": settings.thin,
         "emit": settings.emit,
-        "limit": None if math.isinf(settings.limit) else settings.limit,
+        "settings": json.loads(json.dumps(settings.as_json())),
         "seed": seed,
         "block_size": block_size,
     }

@@ -1,0 +1,207 @@
+"""``reinject diagnose``: whether the walks behind an archive can be believed."""
+
+import math
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from reinject.archive import Archive
+from reinject.bundle import Bundle, load
+from reinject.diagnostics import (
+    Convergence,
+    class_entropy,
+    convergence,
+    label_switches,
+    start_remembered,
+    start_remembered_by_axis,
+    stein_discrepancy,
+)
+from reinject.errors import ArchiveError, ModelError, check_count
+from reinject.jobs import Outcome
+from reinject.jobs.evaluate import find_classifier, shares
+from reinject.jobs.sample import Models
+from reinject.presets import Settings
+from reinject.reconstruction import Ensemble
+from reinject.score import lam_of_sigma, score
+from reinject.walks import walk
+
+_AXES = 3  # leading principal axes that are followed
+_STEIN = 2000  # points, whose pairs are all looked at
+
+
+def diagnose(folder: Path, *, models: Sequence[Path] = (), walks: int = 1000) -> Outcome:
+    """Follow an archive's walks, and walk its first block again to see what is left of the start.
+
+    Arguments:
+        folder: the archive.
+        models: folders of the models that made it, in their order; default: where the manifest says they were.
+        walks: most walks that are followed, >= 2.
+
+    Returns:
+        ESS, R-hat and autocorrelation time of the energy proxy |r(x) - x|^2 / n, of the leading principal axes and of
+        the class probabilities; start remembered, over all and by axis; label switches a step; class entropy and
+        shares; the Stein discrepancy against the autoencoder's own score; acceptance and asymmetry where there were.
+
+    Raises:
+        ArchiveError: no archive.
+        ModelError: its models are not to be found.
+        ArgumentError: fewer than two walks.
+    """
+    check_count("--walks", "walks", walks, 2)
+    archive = Archive.open(folder)
+    found = _find(archive, models)
+    r = found.ensemble()
+    followed = _Followed(archive, walks)
+    result: dict[str, Any] = {
+        "archive": str(folder),
+        "walks_followed": len(followed.x),
+        "draws_a_walk": followed.x.shape[1],
+        "convergence": {name: value and value._asdict() for name, value in _followed(followed, r).items()},
+        "start_remembered": _remembered(archive, found, r, followed.axes),
+        "label_switches": _number(label_switches(followed.label)),
+        "class_entropy": class_entropy(followed.probabilities.flatten(0, 1)),
+        "class_shares": shares(archive),
+        "stein": _stein(r, followed.x.flatten(0, 1), found.autoencoders[0].network.inputs.radius),
+        **archive.manifest["kernel_notes"],
+        "stopped_walks": archive.manifest["counts"]["stopped_walks"],
+        "strayed_walks": archive.manifest["counts"]["strayed_walks"],
+    }
+    return Outcome(result, _lines(result))
+
+
+def _find(archive: Archive, models: Sequence[Path]) -> Models:
+    """The models of the manifest, which must have the hashes in it."""
+    noted = archive.manifest["models"].get("autoencoders", [])
+    classifier = find_classifier(archive, models[0] if models else None)
+    if models and len(models) != len(noted):
+        raise ModelError("--models", f"{len(models)} folders for {len(noted)} autoencoders", "Give one for each")
+    bundles: list[Bundle] = []
+    for number, entry in enumerate(noted):
+        folder = models[number] / "autoencoder" if models else (archive.folder / entry["folder"]).resolve()
+        bundle = load(folder)
+        if bundle.sha256 != entry["sha256"]:
+            raise ModelError(
+                str(folder), "is not the autoencoder that walked (another hash)", "Give the right --models"
+            )
+        bundles.append(bundle)
+    return Models(tuple(bundles), classifier)
+
+
+class _Followed:
+    """The samples of some walks that were not stopped, walk by walk and draw by draw, in data units."""
+
+    def __init__(self, archive: Archive, walks: int) -> None:
+        columns = [table.to_pydict() for table in archive.tables(["walk", "step", "probabilities", "label"])]
+        number = np.concatenate([part["walk"] for part in columns])
+        step = np.concatenate([part["step"] for part in columns])
+        order = np.lexsort((step, number))
+        names, first, counts = np.unique(number[order], return_index=True, return_counts=True)
+        whole = first[counts == counts.max()][:walks]
+        if len(whole) < 2:
+            raise ArchiveError(
+                str(archive.folder), f"has {len(names)} walks", "Follow an archive of two walks at least"
+            )
+        rows = order[whole[:, None] + np.arange(counts.max())[None]]
+        index = torch.from_numpy(rows)
+        x, label = archive.read()
+        self.x: Tensor = archive.storage.load(x[index])
+        self.label: Tensor = label[index]
+        self.probabilities = torch.tensor(np.concatenate([part["probabilities"] for part in columns]))[index]
+        flat = self.x.flatten(0, 1).flatten(1)
+        self.axes = torch.pca_lowrank(flat, q=min(_AXES, *flat.shape), niter=4)[2].T.contiguous()
+
+
+def _followed(walks: _Followed, r: Ensemble) -> dict[str, Convergence | None]:
+    """Convergence of every summary; None where walks are too short to say."""
+    flat = walks.x.flatten(0, 1)
+    shape = walks.x.shape[:2]
+    with torch.no_grad():
+        energy = torch.cat([(r(part) - part).flatten(1).square().mean(1) for part in torch.split(flat, 1024)])
+    summaries = {"energy": energy.reshape(shape)}
+    for k, axis in enumerate(walks.axes):
+        summaries[f"axis {k + 1}"] = (flat.flatten(1) @ axis).reshape(shape)
+    for k in range(walks.probabilities.shape[2]):
+        summaries[f"P(class {k})"] = walks.probabilities[..., k]
+    return {name: convergence(v) if shape[1] >= 4 else None for name, v in summaries.items()}
+
+
+def _remembered(archive: Archive, models: Models, r: Ensemble, axes: Tensor) -> dict[str, Any] | None:
+    """What the ends of the first block's walks keep of their starts; None where the start's data is not at hand."""
+    parameters = archive.manifest["parameters"]
+    settings = Settings.from_json(parameters["settings"])
+    if settings.start.partition(":")[0] in ("data", "fitted", "archive"):
+        return None
+    walker = settings.build(r, models.autoencoders[0].network.inputs.radius, classifier=models.classifier.network)
+    parts = walk(
+        walker.kernel,
+        walker.start,
+        walker.event_shape,
+        walks=min(parameters["walks"], parameters["block_size"]),
+        steps=settings.steps,
+        thin=max(settings.steps, 1),
+        seed=parameters["seed"],
+        block_size=parameters["block_size"],
+        limit=settings.limit,
+        seen=walker.seen,
+    )
+    seen = {part.step: part for part in parts}
+    first, last = seen[0], seen[max(seen)]
+    start = first.x[torch.isin(first.walk, last.walk)]
+    return {
+        "steps": settings.steps,
+        "share": start_remembered(start, last.x),
+        "by_axis": start_remembered_by_axis(start, last.x, axes),
+    }
+
+
+def _stein(r: Ensemble, x: Tensor, radius: float) -> dict[str, float]:
+    """Stein discrepancy of the samples against r's score.
+
+    An r that is told the noise level has the score of the smoothed density, so the samples get that noise first.
+    """
+    generator = torch.Generator().manual_seed(0)
+    some = x[torch.randperm(len(x), generator=generator)[:_STEIN]]
+    level = r.members[0].sigma
+    if level is not None:
+        some = some + level * torch.randn(some.shape, generator=generator)
+    with torch.no_grad():
+        found = stein_discrepancy(some, score(r, some, lam_of_sigma(level) if level else 0.1), length=radius)
+    return found._asdict()
+
+
+def _number(value: float) -> float | None:
+    return None if math.isnan(value) else value
+
+
+def _lines(result: dict[str, Any]) -> list[str]:
+    lines = [f"{result['walks_followed']:,} walks of {result['draws_a_walk']} draws followed"]
+    known = {name: value for name, value in result["convergence"].items() if value is not None}
+    if not known:
+        lines.append("walks of fewer than 4 draws: no ESS and no R-hat; keep more of each walk (--steps, --thin)")
+    draws = result["walks_followed"] * result["draws_a_walk"]
+    lines += [
+        f"{name:12s} ESS {value['ess']:8.0f} of {draws:,}   R-hat {value['rhat']:.3f}   "
+        f"autocorrelation time {value['autocorrelation_time']:.1f}"
+        for name, value in known.items()
+    ]
+    remembered = result["start_remembered"]
+    if remembered is not None:
+        axes = ", ".join(f"{value:+.2f}" for value in remembered["by_axis"])
+        lines.append(
+            f"start remembered after {remembered['steps']} steps: {remembered['share']:.1%}; correlation by axis {axes}"
+        )
+    if result["label_switches"] is not None:
+        lines.append(f"label switches from draw to draw: {result['label_switches']:.1%}")
+    shares_ = result["class_shares"]
+    lines.append(f"class entropy {result['class_entropy']:.3f} nats; shares {min(shares_):.1%} to {max(shares_):.1%}")
+    stein = result["stein"]
+    lines.append(f"Stein discrepancy {stein['value']:.3g} +- {stein['error']:.2g}")
+    for name in ("accepted", "asymmetry"):
+        if result[name] is not None:
+            lines.append(f"{name} {result[name]:.3f}")
+    lines.append(f"{result['stopped_walks']} walks stopped as non-finite, {result['strayed_walks']} as out of range")
+    return lines
