@@ -23,7 +23,7 @@ def main() -> None:
     parser.add_argument("--models", type=Path, required=True, help="what reinject train made of the data set")
     parser.add_argument("--data-dir")
     parser.add_argument("--walks", type=int, default=2000)
-    parser.add_argument("--guidance", type=float, default=1.0)
+    parser.add_argument("--guidance", type=float, default=5.0)
     parser.add_argument("--judge", type=Path, help="a folder with another classifier; default: one is trained")
     options = parser.parse_args()
     progress = for_this_terminal()
@@ -35,7 +35,15 @@ def main() -> None:
         models = load_models([options.models])
         names = models.classifier.network.inputs.class_names
         asked = tuple(range(len(names)))
-        _, settings = choose(None, None, steps=13, burn_in=13, classes=asked, guidance=options.guidance)
+        _, settings = choose(
+            None,
+            "half-denoising",
+            {"sigma": "geometric:1:0.3"},
+            steps=100,
+            burn_in=100,
+            classes=asked,
+            guidance=options.guidance,
+        )
         sample_models(models, Path(name) / "set", "custom", settings, walks=options.walks, progress=progress)
         archive = Archive.open(Path(name) / "set")
         x, label = archive.read()

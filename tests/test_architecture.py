@@ -27,7 +27,7 @@ MAY_IMPORT = {
     "kernels": {"score", "reconstruction", "schedules"},
     "walks": {"kernels", "starts"},
     "objectives": {"kernels"},
-    "theory": {"densities", "models", "objectives", "score"},
+    "theory": {"densities", "models", "objectives", "score", "walks"},
     "synthesis": {"walks", "samples"},
     "presets": {"synthesis"},
     "staging": {"files"},

@@ -5,16 +5,19 @@ import math
 from dataclasses import replace
 from pathlib import Path
 
+import numpy as np
 import pytest
 import torch
 from typer.testing import CliRunner
 
+from reinject import figures
 from reinject.cli import app
 from reinject.densities import mixture8, ring
 from reinject.errors import ArchiveError, ArgumentError
 from reinject.jobs import theory as job
+from reinject.kernels import KERNELS
 from reinject.objectives import PerfectLossy
-from reinject.theory import Row, energy, estimators, gaussian, perfect
+from reinject.theory import Row, energy, estimators, gaussian, kernels, perfect
 from reinject.theory.learn import Course, learn, relative_error, residual
 
 HOLDS = Row("two and two", 4.0, 4.0, 0.0, 0.1)
@@ -162,3 +165,25 @@ def test_an_unknown_check_is_named_before_anything_runs(tmp_path: Path) -> None:
     with pytest.raises(ArgumentError, match="'gauss' is not known"):
         job.theory(["gauss"], tmp_path / "out")
     assert not (tmp_path / "out").exists()
+
+
+def test_quadrature_of_the_two_modes_is_the_table() -> None:
+    """THEORY's figures, to the four digits that it prints."""
+    found = {(case.name, case.lam): kernels.stationary(case) for case in kernels.cases() if case.mean is not None}
+    table = {
+        "langevin, exact score": (0.1034, 0.1214),
+        "langevin on a denoiser, sigma^2 = lambda/2": (0.1265, 0.1619),
+        "half-denoising, sigma^2 = lambda": (0.0997, 0.1057),
+        "walkback without spread, sigma^2 = lambda": (0.0330, 0.0136),
+    }
+    for name, values in table.items():
+        for lam, value in zip((0.05, 0.1), values, strict=True):
+            assert abs(found[name, lam] - value) < 6e-5
+    assert len(found) == 8
+
+
+def test_every_kernel_walks_the_ring_and_is_drawn(tmp_path: Path) -> None:
+    paths, samples = kernels.walks_on_ring(steps=20, walks=30)
+    assert set(paths) == set(KERNELS)
+    assert all(x.shape == (21 + 30, 2) and np.isfinite(x).all() for x in paths.values())
+    assert figures.walks(tmp_path / "walks.png", paths, samples, ends=30).stat().st_size > 5000

@@ -17,7 +17,7 @@ def theory(
     only: Annotated[
         list[str] | None,
         typer.Option(
-            help="gaussian, proposition2, ring, mixture, energy, estimators or lam; may be repeated.",
+            help="gaussian, proposition2, ring, mixture, energy, estimators, lam or kernels; may be repeated.",
             show_default="all",
         ),
     ] = None,

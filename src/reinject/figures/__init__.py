@@ -1,7 +1,7 @@
 """Pictures, drawn with matplotlib; every function writes one PNG."""
 
 from reinject.figures.samples import class_histogram, film_strip, learning_curves, pca_plane, samples_by_class
-from reinject.figures.theory import convergence, eigenvalues, reconstructions, score_fields
+from reinject.figures.theory import convergence, eigenvalues, reconstructions, score_fields, walks
 
 __all__ = [
     "class_histogram",
@@ -13,4 +13,5 @@ __all__ = [
     "reconstructions",
     "samples_by_class",
     "score_fields",
+    "walks",
 ]

@@ -122,3 +122,30 @@ def reconstructions(path: Path, x: Values, curves: Mapping[float, Mapping[str, V
     axes[0, 0].set_ylabel("r(x) - x, data units")
     axes[0, -1].legend(fontsize=8)
     return save(figure, path)
+
+
+def walks(path: Path, paths: Mapping[str, Values], samples: Values, ends: int = 400) -> Path:
+    """Walks in the plane, one panel a kernel: a line for one of them, points where many ended.
+
+    Arguments:
+        path: the PNG to write.
+        paths: title -> states of one walk, then the last states of ``ends`` walks, (N, 2), data units.
+        samples: points of the density, (M, 2), drawn as a shade.
+        ends: how many of the rows are last states.
+    """
+    columns = 4
+    figure, axes = new_figure(2.6 * columns, 2.7 * -(-len(paths) // columns), -(-len(paths) // columns), columns)
+    for ax in axes.flat[len(paths) :]:
+        ax.set_visible(False)
+    for ax, (title, x) in zip(axes.flat, paths.items(), strict=False):
+        ax.plot(*samples.T, ".", ms=2, color="#c8d8e8", zorder=0)
+        ax.plot(*x[-ends:].T, ".", ms=2, color=_LEARNED)
+        ax.plot(*x[:-ends].T, "-", lw=0.7, color=_AWAY)
+        ax.plot(*x[:1].T, "o", ms=4, mfc="none", color=_AWAY)
+        ax.set_title(title, fontsize=9)
+        ax.set_aspect("equal")
+        ax.set_xlim(-3.2, 3.2)
+        ax.set_ylim(-3.2, 3.2)
+        ax.set_xticks([])
+        ax.set_yticks([])
+    return save(figure, path)

@@ -21,7 +21,7 @@ from reinject.progress import Progress, Silent
 from reinject.samples import Storage
 from reinject.score import score
 from reinject.staging import PLAN, begin, check_free, partial_of, publish
-from reinject.theory import Row, energy, estimators, gaussian, lam, perfect, proposition2
+from reinject.theory import Row, energy, estimators, gaussian, kernels, lam, perfect, proposition2
 
 RESULT = "theory.json"
 
@@ -101,7 +101,7 @@ def _table(rows: Sequence[Mapping[str, Any]]) -> str:
         cells = (_cell(row[key]) for key in ("exact", "measured", "error", "bound"))
         table.add_row(f"{row['claim']}\n  {row['note']}" if row["note"] else row["claim"], *cells, row["verdict"])
     text = io.StringIO()
-    Console(file=text, width=max(100, shutil.get_terminal_size((140, 24)).columns)).print(table)
+    Console(file=text, markup=False, width=max(100, shutil.get_terminal_size((140, 24)).columns)).print(table)
     return "\n".join(line.rstrip() for line in text.getvalue().splitlines())
 
 
@@ -205,6 +205,20 @@ def _lam(progress: Progress) -> Finding:
     return Finding([lam.known(network, held_out, sigma) for sigma, network in networks.items()])
 
 
+def _kernels(progress: Progress) -> Finding:
+    cases = list(kernels.cases())
+    with progress.task("kernels", len(cases), "kernels") as advance:
+        rows = []
+        for case in cases:
+            rows.append(kernels.row(case))
+            advance(1)
+
+    def draw(path: Path) -> Path:
+        return figures.walks(path, *kernels.walks_on_ring())
+
+    return Finding(rows, {"walks": draw})
+
+
 CHECKS: dict[str, Callable[[Progress], Finding]] = {
     "gaussian": _gaussian,
     "proposition2": _proposition2,
@@ -213,4 +227,5 @@ CHECKS: dict[str, Callable[[Progress], Finding]] = {
     "energy": _energy,
     "estimators": _estimators,
     "lam": _lam,
+    "kernels": _kernels,
 }

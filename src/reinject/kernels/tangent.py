@@ -45,7 +45,7 @@ class Tangent:
     usage: ClassVar = Usage("tangent", steps=30, burn_in=10)
 
     r: Autoencoder
-    sigma: Parameter = option("noise in code space", default=0.5)
+    sigma: Parameter = option("noise in code space", default=0.1)
 
     def __post_init__(self) -> None:
         check_level("tangent", "sigma", self.sigma)
