@@ -46,7 +46,7 @@ def main() -> None:
         MLPDenoiser(INPUTS).save_pretrained(folder / "autoencoder")
         MLPClassifier(INPUTS).save_pretrained(folder / "classifier")
         models = Models((load(folder / "autoencoder"),), load(folder / "classifier"))
-        r = models.ensemble(0.1)
+        r = models.ensemble()
         ratios: dict[str, list[float]] = {}
         longest = max(settings.steps for settings in PRESETS.values())
         for preset, settings in PRESETS.items():

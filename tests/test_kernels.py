@@ -7,11 +7,13 @@ import numpy as np
 import pytest
 import torch
 from scipy.linalg import solve_discrete_lyapunov
+from scipy.stats import kstest
 from torch import nn
 
 from reinject import kernels, wrap
 from reinject.errors import ArgumentError, ModelError
 from reinject.kernels import KERNELS, Kernel
+from reinject.kernels.base import noise_like
 from reinject.reconstruction import Ensemble, Reconstruction
 from reinject.schedules import Geometric, Linear, PerStep
 from reinject.starts import Normal
@@ -521,3 +523,21 @@ def test_a_schedule_shorter_than_the_walk_is_refused() -> None:
     kernel = K.HalfDenoising(BLIND, PerStep((0.5, 0.4)))
     with pytest.raises(ArgumentError, match="ends at x_1, the walk goes to x_5"):
         walk(kernel, Normal(), (3,), walks=1, steps=5)
+
+
+def test_large_noise_is_normal_and_the_same_for_any_number_of_threads() -> None:
+    """Drawn in parts by several threads: standard normal, no part like another, a function of the generator alone."""
+    shape = (512, 784)
+    threads = torch.get_num_threads()
+    drawn = []
+    for count in (1, 2):
+        torch.set_num_threads(count)
+        drawn.append(noise_like(torch.empty(shape), generator(7), 0.5))
+    torch.set_num_threads(threads)
+    z = drawn[0].flatten().double() / 0.5
+    assert torch.equal(drawn[0], drawn[1])
+    assert not torch.equal(drawn[0], noise_like(torch.empty(shape), generator(8), 0.5))
+    assert kstest(z.numpy(), "norm").pvalue > 1e-4
+    parts = torch.stack(z.tensor_split(8)[:8])
+    correlation = torch.corrcoef(parts) - torch.eye(8)
+    assert correlation.abs().max() < 5 / parts.shape[1] ** 0.5  # 28 pairs: a false alarm in 60,000 runs

@@ -10,7 +10,9 @@ line needs; so a new kernel is one file here and one row in the contract test.
 
 import math
 from collections.abc import Mapping
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
+from functools import cache
 from typing import Any, ClassVar, Literal, NamedTuple, Protocol, runtime_checkable
 
 import torch
@@ -20,6 +22,7 @@ from torch import Tensor
 from reinject.errors import ArgumentError, check_positive
 from reinject.schedules import Parameter, bounds_of
 
+_LARGE, _PARTS = 2**18, 8  # values from which on noise is drawn in parts, and how many
 Emit = Literal["state", "reconstruction"]
 
 
@@ -103,9 +106,31 @@ def option(text: str, **arguments: Any) -> Any:
 
 
 def noise_like(x: Float[Tensor, "*shape"], generator: torch.Generator, std: float = 1.0) -> Float[Tensor, "*shape"]:
-    """Noise std z, z ~ N(0, I) of x's shape and dtype, drawn on the generator's device and brought to x's."""
+    """Noise std z, z ~ N(0, I) of x's shape and dtype, drawn on the generator's device and brought to x's.
+
+    A CPU's generator works in one thread, and for a small network is what takes the time. Large noise is drawn in
+    parts, each from a generator that the given one seeds, by as many threads as torch has; how many does not matter.
+    """
     z = torch.empty(x.shape, dtype=x.dtype, device=generator.device)
-    return z.normal_(0.0, std, generator=generator).to(x.device)
+    if z.numel() < _LARGE or z.device.type != "cpu":
+        return z.normal_(0.0, std, generator=generator).to(x.device)
+    seeds = torch.randint(2**62, (_PARTS,), generator=generator).tolist()
+    jobs = list(zip(z.view(-1).tensor_split(_PARTS), seeds, strict=True))
+    if torch.get_num_threads() > 1:
+        list(_threads().map(lambda job: _fill(job[0], job[1], std), jobs))
+    else:
+        for part, seed in jobs:
+            _fill(part, seed, std)
+    return z.to(x.device)
+
+
+def _fill(part: Tensor, seed: int, std: float) -> None:
+    part.normal_(0.0, std, generator=torch.Generator().manual_seed(seed))
+
+
+@cache
+def _threads() -> ThreadPoolExecutor:
+    return ThreadPoolExecutor(torch.get_num_threads(), "reinject-noise")
 
 
 def uniform(x: Float[Tensor, "batch *event"], generator: torch.Generator) -> Float[Tensor, " batch"]:

@@ -1,0 +1,127 @@
+"""Speed of a Langevin walk beside bare forward passes, a plain PyTorch loop and torchebm, in one run, medians of five.
+
+Every contestant makes the same number of steps of the same untrained network on one batch; each round times all of them
+in turn, and ratios are taken within a round. Needs the extra: pip install "reinject[bench]".
+"""
+
+import argparse
+import json
+import os
+import statistics
+import sys
+import time
+from collections.abc import Callable
+
+os.environ["OMP_WAIT_POLICY"] = "passive"  # as the command line does
+
+import torch
+from torch import Tensor, nn
+from torchebm.core import BaseModel
+from torchebm.samplers import LangevinDynamics
+
+from reinject.kernels import Langevin
+from reinject.models import ConvAutoencoder, Inputs
+from reinject.models.base import mlp
+from reinject.reconstruction import wrap
+from reinject.starts import Normal
+from reinject.walks import walk
+
+LAM = 0.1
+BATCH = 1024
+BOUNDS = {
+    "ours / bare": (0, 1.05),
+    "torchebm, gradient": (1.10, 99),
+    "torchebm, energy": (2, 99),
+    "plain loop": (1.05, 99),
+}
+
+
+class ByGradient(BaseModel):
+    """The energy of r by its gradient: torchebm then makes the same step as ours."""
+
+    def __init__(self, r: Callable[[Tensor], Tensor]) -> None:
+        super().__init__()
+        self.r = r
+
+    def forward(self, x: Tensor) -> Tensor:  # noqa: D102
+        return (self.r(x) - x).flatten(1).square().sum(1)
+
+    def gradient(self, x: Tensor, model_kwargs: dict | None = None) -> Tensor:  # noqa: ARG002, D102
+        return (x - self.r(x)) * (2 / LAM)
+
+
+class ByEnergy(BaseModel):
+    """E(x) = |r(x) - x|^2, its gradient by autograd."""
+
+    def __init__(self, r: Callable[[Tensor], Tensor]) -> None:
+        super().__init__()
+        self.r = r
+
+    def forward(self, x: Tensor) -> Tensor:  # noqa: D102
+        return (self.r(x) - x).flatten(1).square().sum(1)
+
+
+def contestants(network: nn.Module, shape: tuple[int, ...], steps: int) -> dict[str, Callable[[], object]]:
+    x = torch.randn(BATCH, *shape)
+    r = wrap(network, shape)
+    kernel = Langevin(r, LAM)
+    samplers = {
+        "torchebm, gradient": LangevinDynamics(ByGradient(network), step_size=LAM / 2),
+        "torchebm, energy": LangevinDynamics(ByEnergy(network), step_size=LAM / 2),
+    }
+
+    def bare() -> None:
+        with torch.no_grad():
+            for _ in range(steps):
+                network(x)
+
+    def ours() -> None:
+        for _ in walk(kernel, Normal(), shape, walks=BATCH, steps=steps, burn_in=steps):
+            pass
+
+    def plain() -> None:
+        state = x
+        with torch.no_grad():
+            for _ in range(steps):
+                state = network(state) + LAM**0.5 * torch.randn_like(state)
+
+    def theirs(name: str) -> Callable[[], object]:
+        return lambda: samplers[name].sample(x=x, n_steps=steps)
+
+    return {"bare": bare, "ours": ours, "plain loop": plain, **{name: theirs(name) for name in samplers}}
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--rounds", type=int, default=5)
+    parser.add_argument("--steps", type=int, default=30)
+    options = parser.parse_args()
+    image = Inputs((1, 28, 28), class_names=("a", "b"))
+    networks: dict[str, tuple[nn.Module, tuple[int, ...], int]] = {
+        "MLP 784-1024-1024-784": (mlp([784, 1024, 1024, 784]).eval(), (784,), options.steps),
+        "MLP 784-512-256-64-256-512-784": (mlp([784, 512, 256, 64, 256, 512, 784]).eval(), (784,), options.steps),
+        "convolutional": (ConvAutoencoder(image).eval(), (1, 28, 28), max(1, options.steps // 3)),
+    }
+    found, missed = {}, []
+    for name, (network, shape, steps) in networks.items():
+        runs = contestants(network.requires_grad_(False), shape, steps)
+        seconds: dict[str, list[float]] = {key: [] for key in runs}
+        for round_ in range(options.rounds + 1):
+            for key, run in runs.items():
+                began = time.perf_counter()
+                run()
+                if round_:
+                    seconds[key].append(time.perf_counter() - began)
+        ratios = {
+            "ours / bare": statistics.median(a / b for a, b in zip(seconds["ours"], seconds["bare"], strict=True))
+        }
+        for key in ("plain loop", "torchebm, gradient", "torchebm, energy"):
+            ratios[key] = statistics.median(a / b for a, b in zip(seconds[key], seconds["ours"], strict=True))
+        found[name] = {key: round(value, 3) for key, value in ratios.items()}
+        missed += [f"{name}: {key}" for key, value in ratios.items() if not BOUNDS[key][0] <= value <= BOUNDS[key][1]]
+    print(json.dumps({"ratios, over ours but for the first": found, "missed": missed}, indent=1))
+    sys.exit(1 if missed else 0)
+
+
+if __name__ == "__main__":
+    main()
