@@ -412,3 +412,28 @@ def test_diagnose_has_acceptance_and_says_what_is_missing(models: Path, tmp_path
     assert "start remembered" not in text  # the start's data is not at hand
     assert "no archive there" in sentence("diagnose", tmp_path / "none")
     assert "2 folders for 1 autoencoders" in sentence("diagnose", out, "--models", models, "--models", models)
+
+
+def test_tune_ranks_candidates_and_its_preset_is_sampled(models: Path, tmp_path: Path) -> None:
+    best = tmp_path / "best.json"
+    status, text, _ = run("tune", models, "--walks", 64, "--out", best, "--json")
+    assert status == 0
+    rows = json.loads(text)
+    merits = [row["merit"] for row in rows]
+    assert merits == sorted(merits, reverse=True)
+    assert all(0 <= merit <= 1 for merit in merits)
+    assert {"ancestral", "annealed", "half-denoising", "langevin"} <= {row["settings"]["kernel"] for row in rows}
+    assert any(abs(row["remembered"]) > 0.001 for row in rows)
+    assert run("sample", models, "--out", tmp_path / "s", "--preset", best, "--walks", 20)[0] == 0
+    kernel = Archive.open(tmp_path / "s").manifest["parameters"]["settings"]["kernel"]
+    assert kernel == rows[0]["settings"]["kernel"]
+    assert "already exists" in sentence("tune", models, "--out", best)
+    assert "no such file" in sentence("sample", models, "--out", tmp_path / "x", "--preset", tmp_path / "none.json")
+    best.write_text("{}")
+    assert "is no preset" in sentence("sample", models, "--out", tmp_path / "x", "--preset", best)
+
+
+def test_tune_serves_models_that_are_not_told_the_level(blind_models: Path) -> None:
+    status, text, _ = run("tune", blind_models, "--walks", 32, "--json")
+    assert status == 0
+    assert {"tangent", "self-tuning", "reinjection"} <= {row["settings"]["kernel"] for row in json.loads(text)}

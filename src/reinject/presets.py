@@ -236,6 +236,8 @@ def choose(
     preset: str | None,
     kernel: str | None,
     options: Mapping[str, str] | None = None,
+    *,
+    presets: Mapping[str, Settings] | None = None,
     **given: Any,
 ) -> tuple[str, Settings]:
     """The settings that a command line asks for: a preset, with what was given in place of its values.
@@ -258,17 +260,19 @@ def choose(
         >>> choose(None, None, steps=20)[1].thin
         1
     """
-    if preset is not None and preset not in PRESETS:
-        raise ArgumentError("--preset", f"{preset!r} is not known", f"Use one of {', '.join(PRESETS)}")
+    known = presets or PRESETS
+    if preset is not None and preset not in known:
+        cure = f"Use one of {', '.join(known)}, or a file that reinject tune wrote"
+        raise ArgumentError("--preset", f"{preset!r} is not known", cure)
     name, options = preset or "default", options or {}
-    settings = PRESETS[name]
+    settings = known[name]
     wanted = kernel or _kernel_for(settings.kernel, options)
     if wanted != settings.kernel:
         name, settings = "custom", settings_of(wanted)
-    known = {item.name for item in options_of(wanted)}
+    names = {item.name for item in options_of(wanted)}
     build_options = {**settings.options, **options}
     for option in options:
-        if option not in known:
+        if option not in names:
             build_kernel(wanted, None, {option: ""})  # type: ignore[arg-type]  # says what is wrong
     values = {key: value for key, value in given.items() if value is not None}
     if ("steps" in values or "burn_in" in values) and "thin" not in values:

@@ -11,10 +11,11 @@ from reinject.cli.kernels import KernelCommand, kernels
 from reinject.cli.sample import sample
 from reinject.cli.theory import theory
 from reinject.cli.train import train
+from reinject.cli.tune import tune
 
 __all__ = ["app", "main"]
 
-for _command in (demo, train, evaluate, diagnose, theory, kernels):
+for _command in (demo, train, evaluate, diagnose, tune, theory, kernels):
     app.command()(guarded(_command))
 app.command(cls=KernelCommand)(guarded(sample))
 

@@ -18,7 +18,10 @@ def sample(
     ],
     out: Annotated[Path, typer.Option(help="Folder to make: Parquet shards, manifest, data set card.")],
     preset: Annotated[
-        str | None, typer.Option(help="default (the best that we know) or paper (Algorithm 1 as printed).")
+        str | None,
+        typer.Option(
+            help="default (the best that we know), paper (Algorithm 1 as printed), or a file of reinject tune."
+        ),
     ] = None,
     walks: Annotated[int, typer.Option(help="Number of walks, N_s.")] = 10_000,
     steps: Annotated[int | None, typer.Option(help="Steps a walk, R.", show_default="the preset's")] = None,
@@ -81,14 +84,17 @@ def sample(
     from reinject.jobs.sample import load_models
     from reinject.jobs.sample import sample_models as run
     from reinject.jobs.starts import resolve
-    from reinject.presets import choose, classes_of
+    from reinject.jobs.tune import read_settings
+    from reinject.presets import PRESETS, choose, classes_of
 
     loaded = load_models(models, device)
     inputs = loaded.classifier.network.inputs
+    tuned = {preset: read_settings(Path(preset))} if preset and preset.endswith(".json") else {}
     name, settings = choose(
         preset,
         kernel,
         context.obj,
+        presets={**PRESETS, **tuned},
         steps=steps,
         burn_in=burn_in,
         thin=thin,
