@@ -2,7 +2,7 @@
 
 import sys
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import AbstractContextManager, contextmanager
 from typing import Protocol
 
@@ -14,6 +14,10 @@ class Progress(Protocol):
 
     def task(self, name: str, total: float, unit: str) -> AbstractContextManager[Advance]:
         """A context whose value is called with the amount of work just done, in ``unit``."""
+        ...
+
+    def note(self, text: str) -> None:
+        """Show something beside the bar of the running task, in place of what stood there."""
         ...
 
     def say(self, text: str) -> None:
@@ -39,6 +43,9 @@ class Silent:
         """As :class:`Progress`."""
         yield lambda _: None
 
+    def note(self, text: str) -> None:
+        """As :class:`Progress`."""
+
     def say(self, text: str) -> None:
         """As :class:`Progress`."""
 
@@ -61,6 +68,9 @@ class Lines:
         if seconds > 2:
             self.say(f"{name}: {done:,.0f} {unit} in {seconds:.1f} s ({_rate(done / seconds)} {unit}/s)")
 
+    def note(self, text: str) -> None:
+        """As :class:`Progress`: nothing, a log has no room for what is replaced."""
+
     def say(self, text: str) -> None:
         """As :class:`Progress`."""
         print(text, file=sys.stderr, flush=True)
@@ -68,6 +78,9 @@ class Lines:
 
 class Bars:
     """A bar with rate and time left, for terminals."""
+
+    def __init__(self) -> None:
+        self._describe: Callable[[str], None] = lambda _: None
 
     @contextmanager
     def task(self, name: str, total: float, unit: str) -> Iterator[Advance]:
@@ -89,11 +102,27 @@ class Bars:
         )
         with progress.Progress(*columns, console=Console(stderr=True)) as bars:
             bar = bars.add_task(name, total=total)
+            self._describe = lambda text: bars.update(bar, description=f"{name} {text}")
             yield lambda amount: bars.advance(bar, amount)
+
+    def note(self, text: str) -> None:
+        """As :class:`Progress`."""
+        self._describe(text)
 
     def say(self, text: str) -> None:
         """As :class:`Progress`."""
         print(text, file=sys.stderr, flush=True)
+
+
+def histogram(counts: Sequence[int]) -> str:
+    """Counts as a line of bars, the highest full.
+
+    Example:
+        >>> histogram([0, 1, 4, 8])
+        ' ▁▄█'
+    """
+    most = max(counts, default=0) or 1
+    return "".join(" ▁▂▃▄▅▆▇█"[round(8 * count / most)] for count in counts)
 
 
 def for_this_terminal() -> Progress:

@@ -30,6 +30,7 @@ def write(
     *,
     overwrite: bool = False,
     on_rows: Callable[[int], None] = lambda _: None,
+    on_shard: Callable[[dict[str, Any]], None] = lambda _: None,
     run: Run | None = None,
 ) -> Path:
     """Write the archive of a plan, going on with an earlier run of the same plan that was cut.
@@ -40,6 +41,7 @@ def write(
         make_block: number of a block -> its rows; called only for the blocks that are not there yet.
         overwrite: replace an archive at ``out``.
         on_rows: told the number of rows after every write, those of an earlier run first.
+        on_shard: told of every shard that was made: its counts.
         run: makes the shards that are missing, in any order, in place of ``make_block``: in other processes.
 
     Raises:
@@ -58,7 +60,9 @@ def write(
         made = (write_shard(partial, plan, number, make_block(number), on_rows) for number in missing)
     else:
         made = run(partial, plan, missing, on_rows)
-    known.update((entry["block"], entry) for entry in made)
+    for entry in made:
+        known[entry["block"]] = entry
+        on_shard(entry)
     entries = [entry for _, entry in sorted(known.items()) if entry is not None]
     manifest = _manifest(plan, entries)
     if manifest["counts"]["rows"] == 0:

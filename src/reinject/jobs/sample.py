@@ -15,7 +15,7 @@ from reinject.errors import ModelError, check_count
 from reinject.jobs import Outcome
 from reinject.jobs.workers import MakeBlock, in_processes
 from reinject.presets import PRESETS, Settings, Walker
-from reinject.progress import Progress, Silent
+from reinject.progress import Progress, Silent, histogram
 from reinject.reconstruction import Ensemble, Reconstruction
 from reinject.samples import Storage
 from reinject.starts import Start
@@ -145,8 +145,14 @@ def sample(
     )
     rows = walks * len(range(settings.burn_in, settings.steps + 1, settings.thin))
     began = time.monotonic()
+    per_class = [0] * len(names)
+
+    def on_shard(entry: dict[str, Any]) -> None:
+        per_class[:] = [a + b for a, b in zip(per_class, entry["per_class"], strict=True)]
+        progress.note(f"classes |{histogram(per_class)}|")
+
     with progress.task("sampling", rows, "samples") as advance:
-        archive.write(out, plan, make_block, overwrite=overwrite, on_rows=advance, run=run)
+        archive.write(out, plan, make_block, overwrite=overwrite, on_rows=advance, on_shard=on_shard, run=run)
     return _outcome(out, preset, names, time.monotonic() - began)
 
 

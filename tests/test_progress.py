@@ -1,0 +1,53 @@
+"""What a terminal shows while a job runs."""
+
+import io
+import sys
+
+import pytest
+
+from reinject.jobs.sample import load_models, sample_models
+from reinject.presets import DEFAULT
+from reinject.progress import Bars, Lines, Silent, histogram
+
+
+def test_a_bar_shows_what_is_noted_beside_it(monkeypatch: pytest.MonkeyPatch) -> None:
+    screen = io.StringIO()
+    screen.isatty = lambda: True  # type: ignore[method-assign]
+    monkeypatch.setenv("TERM", "xterm")
+    monkeypatch.setenv("COLUMNS", "120")
+    monkeypatch.setattr(sys, "stderr", screen)
+    bars = Bars()
+    bars.note("before any task")
+    with bars.task("sampling", 10, "samples") as advance:
+        advance(5)
+        bars.note("classes |▁█|")
+    assert "sampling classes |▁█|" in screen.getvalue()
+    assert "before any task" not in screen.getvalue()
+
+
+@pytest.mark.parametrize("progress", [Silent(), Lines()])
+def test_logs_are_not_filled_with_notes(progress, capsys: pytest.CaptureFixture[str]) -> None:
+    with progress.task("sampling", 1, "samples") as advance:
+        advance(1)
+        progress.note("classes")
+    assert capsys.readouterr().err == ""
+
+
+def test_the_class_histogram_is_that_of_the_shards_so_far(models, tmp_path) -> None:
+    notes: list[str] = []
+
+    class Watching(Silent):
+        def note(self, text: str) -> None:
+            notes.append(text)
+
+    outcome = sample_models(
+        load_models([models]), tmp_path / "s", "default", DEFAULT, walks=60, block_size=20, progress=Watching()
+    )
+    assert len(notes) == 3
+    assert notes[-1] == f"classes |{histogram(list(outcome.result['per_class'].values()))}|"
+
+
+def test_histograms() -> None:
+    assert histogram([]) == ""
+    assert histogram([0, 0]) == "  "
+    assert histogram([1000, 1]) == "█ "
