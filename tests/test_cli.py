@@ -427,6 +427,7 @@ def test_tune_ranks_candidates_and_its_preset_is_sampled(models: Path, tmp_path:
     assert run("sample", models, "--out", tmp_path / "s", "--preset", best, "--walks", 20)[0] == 0
     kernel = Archive.open(tmp_path / "s").manifest["parameters"]["settings"]["kernel"]
     assert kernel == rows[0]["settings"]["kernel"]
+    assert Archive.open(tmp_path / "s").manifest["parameters"]["preset"] == "best"
     assert "already exists" in sentence("tune", models, "--out", best)
     assert "no such file" in sentence("sample", models, "--out", tmp_path / "x", "--preset", tmp_path / "none.json")
     best.write_text("{}")

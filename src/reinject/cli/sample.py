@@ -106,6 +106,8 @@ def sample(
         limit=limit,
         latent=latent,
     )
+    if tuned:
+        name = Path(name).stem
     progress = for_this_terminal()
     outcome = run(
         loaded,
