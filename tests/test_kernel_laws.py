@@ -364,3 +364,13 @@ def test_latent_walks_are_walks_of_the_code() -> None:
     np.testing.assert_allclose(x[:, 0], x[:, 1])
     exact = 0.81 * 0.3**2 / (1 - 0.81)
     assert abs(x[:, 0].var() / exact - 1) < 4 * np.sqrt(2 / len(x))
+
+
+def test_a_velocity_turns_round_at_the_wall() -> None:
+    """No force and next to no friction: a walk that meets the wall comes back as fast as it went."""
+    kernel = K.Bounded(K.Underdamped(blind(lambda x: x), 2.0, step_size=0.5, friction=1e-12), 0.0, 1.0)
+    x, v = torch.tensor([[0.8], [0.5], [0.1]]), torch.tensor([[1.0], [0.2], [-3.0]])  # h = .5: one, no, two walls
+    state = kernel.init(x)._replace(v=v)
+    after, _ = kernel.step(state, torch.Generator().manual_seed(0))
+    torch.testing.assert_close(after.x, torch.tensor([[0.7], [0.6], [0.6]]), atol=1e-4, rtol=0)
+    torch.testing.assert_close(after.v, torch.tensor([[-1.0], [0.2], [-3.0]]), atol=1e-4, rtol=0)
