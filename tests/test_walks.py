@@ -145,6 +145,13 @@ def test_walks_that_leave_the_range_are_stopped_and_counted_once() -> None:
     assert sum(p.stopped for p in parts) == 0
 
 
+def test_a_walk_that_overflows_past_the_range_is_counted_once() -> None:
+    """x <- 1e30 x: inside the range at x_1, not finite at x_2; that is its one reason."""
+    parts = run(Langevin(wrap(lambda x: 1e30 * x, (2,)), 0.1, 0.0), walks=20, steps=5, block_size=20, limit=1e36)
+    assert sum(p.stopped for p in parts) == 20
+    assert sum(p.strayed for p in parts) == 0
+
+
 def test_one_walk_can_be_made_again_alone() -> None:
     whole = run()
     alone = run(only=[9, 5])
