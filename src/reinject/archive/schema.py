@@ -12,7 +12,7 @@ import pyarrow as pa
 from reinject import images
 from reinject.samples import LabelledSamples, Storage
 
-SCHEMA_VERSION = 1
+SCHEMA_VERSION = 2  # 2: settings, kernel notes and strayed walks
 MANIFEST = "manifest.json"
 _PACKAGES = ("reinject", "torch", "numpy", "pyarrow")
 
