@@ -8,7 +8,9 @@ import signal
 import subprocess
 import sys
 import time
+from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import pytest
 import torch
@@ -18,6 +20,7 @@ from typer.testing import CliRunner
 from reinject import Archive, data
 from reinject.cli import app
 from reinject.kernels import KERNELS
+from reinject.presets import PRESETS
 
 REINJECT = [sys.executable, "-c", "from reinject.cli import main; main()"]
 
@@ -36,6 +39,13 @@ def sentence(*arguments: object) -> str:
     assert status not in (0, None)
     assert len(lines) == 1, error
     return lines[0]
+
+
+def followed(folder: Path) -> dict[str, Any]:
+    """What diagnose says of an archive."""
+    status, text, _ = run("diagnose", folder, "--json")
+    assert status == 0
+    return dict(json.loads(text))
 
 
 def test_sample_and_evaluate_print_json_and_nothing_else(models: Path, tmp_path: Path) -> None:
@@ -346,6 +356,7 @@ def test_classes_can_be_asked_for_and_balanced(models: Path, tmp_path: Path) -> 
     counts = Archive.open(tmp_path / "all").manifest["counts"]["per_class"]
     assert min(counts) > 0.06 * sum(counts)
     assert "'cat' is none of them" in sentence("sample", models, "--out", tmp_path / "x", "--classes", "3,cat")
+    assert "no classes are asked for" in sentence("sample", models, "--out", tmp_path / "x", "--guidance", "3")
 
 
 def test_walks_can_be_bounded_limited_and_latent(models: Path, blind_models: Path, tmp_path: Path) -> None:
@@ -359,6 +370,23 @@ def test_walks_can_be_bounded_limited_and_latent(models: Path, blind_models: Pat
     assert run("sample", blind_models, "--out", tmp_path / "h", *base, "--latent")[0] == 0
     assert Archive.open(tmp_path / "h").event_shape == (1, 8, 8)
     assert "no space of codes" in sentence("sample", models, "--out", tmp_path / "x", *base, "--latent")
+    for name in "blh":
+        assert -1 < followed(tmp_path / name)["start_remembered"]["share"] <= 1
+
+
+def test_diagnose_follows_walks_that_end_at_different_steps(blind_models: Path, tmp_path: Path) -> None:
+    options = ["--walks", 30, "--kernel", "self-tuning", "--sigma-stop", ".01"]
+    assert run("sample", blind_models, "--out", tmp_path / "s", *options)[0] == 0
+    assert -1 < followed(tmp_path / "s")["start_remembered"]["share"] < 1
+
+
+def test_a_preset_file_keeps_what_the_command_line_does_not_say(models: Path, tmp_path: Path) -> None:
+    settings = replace(PRESETS["default"], classes=(3,), guidance=3.0)
+    (tmp_path / "threes.json").write_text(json.dumps(settings.as_json()))
+    options = ["--preset", tmp_path / "threes.json", "--walks", 40]
+    assert run("sample", models, "--out", tmp_path / "s", *options, "--steps", "20", "--burn-in", "20")[0] == 0
+    made = Archive.open(tmp_path / "s").manifest["parameters"]["settings"]
+    assert (made["classes"], made["guidance"], made["steps"]) == ([3], 3.0, 20)
 
 
 def test_walks_start_from_data_and_go_on_from_an_archive(models: Path, tmp_path: Path) -> None:

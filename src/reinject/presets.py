@@ -250,7 +250,7 @@ def choose(
         The name of the preset, "custom" where the kernel is not its own; and the settings.
 
     Raises:
-        ArgumentError: an unknown preset or kernel, or options that no such kernel has.
+        ArgumentError: an unknown preset or kernel, options that no such kernel has, or guidance towards no class.
 
     Example:
         >>> choose("paper", None, steps=20)[1].steps
@@ -277,7 +277,10 @@ def choose(
     values = {key: value for key, value in given.items() if value is not None}
     if ("steps" in values or "burn_in" in values) and "thin" not in values:
         values["thin"] = 1
-    return name, replace(settings, options=build_options, **values)
+    settings = replace(settings, options=build_options, **values)
+    if "guidance" in values and not settings.classes:
+        raise ArgumentError("--guidance", "no classes are asked for", "Ask for some with --classes, or leave it out")
+    return name, settings
 
 
 def _kernel_for(usual: str, options: Mapping[str, str]) -> str:

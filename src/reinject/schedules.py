@@ -267,6 +267,7 @@ def parse_schedule(text: str, radius: float = 1.0) -> Parameter:
         >>> parse_schedule("0.5"), parse_schedule("geometric:2r:.1r", radius=10.0)
         (0.5, Geometric(first=20.0, last=1.0, steps=None, hold=1))
     """
+    unknown = ArgumentError("schedule", f"{text!r} is not understood", f"Give {SYNTAX}")
     name, *parts = text.split(":")
     try:
         if not parts:
@@ -281,6 +282,6 @@ def parse_schedule(text: str, radius: float = 1.0) -> Parameter:
             return Cycles(first, last, int(parts[2]), again, int(parts[4]))
     except ArgumentError:
         raise
-    except ValueError:
-        pass
-    raise ArgumentError("schedule", f"{text!r} is not understood", f"Give {SYNTAX}")
+    except ValueError as error:
+        raise unknown from error
+    raise unknown

@@ -194,6 +194,11 @@ def parse_start(text: str, radius: float = 1.0) -> Start:
         >>> parse_start("normal:10"), parse_start("uniform:-1:1"), parse_start("normal:2r", radius=3.0)
         (Normal(std=10.0), Uniform(low=-1.0, high=1.0), Normal(std=6.0))
     """
+    unknown = ArgumentError(
+        "start",
+        f"{text!r} is not known",
+        "Give normal, normal:STD, uniform, uniform:LOW:HIGH, fitted:DATASET, data:DATASET or archive:FOLDER",
+    )
     name, *numbers = text.split(":")
     try:
         values = [parse_number(number, radius) for number in numbers]
@@ -201,11 +206,8 @@ def parse_start(text: str, radius: float = 1.0) -> Start:
             return Normal(*values)
         if name == "uniform" and len(values) in (0, 2):
             return Uniform(*values)
+    except ArgumentError:
+        raise
     except ValueError as error:
-        if isinstance(error, ArgumentError):
-            raise
-    raise ArgumentError(
-        "start",
-        f"{text!r} is not known",
-        "Give normal, normal:STD, uniform, uniform:LOW:HIGH, fitted:DATASET, data:DATASET or archive:FOLDER",
-    )
+        raise unknown from error
+    raise unknown

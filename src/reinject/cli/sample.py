@@ -54,7 +54,10 @@ def sample(
         str | None,
         typer.Option(help="Ask for classes: names or numbers, A,B,... for walk after walk, or all, which balances."),
     ] = None,
-    guidance: Annotated[float, typer.Option(help="Weight of the classifier where classes are asked for.")] = 1.0,
+    guidance: Annotated[
+        float | None,
+        typer.Option(help="Weight of the classifier where classes are asked for.", show_default="the preset's"),
+    ] = None,
     box: Annotated[
         str | None, typer.Option(help="LOW,HIGH: reflect walks at these values, data units.", show_default="no walls")
     ] = None,
@@ -63,8 +66,13 @@ def sample(
         typer.Option(help="Stop walks with a larger |value|, data units.", show_default="only where not finite"),
     ] = None,
     latent: Annotated[
-        bool, typer.Option("--latent", help="Walk among the codes of an autoencoder that has an encoder.")
-    ] = False,
+        bool | None,
+        typer.Option(
+            "--latent/--no-latent",
+            help="Walk among the codes of an autoencoder that has an encoder.",
+            show_default="the preset's",
+        ),
+    ] = None,
     store: Annotated[str, typer.Option(help="uint8 (levels of the value range) or float (as they are).")] = "uint8",
     block_size: Annotated[int, typer.Option(help="Walks a block; part of what samples are a function of.")] = 1024,
     chunk: Annotated[

@@ -1,7 +1,7 @@
 """``reinject diagnose``: whether the walks behind an archive can be believed."""
 
 import math
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -13,6 +13,7 @@ from reinject.archive import Archive
 from reinject.bundle import Bundle, load
 from reinject.diagnostics import (
     Convergence,
+    Discrepancy,
     class_entropy,
     convergence,
     label_switches,
@@ -27,10 +28,9 @@ from reinject.jobs.sample import Models
 from reinject.presets import Settings
 from reinject.reconstruction import Ensemble
 from reinject.score import lam_of_sigma, score
-from reinject.walks import walk
+from reinject.walks import Visited, walk
 
 _AXES = 3  # leading principal axes that are followed
-_STEIN = 2000  # points, whose pairs are all looked at
 
 
 def diagnose(folder: Path, *, models: Sequence[Path] = (), walks: int = 1000) -> Outcome:
@@ -65,7 +65,7 @@ def diagnose(folder: Path, *, models: Sequence[Path] = (), walks: int = 1000) ->
         "label_switches": _number(label_switches(followed.label)),
         "class_entropy": class_entropy(followed.probabilities.flatten(0, 1)),
         "class_shares": shares(archive),
-        "stein": _stein(r, followed.x.flatten(0, 1), found.autoencoders[0].network.inputs.radius),
+        "stein": own_stein(r, followed.x.flatten(0, 1), found.autoencoders[0].network.inputs.radius)._asdict(),
         **archive.manifest["kernel_notes"],
         "stopped_walks": archive.manifest["counts"]["stopped_walks"],
         "strayed_walks": archive.manifest["counts"]["strayed_walks"],
@@ -148,29 +148,61 @@ def _remembered(archive: Archive, models: Models, r: Ensemble, axes: Tensor) -> 
         limit=settings.limit,
         seen=walker.seen,
     )
-    seen = {part.step: part for part in parts}
-    first, last = seen[0], seen[max(seen)]
-    start = first.x[torch.isin(first.walk, last.walk)]
+    first, *rest = parts
+    walks, ends = last_states(rest) if rest else (first.walk, first.x)
+    start = first.x[torch.isin(first.walk, walks)]
     return {
         "steps": settings.steps,
-        "share": start_remembered(start, last.x),
-        "by_axis": start_remembered_by_axis(start, last.x, axes),
+        "share": start_remembered(start, ends),
+        "by_axis": start_remembered_by_axis(start, ends, axes),
     }
 
 
-def _stein(r: Ensemble, x: Tensor, radius: float) -> dict[str, float]:
-    """Stein discrepancy of the samples against r's score.
+def last_states(parts: Iterable[Visited]) -> tuple[Tensor, Tensor]:
+    """The walks of one block that were emitted, rising, and the last emission of each; they may end at different steps.
+
+    Arguments:
+        parts: of one block, in the order of the steps; one at least.
+
+    Returns:
+        Numbers of the walks, int64, (K,); states, (K, *event), data units.
+
+    Example:
+        >>> def part(step, walk, x):
+        ...     return Visited(0, step, torch.tensor(walk), torch.tensor(walk), torch.tensor(x), 0)
+        >>> last_states([part(0, [0, 1], [[1.0], [2.0]]), part(1, [1], [[3.0]])])
+        (tensor([0, 1]), tensor([[1.],
+                [3.]]))
+    """
+    ends: dict[int, Tensor] = {}
+    for part in parts:
+        ends.update(zip(part.walk.tolist(), part.x, strict=True))
+    return torch.tensor(sorted(ends)), torch.stack([ends[k] for k in sorted(ends)])
+
+
+def own_stein(
+    r: Ensemble, x: Tensor, radius: float, *, lam: float = 0.1, points: int = 2000, seed: int = 0
+) -> Discrepancy:
+    """Stein discrepancy of samples against their autoencoder's own score.
 
     An r that is told the noise level has the score of the smoothed density, so the samples get that noise first.
+
+    Arguments:
+        r: the autoencoder.
+        x: samples, (N, *event), data units.
+        radius: length of the discrepancy's kernel, data units.
+        lam: of an r that is not told the noise level, squared data units.
+        points: most samples that are looked at; all their pairs are.
+        seed: of the draw and of the noise.
     """
-    generator = torch.Generator().manual_seed(0)
-    some = x[torch.randperm(len(x), generator=generator)[:_STEIN]]
+    generator = torch.Generator().manual_seed(seed)
+    some = x[torch.randperm(len(x), generator=generator)[:points]]
     level = r.members[0].sigma
     if level is not None:
         some = some + level * torch.randn(some.shape, generator=generator)
+        lam = lam_of_sigma(level)
     with torch.no_grad():
-        found = stein_discrepancy(some, score(r, some, lam_of_sigma(level) if level else 0.1), length=radius)
-    return found._asdict()
+        return stein_discrepancy(some, score(r, some, lam), length=radius)
 
 
 def _number(value: float) -> float | None:

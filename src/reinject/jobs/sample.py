@@ -123,9 +123,9 @@ def sample(
     settings = settings or PRESETS[preset]
     whole = r if isinstance(r, Ensemble) else Ensemble((r,))
     storage = Storage(store, *value_range)
-    numbers = Numbers(walks, seed, block_size)
+    extent = Extent(walks, seed, block_size)
     C = ready(C, whole.device)
-    make_block, walker = _maker(whole, C, settings, numbers, storage, radius, start)
+    make_block, walker = _maker(whole, C, settings, extent, storage, radius, start)
     parameters = {
         "preset": preset,
         "kernel": repr(walker.kernel),
@@ -157,7 +157,7 @@ def sample(
 
 
 @dataclass(frozen=True)
-class Numbers:
+class Extent:
     """How many walks, from which seed, in blocks of which size."""
 
     walks: int
@@ -169,7 +169,7 @@ def _maker(
     r: Ensemble,
     C: Classifier,
     settings: Settings,
-    numbers: Numbers,
+    extent: Extent,
     storage: Storage,
     radius: float,
     start: Start | None,
@@ -182,12 +182,12 @@ def _maker(
         walker.start,
         C,
         walker.event_shape,
-        walks=numbers.walks,
+        walks=extent.walks,
         steps=settings.steps,
         burn_in=settings.burn_in,
         thin=settings.thin,
-        seed=numbers.seed,
-        block_size=numbers.block_size,
+        seed=extent.seed,
+        block_size=extent.block_size,
         emit=settings.emit,
         limit=settings.limit,
         seen=walker.seen,
@@ -260,7 +260,7 @@ def sample_models(
     if workers is not None:
         place = str(next(models.classifier.network.parameters()).device)
         folders = [bundle.folder for bundle in models.autoencoders]
-        rest = (settings, Numbers(walks, seed, block_size), Storage(store, *value_range), radius, start)
+        rest = (settings, Extent(walks, seed, block_size), Storage(store, *value_range), radius, start)
         prepare = functools.partial(_prepare, folders, models.classifier.folder, place, chunk, *rest)
         run = in_processes(workers, prepare)
     return sample(

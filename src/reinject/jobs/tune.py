@@ -7,17 +7,17 @@ from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 
 import torch
-from torch import Tensor
 
-from reinject.diagnostics import class_entropy, label_switches, start_remembered, stein_discrepancy
+from reinject.diagnostics import class_entropy, label_switches, start_remembered
 from reinject.errors import ArchiveError, ModelError, check_count
 from reinject.files import write_json
 from reinject.jobs import Outcome
+from reinject.jobs.diagnose import last_states, own_stein
 from reinject.jobs.sample import Models
 from reinject.kernels.base import Emit
 from reinject.presets import DEFAULT, Settings, settings_of
 from reinject.progress import Progress, Silent
-from reinject.score import lam_of_sigma, score
+from reinject.score import lam_of_sigma
 from reinject.synthesis import classify
 from reinject.walks import Visited, walk
 
@@ -79,6 +79,8 @@ def tune(
     check_count("--walks", "walks", walks, 16)
     if out is not None and out.exists() and not overwrite:
         raise ArchiveError(str(out), "already exists", "Choose another --out, or replace it with --overwrite")
+    if out is not None:
+        out.parent.mkdir(parents=True, exist_ok=True)
     progress = progress or Silent()
     grid = list(candidates(models))
     trials = []
@@ -144,9 +146,9 @@ def _tried(models: Models, settings: Settings, walks: int, seed: int) -> Trial |
 
     start = visited(0, "state")[0].x
     parts = visited(settings.steps, settings.emit)
-    ends = _ends(parts, walks)
-    if ends is None or any(part.stopped for part in parts):
+    if not parts or any(part.stopped for part in parts):
         return None
+    _, ends = last_states(parts)
     kept = [part for part in parts if part.step in _steps(settings) or len(part.x) < walks]
     x = torch.cat([part.x for part in kept]).clamp(inputs.low, inputs.high)
     p = torch.cat([classify(models.classifier.network, some) for some in torch.split(x, 1024)]).double()
@@ -154,32 +156,13 @@ def _tried(models: Models, settings: Settings, walks: int, seed: int) -> Trial |
     if len(kept) > 1 and all(len(part.x) == walks for part in kept):  # walks that converge give one sample each
         switches = label_switches(p.argmax(1).reshape(len(kept), walks).T)
     information = (class_entropy(p.mean(0, keepdim=True)) - class_entropy(p)) / math.log(p.shape[1])
-    return Trial(settings, information, start_remembered(start, ends), _stein(models, x, seed), switches)
+    found = own_stein(r, x, inputs.radius, points=1000, seed=seed)
+    stein = max(found.value, found.error)  # below its error it says no more than its error
+    return Trial(settings, information, start_remembered(start, ends), stein, switches)
 
 
 def _steps(settings: Settings) -> range:
     return range(settings.burn_in, settings.steps + 1, settings.thin)
-
-
-def _ends(parts: list[Visited], walks: int) -> Tensor | None:
-    """The last state of every walk, in their order; None if some have none."""
-    ends: dict[int, Tensor] = {}
-    for part in parts:
-        ends.update(zip(part.walk.tolist(), part.x, strict=True))
-    return torch.stack([ends[k] for k in range(walks)]) if len(ends) == walks else None
-
-
-def _stein(models: Models, x: Tensor, seed: int) -> float:
-    """Stein discrepancy of up to 1,000 samples against r's score; at its held level where it is told one."""
-    r, radius = models.ensemble(), models.autoencoders[0].network.inputs.radius
-    generator = torch.Generator().manual_seed(seed)
-    some = x[torch.randperm(len(x), generator=generator)[:1000]]
-    level = r.members[0].sigma
-    if level is not None:
-        some = some + level * torch.randn(some.shape, generator=generator)
-    with torch.no_grad():
-        found = stein_discrepancy(some, score(r, some, lam_of_sigma(level) if level else 0.1), length=radius)
-    return max(found.value, found.error)  # below its error it says no more than its error
 
 
 def _merit(trial: Trial, least: float) -> float:
