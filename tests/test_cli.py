@@ -1,6 +1,7 @@
 """The command line as a user meets it: results, JSON, and one sentence with a non-zero exit for every mistake."""
 
 import json
+import math
 import os
 import random
 import shutil
@@ -446,7 +447,7 @@ def test_tune_ranks_candidates_and_its_preset_is_sampled(models: Path, tmp_path:
     best = tmp_path / "best.json"
     status, text, _ = run("tune", models, "--walks", 64, "--out", best, "--json")
     assert status == 0
-    rows = json.loads(text)
+    rows = json.loads(text)["candidates"]
     merits = [row["merit"] for row in rows]
     assert merits == sorted(merits, reverse=True)
     assert all(0 <= merit <= 1 for merit in merits)
@@ -465,4 +466,24 @@ def test_tune_ranks_candidates_and_its_preset_is_sampled(models: Path, tmp_path:
 def test_tune_serves_models_that_are_not_told_the_level(blind_models: Path) -> None:
     status, text, _ = run("tune", blind_models, "--walks", 32, "--json")
     assert status == 0
-    assert {"tangent", "self-tuning", "reinjection"} <= {row["settings"]["kernel"] for row in json.loads(text)}
+    assert {"tangent", "self-tuning", "reinjection"} <= {
+        row["settings"]["kernel"] for row in json.loads(text)["candidates"]
+    }
+    assert json.loads(text)["lam_source"] == "unknown"
+
+
+def test_tune_by_real_data_ranks_by_utility_and_knows_lambda(blind_models: Path, tmp_path: Path) -> None:
+    status, text, _ = run("tune", blind_models, "--walks", 32, "--data", "digits", "--json")
+    found = json.loads(text)
+    utilities = [row["utility"] for row in found["candidates"]]
+    assert status == 0
+    assert utilities == sorted(utilities, reverse=True)
+    assert utilities[-1] < utilities[0] <= 1
+    assert "Stein's identity" in found["lam_source"]
+    sigma = math.sqrt(found["lam"] / 2)
+    assert any(row["settings"]["options"].get("sigma") == f"{sigma:.4g}" for row in found["candidates"])
+    for name in ("red", "blue"):
+        (tmp_path / "other" / name).mkdir(parents=True)
+        for k in range(8):
+            Image.new("RGB", (4, 4), (k, 0, 0)).save(tmp_path / "other" / name / f"{k}.png")
+    assert "Give --data the data set" in sentence("tune", blind_models, "--data", tmp_path / "other")

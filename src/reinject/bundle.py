@@ -59,7 +59,7 @@ def load(folder: str | Path, device: str | torch.device = "cpu") -> Bundle:
     for name, tensor in network.state_dict().items():
         if not torch.isfinite(tensor).all():
             raise ModelError(str(folder), f"weight {name} has non-finite values", "Train it again")
-    return Bundle(network.to(device, torch.float32).eval(), folder, sha256(folder / WEIGHTS))
+    return Bundle(network.to(device, torch.float32).laid_out().eval(), folder, sha256(folder / WEIGHTS))
 
 
 def _build(folder: Path, weights: Mapping[str, Tensor]) -> Network:

@@ -6,7 +6,7 @@ from typing import Annotated
 import typer
 
 from reinject.cli.app import finish
-from reinject.cli.options import Device, Json, Overwrite, Seed
+from reinject.cli.options import DataDir, Device, Json, Overwrite, Seed
 from reinject.progress import for_this_terminal
 
 
@@ -17,14 +17,22 @@ def tune(
         typer.Option(help="JSON file for the best settings, for sample --preset FILE.", show_default="none"),
     ] = None,
     walks: Annotated[int, typer.Option(help="Walks a candidate.", min=16)] = 256,
+    data: Annotated[
+        str | None,
+        typer.Option(help="The models' data set: rank by what a student learns from the samples.", show_default="none"),
+    ] = None,
+    data_dir: DataDir = None,
     device: Device = "cpu",
     seed: Seed = 0,
     overwrite: Overwrite = False,
     as_json: Json = False,
 ) -> None:
-    """Try kernels and noises, rank them by a criterion that needs no real data: certain, even, forgetful, in place."""
+    """Try kernels and noises, rank them without real data (certain, even, forgetful, in place) or by utility on it."""
+    from reinject.data import load
     from reinject.jobs.sample import load_models
     from reinject.jobs.tune import tune as run
 
-    loaded = load_models(models, device)
-    finish(run(loaded, walks=walks, seed=seed, out=out, overwrite=overwrite, progress=for_this_terminal()), as_json)
+    loaded, progress = load_models(models, device), for_this_terminal()
+    dataset = None if data is None else load(data, data_dir, seed, progress)
+    outcome = run(loaded, dataset=dataset, walks=walks, seed=seed, out=out, overwrite=overwrite, progress=progress)
+    finish(outcome, as_json)

@@ -4,8 +4,9 @@ import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import pairwise
-from typing import Any
+from typing import Any, Self
 
+import torch
 from huggingface_hub import PyTorchModelHubMixin
 from torch import nn
 
@@ -63,6 +64,11 @@ class Network(nn.Module, PyTorchModelHubMixin, library_name="reinject", model_ca
 
     inputs: Inputs
     noise_conditioned = False
+    layout = torch.contiguous_format  # of its images in memory; channels_last where that is measurably faster
+
+    def laid_out(self) -> Self:
+        """The network with its weights in its layout, which its convolutions then keep."""
+        return self.to(memory_format=self.layout)  # type: ignore[call-overload,no-any-return]  # stubs lack it
 
     def save_pretrained(self, save_directory: Any, **kwargs: Any) -> Any:
         """As huggingface_hub's, with the name of the class as ``architecture`` in ``config.json``."""

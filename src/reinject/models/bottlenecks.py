@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 
+import torch
 from jaxtyping import Float
 from torch import Tensor, nn
 
@@ -46,6 +47,8 @@ class ConvAutoencoder(Network):
         channels: of the first convolution; the second has twice as many.
         latent: width of the bottleneck.
     """
+
+    layout = torch.channels_last
 
     def __init__(self, inputs: Inputs, channels: int = 32, latent: int = 128) -> None:
         super().__init__()

@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 
+import torch
 from jaxtyping import Float
 from torch import Tensor, nn
 
@@ -37,6 +38,8 @@ class ConvClassifier(Network):
         channels: of the first block; the second has twice as many.
         dropout: probability of dropping a pooled value in training.
     """
+
+    layout = torch.channels_last
 
     def __init__(self, inputs: Inputs, channels: int = 32, dropout: float = 0.2) -> None:
         super().__init__()
