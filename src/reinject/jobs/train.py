@@ -216,7 +216,7 @@ class _Job:
             return dict(json.loads((folder / "training.json").read_text(encoding="utf-8"))["result"])
         with torch.random.fork_rng(devices=[]):
             torch.manual_seed(self.plan.seed)
-            network = build().laid_out()
+            network = build()
         checkpoint = self.folder / f"{name}.checkpoint"
         steps = recipe.steps(len(self.rows))
         began = time.monotonic()

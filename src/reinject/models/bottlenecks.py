@@ -72,6 +72,7 @@ class ConvAutoencoder(Network):
             nn.SiLU(),
             nn.ConvTranspose2d(channels, c, 4, 2, 1),
         )
+        self.laid_out()
 
     def forward(self, x: Float[Tensor, "batch *event"]) -> Float[Tensor, "batch *event"]:
         """r(x), shape of x: (B, channels, height, width)."""

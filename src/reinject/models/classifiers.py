@@ -59,6 +59,7 @@ class ConvClassifier(Network):
             nn.SiLU(),
             nn.Linear(128, _classes(inputs)),
         )
+        self.laid_out()
 
     def forward(self, x: Float[Tensor, "batch *event"]) -> Float[Tensor, "batch classes"]:
         """Logits of shape (B, classes) for x of shape (B, channels, height, width)."""
