@@ -40,6 +40,47 @@ def test_chunks_cover_the_batch() -> None:
     assert sizes == [4, 4, 2]
 
 
+def test_parts_that_do_not_fit_are_halved_once_and_for_all() -> None:
+    sizes = []
+
+    def scarce(x: torch.Tensor) -> torch.Tensor:
+        sizes.append(len(x))
+        if len(x) > 3:
+            raise torch.OutOfMemoryError
+        return x / 2
+
+    r, x = wrap(scarce, (1,)), torch.arange(10.0)[:, None]
+    sizes.clear()
+    assert torch.equal(r(x), x / 2)
+    assert sizes == [10, 5, 2, 2, 2, 2, 2]
+    assert torch.equal(r(x), x / 2)
+    assert sizes[7:] == [2] * 5
+
+
+def test_what_does_not_fit_at_all_is_one_sentence() -> None:
+    def none(_: torch.Tensor) -> torch.Tensor:
+        raise torch.OutOfMemoryError
+
+    with pytest.raises(ModelError, match="one point at a time does not fit"):
+        wrap(none, (1,))
+
+
+def test_sixteen_bits_change_the_values_by_rounding_only() -> None:
+    torch.manual_seed(0)
+    layer = nn.Linear(64, 64)
+    x = torch.randn(8, 64)
+    exact, mixed = wrap(layer, (64,))(x), wrap(layer, (64,), precision="bf16-mixed")(x)
+    assert mixed.dtype == torch.float32
+    assert 1e-5 < (mixed - exact).abs().max() < 0.05
+
+
+def test_a_compiled_network_gives_the_same() -> None:
+    torch.manual_seed(0)
+    net = nn.Sequential(nn.Linear(8, 8), nn.SiLU(), nn.Linear(8, 8))
+    x = torch.randn(4, 8)
+    torch.testing.assert_close(wrap(net, (8,), compiled=True)(x), net(x))
+
+
 def test_noise_level_is_held_or_given() -> None:
     r = wrap(lambda x, sigma: x * sigma[:, None], (1,), noise_conditioned=True, sigma=0.5)
     x = torch.ones(2, 1)
@@ -66,6 +107,8 @@ def test_what_is_no_reconstruction_is_refused(source: object, message: str) -> N
 def test_bad_options_are_refused() -> None:
     with pytest.raises(ArgumentError, match="chunk = 0"):
         wrap(lambda x: x, (1,), chunk=0)
+    with pytest.raises(ArgumentError, match="'8-true' is not known"):
+        wrap(lambda x: x, (1,), precision="8-true")
     with pytest.raises(ArgumentError, match="sigma"):
         wrap(lambda x, _: x, (1,), noise_conditioned=True)
     with pytest.raises(ArgumentError, match="sigma = -1"):

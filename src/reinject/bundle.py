@@ -2,7 +2,7 @@
 
 import inspect
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
@@ -12,6 +12,7 @@ from safetensors.torch import load_file
 from torch import Tensor
 
 from reinject.errors import ModelError
+from reinject.execution import Execution
 from reinject.files import read_json, sha256
 from reinject.models import AUTOENCODERS, CLASSIFIERS, Inputs, Network
 from reinject.reconstruction import Reconstruction, wrap
@@ -117,8 +118,13 @@ def _check_weights(folder: Path) -> None:
         raise ModelError(str(path), f"is truncated or no safetensors file ({error})", "Copy it again") from error
 
 
-def as_reconstruction(bundle: Bundle, lam: float, chunk: int | None = None) -> Reconstruction:
+def as_reconstruction(bundle: Bundle, lam: float, execution: Execution | None = None) -> Reconstruction:
     """Wrap a loaded autoencoder as r; a noise-conditioned one is held at sigma = sqrt(lam/2) where a kernel sets none.
+
+    Arguments:
+        bundle: from :func:`load`.
+        lam: lambda, squared data units.
+        execution: how the network is run.
 
     Raises:
         ModelError: the model is no autoencoder.
@@ -134,5 +140,5 @@ def as_reconstruction(bundle: Bundle, lam: float, chunk: int | None = None) -> R
         device=next(network.parameters()).device,
         noise_conditioned=network.noise_conditioned,
         sigma=sigma_of_lam(lam) if network.noise_conditioned else None,
-        chunk=chunk,
+        **asdict(execution or Execution()),
     )

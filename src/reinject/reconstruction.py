@@ -13,7 +13,8 @@ from typing import Protocol, runtime_checkable
 import torch
 from torch import Tensor, nn
 
-from reinject.errors import ArgumentError, ModelError, check_count, check_positive
+from reinject.errors import ArgumentError, ModelError, check_positive
+from reinject.execution import Chunks, Execution
 
 Source = nn.Module | tuple[nn.Module, nn.Module] | Callable[..., Tensor]
 
@@ -65,7 +66,7 @@ class Reconstruction:
         device: where x has to be.
         noise_conditioned: whether r is told the noise level.
         sigma: the level it is told when the caller gives none; data units, > 0.
-        chunk: most points in one call of the network; None: the whole batch at once.
+        execution: how the network is run.
         name: how it is called in messages and manifests.
         encoder: x -> code of shape (B, *code), and
         decoder: code -> x, where r = decoder(encoder(x)) is known to be made of them.
@@ -76,10 +77,14 @@ class Reconstruction:
     device: torch.device = field(default_factory=lambda: torch.device("cpu"))
     noise_conditioned: bool = False
     sigma: float | None = None
-    chunk: int | None = None
+    execution: Execution = field(default_factory=Execution)
     name: str = "r"
     encoder: Callable[[Tensor], Tensor] | None = field(default=None, repr=False)
     decoder: Callable[[Tensor], Tensor] | None = field(default=None, repr=False)
+    _in_chunks: Chunks = field(init=False, repr=False, compare=False)
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "_in_chunks", Chunks(self.name, self.execution.chunk))
 
     def __call__(self, x: Tensor, sigma: float | None = None) -> Tensor:
         """r(x) for x of shape (B, *event); ``sigma``, data units, for noise-conditioned networks only."""
@@ -103,11 +108,6 @@ class Reconstruction:
             raise ModelError(self.name, "has no encoder and decoder", "Wrap (encoder, decoder)")
         return part
 
-    def _in_chunks(self, function: Callable[[Tensor], Tensor], x: Tensor) -> Tensor:
-        if self.chunk is None or len(x) <= self.chunk:
-            return function(x)
-        return torch.cat([function(part) for part in torch.split(x, self.chunk)])
-
     def _once(self, x: Tensor, sigma: float | None) -> Tensor:
         if not self.noise_conditioned:
             return self.function(x)
@@ -123,6 +123,8 @@ def wrap(
     noise_conditioned: bool = False,
     sigma: float | None = None,
     chunk: int | None = None,
+    precision: str = "32-true",
+    compiled: bool = False,
     name: str | None = None,
 ) -> Reconstruction:
     """Wrap a trained network as r, after checking it once on two points.
@@ -135,11 +137,11 @@ def wrap(
         device: where to run.
         noise_conditioned: the network is called as (x, sigma), sigma of shape (B,), in data units.
         sigma: the noise level to hold where a kernel does not set one; required with ``noise_conditioned``.
-        chunk: most points in one call of the network, to bound memory; at least 1.
+        chunk, precision, compiled: how the network is run, see :class:`reinject.execution.Execution`.
         name: for messages and manifests; default: the name of the class.
 
     Raises:
-        ArgumentError: ``chunk`` or ``sigma`` out of range.
+        ArgumentError: ``chunk``, ``precision`` or ``sigma`` out of range.
         ModelError: the network fails on such an input, changes its shape or dtype, or returns non-finite values.
 
     Example:
@@ -148,15 +150,14 @@ def wrap(
         torch.Size([5, 2])
     """
     label = name or _name_of(source)
-    if chunk is not None:
-        check_count(label, "chunk", chunk)
+    execution = Execution(chunk, precision, compiled)
     if noise_conditioned:
         if sigma is None:
             raise ArgumentError(label, "noise-conditioned but no sigma given", "Give the level to hold")
         check_positive(label, "sigma", sigma)
     place = torch.device(device)
-    function = _function_of(source, place)
-    r = Reconstruction(function, tuple(event_shape), place, noise_conditioned, sigma, chunk, label)
+    function = execution.of(_function_of(source, place), place)
+    r = Reconstruction(function, tuple(event_shape), place, noise_conditioned, sigma, execution, label)
     _check(r)
     return _with_code(r, source)
 
@@ -211,10 +212,11 @@ def _check(r: Reconstruction) -> None:
         with torch.no_grad():
             y = r(x)
     except (RuntimeError, TypeError, ValueError) as error:
+        cure = "Give the event_shape that the network was trained for"
         raise ModelError(
             r.name,
             f"fails on a batch of shape {tuple(x.shape)}: {str(error).splitlines()[0]}",
-            "Give the event_shape that the network was trained for",
+            "Run it without compiling, which needs a C++ compiler" if r.execution.compiled else cure,
         ) from error
     if not isinstance(y, Tensor) or y.shape != x.shape or y.dtype != x.dtype:
         got = f"{tuple(y.shape)} {y.dtype}" if isinstance(y, Tensor) else type(y).__name__

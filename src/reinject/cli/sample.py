@@ -76,8 +76,15 @@ def sample(
     store: Annotated[str, typer.Option(help="uint8 (levels of the value range) or float (as they are).")] = "uint8",
     block_size: Annotated[int, typer.Option(help="Walks a block; part of what samples are a function of.")] = 1024,
     chunk: Annotated[
-        int | None, typer.Option(help="Most points in one call of the network, to save memory.", show_default="a block")
+        int | None,
+        typer.Option(help="Most points in one call of the network, to save memory.", show_default="what fits"),
     ] = None,
+    precision: Annotated[
+        str, typer.Option(help="32-true, or the autoencoder's products in 16 bits: bf16-mixed, 16-mixed.")
+    ] = "32-true",
+    compiled: Annotated[
+        bool, typer.Option("--compile", help="Compile the autoencoder (torch.compile; CUDA graphs on a GPU).")
+    ] = False,
     workers: Annotated[
         int | None,
         typer.Option(help="Processes, of one thread each; the archive is the same.", show_default="none, all threads"),
@@ -89,6 +96,7 @@ def sample(
     as_json: Json = False,
 ) -> None:
     """Walk, label, write a labelled synthetic data set; run again after a cut to go on."""
+    from reinject.execution import Execution
     from reinject.jobs.sample import load_models
     from reinject.jobs.sample import sample_models as run
     from reinject.jobs.starts import resolve
@@ -128,7 +136,7 @@ def sample(
         seed=seed,
         block_size=block_size,
         store=store,
-        chunk=chunk,
+        execution=Execution(chunk, precision, compiled),
         overwrite=overwrite,
         progress=progress,
     )

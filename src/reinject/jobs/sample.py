@@ -12,6 +12,7 @@ from typing import Any
 from reinject import archive
 from reinject.bundle import Bundle, as_reconstruction, load
 from reinject.errors import ModelError, check_count
+from reinject.execution import Execution
 from reinject.jobs import Outcome
 from reinject.jobs.workers import MakeBlock, in_processes
 from reinject.presets import PRESETS, Settings, Walker
@@ -31,9 +32,9 @@ class Models:
     autoencoders: tuple[Bundle, ...]
     classifier: Bundle
 
-    def ensemble(self, chunk: int | None = None) -> Ensemble:
+    def ensemble(self, execution: Execution | None = None) -> Ensemble:
         """The autoencoders as one r; where a kernel sets no noise level, they are held at that of lambda = 0.1."""
-        return Ensemble(tuple(as_reconstruction(bundle, 0.1, chunk) for bundle in self.autoencoders))
+        return Ensemble(tuple(as_reconstruction(bundle, 0.1, execution) for bundle in self.autoencoders))
 
 
 def load_models(folders: Sequence[Path], device: str = "cpu") -> Models:
@@ -199,10 +200,12 @@ def _maker(
     return lambda number: make(blocks=[number]), walker
 
 
-def _prepare(autoencoders: Sequence[Path], classifier: Path, device: str, chunk: int | None, *rest: Any) -> MakeBlock:
+def _prepare(
+    autoencoders: Sequence[Path], classifier: Path, device: str, execution: Execution, *rest: Any
+) -> MakeBlock:
     """As :func:`_maker`, in a worker process, which reads the models itself."""
     models = Models(tuple(load(folder, device) for folder in autoencoders), load(classifier, device))
-    return _maker(models.ensemble(chunk), models.classifier.network, *rest)[0]
+    return _maker(models.ensemble(execution), models.classifier.network, *rest)[0]
 
 
 def _outcome(out: Path, preset: str, names: tuple[str, ...], seconds: float) -> Outcome:
@@ -233,7 +236,7 @@ def sample_models(
     preset: str,
     settings: Settings,
     *,
-    chunk: int | None = None,
+    execution: Execution | None = None,
     workers: int | None = None,
     start: Start | None = None,
     walks: int = 10_000,
@@ -247,7 +250,7 @@ def sample_models(
     Arguments:
         models: from :func:`load_models`.
         out, preset, settings, start, walks, seed, block_size, store, options: as for :func:`sample`.
-        chunk: most points in one call of the network.
+        execution: how the autoencoders are run; part of what a run that goes on must agree in.
         workers: processes of one thread each; None: this process, with torch's threads. The archive is the same.
     """
     inputs = models.classifier.network.inputs
@@ -261,10 +264,10 @@ def sample_models(
         place = str(next(models.classifier.network.parameters()).device)
         folders = [bundle.folder for bundle in models.autoencoders]
         rest = (settings, Extent(walks, seed, block_size), Storage(store, *value_range), radius, start)
-        prepare = functools.partial(_prepare, folders, models.classifier.folder, place, chunk, *rest)
+        prepare = functools.partial(_prepare, folders, models.classifier.folder, place, execution or Execution(), *rest)
         run = in_processes(workers, prepare)
     return sample(
-        models.ensemble(chunk),
+        models.ensemble(execution),
         models.classifier.network,
         out,
         class_names=inputs.class_names,

@@ -1,0 +1,112 @@
+"""How a network's calls are carried out: how many points at once, in which precision, compiled or not."""
+
+import contextlib
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from types import MappingProxyType
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from reinject.errors import ArgumentError, ModelError, check_count
+
+PRECISIONS: Mapping[str, torch.dtype | None] = MappingProxyType(
+    {"32-true": None, "bf16-mixed": torch.bfloat16, "16-mixed": torch.float16}
+)
+
+
+@dataclass(frozen=True)
+class Execution:
+    """How a network is run; what it returns changes by rounding at most.
+
+    Attributes:
+        chunk: most points in one call of the network, >= 1; None: all of them, or as many as the device's memory holds,
+            which is found by halving.
+        precision: "32-true", or "bf16-mixed" or "16-mixed": matrix products and convolutions in 16 bits (autocast),
+            results in 32. Lightning's names.
+        compiled: by torch.compile, with CUDA graphs on a GPU. The first call takes long.
+
+    Raises:
+        ArgumentError: a chunk below 1, an unknown precision.
+
+    Example:
+        >>> Execution(precision="8-true")
+        Traceback (most recent call last):
+        reinject.errors.ArgumentError: execution: precision '8-true' is not known. Use one of 32-true, ...
+    """
+
+    chunk: int | None = None
+    precision: str = "32-true"
+    compiled: bool = False
+
+    def __post_init__(self) -> None:
+        if self.chunk is not None:
+            check_count("execution", "chunk", self.chunk)
+        if self.precision not in PRECISIONS:
+            raise ArgumentError(
+                "execution", f"precision {self.precision!r} is not known", f"Use one of {', '.join(PRECISIONS)}"
+            )
+
+    def of(self, function: Callable[..., Tensor], device: torch.device) -> Callable[..., Tensor]:
+        """The function, run like this; where it is no module it is not compiled.
+
+        Example:
+            >>> function = Execution(precision="bf16-mixed").of(torch.nn.Linear(2, 2), torch.device("cpu"))
+            >>> function(torch.zeros(1, 2)).dtype
+            torch.float32
+        """
+        if self.compiled and isinstance(function, nn.Module):
+            options: dict[str, Any] = {"mode": "reduce-overhead"} if device.type == "cuda" else {}
+            function = torch.compile(function, dynamic=False, **options)
+        dtype = PRECISIONS[self.precision]
+        if dtype is None:
+            return function
+        inner, kind = function, dtype
+
+        def mixed(x: Tensor, *rest: Tensor) -> Tensor:
+            with torch.autocast(device.type, kind):
+                y = inner(x, *rest)
+            return y.to(x.dtype)
+
+        return mixed
+
+
+@dataclass
+class Chunks:
+    """Calls a function on parts of a batch that fit in memory, and remembers how large they may be.
+
+    Attributes:
+        owner: name for messages.
+        most: points at once; None: no limit yet.
+    """
+
+    owner: str
+    most: int | None = None
+
+    def __call__(self, function: Callable[[Tensor], Tensor], x: Tensor) -> Tensor:
+        """function(x), in parts; halves the parts, once and for all, when the device's memory does not hold them.
+
+        Raises:
+            ModelError: the memory does not hold one point.
+
+        Example:
+            >>> def scarce(x):
+            ...     if len(x) > 3:
+            ...         raise torch.OutOfMemoryError
+            ...     return 2 * x
+            >>> chunks = Chunks("r")
+            >>> chunks(scarce, torch.ones(10)).sum().item(), chunks.most
+            (20.0, 2)
+        """
+        while True:
+            with contextlib.suppress(torch.OutOfMemoryError):
+                if self.most is None or len(x) <= self.most:
+                    return function(x)
+                return torch.cat([function(part) for part in torch.split(x, self.most)])
+            size = min(len(x), self.most or len(x))
+            if size == 1:
+                raise ModelError(
+                    self.owner, "one point at a time does not fit in the device's memory", "Use another device"
+                )
+            self.most = size // 2
