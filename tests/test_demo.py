@@ -52,7 +52,7 @@ def test_the_report_opens_offline(tree: Path) -> None:
 
 
 def test_the_tree_can_be_moved(tree: Path, tmp_path: Path) -> None:
-    from reinject.jobs.evaluate import find_classifier
+    from reinject.jobs.provenance import find_classifier
 
     moved = tmp_path / "elsewhere"
     tree.rename(moved)

@@ -2,7 +2,7 @@
 
 import base64
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -79,6 +79,7 @@ def write(
     title: str,
     judged: Mapping[str, Utility],
     figures: Path,
+    walks: Mapping[str, Sequence[str]],
     provenance: Mapping[str, Any],
     command: str,
 ) -> Path:
@@ -89,6 +90,7 @@ def write(
         title: what was judged.
         judged: name of a set -> its utility; the first is the one that the verdict speaks of.
         figures: folder of PNGs.
+        walks: name of a set -> what the diagnostics say of its walks, line by line.
         provenance: parameters of the run.
         command: that makes it again.
     """
@@ -107,6 +109,7 @@ def write(
         seeds=len(first.ratio.values),
         table=table(judged),
         pictures=pictures,
+        walks=walks,
         provenance=json.dumps(provenance, indent=1),
         command=command,
     )

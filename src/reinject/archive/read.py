@@ -94,6 +94,13 @@ class Archive:
         for shard in self.manifest["shards"]:
             yield pq.read_table(self.folder / shard["file"], columns=columns)
 
+    def shards(self) -> Iterator[tuple[Tensor, pa.Table]]:
+        """Shard by shard, the samples as kept, (B, *event), and all columns but them."""
+        column = self.manifest["columns"][0]
+        for shard in self.manifest["shards"]:
+            table = pq.read_table(self.folder / shard["file"])
+            yield _values(table.column(column), self.event_shape), table.drop_columns([column])
+
     def read(
         self, most: int | None = None, seed: int = 0, on_rows: Callable[[int], None] = lambda _: None
     ) -> tuple[Tensor, Tensor]:

@@ -14,7 +14,9 @@ from reinject.evaluation.utility import Utility
 from reinject.figures import class_histogram, film_strip, learning_curves, pca_plane, samples_by_class
 from reinject.files import write_json
 from reinject.jobs import Outcome
-from reinject.jobs.evaluate import METRICS, judge, pictured, shares
+from reinject.jobs.diagnose import diagnose
+from reinject.jobs.evaluate import METRICS, judge, pictured
+from reinject.jobs.provenance import shares
 from reinject.jobs.sample import Models, load_models, sample_models
 from reinject.jobs.train import TrainPlan, train
 from reinject.kernels.base import Emit
@@ -88,6 +90,7 @@ def demo(
         title=f"A synthetic {dataset.name}, sampled from an autoencoder",
         judged=judged,
         figures=partial / "figures",
+        walks={name: diagnose(archive.folder).lines for name, archive in archives.items()},
         provenance={name: archive.manifest["parameters"] for name, archive in archives.items()},
         command=f"reinject demo --out {out.name} --seed {seed}",
     )

@@ -1,6 +1,7 @@
 """``reinject diagnose``: whether the walks behind an archive can be believed."""
 
 import math
+import time
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Any
@@ -10,7 +11,6 @@ import torch
 from torch import Tensor
 
 from reinject.archive import Archive
-from reinject.bundle import Bundle, load
 from reinject.diagnostics import (
     Convergence,
     Discrepancy,
@@ -21,15 +21,16 @@ from reinject.diagnostics import (
     start_remembered_by_axis,
     stein_discrepancy,
 )
-from reinject.errors import ArchiveError, ModelError, check_count
+from reinject.errors import ArchiveError, check_count
 from reinject.jobs import Outcome
-from reinject.jobs.evaluate import find_classifier, shares
+from reinject.jobs.provenance import find_models, shares
 from reinject.jobs.sample import Models
 from reinject.presets import Settings
 from reinject.reconstruction import Ensemble
 from reinject.score import lam_of_sigma, score
 from reinject.walks import Visited, walk
 
+_WITH_DATA = ("data", "fitted", "archive")  # starts that cannot be drawn again from the manifest alone
 _AXES = 3  # leading principal axes that are followed
 
 
@@ -43,8 +44,9 @@ def diagnose(folder: Path, *, models: Sequence[Path] = (), walks: int = 1000) ->
 
     Returns:
         ESS, R-hat and autocorrelation time of the energy proxy |r(x) - x|^2 / n, of the leading principal axes and of
-        the class probabilities; start remembered, over all and by axis; label switches a step; class entropy and
-        shares; the Stein discrepancy against the autoencoder's own score; acceptance and asymmetry where there were.
+        the class probabilities; the least ESS a second of walking (without labelling and writing); start remembered,
+        over all and by axis; label switches a step; class entropy and shares; the Stein discrepancy against the
+        autoencoder's own score; acceptance and asymmetry where there were.
 
     Raises:
         ArchiveError: no archive.
@@ -53,15 +55,20 @@ def diagnose(folder: Path, *, models: Sequence[Path] = (), walks: int = 1000) ->
     """
     check_count("--walks", "walks", walks, 2)
     archive = Archive.open(folder)
-    found = _find(archive, models)
+    found = find_models(archive, models)
     r = found.ensemble()
     followed = _Followed(archive, walks)
+    summaries = _followed(followed, r)
+    began = time.monotonic()
+    remembered = _remembered(archive, found, r, followed.axes)
+    seconds = time.monotonic() - began
     result: dict[str, Any] = {
         "archive": str(folder),
         "walks_followed": len(followed.x),
         "draws_a_walk": followed.x.shape[1],
-        "convergence": {name: value and value._asdict() for name, value in _followed(followed, r).items()},
-        "start_remembered": _remembered(archive, found, r, followed.axes),
+        "convergence": {name: value and value._asdict() for name, value in summaries.items()},
+        "start_remembered": remembered,
+        "effective_samples_a_second": _effective(archive, summaries, followed, seconds),
         "label_switches": _number(label_switches(followed.label)),
         "class_entropy": class_entropy(followed.probabilities.flatten(0, 1)),
         "class_shares": shares(archive),
@@ -73,31 +80,18 @@ def diagnose(folder: Path, *, models: Sequence[Path] = (), walks: int = 1000) ->
     return Outcome(result, _lines(result))
 
 
-def _find(archive: Archive, models: Sequence[Path]) -> Models:
-    """The models of the manifest, which must have the hashes in it."""
-    noted = archive.manifest["models"].get("autoencoders", [])
-    classifier = find_classifier(archive, models[0] if models else None)
-    if models and len(models) != len(noted):
-        raise ModelError("--models", f"{len(models)} folders for {len(noted)} autoencoders", "Give one for each")
-    bundles: list[Bundle] = []
-    for number, entry in enumerate(noted):
-        folder = models[number] / "autoencoder" if models else (archive.folder / entry["folder"]).resolve()
-        bundle = load(folder)
-        if bundle.sha256 != entry["sha256"]:
-            raise ModelError(
-                str(folder), "is not the autoencoder that walked (another hash)", "Give the right --models"
-            )
-        bundles.append(bundle)
-    return Models(tuple(bundles), classifier)
-
-
 class _Followed:
     """The samples of some walks that were not stopped, walk by walk and draw by draw, in data units."""
 
     def __init__(self, archive: Archive, walks: int) -> None:
-        columns = [table.to_pydict() for table in archive.tables(["walk", "step", "probabilities", "label"])]
-        number = np.concatenate([part["walk"] for part in columns])
-        step = np.concatenate([part["step"] for part in columns])
+        xs, columns, seen = [], [], 0
+        for x, table in archive.shards():  # no more of them than it takes
+            xs.append(x)
+            columns.append(table.to_pydict())
+            seen += len(set(columns[-1]["walk"]))
+            if seen >= walks:
+                break
+        number, step = (np.concatenate([part[name] for part in columns]) for name in ("walk", "step"))
         order = np.lexsort((step, number))
         names, first, counts = np.unique(number[order], return_index=True, return_counts=True)
         whole = first[counts == counts.max()][:walks]
@@ -107,9 +101,8 @@ class _Followed:
             )
         rows = order[whole[:, None] + np.arange(counts.max())[None]]
         index = torch.from_numpy(rows)
-        x, label = archive.read()
-        self.x: Tensor = archive.storage.load(x[index])
-        self.label: Tensor = label[index]
+        self.x: Tensor = archive.storage.load(torch.cat(xs)[index])
+        self.label = torch.tensor(np.concatenate([part["label"] for part in columns]))[index]
         self.probabilities = torch.tensor(np.concatenate([part["probabilities"] for part in columns]))[index]
         flat = self.x.flatten(0, 1).flatten(1)
         self.axes = torch.pca_lowrank(flat, q=min(_AXES, *flat.shape), niter=4)[2].T.contiguous()
@@ -133,7 +126,7 @@ def _remembered(archive: Archive, models: Models, r: Ensemble, axes: Tensor) -> 
     """What the ends of the first block's walks keep of their starts; None where the start's data is not at hand."""
     parameters = archive.manifest["parameters"]
     settings = Settings.from_json(parameters["settings"])
-    if settings.start.partition(":")[0] in ("data", "fitted", "archive"):
+    if settings.start.partition(":")[0] in _WITH_DATA:
         return None
     walker = settings.build(r, models.autoencoders[0].network.inputs.radius, classifier=models.classifier.network)
     parts = walk(
@@ -156,6 +149,17 @@ def _remembered(archive: Archive, models: Models, r: Ensemble, axes: Tensor) -> 
         "share": start_remembered(start, ends),
         "by_axis": start_remembered_by_axis(start, ends, axes),
     }
+
+
+def _effective(
+    archive: Archive, summaries: dict[str, Convergence | None], followed: _Followed, seconds: float
+) -> float | None:
+    """Draws a second of the first block, walked again here, times the least ESS a draw; None where it was not."""
+    least = [value.ess for value in summaries.values() if value is not None and not math.isnan(value.ess)]
+    if not least or archive.manifest["parameters"]["settings"]["start"].partition(":")[0] in _WITH_DATA:
+        return None
+    draws = followed.label.numel()
+    return float(archive.manifest["shards"][0]["rows"] / seconds * min(least) / draws)
 
 
 def last_states(parts: Iterable[Visited]) -> tuple[Tensor, Tensor]:
@@ -226,6 +230,8 @@ def _lines(result: dict[str, Any]) -> list[str]:
         lines.append(
             f"start remembered after {remembered['steps']} steps: {remembered['share']:.1%}; correlation by axis {axes}"
         )
+    if result["effective_samples_a_second"] is not None:
+        lines.append(f"effective samples a second of walking: {result['effective_samples_a_second']:.0f}")
     if result["label_switches"] is not None:
         lines.append(f"label switches from draw to draw: {result['label_switches']:.1%}")
     shares_ = result["class_shares"]

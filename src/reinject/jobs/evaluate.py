@@ -10,13 +10,14 @@ from torch import Tensor
 
 from reinject import data, report
 from reinject.archive import Archive
-from reinject.bundle import Bundle, load
 from reinject.diagnostics import class_shares
-from reinject.errors import ArchiveError, DataError, ModelError, check_count
+from reinject.errors import ArchiveError, DataError, ReinjectError, check_count
 from reinject.evaluation.utility import Bench, Table, Utility, reference, students_needed, utility
 from reinject.figures import class_histogram, learning_curves, samples_by_class
 from reinject.files import write_json
 from reinject.jobs import Outcome
+from reinject.jobs.diagnose import diagnose
+from reinject.jobs.provenance import find_classifier, shares
 from reinject.progress import Progress, Silent
 from reinject.samples import Storage
 from reinject.staging import check_free, partial_of, publish
@@ -81,40 +82,8 @@ def evaluate(
         "mean_confidence": archive.manifest["mean_confidence"],
     }
     if out is not None:
-        _write(out, metrics, archive, dataset, judged)
+        _write(out, metrics, archive, dataset, judged, [] if models is None else [models])
     return Outcome(metrics, [*report.text(judged), report.verdict(judged[name])])
-
-
-def find_classifier(archive: Archive, models: Path | None) -> Bundle:
-    """The classifier that labelled the archive; its hash must be the one in the manifest.
-
-    Raises:
-        ModelError: not there, or another one.
-    """
-    noted = archive.manifest["models"].get("classifier")
-    if noted is None:
-        raise ModelError(
-            str(archive.folder), "was labelled by a classifier that is not on disk", "Give it to reinject.evaluate"
-        )
-    folder = models / "classifier" if models is not None else (archive.folder / noted["folder"]).resolve()
-    if not folder.is_dir():
-        raise ModelError(
-            str(folder),
-            "the classifier that labelled the archive is not there; the noise control needs it",
-            "Say where its models are with --models",
-        )
-    bundle = load(folder)
-    if bundle.sha256 != noted["sha256"]:
-        raise ModelError(
-            str(folder), "is not the classifier that labelled the archive (another hash)", "Give the right --models"
-        )
-    return bundle
-
-
-def shares(archive: Archive) -> list[float]:
-    """Share of each class in the archive, in the order of its class names."""
-    counts = archive.manifest["counts"]
-    return [count / counts["rows"] for count in counts["per_class"]]
 
 
 def judge(
@@ -181,7 +150,12 @@ def _check_match(archive: Archive, dataset: data.Dataset) -> None:
 
 
 def _write(
-    out: Path, metrics: dict[str, Any], archive: Archive, dataset: data.Dataset, judged: Mapping[str, Utility]
+    out: Path,
+    metrics: dict[str, Any],
+    archive: Archive,
+    dataset: data.Dataset,
+    judged: Mapping[str, Utility],
+    models: Sequence[Path],
 ) -> None:
     partial = partial_of(out)
     figures = partial / "figures"
@@ -199,10 +173,19 @@ def _write(
         title=f"{archive.folder.name} against {dataset.name}",
         judged=judged,
         figures=figures,
+        walks={name: _walks(archive.folder, models)},
         provenance=archive.manifest["parameters"],
         command=f"reinject evaluate {archive.folder} --against {dataset.name}",
     )
     publish(partial, out)
+
+
+def _walks(folder: Path, models: Sequence[Path]) -> Sequence[str]:
+    """What diagnose says of the archive, or why it says nothing."""
+    try:
+        return diagnose(folder, models=models).lines
+    except ReinjectError as error:  # models that are not on disk, or fewer folders than autoencoders
+        return [f"not followed: {error}"]
 
 
 def pictured(dataset: data.Dataset, archives: Mapping[str, Archive]) -> dict[str, Any]:
