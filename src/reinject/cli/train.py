@@ -61,6 +61,9 @@ def train(
     classifier_epochs: Annotated[
         int | None, typer.Option(help="Passes of the classifier over the data.", show_default="the preset's", min=1)
     ] = None,
+    classifier_sees: Annotated[
+        str, typer.Option(help="reconstructions (half of the images as the autoencoder gives them back) or images.")
+    ] = "reconstructions",
     value_range: Annotated[
         str, typer.Option(help="LOW,HIGH: values of the darkest and the brightest pixel, the data unit.")
     ] = "0,1",
@@ -85,6 +88,7 @@ def train(
         numbers=Numbers(sigma=sigma, spread=spread, lam=lam, log_det=log_det),  # type: ignore[arg-type]
         epochs=epochs,
         classifier_epochs=classifier_epochs,
+        sees=classifier_sees,
         value_range=numbers_of("--value-range", value_range),
     )
     outcome = run(

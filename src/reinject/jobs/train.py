@@ -3,7 +3,7 @@
 import json
 import shutil
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import Any
@@ -13,10 +13,11 @@ from safetensors import SafetensorError
 from torch import Tensor
 
 from reinject import data, models
+from reinject.bundle import load
 from reinject.errors import ArgumentError, ModelError
-from reinject.evaluation.utility import cross_entropy
 from reinject.files import write_json
 from reinject.jobs import Outcome
+from reinject.jobs.labelling import SEES, loss_of
 from reinject.jobs.objective import Chosen, Numbers, build, choose
 from reinject.models import Inputs, Network
 from reinject.progress import Progress, Silent
@@ -39,6 +40,7 @@ class TrainPlan:
         seed: of all randomness.
         autoencoder: a key of models.AUTOENCODERS.
         classifier: a key of models.CLASSIFIERS.
+        sees: what the classifier is trained on, one of jobs.labelling.SEES.
         autoencoder_recipe, classifier_recipe: how they are trained.
         objective: one of jobs.objective.OBJECTIVES.
         numbers: of the objective.
@@ -53,6 +55,7 @@ class TrainPlan:
     classifier_recipe: Recipe = CLASSIFIER_RECIPE
     objective: str = "denoising"
     numbers: Numbers = field(default_factory=Numbers)
+    sees: str = SEES[0]
     low: float = 0.0
     high: float = 1.0
 
@@ -60,6 +63,7 @@ class TrainPlan:
         choose(self.objective, self.autoencoder)
         self.numbers.refuse_strangers(self.objective)
         _check_name("--classifier", self.classifier, models.CLASSIFIERS)
+        _check_name("--classifier-sees", self.sees, SEES)
 
 
 def plan_for(
@@ -72,6 +76,7 @@ def plan_for(
     numbers: Numbers | None = None,
     epochs: int | None = None,
     classifier_epochs: int | None = None,
+    sees: str = SEES[0],
     value_range: tuple[float, float] = (0.0, 1.0),
 ) -> TrainPlan:
     """The default way to train, with what was given in place of its values.
@@ -80,6 +85,7 @@ def plan_for(
         dataset, seed, autoencoder, classifier, objective, numbers: as in :class:`TrainPlan`; of the objective and the
             autoencoder, the one that is not given follows from the other.
         epochs, classifier_epochs: passes over the data, exactly, in place of the recipe's.
+        sees: as in :class:`TrainPlan`.
         value_range: values of the darkest and the brightest pixel.
 
     Raises:
@@ -102,12 +108,13 @@ def plan_for(
         recipe(CLASSIFIER_RECIPE, classifier_epochs),
         objective,
         numbers or Numbers(),
+        sees,
         low=low,
         high=high,
     )
 
 
-def _check_name(option: str, name: str, known: dict[str, type[Network]]) -> None:
+def _check_name(option: str, name: str, known: Collection[str]) -> None:
     if name not in known:
         raise ArgumentError(option, f"{name!r} is not known", f"Use one of {', '.join(known)}")
 
@@ -143,7 +150,9 @@ def train(
         lambda network, x, _, generator: chosen.objective(network, x, generator),
         plan.autoencoder_recipe,
     )
-    classifier = job.run("classifier", job.build_classifier, cross_entropy, plan.classifier_recipe)
+    r = job.trained("autoencoder")
+    loss = loss_of(plan.sees, r, job.inputs)
+    classifier = job.run("classifier", job.build_classifier, loss, plan.classifier_recipe)
     (partial / PLAN).unlink()
     publish(partial, out)
     result = {
@@ -256,6 +265,11 @@ class _Job:
         temporary.rename(folder)
         checkpoint.unlink(missing_ok=True)
         return result
+
+    def trained(self, name: str) -> Callable[[Tensor, Tensor], Tensor]:
+        """(x, sigma) -> r(x) of the trained autoencoder, which is told sigma if it can be."""
+        network = load(self.folder / name, self.fabric.device).network
+        return network if network.noise_conditioned else lambda x, _: network(x)
 
     @torch.no_grad()
     def _test_accuracy(self, network: Network) -> float:

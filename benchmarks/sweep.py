@@ -1,0 +1,114 @@
+"""Utility of every sensible kernel and noise on one data set: ratio, skill, class shares, seconds.
+
+All settings walk the same models, give about as many samples, and are judged against the same real and noise students.
+The best of them is what the default preset ought to be.
+"""
+
+import argparse
+import json
+import sys
+import tempfile
+import time
+from pathlib import Path
+
+from reinject import data
+from reinject.archive import Archive
+from reinject.diagnostics import class_shares
+from reinject.figures import class_histogram
+from reinject.jobs.evaluate import judge
+from reinject.jobs.provenance import shares
+from reinject.jobs.sample import Models, load_models, sample_models
+from reinject.presets import PRESETS, Settings, choose
+from reinject.progress import for_this_terminal
+from reinject.score import lam_of_sigma
+
+TARGETS = {"mnist": 0.995, "fashion_mnist": 0.985}  # of the ratio, for the default preset
+SHARES = (0.07, 0.13)
+
+
+def contestants(models: Models) -> dict[str, Settings]:
+    """Settings by name; what the models cannot walk is left out."""
+    inputs = models.autoencoders[0].network.inputs
+    found = {"paper": PRESETS["paper"]}
+    if models.autoencoders[0].network.noise_conditioned:
+        once = {"steps": 13, "burn_in": 13}
+        found["default"] = PRESETS["default"]
+        found["ancestral, one fall"] = choose(None, "ancestral", {"sigma": "geometric:1.4r:0.02r"}, **once)[1]
+        found["ancestral, no added noise"] = choose(None, "ancestral", {"eta": "0"})[1]
+        found["ancestral, down to .007r"] = choose(None, "ancestral", {"sigma": "cycles:1.4r:0.007r:13:1r:10"})[1]
+        found["annealed"] = choose(None, "annealed")[1]
+    else:
+        found["reinjection"] = choose(None, "reinjection")[1]
+        found["self-tuning"] = choose(None, "self-tuning")[1]
+    if models.ensemble().has_code:
+        found["tangent .1"] = choose(None, "tangent", {"sigma": "0.1"})[1]
+    for share in (0.06, 0.12):
+        sigma = share * inputs.radius
+        options = {"sigma": f"{sigma:.3g}"}
+        for kernel in ("half-denoising", "walk-jump"):
+            found[f"{kernel} {share}r"] = choose(None, kernel, options)[1]
+        options = {"lam": f"{lam_of_sigma(sigma):.3g}"}
+        long = {"steps": 30, "burn_in": 10, "thin": 5, "emit": "reconstruction"}
+        found[f"langevin {share}r"] = choose(None, "langevin", options, **long)[1]
+        found[f"underdamped {share}r"] = choose(None, "underdamped", options, emit="reconstruction")[1]
+    return found
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("dataset")
+    parser.add_argument("--models", type=Path, required=True, help="what reinject train made of the data set")
+    parser.add_argument("--data-dir")
+    parser.add_argument("--samples", type=int, default=90_000)
+    parser.add_argument("--seeds", type=int, default=3)
+    parser.add_argument("--only", nargs="*", help="names of settings; default: all")
+    parser.add_argument("--out", type=Path, help="folder for the class histograms")
+    options = parser.parse_args()
+    progress = for_this_terminal()
+    models = load_models([options.models])
+    dataset = data.load(options.dataset, options.data_dir, progress=progress)
+    wanted = {name: s for name, s in contestants(models).items() if not options.only or name in options.only}
+    with tempfile.TemporaryDirectory() as folder:
+        archives, seconds = {}, {}
+        for name, settings in wanted.items():
+            rows = len(range(settings.burn_in, settings.steps + 1, settings.thin))
+            began = time.monotonic()
+            out = Path(folder) / name
+            sample_models(models, out, name, settings, walks=-(-options.samples // rows), progress=progress)
+            seconds[name] = time.monotonic() - began
+            archive = Archive.open(out)
+            if archive.rows >= len(dataset.train):  # fewer where walks went astray
+                archives[name] = archive
+            else:
+                print(f"{name}: {archive.rows} samples only", file=sys.stderr)
+        C = models.classifier.network
+        judged = judge(archives, dataset, C, range(options.seeds), most=options.samples, progress=progress)
+        drawn = {"real": class_shares(dataset.train.y, len(dataset.class_names))}
+        rows = []
+        for name, result in judged.items():
+            of = drawn[name] = shares(archives[name])
+            rows.append(
+                {
+                    "setting": name,
+                    "ratio": round(result.ratio.mean, 4),
+                    "skill": round(result.skill.mean, 3),
+                    "shares": [round(min(of), 3), round(max(of), 3)],
+                    "seconds": round(seconds[name]),
+                }
+            )
+    rows.sort(key=lambda row: -float(str(row["ratio"])))
+    if options.out:
+        options.out.mkdir(parents=True, exist_ok=True)
+        named = {name: drawn[name] for name in ("real", *(str(row["setting"]) for row in rows[:3]), "paper")}
+        class_histogram(options.out / f"classes-{dataset.name}.png", named, dataset.class_names)
+    for row in rows:
+        print(json.dumps(row))
+    target = TARGETS.get(dataset.name)
+    if target is not None and "default" in judged:
+        of = drawn["default"]
+        met = judged["default"].ratio.mean >= target and SHARES[0] <= min(of) and max(of) <= SHARES[1]
+        sys.exit(0 if met else f"the default preset misses ratio {target} or shares {SHARES}")
+
+
+if __name__ == "__main__":
+    main()

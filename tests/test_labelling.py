@@ -1,0 +1,66 @@
+"""The classifier that has seen what the autoencoder makes of images."""
+
+import json
+import math
+from pathlib import Path
+
+import pytest
+import torch
+
+from reinject.bundle import load
+from reinject.errors import ArgumentError
+from reinject.jobs.labelling import SEES, loss_of
+from reinject.jobs.train import plan_for
+from reinject.models import Inputs
+from test_cli import run
+
+INPUTS = Inputs((2,), low=0.0, high=1.0, std=0.5)
+
+
+def seen(sees: str, r) -> torch.Tensor:  # type: ignore[no-untyped-def]
+    got: list[torch.Tensor] = []
+
+    def network(x: torch.Tensor) -> torch.Tensor:
+        got.append(x)
+        return x
+
+    x, y = torch.full((1000, 2), 0.25), torch.zeros(1000, dtype=torch.int64)
+    loss_of(sees, r, INPUTS)(network, x, y, torch.Generator().manual_seed(0))  # type: ignore[arg-type]
+    return got[0]
+
+
+def test_half_of_the_batch_is_given_back_from_noise_of_its_level_and_clipped() -> None:
+    calls: list[tuple[torch.Tensor, torch.Tensor]] = []
+
+    def r(x: torch.Tensor, sigma: torch.Tensor) -> torch.Tensor:
+        calls.append((x, sigma))
+        return x + 10
+
+    x = seen("reconstructions", r)
+    noisy, sigma = calls[0]
+    assert torch.equal(x[:500], torch.ones(500, 2))  # clipped
+    assert torch.equal(x[500:], torch.full((500, 2), 0.25))
+    z = ((noisy - 0.25) / sigma[:, None]).flatten()
+    assert abs(z.mean()) < 4.5 / math.sqrt(1000)
+    assert abs(z.square().mean() - 1) < 4.5 * math.sqrt(2 / 1000)
+    u = (sigma.log() - math.log(0.0017 * INPUTS.radius)) / math.log(0.25 / 0.0017)  # uniform
+    assert 0 <= u.min() <= u.max() <= 1
+    assert abs(u.mean() - 0.5) < 4.5 / math.sqrt(12 * 500)
+
+
+def test_images_only_asks_nothing_of_the_autoencoder() -> None:
+    assert torch.equal(seen("images", None), torch.full((1000, 2), 0.25))
+
+
+def test_what_the_classifier_sees_is_an_option_and_changes_it_alone(tmp_path: Path) -> None:
+    quick = ["--epochs", 1, "--classifier-epochs", 1, "--device", "cpu"]
+    for sees in SEES:
+        assert run("train", "digits", "--out", tmp_path / sees, "--classifier-sees", sees, *quick)[0] == 0
+        training = json.loads((tmp_path / sees / "classifier" / "training.json").read_text())
+        assert training["plan"]["sees"] == sees
+    a, b = (load(tmp_path / sees / "autoencoder").sha256 for sees in SEES)
+    assert a == b
+    a, b = (load(tmp_path / sees / "classifier").sha256 for sees in SEES)
+    assert a != b
+    with pytest.raises(ArgumentError, match="--classifier-sees: 'noise' is not known"):
+        plan_for("digits", sees="noise")
