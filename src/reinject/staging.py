@@ -5,10 +5,15 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+from filelock import BaseFileLock, FileLock, Timeout
+
 from reinject.errors import ArchiveError
 from reinject.files import read_json, write_json
 
 PLAN = "plan.json"
+LOCK = ".lock"
+_FIRST = (LOCK, "plan.tmp")  # what a run leaves that was killed before it had written its plan
+_LOCKS: dict[Path, BaseFileLock] = {}  # of this process
 
 
 def partial_of(out: Path) -> Path:
@@ -27,6 +32,8 @@ def check_free(out: Path, marker: str, overwrite: bool) -> None:
     Free is what does not exist or is an empty folder. With ``overwrite``, a folder that holds the file ``marker`` may
     be replaced too: it is one of ours, so that a mistyped ``--out`` never removes anything else.
     """
+    if (out / PLAN).is_file() and (out / marker).is_file():
+        _tidy(out)  # a run was killed just after it had put the folder there
     if not out.exists():
         if not out.parent.exists():
             out.parent.mkdir(parents=True)
@@ -50,7 +57,8 @@ def check_free(out: Path, marker: str, overwrite: bool) -> None:
 def publish(partial: Path, out: Path) -> None:
     """Put the finished folder at ``out``, replacing what :func:`check_free` allowed to replace.
 
-    The old version stays until the new one is in place: a crash in between leaves both, under names that say so.
+    The old version stays until the new one is in place: a crash in between leaves both, under names that say so. The
+    plan goes last: until then the same command finishes what was begun.
     """
     old = out.with_name(out.name + ".old")
     if old.exists():
@@ -60,15 +68,31 @@ def publish(partial: Path, out: Path) -> None:
     partial.rename(out)
     if old.exists():
         shutil.rmtree(old)
+    _tidy(out)
+    lock = _LOCKS.pop(partial.absolute(), None)
+    if lock is not None:
+        lock.release()
+
+
+def _tidy(out: Path) -> None:
+    """Removes what a finished folder does not need."""
+    for name in (LOCK, PLAN):
+        (out / name).unlink(missing_ok=True)
 
 
 def begin(partial: Path, plan: dict[str, Any]) -> None:
     """Open the unfinished folder of a plan (JSON values), new or left by an earlier run of the same plan.
 
+    From then on this process alone may write there, until it publishes the folder or ends.
+
     Raises:
-        ArchiveError: the folder belongs to another plan, or is none of ours.
+        ArchiveError: the folder belongs to another plan, is none of ours, or another process writes there.
     """
     path = partial / PLAN
+    if not path.is_file() and partial.exists() and any(file.name not in _FIRST for file in partial.iterdir()):
+        raise ArchiveError(str(partial), "is in the way and is no unfinished run", "Remove it")
+    partial.mkdir(parents=True, exist_ok=True)
+    _hold(partial)
     if path.is_file():
         found = read_json(path, ArchiveError)
         if found != plan:
@@ -78,10 +102,21 @@ def begin(partial: Path, plan: dict[str, Any]) -> None:
                 "Repeat that run to finish it, or remove the folder",
             )
         return
-    if partial.exists() and any(partial.iterdir()):
-        raise ArchiveError(str(partial), "is in the way and is no unfinished run", "Remove it")
-    partial.mkdir(parents=True, exist_ok=True)
     write_json(path, plan)
+
+
+def _hold(partial: Path) -> None:
+    """Lock the folder for this process; the system lets go of the lock when the process ends, however it ends."""
+    lock = _LOCKS.setdefault(partial.absolute(), FileLock(partial / LOCK, timeout=0))
+    if lock.is_locked and (partial / LOCK).exists():
+        return
+    try:
+        lock.release(force=True)  # of a folder that was removed since
+        lock.acquire()
+    except Timeout as error:
+        raise ArchiveError(
+            str(partial), "is being written by another process", "Wait until it has finished, or choose another --out"
+        ) from error
 
 
 def differences(found: Any, wanted: Any, name: str = "") -> Iterator[str]:

@@ -18,7 +18,7 @@ from reinject.archive.schema import MANIFEST, SCHEMA_VERSION, Plan, schema_of, t
 from reinject.errors import ArchiveError
 from reinject.files import read_json, sha256, write_json
 from reinject.samples import LabelledSamples
-from reinject.staging import PLAN, begin, check_free, partial_of, publish
+from reinject.staging import begin, check_free, partial_of, publish
 
 Run = Callable[[Path, Plan, list[int], Callable[[int], None]], Iterable[dict[str, Any]]]
 
@@ -51,6 +51,24 @@ def write(
     check_free(out, MANIFEST, overwrite)
     partial = partial_of(out)
     begin(partial, plan.as_json())
+    if not (partial / MANIFEST).is_file():  # or else a run was killed while it tidied up
+        _make(out, plan, make_block, on_rows, on_shard, run)
+    for path in partial.glob("shard-*"):
+        path.unlink()
+    publish(partial, out)
+    return out
+
+
+def _make(
+    out: Path,
+    plan: Plan,
+    make_block: Callable[[int], Iterable[LabelledSamples]],
+    on_rows: Callable[[int], None],
+    on_shard: Callable[[dict[str, Any]], None],
+    run: Run | None,
+) -> None:
+    """All shards that are not there yet, the card, and the manifest, which says that all is there."""
+    partial = partial_of(out)
     (partial / "data").mkdir(exist_ok=True)
     known = {number: _finished(partial, number) for number in range(plan.blocks)}
     on_rows(sum(entry["rows"] for entry in known.values() if entry is not None))
@@ -72,13 +90,8 @@ def write(
             f"{manifest['counts']['strayed_walks']} left the range",
             f"Lower lam or the noise, remove {partial}, and run again",
         )
-    for entry in entries:
-        (partial / _entry_file(entry["block"])).unlink()
-    (partial / PLAN).unlink()
     (partial / "README.md").write_text(data_card(manifest), encoding="utf-8")
     write_json(partial / MANIFEST, manifest)
-    publish(partial, out)
-    return out
 
 
 def _shard_file(number: int) -> str:

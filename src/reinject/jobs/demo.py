@@ -23,7 +23,7 @@ from reinject.kernels.base import Emit
 from reinject.presets import PRESETS
 from reinject.progress import Advance, Progress, Silent
 from reinject.samples import Storage
-from reinject.staging import PLAN, begin, check_free, partial_of, publish
+from reinject.staging import begin, check_free, partial_of, publish
 from reinject.synthesis import classify
 from reinject.walks import walk
 
@@ -94,7 +94,6 @@ def demo(
         provenance={name: archive.manifest["parameters"] for name, archive in archives.items()},
         command=f"reinject demo --out {out.name} --seed {seed}",
     )
-    (partial / PLAN).unlink()
     write_json(partial / METRICS, metrics)
     publish(partial, out)
     lines = [*report.text(judged), report.verdict(judged["default"])]

@@ -20,7 +20,7 @@ from reinject.jobs import Outcome
 from reinject.progress import Progress, Silent
 from reinject.samples import Storage
 from reinject.score import score
-from reinject.staging import PLAN, begin, check_free, partial_of, publish
+from reinject.staging import begin, check_free, partial_of, publish
 from reinject.theory import Row, energy, estimators, gaussian, kernels, lam, perfect, proposition2
 
 RESULT = "theory.json"
@@ -69,7 +69,6 @@ def theory(
     if out is not None and partial is not None:
         write_json(partial / RESULT, rows)
         shutil.rmtree(partial / "checks")
-        (partial / PLAN).unlink()
         publish(partial, out)
     failed = [row["claim"] for row in rows if row["verdict"] == "fails"]
     failure = f"{len(failed)} of {len(rows)} claims do not hold: {'; '.join(failed)}" if failed else ""

@@ -22,7 +22,7 @@ from reinject.jobs.objective import Chosen, Numbers, build, choose
 from reinject.models import Inputs, Network
 from reinject.progress import Progress, Silent
 from reinject.samples import Storage
-from reinject.staging import PLAN, begin, check_free, partial_of, publish
+from reinject.staging import begin, check_free, partial_of, publish
 from reinject.training import Loss, Recipe, Rows, fit, make_fabric
 
 MARKER = "autoencoder/config.json"
@@ -153,7 +153,6 @@ def train(
     r = job.trained("autoencoder")
     loss = loss_of(plan.sees, r, job.inputs)
     classifier = job.run("classifier", job.build_classifier, loss, plan.classifier_recipe)
-    (partial / PLAN).unlink()
     publish(partial, out)
     result = {
         "models": str(out),

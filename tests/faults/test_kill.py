@@ -1,0 +1,104 @@
+"""An archive whose writer dies at any moment is finished by the same command, with the same bytes."""
+
+import multiprocessing
+import os
+import random
+import signal
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+from archiving import archive, archive_and_die, files
+
+from reinject.errors import ArchiveError
+from reinject.staging import partial_of
+
+CONTEXT = multiprocessing.get_context("forkserver")  # forks from a process without threads, in milliseconds
+CONTEXT.set_forkserver_preload(["reinject.archive", "pyarrow.parquet", "datasets"])
+
+
+def started(target: Callable[..., None], *args: Any) -> Any:
+    process = CONTEXT.Process(target=target, args=args)
+    process.start()
+    return process
+
+
+@pytest.fixture(scope="module")
+def whole(tmp_path_factory: pytest.TempPathFactory) -> dict[str, bytes]:
+    out = tmp_path_factory.mktemp("whole") / "a"
+    archive(out)
+    return files(out)
+
+
+def check_finished(out: Path, whole: dict[str, bytes], overwrite: bool = False) -> None:
+    """The same command makes it whole, unless it was already, and leaves nothing else."""
+    if overwrite or not out.exists():
+        archive(out, overwrite)
+    else:
+        with pytest.raises(ArchiveError, match="already holds something"):
+            archive(out)
+    assert files(out) == whole
+    assert [path.name for path in out.parent.iterdir()] == [out.name]
+
+
+@pytest.mark.parametrize("overwrite", [False, True])
+def test_dying_before_any_touch_of_a_file_costs_nothing(tmp_path: Path, whole: dict[str, bytes], overwrite) -> None:  # type: ignore[no-untyped-def]
+    status, at = 9, 0
+    while status == 9:
+        at += 1
+        out = tmp_path / str(at) / "a"
+        out.parent.mkdir()
+        if overwrite:
+            archive(out)
+        process = started(archive_and_die, out, at, overwrite)
+        process.join()
+        status = process.exitcode
+        kept = [path for path in out.parent.iterdir() if files(path).items() >= whole.items()]
+        assert kept or not overwrite  # the old version or the new one, under one name or another
+        check_finished(out, whole, overwrite)
+    assert status == 0
+    assert at > 20  # so many touches were there
+
+
+def test_two_hundred_kills_at_random_moments(tmp_path: Path, whole: dict[str, bytes]) -> None:
+    rng, killed, longest = random.Random(0), 0, 0.3
+    for number in range(200):
+        out = tmp_path / str(number) / "a"
+        out.parent.mkdir()
+        began = time.monotonic()
+        process = started(archive, out)
+        process.join(rng.uniform(0, longest))
+        if process.is_alive():
+            os.kill(process.pid, signal.SIGKILL)
+            killed += 1
+        else:
+            longest = min(longest, time.monotonic() - began)
+        process.join()
+        check_finished(out, whole)
+    assert killed > 50
+
+
+def hold(out: Path, ready: Any) -> None:
+    import archiving
+
+    def slow(number: int) -> Any:
+        ready.set()
+        time.sleep(60)
+        raise AssertionError(number)
+
+    archiving.block = slow
+    archiving.archive(out)
+
+
+def test_a_second_writer_is_locked_out_and_a_dead_one_is_not(tmp_path: Path, whole: dict[str, bytes]) -> None:
+    out, ready = tmp_path / "a", CONTEXT.Event()
+    process = started(hold, out, ready)
+    assert ready.wait(60)
+    with pytest.raises(ArchiveError, match="being written by another process"):
+        archive(out)
+    os.kill(process.pid, signal.SIGKILL)
+    process.join()
+    assert partial_of(out).is_dir()
+    check_finished(out, whole)
