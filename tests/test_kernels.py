@@ -1,7 +1,7 @@
 """Every kernel goes through one contract, in which a new one is one row; tests/test_kernel_laws.py has their laws."""
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 import pytest
@@ -382,7 +382,7 @@ def test_calls_of_r_are_as_documented(row: Row) -> None:
         return row.r.function(*args)
 
     r = wrap(counted, (3,), noise_conditioned=row.r.noise_conditioned, sigma=row.r.sigma)
-    kernel = row.make(Reconstruction(**{**vars(r), "encoder": row.r.encoder, "decoder": row.r.decoder}))
+    kernel = row.make(replace(r, encoder=row.r.encoder, decoder=row.r.decoder))
     calls = 0
     state = kernel.init(torch.zeros(2, 3))
     assert calls == 0
@@ -406,9 +406,9 @@ def test_r_that_is_not_finite_is_counted_and_not_repaired(row: Row) -> None:
     def broken(*args: torch.Tensor) -> torch.Tensor:
         return spoilt(args[0], row.r.function(*args))
 
-    r = Reconstruction(**{**vars(row.r), "function": broken})
+    r = replace(row.r, function=broken)
     if row.r.has_code:
-        r = Reconstruction(**{**vars(r), "encoder": lambda x: spoilt(x, row.r.encoder(x))})
+        r = replace(r, encoder=lambda x: spoilt(x, row.r.encoder(x)))
     kernel = row.make(r)
     parts = list(walk(kernel, Normal(2.5), (3,), walks=300, steps=2, seed=3))
     bad = parts[0].x[:, 0] > 3.0
