@@ -62,8 +62,8 @@ def train(
         int | None, typer.Option(help="Passes of the classifier over the data.", show_default="the preset's", min=1)
     ] = None,
     classifier_sees: Annotated[
-        str, typer.Option(help="reconstructions (half of the images as the autoencoder gives them back) or images.")
-    ] = "reconstructions",
+        str, typer.Option(help="images, or reconstructions (half of the images as the autoencoder gives them back).")
+    ] = "images",
     value_range: Annotated[
         str, typer.Option(help="LOW,HIGH: values of the darkest and the brightest pixel, the data unit.")
     ] = "0,1",
