@@ -9,6 +9,7 @@ from pathlib import Path
 import numpy as np
 
 from reinject.jobs.demo import DemoPlan, demo
+from reinject.jobs.labelling import SEES
 from reinject.jobs.train import TrainPlan
 from reinject.progress import for_this_terminal
 
@@ -16,11 +17,13 @@ from reinject.progress import for_this_terminal
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--seeds", type=int, nargs="+", default=[0, 1, 2])
-    seeds = parser.parse_args().seeds
+    parser.add_argument("--classifier-sees", default=SEES[0], choices=SEES)
+    options = parser.parse_args()
+    seeds = options.seeds
     runs = []
     with tempfile.TemporaryDirectory() as folder:
         for seed in seeds:
-            plan = DemoPlan(TrainPlan("digits", seed=seed))
+            plan = DemoPlan(TrainPlan("digits", seed=seed, sees=options.classifier_sees))
             runs.append(demo(plan, Path(folder) / str(seed), progress=for_this_terminal()).result)
     figures = {
         f"{preset} {name}": [run[key][name]["mean"] for run in runs]

@@ -21,13 +21,10 @@ os.environ["OMP_WAIT_POLICY"] = "passive"  # as the command line does
 
 import torch
 
-from reinject.bundle import load
-from reinject.jobs.sample import Models, sample_models
-from reinject.models import Inputs, MLPClassifier, MLPDenoiser
+from reinject.jobs.sample import sample_models
 from reinject.presets import PRESETS
 from reinject.walks import BLOCK, walk
-
-INPUTS = Inputs((1, 28, 28), mean=0.13, std=0.26, class_names=tuple("0123456789"))
+from untrained import INPUTS, models_in
 
 
 def timed(action: Callable[[], object]) -> float:
@@ -43,9 +40,7 @@ def main() -> None:
     options = parser.parse_args()
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
-        MLPDenoiser(INPUTS).save_pretrained(folder / "autoencoder")
-        MLPClassifier(INPUTS).save_pretrained(folder / "classifier")
-        models = Models((load(folder / "autoencoder"),), load(folder / "classifier"))
+        models = models_in(folder)
         r = models.ensemble()
         ratios: dict[str, list[float]] = {}
         longest = max(settings.steps for settings in PRESETS.values())

@@ -7,13 +7,10 @@ import tempfile
 import time
 from pathlib import Path
 
-from reinject.bundle import load
-from reinject.jobs.sample import Models, sample_models
-from reinject.models import Inputs, MLPClassifier, MLPDenoiser
+from reinject.jobs.sample import sample_models
 from reinject.presets import DEFAULT
 from reinject.walks import BLOCK
-
-INPUTS = Inputs((1, 28, 28), mean=0.13, std=0.26, class_names=tuple("0123456789"))
+from untrained import models_in
 
 
 def main() -> None:
@@ -22,9 +19,7 @@ def main() -> None:
     options = parser.parse_args()
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
-        MLPDenoiser(INPUTS).save_pretrained(folder / "autoencoder")
-        MLPClassifier(INPUTS).save_pretrained(folder / "classifier")
-        models = Models((load(folder / "autoencoder"),), load(folder / "classifier"))
+        models = models_in(folder)
         seconds = {}
         for workers in (1, 2):
             began = time.perf_counter()

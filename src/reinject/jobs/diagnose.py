@@ -68,7 +68,7 @@ def diagnose(folder: Path, *, models: Sequence[Path] = (), walks: int = 1000) ->
         "draws_a_walk": followed.x.shape[1],
         "convergence": {name: value and value._asdict() for name, value in summaries.items()},
         "start_remembered": remembered,
-        "effective_samples_a_second": _effective(archive, summaries, followed, seconds),
+        "effective_samples_a_second": remembered and _effective(archive, summaries, followed, seconds),
         "label_switches": _number(label_switches(followed.label)),
         "class_entropy": class_entropy(followed.probabilities.flatten(0, 1)),
         "class_shares": shares(archive),
@@ -154,9 +154,9 @@ def _remembered(archive: Archive, models: Models, r: Ensemble, axes: Tensor) -> 
 def _effective(
     archive: Archive, summaries: dict[str, Convergence | None], followed: _Followed, seconds: float
 ) -> float | None:
-    """Draws a second of the first block, walked again here, times the least ESS a draw; None where it was not."""
+    """Draws a second of the first block, walked again here, times the least ESS a draw; None for short walks."""
     least = [value.ess for value in summaries.values() if value is not None and not math.isnan(value.ess)]
-    if not least or archive.manifest["parameters"]["settings"]["start"].partition(":")[0] in _WITH_DATA:
+    if not least:
         return None
     draws = followed.label.numel()
     return float(archive.manifest["shards"][0]["rows"] / seconds * min(least) / draws)
