@@ -5,6 +5,8 @@ import json
 from pathlib import Path
 from typing import Any
 
+from torch import Tensor
+
 from reinject.errors import ReinjectError
 
 
@@ -12,6 +14,14 @@ def sha256(path: Path) -> str:
     """SHA-256 of a file's bytes, in hexadecimal."""
     with path.open("rb") as file:
         return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+def fingerprint(*tensors: Tensor) -> str:
+    """The first 16 hexadecimal digits of the SHA-256 of the values, which say in a manifest which ones they were."""
+    digest = hashlib.sha256()
+    for tensor in tensors:
+        digest.update(tensor.detach().cpu().contiguous().numpy().tobytes())
+    return digest.hexdigest()[:16]
 
 
 def write_json(path: Path, value: Any) -> None:

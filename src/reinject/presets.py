@@ -20,6 +20,8 @@ from reinject.schedules import parse_number, parse_schedule
 from reinject.starts import Normal, Points, Start, Through, parse_start
 from reinject.synthesis import Classifier
 
+Held = Callable[[Kernel], Kernel]
+
 
 @dataclass(frozen=True)
 class Settings:
@@ -41,6 +43,8 @@ class Settings:
         box: LOW, HIGH: walks are reflected at these values, data units.
         limit: largest |value| of a state, data units; walks beyond are stopped.
         latent: walk in the space of codes.
+        known, mask: what of x is known and held after every step, as on the command line: inpainting.
+        measured: file of M and b, as on the command line, with M x = b after every step.
     """
 
     kernel: str
@@ -55,6 +59,9 @@ class Settings:
     box: tuple[float, float] | None = None
     limit: float = math.inf
     latent: bool = False
+    known: str | None = None
+    mask: str | None = None
+    measured: str | None = None
 
     def as_json(self) -> dict[str, Any]:
         """JSON values that say all of it."""
@@ -74,7 +81,13 @@ class Settings:
         return cls(**{**values, "limit": limit, "box": box, "classes": tuple(values["classes"])})
 
     def build(
-        self, r: Ensemble, radius: float, *, start: Start | None = None, classifier: Classifier | None = None
+        self,
+        r: Ensemble,
+        radius: float,
+        *,
+        start: Start | None = None,
+        classifier: Classifier | None = None,
+        held: Held | None = None,
     ) -> "Walker":
         """The kernel and the start for an autoencoder whose training data has this radius (data units).
 
@@ -83,6 +96,7 @@ class Settings:
             radius: std * sqrt(n) of its training data, data units.
             start: in place of the one that the settings name.
             classifier: C, for walks that are drawn towards classes.
+            held: wraps the kernel, to put back what is known.
 
         Raises:
             ArgumentError: a parameter that is unknown or out of range, or a start that the kernel cannot use.
@@ -99,6 +113,10 @@ class Settings:
             kernel = Guided(kernel, classifier, self.classes, self.guidance)
         if self.box is not None:
             kernel = Bounded(kernel, *self.box)
+        if held is not None:  # outermost, so that what is known stays exactly that
+            if self.latent:
+                raise ArgumentError("--latent", "codes have no known values", "Leave out --known or --latent")
+            kernel = held(kernel)
         if self.latent:
             return Walker(kernel, Through(begins, r.event_shape, r.encode), space.event_shape, r.decode)
         return Walker(kernel, begins, r.event_shape, _itself)

@@ -1,6 +1,5 @@
 """Where walks begin: small frozen dataclasses with ``draw(shape, generator, first)``."""
 
-import hashlib
 from collections.abc import Callable
 from dataclasses import InitVar, dataclass, field
 from typing import Protocol
@@ -9,6 +8,7 @@ import torch
 from torch import Tensor
 
 from reinject.errors import ArgumentError, check_positive
+from reinject.files import fingerprint
 from reinject.schedules import parse_number
 
 
@@ -89,7 +89,7 @@ class Fitted:
         centred = flat - flat.mean(0)
         values, axes = torch.linalg.eigh(centred.T @ centred / (len(flat) - 1))
         kept = values > values[-1] * 1e-12  # fewer points than dimensions span less than all of them
-        object.__setattr__(self, "sha256", _hash(points))
+        object.__setattr__(self, "sha256", fingerprint(points))
         object.__setattr__(self, "mean", points.float().mean(0))
         object.__setattr__(self, "factor", (values[kept].sqrt()[:, None] * axes.T[kept]).float())
 
@@ -128,7 +128,7 @@ class Points:
         _check_points("start points", self.points, 1)
         if not 0 <= self.std < float("inf"):
             raise ArgumentError("start points", f"std = {self.std}", "Give a std >= 0")
-        object.__setattr__(self, "sha256", _hash(self.points))
+        object.__setattr__(self, "sha256", fingerprint(self.points))
 
     def draw(self, shape: tuple[int, ...], generator: torch.Generator, first: int = 0) -> Tensor:
         """The points of the walks first, first + 1, ..., and std z."""
@@ -174,10 +174,6 @@ def _check_event(owner: str, point: Tensor, shape: tuple[int, ...]) -> None:
             f"points {tuple(point.shape)} for an autoencoder of {tuple(shape[1:])}",
             "Give points of that shape",
         )
-
-
-def _hash(points: Tensor) -> str:
-    return hashlib.sha256(points.detach().cpu().contiguous().numpy().tobytes()).hexdigest()[:16]
 
 
 def parse_start(text: str, radius: float = 1.0) -> Start:

@@ -73,6 +73,20 @@ def sample(
             show_default="the preset's",
         ),
     ] = None,
+    known: Annotated[
+        str | None,
+        typer.Option(
+            help="What is known, to be filled in: an image, a .npy file (one or many), a DATASET's test images; walk "
+            "k of a block has the k-th."
+        ),
+    ] = None,
+    mask: Annotated[
+        str | None,
+        typer.Option(help="Which values of it: an image (bright), a .npy file, or ROWS,COLUMNS such as 0:14,:"),
+    ] = None,
+    measured: Annotated[
+        str | None, typer.Option(help="A .npz file with matrix (k, n) and values (k,): hold M x = b.")
+    ] = None,
     store: Annotated[str, typer.Option(help="uint8 (levels of the value range) or float (as they are).")] = "uint8",
     block_size: Annotated[int, typer.Option(help="Walks a block; part of what samples are a function of.")] = 1024,
     chunk: Annotated[
@@ -97,6 +111,7 @@ def sample(
 ) -> None:
     """Walk, label, write a labelled synthetic data set; run again after a cut to go on."""
     from reinject.execution import Execution
+    from reinject.jobs.held import resolve_held
     from reinject.jobs.sample import load_models
     from reinject.jobs.sample import sample_models as run
     from reinject.jobs.starts import resolve
@@ -121,6 +136,9 @@ def sample(
         box=numbers_of("--box", box) if box else None,
         limit=limit,
         latent=latent,
+        known=known,
+        mask=mask,
+        measured=measured,
     )
     if tuned:
         name = Path(name).stem
@@ -131,6 +149,7 @@ def sample(
         name,
         settings,
         start=resolve(start, inputs, walks=walks, seed=seed, data_dir=data_dir, progress=progress),
+        held=resolve_held(settings, inputs, most=block_size, data_dir=data_dir, progress=progress),
         workers=workers,
         walks=walks,
         seed=seed,

@@ -126,7 +126,7 @@ def _remembered(archive: Archive, models: Models, r: Ensemble, axes: Tensor) -> 
     """What the ends of the first block's walks keep of their starts; None where the start's data is not at hand."""
     parameters = archive.manifest["parameters"]
     settings = Settings.from_json(parameters["settings"])
-    if settings.start.partition(":")[0] in _WITH_DATA:
+    if settings.start.partition(":")[0] in _WITH_DATA or settings.known or settings.measured:
         return None
     walker = settings.build(r, models.autoencoders[0].network.inputs.radius, classifier=models.classifier.network)
     parts = walk(

@@ -15,7 +15,7 @@ from reinject.errors import ModelError, check_count
 from reinject.execution import Execution
 from reinject.jobs import Outcome
 from reinject.jobs.workers import MakeBlock, in_processes
-from reinject.presets import PRESETS, Settings, Walker
+from reinject.presets import PRESETS, Held, Settings, Walker
 from reinject.progress import Progress, Silent, histogram
 from reinject.reconstruction import Ensemble, Reconstruction
 from reinject.samples import Storage
@@ -80,6 +80,7 @@ def sample(
     overwrite: bool = False,
     progress: Progress | None = None,
     start: Start | None = None,
+    held: Held | None = None,
     run: archive.Run | None = None,
 ) -> Outcome:
     """Write the archive that r, C, settings and seed determine, going on with an earlier run that was cut.
@@ -101,6 +102,7 @@ def sample(
         overwrite: replace an archive at ``out``.
         progress: who is told.
         start: where walks begin, in place of the settings' start.
+        held: wraps the kernel, to put back what is known: ``functools.partial(Clamped, known=..., mask=...)``.
         run: makes the shards in other processes (see :mod:`reinject.jobs.workers`).
 
     Returns:
@@ -126,7 +128,7 @@ def sample(
     storage = Storage(store, *value_range)
     extent = Extent(walks, seed, block_size)
     C = ready(C, whole.device)
-    make_block, walker = _maker(whole, C, settings, extent, storage, radius, start)
+    make_block, walker = _maker(whole, C, settings, extent, storage, radius, start, held)
     parameters = {
         "preset": preset,
         "kernel": repr(walker.kernel),
@@ -174,9 +176,10 @@ def _maker(
     storage: Storage,
     radius: float,
     start: Start | None,
+    held: Held | None,
 ) -> tuple[MakeBlock, Walker]:
     """What makes the rows of a block, after a look at whether it can."""
-    walker = settings.build(r, radius, start=start, classifier=C)
+    walker = settings.build(r, radius, start=start, classifier=C, held=held)
     make = functools.partial(
         synthesise,
         walker.kernel,
@@ -239,6 +242,7 @@ def sample_models(
     execution: Execution | None = None,
     workers: int | None = None,
     start: Start | None = None,
+    held: Held | None = None,
     walks: int = 10_000,
     seed: int = 0,
     block_size: int = BLOCK,
@@ -249,7 +253,7 @@ def sample_models(
 
     Arguments:
         models: from :func:`load_models`.
-        out, preset, settings, start, walks, seed, block_size, store, options: as for :func:`sample`.
+        out, preset, settings, start, held, walks, seed, block_size, store, options: as for :func:`sample`.
         execution: how the autoencoders are run; part of what a run that goes on must agree in.
         workers: processes of one thread each; None: this process, with torch's threads. The archive is the same.
     """
@@ -263,7 +267,7 @@ def sample_models(
     if workers is not None:
         place = str(next(models.classifier.network.parameters()).device)
         folders = [bundle.folder for bundle in models.autoencoders]
-        rest = (settings, Extent(walks, seed, block_size), Storage(store, *value_range), radius, start)
+        rest = (settings, Extent(walks, seed, block_size), Storage(store, *value_range), radius, start, held)
         prepare = functools.partial(_prepare, folders, models.classifier.folder, place, execution or Execution(), *rest)
         run = in_processes(workers, prepare)
     return sample(
@@ -277,6 +281,7 @@ def sample_models(
         value_range=value_range,
         described=described,
         start=start,
+        held=held,
         run=run,
         walks=walks,
         seed=seed,

@@ -8,6 +8,7 @@ from jaxtyping import Bool, Float
 from torch import Tensor
 
 from reinject.errors import ArgumentError
+from reinject.files import fingerprint
 from reinject.kernels.base import Info, Kernel, State
 from reinject.kernels.wrappers import autoencoder_of, rows_of
 
@@ -42,6 +43,7 @@ class Clamped:
     known: Float[Tensor, "*some"] = field(repr=False)
     mask: Bool[Tensor, "*event"] = field(repr=False)
     held: int = field(init=False)
+    sha256: str = field(init=False)
 
     def __post_init__(self) -> None:
         r = autoencoder_of(self.kernel)
@@ -60,6 +62,7 @@ class Clamped:
         object.__setattr__(self, "known", known.to(r.device))
         object.__setattr__(self, "mask", self.mask.to(r.device))
         object.__setattr__(self, "held", int(self.mask.sum()))
+        object.__setattr__(self, "sha256", fingerprint(known[:, self.mask], self.mask))
 
     def _hold(self, x: Tensor) -> Tensor:
         return torch.where(self.mask, rows_of(self.known, x).to(x.dtype), x)
@@ -103,6 +106,7 @@ class Measured:
     matrix: Float[Tensor, "k n"] = field(repr=False)
     values: Float[Tensor, "*some k"] = field(repr=False)
     measurements: int = field(init=False)
+    sha256: str = field(init=False)
 
     def __post_init__(self) -> None:
         r = autoencoder_of(self.kernel)
@@ -120,6 +124,7 @@ class Measured:
         object.__setattr__(self, "values", values.to(r.device))
         object.__setattr__(self, "matrix", self.matrix.to(r.device))
         object.__setattr__(self, "measurements", k)
+        object.__setattr__(self, "sha256", fingerprint(self.matrix, values))
         object.__setattr__(self, "_inverse", torch.linalg.pinv(self.matrix))
 
     def _hold(self, x: Tensor) -> Tensor:
