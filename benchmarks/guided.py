@@ -10,7 +10,8 @@ import torch
 
 from reinject.archive import Archive
 from reinject.bundle import load
-from reinject.jobs.sample import load_models, sample_models
+from reinject.jobs.recipe import load_models
+from reinject.jobs.sample import sample_models
 from reinject.jobs.train import plan_for, train
 from reinject.presets import choose
 from reinject.progress import for_this_terminal

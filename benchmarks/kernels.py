@@ -18,7 +18,7 @@ from PIL import Image
 from reinject import data
 from reinject.diagnostics import convergence
 from reinject.jobs.objective import Numbers
-from reinject.jobs.sample import load_models
+from reinject.jobs.recipe import load_models
 from reinject.jobs.train import plan_for, train
 from reinject.kernels import KERNELS
 from reinject.presets import Walker, settings_of

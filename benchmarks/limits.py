@@ -13,7 +13,7 @@ from torch import Tensor
 
 from reinject import data
 from reinject.evaluation.utility import Bench, Table
-from reinject.jobs.sample import load_models
+from reinject.jobs.recipe import load_models
 from reinject.progress import for_this_terminal
 from reinject.samples import Storage
 from reinject.synthesis import classify

@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from reinject import Archive, data, walk
-from reinject.jobs.sample import load_models
+from reinject.jobs.recipe import load_models
 from reinject.presets import DEFAULT
 
 COLUMNS, SCALE, GAP = 20, 4, 2

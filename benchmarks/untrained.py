@@ -2,7 +2,7 @@
 
 from pathlib import Path
 
-from reinject.jobs.sample import Models, load_models
+from reinject.jobs.recipe import Models, load_models
 from reinject.models import Inputs, MLPClassifier, MLPDenoiser
 
 INPUTS = Inputs((1, 28, 28), mean=0.13, std=0.26, class_names=tuple("0123456789"))

@@ -122,7 +122,7 @@ def test_pandas_polars_and_duckdb_read_it(tmp_path: Path) -> None:
 
 def test_the_manifest_says_everything(tmp_path: Path) -> None:
     manifest = make(tmp_path / "a", plan(walks=21)).manifest
-    assert manifest["schema_version"] == 2
+    assert manifest["schema_version"] == 3
     assert manifest["parameters"] == {"preset": "test", "walks": 21}
     assert {"reinject", "torch"} <= manifest["packages"].keys()
     assert [shard["rows"] for shard in manifest["shards"]] == [14, 14, 14]
@@ -247,7 +247,7 @@ def test_damaged_archives_are_refused(tmp_path: Path) -> None:
     manifest.write_text(json.dumps({**json.loads(text), "schema_version": 99}))
     with pytest.raises(ArchiveError, match="version 99"):
         Archive.open(tmp_path / "a")
-    manifest.write_text('{"schema_version": 2}')
+    manifest.write_text('{"schema_version": 3}')
     with pytest.raises(ArchiveError, match="damaged"):
         Archive.open(tmp_path / "a")
     manifest.write_text(text)

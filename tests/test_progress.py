@@ -5,7 +5,8 @@ import sys
 
 import pytest
 
-from reinject.jobs.sample import load_models, sample_models
+from reinject.jobs.recipe import load_models
+from reinject.jobs.sample import sample_models
 from reinject.presets import DEFAULT
 from reinject.progress import Bars, Lines, Silent, histogram
 

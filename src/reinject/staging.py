@@ -69,9 +69,18 @@ def publish(partial: Path, out: Path) -> None:
     if old.exists():
         shutil.rmtree(old)
     _tidy(out)
-    lock = _LOCKS.pop(partial.absolute(), None)
-    if lock is not None:
-        lock.release()
+    release(partial)
+
+
+def before_publishing(out: Path) -> Path:
+    """The folder that ``out`` was before a publishing that was killed on the way, or ``out`` itself.
+
+    Example:
+        >>> before_publishing(Path("no/such/folder")).as_posix()
+        'no/such/folder'
+    """
+    old = out.with_name(out.name + ".old")
+    return old if old.is_dir() and (not out.exists() or (out / PLAN).is_file()) else out
 
 
 def _tidy(out: Path) -> None:
@@ -92,7 +101,7 @@ def begin(partial: Path, plan: dict[str, Any]) -> None:
     if not path.is_file() and partial.exists() and any(file.name not in _FIRST for file in partial.iterdir()):
         raise ArchiveError(str(partial), "is in the way and is no unfinished run", "Remove it")
     partial.mkdir(parents=True, exist_ok=True)
-    _hold(partial)
+    hold(partial)
     if path.is_file():
         found = read_json(path, ArchiveError)
         if found != plan:
@@ -105,18 +114,44 @@ def begin(partial: Path, plan: dict[str, Any]) -> None:
     write_json(path, plan)
 
 
-def _hold(partial: Path) -> None:
-    """Lock the folder for this process; the system lets go of the lock when the process ends, however it ends."""
-    lock = _LOCKS.setdefault(partial.absolute(), FileLock(partial / LOCK, timeout=0))
-    if lock.is_locked and (partial / LOCK).exists():
+def hold(folder: Path) -> None:
+    """Lock the folder for this process; the system lets go of the lock when the process ends, however it ends.
+
+    Raises:
+        ArchiveError: another process has it.
+    """
+    lock = _LOCKS.setdefault(folder.absolute(), FileLock(folder / LOCK, timeout=0))
+    if lock.is_locked and (folder / LOCK).exists():
         return
     try:
         lock.release(force=True)  # of a folder that was removed since
         lock.acquire()
     except Timeout as error:
         raise ArchiveError(
-            str(partial), "is being written by another process", "Wait until it has finished, or choose another --out"
+            str(folder), "is being written by another process", "Wait until it has finished, or choose another --out"
         ) from error
+
+
+def release(folder: Path) -> None:
+    """Let go of the lock of :func:`hold` or :func:`begin`."""
+    lock = _LOCKS.pop(folder.absolute(), None)
+    if lock is not None:
+        lock.release()
+
+
+def discard(partial: Path) -> None:
+    """Remove the unfinished folder of an earlier run.
+
+    Raises:
+        ArchiveError: it is none of ours, or another process writes there.
+    """
+    if not partial.is_dir():
+        return
+    if not (partial / PLAN).is_file():
+        raise ArchiveError(str(partial), "is in the way and is no unfinished run", "Remove it")
+    hold(partial)
+    shutil.rmtree(partial)
+    release(partial)
 
 
 def differences(found: Any, wanted: Any, name: str = "") -> Iterator[str]:

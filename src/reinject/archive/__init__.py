@@ -1,7 +1,24 @@
 """Labelled samples on disk: Parquet shards, a manifest and a data set card."""
 
+from reinject.archive.manifest import read_manifest
 from reinject.archive.read import Archive
-from reinject.archive.schema import Plan
-from reinject.archive.write import Run, write, write_shard
+from reinject.archive.repair import repair
+from reinject.archive.schema import Plan, blocks_of, packages
+from reinject.archive.shards import MakeBlock, Run, write_shard
+from reinject.archive.verify import verify
+from reinject.archive.write import Resume, write
 
-__all__ = ["Archive", "Plan", "Run", "write", "write_shard"]
+__all__ = [
+    "Archive",
+    "MakeBlock",
+    "Plan",
+    "Resume",
+    "Run",
+    "blocks_of",
+    "packages",
+    "read_manifest",
+    "repair",
+    "verify",
+    "write",
+    "write_shard",
+]

@@ -11,12 +11,11 @@ import pyarrow.parquet as pq
 import torch
 from torch import Tensor
 
-from reinject.archive.schema import MANIFEST, SCHEMA_VERSION
+from reinject.archive.manifest import read_manifest
+from reinject.archive.schema import Plan
 from reinject.errors import ArchiveError, check_count
-from reinject.files import read_json
 from reinject.images import decode
 from reinject.samples import Storage
-from reinject.staging import partial_of
 
 
 @dataclass(frozen=True)
@@ -41,32 +40,13 @@ class Archive:
                 or of another size than written.
         """
         folder = Path(folder)
-        if not folder.is_dir():
-            if partial_of(folder).is_dir():
-                raise ArchiveError(
-                    str(folder),
-                    "is unfinished",
-                    f"Run the command that began {partial_of(folder)} again",
-                )
-            raise ArchiveError(str(folder), "no archive there", "Give the --out of a reinject sample")
-        path = folder / MANIFEST
-        if not path.is_file():
-            raise ArchiveError(str(folder), f"has no {MANIFEST}, so it is no finished archive", "Sample again")
-        manifest = read_json(path, ArchiveError)
-        found = manifest.get("schema_version") if isinstance(manifest, dict) else None
-        if found != SCHEMA_VERSION:
-            raise ArchiveError(
-                str(path),
-                f"has schema version {found}; this reinject reads {SCHEMA_VERSION}",
-                "Install the version of reinject that wrote it",
-            )
-        try:
-            sizes = {folder / shard["file"]: shard["bytes"] for shard in manifest["shards"]}
-        except (KeyError, TypeError) as error:
-            raise ArchiveError(str(path), f"is damaged ({error!r})", "Sample again") from error
+        manifest = read_manifest(folder)
+        sizes = {folder / shard["file"]: shard["bytes"] for shard in manifest["shards"]}
         for file, size in sizes.items():
             if not file.is_file() or file.stat().st_size != size:
-                raise ArchiveError(str(file), "is missing or truncated", "Sample again")
+                raise ArchiveError(
+                    str(file), "is missing or truncated", f"Make it again with reinject verify {folder} --repair"
+                )
         return cls(folder, manifest)
 
     @property
@@ -89,17 +69,33 @@ class Archive:
         """How the samples are kept."""
         return Storage(**self.manifest["storage"])
 
+    def plan(self) -> Plan:
+        """What determines its rows."""
+        manifest = self.manifest
+        return Plan(
+            self.event_shape,
+            self.class_names,
+            self.storage,
+            manifest["blocks"],
+            manifest["parameters"],
+            manifest["models"],
+        )
+
     def tables(self, columns: list[str]) -> Iterator[pa.Table]:
         """The named columns, shard by shard."""
         for shard in self.manifest["shards"]:
-            yield pq.read_table(self.folder / shard["file"], columns=columns)
+            yield _table(self.folder / shard["file"], columns)
+
+    def shard(self, number: int) -> pa.Table:
+        """All columns of one shard."""
+        return _table(self.folder / self.manifest["shards"][number]["file"])
 
     def shards(self) -> Iterator[tuple[Tensor, pa.Table]]:
         """Shard by shard, the samples as kept, (B, *event), and all columns but them."""
         column = self.manifest["columns"][0]
-        for shard in self.manifest["shards"]:
-            table = pq.read_table(self.folder / shard["file"])
-            yield _values(table.column(column), self.event_shape), table.drop_columns([column])
+        for number in range(len(self.manifest["shards"])):
+            table = self.shard(number)
+            yield values_of(table.column(column), self.event_shape), table.drop_columns([column])
 
     def read(
         self, most: int | None = None, seed: int = 0, on_rows: Callable[[int], None] = lambda _: None
@@ -123,14 +119,24 @@ class Archive:
         for table in self.tables([column, "label"]):
             here = wanted[(wanted >= first) & (wanted < first + len(table))] - first
             part = table.take(pa.array(here))
-            xs.append(_values(part.column(column), self.event_shape))
+            xs.append(values_of(part.column(column), self.event_shape))
             labels.append(torch.from_numpy(part.column("label").to_numpy().copy()))
             first += len(table)
             on_rows(len(part))
         return torch.cat(xs), torch.cat(labels)
 
 
-def _values(column: pa.ChunkedArray, event_shape: tuple[int, ...]) -> Tensor:
+def _table(path: Path, columns: list[str] | None = None) -> pa.Table:
+    try:
+        return pq.read_table(path, columns=columns)
+    except (pa.ArrowException, OSError) as error:
+        raise ArchiveError(
+            str(path), f"cannot be read ({str(error).splitlines()[0]})", "Look at all of it with reinject verify"
+        ) from error
+
+
+def values_of(column: pa.ChunkedArray, event_shape: tuple[int, ...]) -> Tensor:
+    """The samples of a column as kept, (B, *event): uint8 levels or float32."""
     array = column.combine_chunks()
     if pa.types.is_struct(array.type):
         pixels = decode(array.field("bytes").to_pylist(), "archive")

@@ -12,7 +12,7 @@ import pyarrow as pa
 from reinject import images
 from reinject.samples import LabelledSamples, Storage
 
-SCHEMA_VERSION = 2  # 2: settings, kernel notes and strayed walks
+SCHEMA_VERSION = 3  # 2: settings, kernel notes, strayed walks; 3: ranges of walks, counts by shard
 MANIFEST = "manifest.json"
 _PACKAGES = ("reinject", "torch", "numpy", "pyarrow")
 
@@ -40,7 +40,7 @@ class Plan:
     def as_json(self) -> dict[str, Any]:
         """The plan as JSON values, with the versions of the packages that fix its results."""
         plan = json.loads(json.dumps(asdict(self)))
-        plan["packages"] = {name: version(name) for name in _PACKAGES}
+        plan["packages"] = packages()
         return dict(plan)
 
     @property
@@ -101,3 +101,23 @@ def table_of(part: LabelledSamples, plan: Plan, schema: pa.Schema) -> pa.Table:
         pa.array(part.model.numpy().astype(np.int32)),
     ]
     return pa.Table.from_arrays(columns, schema=schema)
+
+
+def blocks_of(parameters: Mapping[str, Any]) -> list[tuple[int, int]]:
+    """The first walk of every block, and the one behind its last, of an archive of these parameters.
+
+    Example:
+        >>> blocks_of({"ranges": [{"walks": [0, 20]}, {"walks": [32, 40]}], "block_size": 16})
+        [(0, 16), (16, 20), (32, 40)]
+    """
+    size = parameters["block_size"]
+    return [
+        (first, min(first + size, last["walks"][1]))
+        for last in parameters["ranges"]
+        for first in range(last["walks"][0], last["walks"][1], size)
+    ]
+
+
+def packages() -> dict[str, str]:
+    """Versions of the packages that fix an archive's bytes."""
+    return {name: version(name) for name in _PACKAGES}

@@ -12,10 +12,11 @@ from reinject.cli.sample import sample
 from reinject.cli.theory import theory
 from reinject.cli.train import train
 from reinject.cli.tune import tune
+from reinject.cli.verify import trace, verify
 
 __all__ = ["app", "main"]
 
-for _command in (demo, train, evaluate, diagnose, tune, theory, kernels):
+for _command in (demo, train, evaluate, diagnose, verify, trace, tune, theory, kernels):
     app.command()(guarded(_command))
 app.command(cls=KernelCommand)(guarded(sample))
 

@@ -1,7 +1,7 @@
 """``reinject sample``."""
 
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Literal
 
 import typer
 
@@ -103,6 +103,16 @@ def sample(
         int | None,
         typer.Option(help="Processes, of one thread each; the archive is the same.", show_default="none, all threads"),
     ] = None,
+    append: Annotated[
+        bool, typer.Option("--append", help="Add the walks to the archive at --out; its rows stay as they are.")
+    ] = False,
+    resume: Annotated[
+        Literal["if-possible", "never", "always"],
+        typer.Option(
+            help="Go on with a run that was cut: where there is one, never (give it up), or always, which also "
+            "makes damaged shards of a finished archive again."
+        ),
+    ] = "if-possible",
     data_dir: DataDir = None,
     device: Device = "cpu",
     seed: Seed = 0,
@@ -112,7 +122,7 @@ def sample(
     """Walk, label, write a labelled synthetic data set; run again after a cut to go on."""
     from reinject.execution import Execution
     from reinject.jobs.held import resolve_held
-    from reinject.jobs.sample import load_models
+    from reinject.jobs.recipe import load_models
     from reinject.jobs.sample import sample_models as run
     from reinject.jobs.starts import resolve
     from reinject.jobs.tune import read_settings
@@ -157,6 +167,8 @@ def sample(
         store=store,
         execution=Execution(chunk, precision, compiled),
         overwrite=overwrite,
+        append=append,
+        resume=resume,
         progress=progress,
     )
     finish(outcome, as_json)

@@ -29,7 +29,7 @@ def tune(
 ) -> None:
     """Try kernels and noises, rank them without real data (certain, even, forgetful, in place) or by utility on it."""
     from reinject.data import load
-    from reinject.jobs.sample import load_models
+    from reinject.jobs.recipe import load_models
     from reinject.jobs.tune import tune as run
 
     loaded, progress = load_models(models, device), for_this_terminal()

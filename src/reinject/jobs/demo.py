@@ -17,7 +17,8 @@ from reinject.jobs import Outcome
 from reinject.jobs.diagnose import diagnose
 from reinject.jobs.evaluate import METRICS, judge, pictured
 from reinject.jobs.provenance import shares
-from reinject.jobs.sample import Models, load_models, sample_models
+from reinject.jobs.recipe import Models, load_models
+from reinject.jobs.sample import sample_models
 from reinject.jobs.train import TrainPlan, train
 from reinject.kernels.base import Emit
 from reinject.presets import PRESETS

@@ -10,7 +10,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from reinject.archive import Archive
+from reinject.archive import Archive, blocks_of
 from reinject.diagnostics import (
     Convergence,
     Discrepancy,
@@ -24,7 +24,7 @@ from reinject.diagnostics import (
 from reinject.errors import ArchiveError, check_count
 from reinject.jobs import Outcome
 from reinject.jobs.provenance import find_models, shares
-from reinject.jobs.sample import Models
+from reinject.jobs.recipe import Models
 from reinject.presets import Settings
 from reinject.reconstruction import Ensemble
 from reinject.score import lam_of_sigma, score
@@ -133,7 +133,7 @@ def _remembered(archive: Archive, models: Models, r: Ensemble, axes: Tensor) -> 
         walker.kernel,
         walker.start,
         walker.event_shape,
-        walks=min(parameters["walks"], parameters["block_size"]),
+        walks=blocks_of(parameters)[0][1],
         steps=settings.steps,
         thin=max(settings.steps, 1),
         seed=parameters["seed"],

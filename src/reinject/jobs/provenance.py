@@ -6,7 +6,7 @@ from pathlib import Path
 from reinject.archive import Archive
 from reinject.bundle import Bundle, load
 from reinject.errors import ModelError
-from reinject.jobs.sample import Models
+from reinject.jobs.recipe import Models
 
 
 def find_classifier(archive: Archive, models: Path | None) -> Bundle:

@@ -4,62 +4,26 @@ import functools
 import json
 import os
 import time
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
 from reinject import archive
-from reinject.bundle import Bundle, as_reconstruction, load
-from reinject.errors import ModelError, check_count
+from reinject.bundle import Bundle
+from reinject.errors import ArchiveError, check_count
 from reinject.execution import Execution
 from reinject.jobs import Outcome
-from reinject.jobs.workers import MakeBlock, in_processes
-from reinject.presets import PRESETS, Held, Settings, Walker
+from reinject.jobs.recipe import Models, Recipe, maker, prepare
+from reinject.jobs.workers import in_processes
+from reinject.presets import PRESETS, Held, Settings
 from reinject.progress import Progress, Silent, histogram
 from reinject.reconstruction import Ensemble, Reconstruction
 from reinject.samples import Storage
+from reinject.staging import before_publishing, differences
 from reinject.starts import Start
-from reinject.synthesis import Classifier, ready, synthesise
-from reinject.training import make_fabric
-from reinject.walks import BLOCK, block_count
-
-
-@dataclass(frozen=True)
-class Models:
-    """One or more autoencoders of one kind of input, and the classifier that labels."""
-
-    autoencoders: tuple[Bundle, ...]
-    classifier: Bundle
-
-    def ensemble(self, execution: Execution | None = None) -> Ensemble:
-        """The autoencoders as one r; where a kernel sets no noise level, they are held at that of lambda = 0.1."""
-        return Ensemble(tuple(as_reconstruction(bundle, 0.1, execution) for bundle in self.autoencoders))
-
-
-def load_models(folders: Sequence[Path], device: str = "cpu") -> Models:
-    """Read FOLDER/autoencoder of every folder, and the classifier of the first.
-
-    Raises:
-        ModelError: a folder is not as ``reinject train`` makes it, or the models have different inputs.
-    """
-    place = make_fabric(device).device
-    for folder in folders:
-        if not folder.is_dir():
-            raise ModelError(str(folder), "no such folder of models", "Make one with reinject train")
-    autoencoders = tuple(load(folder / "autoencoder", place) for folder in folders)
-    classifier = load(folders[0] / "classifier", place)
-    wanted = classifier.network.inputs
-    for bundle in autoencoders:
-        inputs = bundle.network.inputs
-        if (inputs.shape, inputs.low, inputs.high) != (wanted.shape, wanted.low, wanted.high):
-            raise ModelError(
-                str(bundle.folder),
-                f"takes inputs {inputs.shape} in {inputs.low}..{inputs.high}, the classifier {wanted.shape} in "
-                f"{wanted.low}..{wanted.high}",
-                "Give models that were trained on the same data",
-            )
-    return Models(autoencoders, classifier)
+from reinject.synthesis import Classifier, ready
+from reinject.walks import BLOCK
 
 
 def sample(
@@ -81,7 +45,9 @@ def sample(
     progress: Progress | None = None,
     start: Start | None = None,
     held: Held | None = None,
-    run: archive.Run | None = None,
+    append: bool = False,
+    resume: archive.Resume = "if-possible",
+    run: Callable[[Recipe], archive.Run] | None = None,
 ) -> Outcome:
     """Write the archive that r, C, settings and seed determine, going on with an earlier run that was cut.
 
@@ -103,6 +69,8 @@ def sample(
         progress: who is told.
         start: where walks begin, in place of the settings' start.
         held: wraps the kernel, to put back what is known: ``functools.partial(Clamped, known=..., mask=...)``.
+        append: add the walks to the archive at ``out``, as a new range of walks; its rows stay as they are.
+        resume: whether an earlier run is gone on with, see :func:`reinject.archive.write`.
         run: makes the shards in other processes (see :mod:`reinject.jobs.workers`).
 
     Returns:
@@ -125,28 +93,29 @@ def sample(
     progress = progress or Silent()
     settings = settings or PRESETS[preset]
     whole = r if isinstance(r, Ensemble) else Ensemble((r,))
-    storage = Storage(store, *value_range)
-    extent = Extent(walks, seed, block_size)
-    C = ready(C, whole.device)
-    make_block, walker = _maker(whole, C, settings, extent, storage, radius, start, held)
+    base, ranges = _ranges(out, walks, block_size) if append else (None, [_range(0, walks)])
+    spans = tuple(tuple(one["walks"]) for one in ranges)
+    recipe = Recipe(settings, spans, seed, block_size, Storage(store, *value_range), radius, start, held)
+    make_block, walker = maker(whole, ready(C, whole.device), recipe)
     parameters = {
         "preset": preset,
         "kernel": repr(walker.kernel),
         "start": repr(walker.start),
-        "walks": walks,
+        "walks": sum(last - first for first, last in spans),
+        "ranges": ranges,
         "steps": settings.steps,
         "burn_in": settings.burn_in,
         "thin": settings.thin,
         "emit": settings.emit,
         "settings": json.loads(json.dumps(settings.as_json())),
+        "execution": asdict(whole.members[0].execution),
         "seed": seed,
         "block_size": block_size,
     }
     names = tuple(class_names)
-    plan = archive.Plan(
-        whole.event_shape, names, storage, block_count(walks, block_size), parameters, dict(described or {})
-    )
-    rows = walks * len(range(settings.burn_in, settings.steps + 1, settings.thin))
+    plan = archive.Plan(whole.event_shape, names, recipe.storage, len(recipe.blocks), parameters, dict(described or {}))
+    if base is not None:
+        _check_same(base, plan)
     began = time.monotonic()
     per_class = [0] * len(names)
 
@@ -154,61 +123,50 @@ def sample(
         per_class[:] = [a + b for a, b in zip(per_class, entry["per_class"], strict=True)]
         progress.note(f"classes |{histogram(per_class)}|")
 
-    with progress.task("sampling", rows, "samples") as advance:
-        archive.write(out, plan, make_block, overwrite=overwrite, on_rows=advance, on_shard=on_shard, run=run)
+    with progress.task("sampling", recipe.rows, "samples") as advance:
+        archive.write(
+            out,
+            plan,
+            make_block,
+            overwrite=overwrite,
+            resume=resume,
+            base=base,
+            on_rows=advance,
+            on_shard=on_shard,
+            run=None if run is None else run(recipe),
+        )
     return _outcome(out, preset, names, time.monotonic() - began)
 
 
-@dataclass(frozen=True)
-class Extent:
-    """How many walks, from which seed, in blocks of which size."""
-
-    walks: int
-    seed: int
-    block_size: int
+def _range(first: int, last: int) -> dict[str, Any]:
+    return {"walks": [first, last], "packages": archive.packages()}
 
 
-def _maker(
-    r: Ensemble,
-    C: Classifier,
-    settings: Settings,
-    extent: Extent,
-    storage: Storage,
-    radius: float,
-    start: Start | None,
-    held: Held | None,
-) -> tuple[MakeBlock, Walker]:
-    """What makes the rows of a block, after a look at whether it can."""
-    walker = settings.build(r, radius, start=start, classifier=C, held=held)
-    make = functools.partial(
-        synthesise,
-        walker.kernel,
-        walker.start,
-        C,
-        walker.event_shape,
-        walks=extent.walks,
-        steps=settings.steps,
-        burn_in=settings.burn_in,
-        thin=settings.thin,
-        seed=extent.seed,
-        block_size=extent.block_size,
-        emit=settings.emit,
-        limit=settings.limit,
-        seen=walker.seen,
-        storage=storage,
-        models=len(r.members),
-        device=r.device,
-    )
-    make()  # checks the numbers before anything is written
-    return lambda number: make(blocks=[number]), walker
+def _ranges(out: Path, walks: int, block_size: int) -> tuple[Path, list[dict[str, Any]]]:
+    """The archive that walks are added to, and the ranges of all walks with the new ones, which begin a new block."""
+    base = before_publishing(out)
+    known = archive.read_manifest(base)["parameters"]["ranges"]
+    first = -(-known[-1]["walks"][1] // block_size) * block_size
+    return base, [*known, _range(first, first + walks)]
 
 
-def _prepare(
-    autoencoders: Sequence[Path], classifier: Path, device: str, execution: Execution, *rest: Any
-) -> MakeBlock:
-    """As :func:`_maker`, in a worker process, which reads the models itself."""
-    models = Models(tuple(load(folder, device) for folder in autoencoders), load(classifier, device))
-    return _maker(models.ensemble(execution), models.classifier.network, *rest)[0]
+_MAY_DIFFER = ("walks", "ranges", "start")  # the start names points by their hash, which are more for more walks
+
+
+def _made_by(manifest: Mapping[str, Any]) -> dict[str, Any]:
+    """What rows of two ranges must have in common."""
+    parameters = {name: value for name, value in manifest["parameters"].items() if name not in _MAY_DIFFER}
+    return {"parameters": parameters, **{name: manifest[name] for name in ("models", "storage", "class_names")}}
+
+
+def _check_same(base: Path, plan: archive.Plan) -> None:
+    """Raise ArchiveError where walks of this plan would not be like those that are there."""
+    there, here = (_made_by(side) for side in (archive.read_manifest(base), plan.as_json()))
+    unlike = list(differences(there, here))
+    if unlike:
+        raise ArchiveError(
+            str(base), f"was made otherwise: {', '.join(unlike)}", "Append with the same models and settings"
+        )
 
 
 def _outcome(out: Path, preset: str, names: tuple[str, ...], seconds: float) -> Outcome:
@@ -267,9 +225,8 @@ def sample_models(
     if workers is not None:
         place = str(next(models.classifier.network.parameters()).device)
         folders = [bundle.folder for bundle in models.autoencoders]
-        rest = (settings, Extent(walks, seed, block_size), Storage(store, *value_range), radius, start, held)
-        prepare = functools.partial(_prepare, folders, models.classifier.folder, place, execution or Execution(), *rest)
-        run = in_processes(workers, prepare)
+        prepared = functools.partial(prepare, folders, models.classifier.folder, place, execution or Execution())
+        run = functools.partial(in_processes, workers, prepared)
     return sample(
         models.ensemble(execution),
         models.classifier.network,

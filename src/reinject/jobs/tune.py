@@ -17,7 +17,7 @@ from reinject.evaluation.utility import Student, Table, accuracy
 from reinject.files import write_json
 from reinject.jobs import Outcome
 from reinject.jobs.diagnose import last_states, own_stein
-from reinject.jobs.sample import Models
+from reinject.jobs.recipe import Models
 from reinject.presets import DEFAULT, Settings, settings_of
 from reinject.progress import Progress, Silent
 from reinject.samples import Storage

@@ -3,7 +3,7 @@
 import functools
 import multiprocessing
 import signal
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterator
 from concurrent.futures import ProcessPoolExecutor, as_completed
 from concurrent.futures.process import BrokenProcessPool
 from pathlib import Path
@@ -11,27 +11,27 @@ from typing import Any
 
 import torch
 
-from reinject.archive import Plan, Run, write_shard
+from reinject.archive import MakeBlock, Plan, Run, write_shard
 from reinject.errors import ArgumentError, ReinjectError
-from reinject.samples import LabelledSamples
+from reinject.jobs.recipe import Recipe
 
-MakeBlock = Callable[[int], Iterable[LabelledSamples]]
 _make_block: MakeBlock | None = None  # of a worker process, set once when it begins
 
 
-def in_processes(workers: int, prepare: Callable[[], MakeBlock]) -> Run:
+def in_processes(workers: int, prepared: Callable[[Recipe], MakeBlock], recipe: Recipe) -> Run:
     """How :func:`reinject.archive.write` makes its shards in so many processes.
 
     Arguments:
         workers: number of processes, >= 1.
-        prepare: called once in each of them, gives what makes a block; has to be picklable.
+        prepared: called once in each of them with the recipe, gives what makes a block; has to be picklable.
+        recipe: what determines the rows.
 
     Raises:
         ArgumentError: ``workers`` below 1.
     """
     if workers < 1:
         raise ArgumentError("--workers", f"{workers} processes", "Give 1 or more")
-    return functools.partial(_run, workers, prepare)
+    return functools.partial(_run, workers, functools.partial(prepared, recipe))
 
 
 def _run(

@@ -1,0 +1,130 @@
+"""Shards: a block of walks each, written under a temporary name, with an entry beside it that says what is in it."""
+
+import os
+import shutil
+from collections.abc import Callable, Iterable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pyarrow.parquet as pq
+
+from reinject.archive.schema import MANIFEST, Plan, schema_of, table_of
+from reinject.errors import ArchiveError
+from reinject.files import read_json, sha256, write_json
+from reinject.samples import LabelledSamples
+
+MakeBlock = Callable[[int], Iterable[LabelledSamples]]
+Run = Callable[[Path, Plan, list[int], Callable[[int], None]], Iterable[dict[str, Any]]]
+
+
+def shard_file(number: int) -> str:
+    """Name of a block's shard inside the archive's folder."""
+    return f"data/shard-{number:06d}.parquet"
+
+
+def _entry_file(number: int) -> str:
+    return f"shard-{number:06d}.json"
+
+
+def finished(partial: Path, number: int) -> dict[str, Any] | None:
+    """The entry of a shard of an unfinished archive; None where the shard is not there or damaged."""
+    path = partial / _entry_file(number)
+    if not path.is_file():
+        return None
+    entry: dict[str, Any] = read_json(path, ArchiveError)
+    return entry if is_whole(partial, entry) else None
+
+
+def is_whole(folder: Path, entry: dict[str, Any]) -> bool:
+    """Whether a shard is there and as its entry in the manifest says."""
+    shard = folder / entry["file"]
+    return shard.is_file() and shard.stat().st_size == entry["bytes"] and bool(sha256(shard) == entry["sha256"])
+
+
+def write_shard(
+    partial: Path,
+    plan: Plan,
+    number: int,
+    parts: Iterable[LabelledSamples],
+    on_rows: Callable[[int], None] = lambda _: None,
+) -> dict[str, Any]:
+    """Write one shard of an unfinished archive, and what the manifest will say of it.
+
+    Arguments:
+        partial: the unfinished folder.
+        plan: of the archive.
+        number: of the block.
+        parts: its rows.
+        on_rows: told the number of rows after every write.
+
+    Returns:
+        The shard's entry: file, hash, counts.
+    """
+    path = partial / shard_file(number)
+    temporary = path.with_suffix(".tmp")
+    per_class = np.zeros(len(plan.class_names), np.int64)
+    counts = {"rows": 0, "values": 0, "clipped_values": 0, "stopped_walks": 0, "strayed_walks": 0}
+    notes: dict[str, list[float]] = {"accepted": [], "asymmetry": []}
+    confidence = 0.0
+    schema = schema_of(plan)
+    with pq.ParquetWriter(temporary, schema, compression="zstd", write_statistics=False) as writer:
+        for part in parts:
+            writer.write_table(table_of(part, plan, schema))
+            counts["rows"] += len(part.label)
+            counts["values"] += part.x.numel()
+            counts["clipped_values"] += part.clipped
+            counts["stopped_walks"] += part.stopped
+            counts["strayed_walks"] += part.strayed
+            for name, values in notes.items():
+                if (value := getattr(part, name)) is not None:
+                    values.append(value)
+            per_class += np.bincount(part.label.numpy(), minlength=len(per_class))
+            confidence += float(part.probabilities.amax(1).double().sum())
+            on_rows(len(part.label))
+    temporary.rename(path)
+    entry = {
+        "file": shard_file(number),
+        "block": number,
+        **counts,
+        "per_class": per_class.tolist(),
+        "confidence_sum": confidence,
+        **{name: sum(values) / len(values) if values else None for name, values in notes.items()},
+        "bytes": path.stat().st_size,
+        "sha256": sha256(path),
+    }
+    write_json(partial / _entry_file(number), entry)
+    return entry
+
+
+def forget_entries(folder: Path) -> None:
+    """Remove the entries beside the shards of a folder whose manifest has them."""
+    for path in folder.glob("shard-*"):
+        path.unlink()
+
+
+def made(
+    folder: Path,
+    plan: Plan,
+    missing: list[int],
+    make_block: MakeBlock,
+    on_rows: Callable[[int], None],
+    run: Run | None,
+) -> Iterable[dict[str, Any]]:
+    """The entries of the shards that are missing, as they are made."""
+    if run is not None:
+        return run(folder, plan, missing, on_rows)
+    return (write_shard(folder, plan, number, make_block(number), on_rows) for number in missing)
+
+
+def take_shards(base: Path, partial: Path) -> None:
+    """Let the shards of a finished archive be those of an unfinished one too, without a copy where the disk can."""
+    for entry in read_json(base / MANIFEST, ArchiveError)["shards"]:
+        shard, note = partial / entry["file"], partial / _entry_file(entry["block"])
+        if not shard.exists() and (base / entry["file"]).is_file():
+            try:
+                os.link(base / entry["file"], shard)
+            except OSError:  # another file system, or one without links
+                shutil.copyfile(base / entry["file"], shard)
+        if not note.exists():
+            write_json(note, entry)

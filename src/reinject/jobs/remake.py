@@ -1,0 +1,68 @@
+"""The blocks of an archive, made again from its manifest."""
+
+from collections.abc import Sequence
+from pathlib import Path
+
+from reinject.archive import Archive, MakeBlock
+from reinject.errors import ArchiveError
+from reinject.execution import Execution
+from reinject.jobs.held import resolve_held
+from reinject.jobs.provenance import find_models
+from reinject.jobs.recipe import Recipe, maker
+from reinject.jobs.starts import resolve
+from reinject.presets import Settings
+from reinject.progress import Progress
+
+
+def remake(
+    archive: Archive,
+    models: Sequence[Path] = (),
+    data_dir: str | None = None,
+    progress: Progress | None = None,
+) -> MakeBlock:
+    """What makes the blocks of an archive again, from its manifest, its models and the data that walks began at.
+
+    Arguments:
+        archive: the archive.
+        models: folders of the models that made it; default: where the manifest says they were.
+        data_dir: where to look for data sets that walks began at.
+        progress: who is told.
+
+    Raises:
+        ArchiveError: from models or starts that are not on disk.
+        ModelError: the models are not to be found, or are others.
+    """
+    manifest, parameters = archive.manifest, archive.manifest["parameters"]
+    found = find_models(archive, models)
+    if not found.autoencoders:
+        raise ArchiveError(
+            str(archive.folder), "was made by an autoencoder that is not on disk", "Sample from a folder of models"
+        )
+    settings, inputs = Settings.from_json(parameters["settings"]), found.autoencoders[0].network.inputs
+    ranges = tuple((first, last) for first, last in (one["walks"] for one in parameters["ranges"]))
+    recipe = Recipe(
+        settings,
+        ranges,
+        parameters["seed"],
+        parameters["block_size"],
+        archive.storage,
+        inputs.radius,
+        resolve(
+            settings.start,
+            inputs,
+            walks=parameters["walks"],
+            seed=parameters["seed"],
+            data_dir=data_dir,
+            progress=progress,
+        ),
+        resolve_held(settings, inputs, most=parameters["block_size"], data_dir=data_dir, progress=progress),
+    )
+    make_block, walker = maker(found.ensemble(Execution(**parameters["execution"])), found.classifier.network, recipe)
+    for name, made in (("kernel", repr(walker.kernel)), ("start", repr(walker.start))):
+        if manifest["parameters"][name] != made:
+            raise ArchiveError(
+                str(archive.folder),
+                f"its {name} cannot be put together again: it was {manifest['parameters'][name]}, and is {made}",
+                "Give the data that it was made with",
+            )
+    return make_block
