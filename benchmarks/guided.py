@@ -34,7 +34,7 @@ def main() -> None:
             plan = plan_for(options.dataset, seed=1, classifier="conv", epochs=1, classifier_epochs=3)
             train(plan, judge, data_dir=options.data_dir, device="cpu", progress=progress)
         models = load_models([options.models])
-        names = models.classifier.network.inputs.class_names
+        names = models.inputs.class_names
         asked = tuple(range(len(names)))
         _, settings = choose(
             None,

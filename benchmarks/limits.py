@@ -31,7 +31,7 @@ def main() -> None:
     options = parser.parse_args()
     dataset = data.load(options.dataset, options.data_dir, progress=for_this_terminal())
     models = load_models([options.models])
-    r, inputs = models.ensemble(), models.classifier.network.inputs
+    r, inputs = models.ensemble(), models.inputs
     levels = Storage("uint8", inputs.low, inputs.high)
     sigma = options.noise * inputs.radius
     generator = torch.Generator().manual_seed(0)
@@ -42,7 +42,7 @@ def main() -> None:
         return levels.store(y)[0]
 
     def labels(x: Tensor) -> Tensor:
-        return classify(models.classifier.network, levels.load(x)).argmax(1)
+        return classify(models.labelling(), levels.load(x)).argmax(1)
 
     parts = torch.split(dataset.train.x, CHUNK)
     reconstructions = torch.cat([given_back(levels.load(part)) for part in parts])

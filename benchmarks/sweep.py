@@ -82,7 +82,7 @@ def main() -> None:
                 archives[name] = archive
             else:
                 print(f"{name}: {archive.rows} samples only", file=sys.stderr)
-        C = models.classifier.network
+        C = models.labelling()
         judged = judge(archives, dataset, C, range(options.seeds), most=options.samples, progress=progress)
         drawn = {"real": class_shares(dataset.train.y, len(dataset.class_names))}
         rows = []

@@ -52,12 +52,12 @@ def test_the_report_opens_offline(tree: Path) -> None:
 
 
 def test_the_tree_can_be_moved(tree: Path, tmp_path: Path) -> None:
-    from reinject.jobs.provenance import find_classifier
+    from reinject.jobs.provenance import find_classifiers
 
     moved = tmp_path / "elsewhere"
     tree.rename(moved)
     try:
-        assert find_classifier(Archive.open(moved / "synthetic"), None).sha256
+        assert find_classifiers(Archive.open(moved / "synthetic"))[0].sha256
     finally:
         moved.rename(tree)
 

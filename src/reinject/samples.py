@@ -1,6 +1,7 @@
 """The one table that goes from synthesis to archive to evaluation, and how its values are kept."""
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
 
 import torch
 from torch import Tensor
@@ -52,8 +53,8 @@ class LabelledSamples:
 
     Attributes:
         x: kept samples, (B, *event): uint8 levels, or float32 in data units.
-        label: class of the highest probability, int64, (B,).
-        probabilities: of all classes, float32, (B, classes); rows sum to 1.
+        label: class of the highest probability, or the class that was asked for, int64, (B,); -1: none.
+        probabilities: of all classes, float32, (B, classes); rows sum to 1. (B, 0) where nothing labels.
         walk: number of the walk, int64, (B,).
         step: i of x_i.
         model: which autoencoder of an ensemble walked, int64, (B,).
@@ -63,6 +64,7 @@ class LabelledSamples:
         strayed: how many were stopped because they left the stated range.
         accepted: share of proposals accepted since then; None where the kernel proposes nothing.
         asymmetry: mean |J - J^T|_F / |J|_F of r since then; None where it is not measured.
+        dropped: how many rows filters refused, by the filter's name.
     """
 
     x: Tensor
@@ -77,3 +79,9 @@ class LabelledSamples:
     strayed: int = 0
     accepted: float | None = None
     asymmetry: float | None = None
+    dropped: Mapping[str, int] = field(default_factory=dict)
+
+    def rows(self, kept: Tensor) -> "LabelledSamples":
+        """The same with some of its rows; kept: bool, (B,)."""
+        columns = {name: getattr(self, name)[kept] for name in ("x", "label", "probabilities", "walk", "model")}
+        return replace(self, **columns)

@@ -2,11 +2,13 @@
 
 import math
 from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import dataclass
 
 import torch
 from torch import Tensor
 
-from reinject.errors import ModelError
+from reinject.errors import ArgumentError, ModelError
+from reinject.filters import Filter, filtered
 from reinject.kernels.base import Emit, Kernel
 from reinject.kernels.langevin import Langevin
 from reinject.reconstruction import Ensemble, Reconstruction
@@ -18,10 +20,62 @@ Classifier = Callable[[Tensor], Tensor]
 _CHUNK = 256  # inputs at a time, whose activations stay in the cache: twice as fast for the convolutional classifier
 
 
+@dataclass(frozen=True)
+class Labels:
+    """Where labels come from.
+
+    Attributes:
+        asked: the classes that walks were drawn towards, which are then their labels: row k of a block has
+            asked[k modulo their number]; none: the classifier's most probable class.
+        abstain: probability of the most probable class below which a sample gets no label (-1), in [0, 1].
+
+    Raises:
+        ArgumentError: ``abstain`` is no probability.
+    """
+
+    asked: tuple[int, ...] = ()
+    abstain: float = 0.0
+
+    def __post_init__(self) -> None:
+        if not 0 <= self.abstain <= 1:
+            raise ArgumentError("--abstain", f"{self.abstain} is no probability", "Give 0 to 1")
+
+    def of(self, probabilities: Tensor, row: Tensor) -> Tensor:
+        """The labels of rows with these probabilities, (B, classes); int64, (B,).
+
+        Example:
+            >>> p = torch.tensor([[0.9, 0.1], [0.4, 0.6]])
+            >>> Labels(abstain=0.7).of(p, torch.arange(2)).tolist(), Labels((1,)).of(p, torch.arange(2)).tolist()
+            ([0, -1], [1, 1])
+        """
+        label = torch.tensor(self.asked)[row % len(self.asked)] if self.asked else probabilities.argmax(1)
+        return torch.where(probabilities.amax(1) < self.abstain, -1, label)
+
+
+class Voting(torch.nn.Module):
+    """Several classifiers as one: log of the mean of their probabilities.
+
+    Example:
+        >>> vote = Voting([lambda x: x, lambda x: -x])
+        >>> vote(torch.tensor([[3.0, 0.0]])).softmax(1).tolist()
+        [[0.5, 0.5]]
+    """
+
+    def __init__(self, members: Sequence[Classifier]) -> None:
+        super().__init__()
+        self.members = tuple(members)
+        self.modules_of = torch.nn.ModuleList(one for one in members if isinstance(one, torch.nn.Module))
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Log mean_k softmax(C_k(x)): (B, *event) -> (B, classes)."""
+        logs = torch.stack([C(x).float().log_softmax(1) for C in self.members])
+        return logs.logsumexp(0) - math.log(len(self.members))
+
+
 def synthesise(
     kernel: Kernel,
     start: Start,
-    classifier: Classifier,
+    classifier: Classifier | None,
     event_shape: tuple[int, ...],
     *,
     walks: int,
@@ -35,6 +89,8 @@ def synthesise(
     seen: Callable[[Tensor], Tensor] = lambda x: x,
     storage: Storage | None = None,
     models: int = 1,
+    labels: Labels | None = None,
+    filters: Sequence[Filter] = (),
     blocks: Iterable[int] | None = None,
     device: str | torch.device = "cpu",
 ) -> Iterator[LabelledSamples]:
@@ -47,9 +103,11 @@ def synthesise(
         kernel, start, event_shape, walks, steps, burn_in, thin, seed, block_size, emit, limit, seen, blocks, device: as
             for
             :func:`reinject.walks.walk`.
-        classifier: C, x of shape (B, *event) -> logits (B, classes).
+        classifier: C, x of shape (B, *event) -> logits (B, classes); None: samples get no labels.
         storage: how samples are kept; default: uint8 levels of [0, 1].
         models: how many autoencoders share the rows of a block (see :class:`reinject.reconstruction.Ensemble`).
+        labels: where labels come from; default: the classifier.
+        filters: which samples are kept (see :mod:`reinject.filters`).
 
     Returns:
         An iterator of the rows of one block and step after another; nothing is held back.
@@ -75,8 +133,9 @@ def synthesise(
         blocks=blocks,
         device=device,
     )
-    C = ready(classifier, device)
-    return (_labelled(part, C, kept, models) for part in visited)
+    C = None if classifier is None else ready(classifier, device)
+    labelled = (_labelled(part, C, kept, models, labels or Labels()) for part in visited)
+    return filtered(labelled, filters, kept) if filters else labelled
 
 
 def ready(classifier: Classifier, device: str | torch.device) -> Classifier:
@@ -89,12 +148,18 @@ def ready(classifier: Classifier, device: str | torch.device) -> Classifier:
     return classifier.to(device).eval() if isinstance(classifier, torch.nn.Module) else classifier
 
 
-def _labelled(part: Visited, classifier: Classifier, storage: Storage, models: int) -> LabelledSamples:
+def _labelled(
+    part: Visited, classifier: Classifier | None, storage: Storage, models: int, labels: Labels
+) -> LabelledSamples:
     x, clipped = storage.store(part.x)
-    probabilities = classify(classifier, storage.load(x))
+    if classifier is None:
+        probabilities, label = torch.zeros((len(x), 0)), torch.full((len(x),), -1)
+    else:
+        probabilities = classify(classifier, storage.load(x))
+        label = labels.of(probabilities, part.row)
     return LabelledSamples(
         x=x.cpu(),
-        label=probabilities.argmax(1),
+        label=label,
         probabilities=probabilities,
         walk=part.walk,
         step=part.step,

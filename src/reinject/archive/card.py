@@ -17,19 +17,21 @@ size_categories:
 ---
 # A synthetic data set, sampled from an autoencoder
 
-{rows:,} samples in {classes} classes, made by [reinject](https://pypi.org/project/reinject/) {version} from a trained
-autoencoder and labelled by a trained classifier. Whether rows resemble records of the data that these were trained
-on too closely has not been tested. The labels are the classifier's opinion, not the truth.
+{rows:,} samples {in_classes}, made by [reinject](https://pypi.org/project/reinject/) {version} from {networks}.
+{labels}
 
 | column | meaning |
 | --- | --- |
-| {column} | the sample, {kept} |
-| label | class of the highest probability |
-| probabilities | softmax of the classifier on the sample as kept |
-| walk, step | which walk visited it, and after how many steps |
-| model | which autoencoder of `models.autoencoders` in `manifest.json` walked |
+{columns}
 
-{stopped} walks became non-finite and were left out; {clipped} of {values} values were clipped to the stored range.
+## How it was made
+
+{stopped} walks became non-finite and {strayed} left the stated range; they were left out. {clipped} of {values} values
+were clipped to the stored range. {filters}
+
+| model | folder, as it was | SHA-256 of its weights |
+| --- | --- | --- |
+{models}
 
 Parameters:
 
@@ -37,30 +39,71 @@ Parameters:
 {parameters}
 ```
 
-Everything else (hashes of models and shards, versions, class counts) is in `manifest.json`.
+With these models, `reinject trace` makes any row again from the seed, to the last bit, `reinject verify` holds every
+byte against its hash, and `reinject diagnose` says whether the walks can be believed. Everything else (hashes of
+shards, versions, counts by shard) is in `manifest.json`.
+
+## What it must not be used for
+
+- As anonymous data: whether rows resemble records of the data that the autoencoder was trained on too closely has not
+  been tested here. An autoencoder can memorise. {private}
+- As a test set, or as evidence about the population behind the training data: frequencies of classes and of rare cases
+  are those of the walk and the filters.
+- As ground truth: a label is {truth}.
 """
+
+
+_LABELS = {
+    True: "Labelled by {count} trained classifier(s): the labels are their opinion, not the truth.",
+    False: "Nothing labelled them.",
+}
 
 
 def data_card(manifest: dict[str, Any]) -> str:
     """The card, Markdown with the hub's YAML header."""
     counts = manifest["counts"]
     storage = manifest["storage"]
-    kept = (
-        f"levels 0..255 of the range {storage['low']} to {storage['high']}"
-        if storage["kind"] == "uint8"
-        else "float32, as the walk visited it"
-    )
+    kept = "float32, as the walk visited it"
+    if storage["kind"] == "uint8":
+        kept = f"levels 0..255 of the range {storage['low']} to {storage['high']}"
+    names, models = manifest["class_names"], manifest["models"]
+    asked = manifest["parameters"].get("selection", {}).get("labels") == "asked"
+    meanings = {
+        manifest["columns"][0]: f"the sample, {kept}, shape {tuple(manifest['event_shape'])}",
+        "label": "the class that was asked for" if asked else "class of the highest probability; -1: none",
+        "probabilities": "softmax of the classifier on the sample as kept (soft labels)",
+        "walk": "number of the walk that visited it",
+        "step": "after how many steps",
+        "model": "which autoencoder of `models.autoencoders` in `manifest.json` walked",
+    }
+    rows = [
+        f"| {what} {number} | {entry['folder']} ({entry['architecture']}) | {entry['sha256']} |"
+        for what in ("autoencoders", "classifiers")
+        for number, entry in enumerate(models.get(what, []))
+    ]
+    dropped = {name: count for name, count in counts.get("dropped", {}).items() if count}
+    private = manifest["parameters"].get("selection", {}).get("apart")
     return _CARD.format(
         size=_size_category(counts["rows"]),
         rows=counts["rows"],
-        classes=len(manifest["class_names"]),
+        in_classes=f"in {len(names)} classes" if names else "without labels",
         version=manifest["packages"]["reinject"],
-        column=manifest["columns"][0],
-        kept=f"{kept}, shape {tuple(manifest['event_shape'])}",
+        networks=f"{max(1, len(models.get('autoencoders', [])))} trained autoencoder(s)",
+        labels=_LABELS[bool(names)].format(count=max(1, len(models.get("classifiers", [])))),
+        columns="\n".join(f"| {name} | {meanings[name]} |" for name in manifest["columns"]),
         stopped=counts["stopped_walks"],
+        strayed=counts["strayed_walks"],
         clipped=counts["clipped_values"],
         values=counts["values"],
+        filters=f"Filters dropped: {', '.join(f'{count:,} ({name})' for name, count in dropped.items())}."
+        if dropped
+        else "No sample was dropped by a filter.",
+        models="\n".join(rows) or "| given from Python | not on disk | |",
         parameters=json.dumps(manifest["parameters"], indent=1),
+        private=f"Samples closer than {private:g} (root mean square) to the stated private points were refused."
+        if private
+        else "",
+        truth="what was asked of the walk" if asked else "a classifier's opinion",
     )
 
 

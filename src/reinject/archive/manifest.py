@@ -85,7 +85,7 @@ _FIELDS: dict[str, Callable[[Any], bool]] = {
     "kernel_notes": lambda value: isinstance(value, dict),
     "shards": lambda value: isinstance(value, list) and bool(value) and all(isinstance(item, dict) for item in value),
 }
-_COUNTS = ("rows", "values", "clipped_values", "stopped_walks", "strayed_walks")
+_COUNTS = ("rows", "values", "clipped_values", "stopped_walks", "strayed_walks", "unlabelled")
 _ENTRY: dict[str, Callable[[Any], bool]] = {
     "file": lambda value: isinstance(value, str) and bool(_SHARD.fullmatch(value)),
     "block": _natural,

@@ -61,7 +61,7 @@ class Archive:
 
     @property
     def class_names(self) -> tuple[str, ...]:
-        """Names of the labels."""
+        """Names of the labels; none where the samples have no labels."""
         return tuple(self.manifest["class_names"])
 
     @property
@@ -108,7 +108,8 @@ class Archive:
             on_rows: told the number of rows after each shard.
 
         Returns:
-            x, (B, *event), uint8 levels or float32 data units as the storage says; label, int64, (B,).
+            x, (B, *event), uint8 levels or float32 data units as the storage says; label, int64, (B,), -1 where a
+            sample has none.
         """
         wanted = np.arange(self.rows)
         if most is not None and most < self.rows:
@@ -116,11 +117,12 @@ class Archive:
             wanted = np.sort(np.random.default_rng(seed).permutation(self.rows)[:most])
         column = self.manifest["columns"][0]
         xs, labels, first = [], [], 0
-        for table in self.tables([column, "label"]):
+        for table in self.tables([column, "label"] if self.class_names else [column]):
             here = wanted[(wanted >= first) & (wanted < first + len(table))] - first
             part = table.take(pa.array(here))
             xs.append(values_of(part.column(column), self.event_shape))
-            labels.append(torch.from_numpy(part.column("label").to_numpy().copy()))
+            none = np.full(len(part), -1)
+            labels.append(torch.from_numpy(part.column("label").to_numpy().copy() if self.class_names else none))
             first += len(table)
             on_rows(len(part))
         return torch.cat(xs), torch.cat(labels)

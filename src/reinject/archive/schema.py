@@ -23,7 +23,7 @@ class Plan:
 
     Attributes:
         event_shape: shape of one sample.
-        class_names: names of the labels, in the order of the classifier's outputs.
+        class_names: names of the labels, in the order of the classifier's outputs; none: samples have no labels.
         storage: how samples are kept.
         blocks: number of blocks of walks, and so of shards.
         parameters: kernel, start, walks, steps, seed and so on, as JSON values.
@@ -61,11 +61,14 @@ def features(plan: Plan) -> Any:
         for length in reversed(plan.event_shape):
             column = List(column, length=length)
         kept = {"x": column}
+    labels = {
+        "label": ClassLabel(names=list(plan.class_names)),
+        "probabilities": List(Value("float32"), length=len(plan.class_names)),
+    }
     return Features(
         {
             **kept,
-            "label": ClassLabel(names=list(plan.class_names)),
-            "probabilities": List(Value("float32"), length=len(plan.class_names)),
+            **(labels if plan.class_names else {}),
             "walk": Value("int64"),
             "step": Value("int32"),
             "model": Value("int32"),
@@ -89,13 +92,13 @@ def table_of(part: LabelledSamples, plan: Plan, schema: pa.Schema) -> pa.Table:
         kept = pa.array(x.reshape(-1))
         for length in reversed(plan.event_shape):
             kept = pa.FixedSizeListArray.from_arrays(kept, length)
-    probabilities = pa.FixedSizeListArray.from_arrays(
-        pa.array(part.probabilities.numpy().reshape(-1)), len(plan.class_names)
-    )
+    labels = []
+    if plan.class_names:
+        flat = pa.array(part.probabilities.numpy().reshape(-1))
+        labels = [pa.array(part.label.numpy()), pa.FixedSizeListArray.from_arrays(flat, len(plan.class_names))]
     columns = [
         kept,
-        pa.array(part.label.numpy()),
-        probabilities,
+        *labels,
         pa.array(part.walk.numpy()),
         pa.array(np.full(rows, part.step, np.int32)),
         pa.array(part.model.numpy().astype(np.int32)),

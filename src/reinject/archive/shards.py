@@ -1,7 +1,9 @@
 """Shards: a block of walks each, written under a temporary name, with an entry beside it that says what is in it."""
 
+import math
 import os
 import shutil
+from collections import Counter
 from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import Any
@@ -64,7 +66,9 @@ def write_shard(
     path = partial / shard_file(number)
     temporary = path.with_suffix(".tmp")
     per_class = np.zeros(len(plan.class_names), np.int64)
-    counts = {"rows": 0, "values": 0, "clipped_values": 0, "stopped_walks": 0, "strayed_walks": 0}
+    counts = {"rows": 0, "values": 0, "clipped_values": 0, "stopped_walks": 0, "strayed_walks": 0, "unlabelled": 0}
+    dropped: Counter[str] = Counter()
+    size = math.prod(plan.event_shape)
     notes: dict[str, list[float]] = {"accepted": [], "asymmetry": []}
     confidence = 0.0
     schema = schema_of(plan)
@@ -72,21 +76,25 @@ def write_shard(
         for part in parts:
             writer.write_table(table_of(part, plan, schema))
             counts["rows"] += len(part.label)
-            counts["values"] += part.x.numel()
+            counts["values"] += (len(part.label) + sum(part.dropped.values())) * size
             counts["clipped_values"] += part.clipped
             counts["stopped_walks"] += part.stopped
             counts["strayed_walks"] += part.strayed
             for name, values in notes.items():
                 if (value := getattr(part, name)) is not None:
                     values.append(value)
-            per_class += np.bincount(part.label.numpy(), minlength=len(per_class))
-            confidence += float(part.probabilities.amax(1).double().sum())
+            counts["unlabelled"] += int((part.label < 0).sum())
+            dropped.update(part.dropped)
+            per_class += np.bincount(part.label[part.label >= 0].numpy(), minlength=len(per_class))
+            if plan.class_names:
+                confidence += float(part.probabilities.amax(1).double().sum())
             on_rows(len(part.label))
     temporary.rename(path)
     entry = {
         "file": shard_file(number),
         "block": number,
         **counts,
+        "dropped": dict(dropped),
         "per_class": per_class.tolist(),
         "confidence_sum": confidence,
         **{name: sum(values) / len(values) if values else None for name, values in notes.items()},

@@ -13,7 +13,7 @@ import numpy as np
 
 from reinject.archive.card import data_card
 from reinject.archive.repair import repair
-from reinject.archive.schema import MANIFEST, SCHEMA_VERSION, Plan
+from reinject.archive.schema import MANIFEST, SCHEMA_VERSION, Plan, schema_of
 from reinject.archive.shards import MakeBlock, Run, finished, forget_entries, made, take_shards
 from reinject.errors import ArchiveError
 from reinject.files import write_json
@@ -92,8 +92,8 @@ def _make(
         raise ArchiveError(
             str(out),
             f"no sample to write: of all walks {manifest['counts']['stopped_walks']} became non-finite and "
-            f"{manifest['counts']['strayed_walks']} left the range",
-            f"Lower lam or the noise, remove {partial}, and run again",
+            f"{manifest['counts']['strayed_walks']} left the range; filters dropped {manifest['counts']['dropped']}",
+            f"Lower lam or the noise, or filter less, remove {partial}, and run again",
         )
     (partial / "README.md").write_text(data_card(manifest), encoding="utf-8")
     write_json(partial / MANIFEST, manifest)
@@ -104,28 +104,25 @@ def _manifest(plan: Plan, entries: list[dict[str, Any]]) -> dict[str, Any]:
         return sum(int(entry[name]) for entry in entries)
 
     rows = total("rows")
+    names = list(dict.fromkeys(name for entry in entries for name in entry["dropped"]))  # in the filters' order
+    dropped = {name: sum(entry["dropped"].get(name, 0) for entry in entries) for name in names}
     confidence = sum(entry["confidence_sum"] for entry in entries)
     per_class = np.sum([entry["per_class"] for entry in entries], axis=0)
     return {
         "schema_version": SCHEMA_VERSION,
         **plan.as_json(),
-        "columns": [
-            "image" if plan.is_image else "x",
-            "label",
-            "probabilities",
-            "walk",
-            "step",
-            "model",
-        ],
+        "columns": list(schema_of(plan).names),
         "counts": {
             "rows": rows,
             "values": total("values"),
             "clipped_values": total("clipped_values"),
             "stopped_walks": total("stopped_walks"),
             "strayed_walks": total("strayed_walks"),
+            "unlabelled": total("unlabelled"),
+            "dropped": dropped,
             "per_class": per_class.tolist(),
         },
-        "mean_confidence": confidence / rows if rows else None,
+        "mean_confidence": confidence / rows if rows and plan.class_names else None,
         "kernel_notes": {name: _mean(entries, name) for name in ("accepted", "asymmetry")},
         "shards": entries,
     }

@@ -23,3 +23,11 @@ def numbers_of(option: str, text: str) -> tuple[float, float]:
     except ValueError as error:
         raise ArgumentError(option, f"{text!r} is not two numbers", "Give LOW,HIGH, such as -1,1") from error
     return low, high
+
+
+def weights_of(text: str | None) -> tuple[float, ...]:
+    """The numbers of W0,W1,...; none without a text. Raises ArgumentError where one is no number."""
+    try:
+        return tuple(float(part) for part in text.split(",")) if text else ()
+    except ValueError as error:
+        raise ArgumentError("--class-weights", f"{text!r} are not numbers", "Give W0,W1,..., one a class") from error

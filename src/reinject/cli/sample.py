@@ -6,7 +6,7 @@ from typing import Annotated, Literal
 import typer
 
 from reinject.cli.app import finish
-from reinject.cli.options import DataDir, Device, Json, Overwrite, Seed, numbers_of
+from reinject.cli.options import DataDir, Device, Json, Overwrite, Seed, numbers_of, weights_of
 from reinject.progress import for_this_terminal
 
 
@@ -87,6 +87,30 @@ def sample(
     measured: Annotated[
         str | None, typer.Option(help="A .npz file with matrix (k, n) and values (k,): hold M x = b.")
     ] = None,
+    labels: Annotated[
+        Literal["classifier", "asked", "none"],
+        typer.Option(help="Where labels come from: classifier, the class asked for with --classes, or none."),
+    ] = "classifier",
+    classifier: Annotated[
+        list[Path] | None,
+        typer.Option(help="Folder of a classifier, again and again: they vote.", show_default="MODELS/classifier"),
+    ] = None,
+    abstain: Annotated[float, typer.Option(help="No label below this probability of the most probable class.")] = 0.0,
+    confidence: Annotated[float, typer.Option(help="Drop samples below this probability.")] = 0.0,
+    class_weights: Annotated[
+        str | None, typer.Option(help="W0,W1,...: keep samples of class k with probability W_k over the largest.")
+    ] = None,
+    quota: Annotated[str | None, typer.Option(help="Most samples of a class a block, or even.")] = None,
+    distinct: Annotated[
+        float | None,
+        typer.Option(help="Drop near-duplicates in a block: root mean square difference below this, data units."),
+    ] = None,
+    private: Annotated[
+        str | None, typer.Option(help="Points to keep away from: a DATASET's training images, or a .npy file.")
+    ] = None,
+    apart: Annotated[
+        float | None, typer.Option(help="Drop samples closer to them than this root mean square difference.")
+    ] = None,
     store: Annotated[str, typer.Option(help="uint8 (levels of the value range) or float (as they are).")] = "uint8",
     block_size: Annotated[int, typer.Option(help="Walks a block; part of what samples are a function of.")] = 1024,
     chunk: Annotated[
@@ -124,12 +148,13 @@ def sample(
     from reinject.jobs.held import resolve_held
     from reinject.jobs.recipe import load_models
     from reinject.jobs.sample import sample_models as run
+    from reinject.jobs.selection import Selection, resolve_private
     from reinject.jobs.starts import resolve
     from reinject.jobs.tune import read_settings
     from reinject.presets import PRESETS, choose, classes_of
 
-    loaded = load_models(models, device)
-    inputs = loaded.classifier.network.inputs
+    loaded = load_models(models, device, classifiers=classifier or (), labelled=labels != "none" or bool(classes))
+    inputs = loaded.inputs
     tuned = {preset: read_settings(Path(preset))} if preset and preset.endswith(".json") else {}
     name, settings = choose(
         preset,
@@ -152,6 +177,7 @@ def sample(
     )
     if tuned:
         name = Path(name).stem
+    selection = Selection(labels, abstain, confidence, weights_of(class_weights), quota, distinct, private, apart)
     progress = for_this_terminal()
     outcome = run(
         loaded,
@@ -160,6 +186,8 @@ def sample(
         settings,
         start=resolve(start, inputs, walks=walks, seed=seed, data_dir=data_dir, progress=progress),
         held=resolve_held(settings, inputs, most=block_size, data_dir=data_dir, progress=progress),
+        selection=selection,
+        private=resolve_private(selection, inputs, data_dir, progress),
         workers=workers,
         walks=walks,
         seed=seed,

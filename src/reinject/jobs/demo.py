@@ -74,7 +74,7 @@ def demo(
             )
     archives = {preset: Archive.open(partial / name) for preset, name in ARCHIVES.items()}
     dataset = data.load(plan.training.dataset, data_dir, seed, progress)
-    judged = judge(archives, dataset, models.classifier.network, range(seed, seed + plan.seeds), progress=progress)
+    judged = judge(archives, dataset, models.labelling(), range(seed, seed + plan.seeds), progress=progress)
     with progress.task("drawing", 5, "figures") as advance:
         remembered = _draw(partial / "figures", dataset, models, archives, judged, seed, advance)
     metrics = {
@@ -111,7 +111,7 @@ def _draw(
     advance: Advance,
 ) -> dict[str, float]:
     """All figures; returns the share of the start that the walks of each preset still carry at their end."""
-    inputs = models.classifier.network.inputs
+    inputs = models.inputs
     names = dataset.class_names
     samples_by_class(figures / "samples.png", pictured(dataset, archives), names, 0, 1)
     advance(1)
@@ -155,10 +155,10 @@ def _visited(models: Models, preset: str, walks: int, seed: int, emit: Emit) -> 
 
 
 def _draw_walk(path: Path, models: Models, preset: str, seed: int) -> None:
-    inputs = models.classifier.network.inputs
+    inputs = models.inputs
     states, means = (
         torch.cat(_visited(models, preset, 1, seed, emit)[:FRAMES]) for emit in ("state", "reconstruction")
     )
-    confidence, label = classify(models.classifier.network, means).max(1)
+    confidence, label = classify(models.labelling(), means).max(1)
     captions = [f"{inputs.class_names[int(k)]} ({float(p):.0%})" for k, p in zip(label, confidence, strict=True)]
     film_strip(path, states.numpy(), means.numpy(), captions, inputs.low, inputs.high)

@@ -69,13 +69,14 @@ def diagnose(folder: Path, *, models: Sequence[Path] = (), walks: int = 1000) ->
         "convergence": {name: value and value._asdict() for name, value in summaries.items()},
         "start_remembered": remembered,
         "effective_samples_a_second": remembered and _effective(archive, summaries, followed, seconds),
-        "label_switches": _number(label_switches(followed.label)),
-        "class_entropy": class_entropy(followed.probabilities.flatten(0, 1)),
+        "label_switches": _number(label_switches(followed.label)) if archive.class_names else None,
+        "class_entropy": class_entropy(followed.probabilities.flatten(0, 1)) if archive.class_names else None,
         "class_shares": shares(archive),
         "stein": own_stein(r, followed.x.flatten(0, 1), found.autoencoders[0].network.inputs.radius)._asdict(),
         **archive.manifest["kernel_notes"],
         "stopped_walks": archive.manifest["counts"]["stopped_walks"],
         "strayed_walks": archive.manifest["counts"]["strayed_walks"],
+        "dropped": archive.manifest["counts"]["dropped"],
     }
     return Outcome(result, _lines(result))
 
@@ -102,8 +103,11 @@ class _Followed:
         rows = order[whole[:, None] + np.arange(counts.max())[None]]
         index = torch.from_numpy(rows)
         self.x: Tensor = archive.storage.load(torch.cat(xs)[index])
-        self.label = torch.tensor(np.concatenate([part["label"] for part in columns]))[index]
-        self.probabilities = torch.tensor(np.concatenate([part["probabilities"] for part in columns]))[index]
+        self.label = torch.full(index.shape, -1)
+        self.probabilities = torch.zeros((*index.shape, 0))
+        if archive.class_names:
+            self.label = torch.tensor(np.concatenate([part["label"] for part in columns]))[index]
+            self.probabilities = torch.tensor(np.concatenate([part["probabilities"] for part in columns]))[index]
         flat = self.x.flatten(0, 1).flatten(1)
         self.axes = torch.pca_lowrank(flat, q=min(_AXES, *flat.shape), niter=4)[2].T.contiguous()
 
@@ -128,7 +132,7 @@ def _remembered(archive: Archive, models: Models, r: Ensemble, axes: Tensor) -> 
     settings = Settings.from_json(parameters["settings"])
     if settings.start.partition(":")[0] in _WITH_DATA or settings.known or settings.measured:
         return None
-    walker = settings.build(r, models.autoencoders[0].network.inputs.radius, classifier=models.classifier.network)
+    walker = settings.build(r, models.autoencoders[0].network.inputs.radius, classifier=models.C)
     parts = walk(
         walker.kernel,
         walker.start,
@@ -234,12 +238,15 @@ def _lines(result: dict[str, Any]) -> list[str]:
         lines.append(f"effective samples a second of walking: {result['effective_samples_a_second']:.0f}")
     if result["label_switches"] is not None:
         lines.append(f"label switches from draw to draw: {result['label_switches']:.1%}")
-    shares_ = result["class_shares"]
-    lines.append(f"class entropy {result['class_entropy']:.3f} nats; shares {min(shares_):.1%} to {max(shares_):.1%}")
+    if result["class_entropy"] is not None:
+        low, high = min(result["class_shares"]), max(result["class_shares"])
+        lines.append(f"class entropy {result['class_entropy']:.3f} nats; shares {low:.1%} to {high:.1%}")
     stein = result["stein"]
     lines.append(f"Stein discrepancy {stein['value']:.3g} +- {stein['error']:.2g}")
     for name in ("accepted", "asymmetry"):
         if result[name] is not None:
             lines.append(f"{name} {result[name]:.3f}")
     lines.append(f"{result['stopped_walks']} walks stopped as non-finite, {result['strayed_walks']} as out of range")
+    if sum(result["dropped"].values()):
+        lines.append("filters dropped some samples: the walks followed are those of which most are left")
     return lines

@@ -17,11 +17,11 @@ from reinject.figures import class_histogram, learning_curves, samples_by_class
 from reinject.files import write_json
 from reinject.jobs import Outcome
 from reinject.jobs.diagnose import diagnose
-from reinject.jobs.provenance import find_classifier, shares
+from reinject.jobs.provenance import find_classifiers, shares
 from reinject.progress import Progress, Silent
 from reinject.samples import Storage
 from reinject.staging import check_free, partial_of, publish
-from reinject.synthesis import Classifier, ready
+from reinject.synthesis import Classifier, Voting, ready
 from reinject.training import make_fabric
 
 METRICS = "metrics.json"
@@ -69,7 +69,7 @@ def evaluate(
     if out is not None:
         check_free(out, METRICS, overwrite)
     archive = Archive.open(folder)
-    C = classifier or find_classifier(archive, models).network
+    C = classifier or _classifier(archive, models)
     dataset = data.load(against, data_dir, seed, progress)
     name = str(archive.manifest["parameters"]["preset"])
     judged = judge({name: archive}, dataset, C, range(seed, seed + seeds), most=most, device=device, progress=progress)
@@ -84,6 +84,13 @@ def evaluate(
     if out is not None:
         _write(out, metrics, archive, dataset, judged, [] if models is None else [models])
     return Outcome(metrics, [*report.text(judged), report.verdict(judged[name])])
+
+
+def _classifier(archive: Archive, models: Path | None) -> Classifier:
+    found = find_classifiers(archive, () if models is None else (models,))
+    if not found:
+        raise ArchiveError(str(archive.folder), "has no labels to learn from", "Sample with a classifier")
+    return found[0].network if len(found) == 1 else Voting([bundle.network for bundle in found])
 
 
 def judge(
@@ -108,7 +115,7 @@ def judge(
     rows = sum(min(most, archive.rows) for archive in archives.values())
     with progress.task("reading the samples", rows, "samples") as advance_rows:
         tables = {
-            name: Table.of(*archive.read(most, seeds[0], advance_rows), archive.storage)
+            name: Table.of(*_labelled(*archive.read(most, seeds[0], advance_rows)), archive.storage)
             for name, archive in archives.items()
         }
     total = students_needed(len(dataset.train), len(archives), len(seeds))
@@ -128,6 +135,11 @@ def judge(
         return {name: utility(against, table) for name, table in tables.items()}
 
 
+def _labelled(x: Tensor, y: Tensor) -> tuple[Tensor, Tensor]:
+    """The samples that have a label."""
+    return (x, y) if bool((y >= 0).all()) else (x[y >= 0], y[y >= 0])
+
+
 def _check_match(archive: Archive, dataset: data.Dataset) -> None:
     if archive.event_shape != dataset.shape:
         raise DataError(
@@ -141,10 +153,11 @@ def _check_match(archive: Archive, dataset: data.Dataset) -> None:
             f"has other classes than the archive {archive.folder}",
             "Evaluate against the data set that the models were trained on",
         )
-    if archive.rows < len(dataset.train):
+    labelled = archive.rows - archive.manifest["counts"]["unlabelled"]
+    if labelled < len(dataset.train):
         raise ArchiveError(
             str(archive.folder),
-            f"{archive.rows} samples, fewer than the {len(dataset.train)} real training images to compare at equal n",
+            f"{labelled} labelled samples, fewer than the {len(dataset.train)} real ones to compare at equal n",
             "Sample more walks",
         )
 
@@ -193,7 +206,7 @@ def pictured(dataset: data.Dataset, archives: Mapping[str, Archive]) -> dict[str
     unit = Storage()
     sets = {"real": (unit.load(dataset.train.x[:5000]).numpy(), dataset.train.y[:5000].numpy())}
     for name, archive in archives.items():
-        x, y = archive.read(5000, seed=0)
+        x, y = _labelled(*archive.read(5000, seed=0))
         storage = archive.storage
         values = (storage.load(x) - storage.low) / (storage.high - storage.low)
         mixed = torch.randperm(len(y), generator=torch.Generator().manual_seed(0))  # neighbours share a walk

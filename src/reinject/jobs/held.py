@@ -3,7 +3,7 @@
 from collections.abc import Callable
 from functools import partial
 from pathlib import Path
-from typing import TypeVar
+from typing import Literal, TypeVar
 from zipfile import BadZipFile
 
 import numpy as np
@@ -55,11 +55,27 @@ def resolve_held(
     if settings.known is None or settings.mask is None:
         raise ArgumentError("--known", "needs --mask, which says what of it is known", "Give both")
     mask = _mask(settings.mask, inputs)
-    known = _points(settings.known, inputs, most, data_dir, progress or Silent())
+    known = points_of(settings.known, inputs, part="test", most=most, data_dir=data_dir, progress=progress)
     return partial(Clamped, known=known, mask=mask)
 
 
-def _points(name: str, inputs: Inputs, most: int, data_dir: str | None, progress: Progress) -> Tensor:
+def points_of(
+    name: str,
+    inputs: Inputs,
+    *,
+    part: Literal["train", "test"],
+    most: int | None = None,
+    data_dir: str | None = None,
+    progress: Progress | None = None,
+) -> Tensor:
+    """Points that a command line names: an image file, a .npy file of values, or a part of a data set.
+
+    Returns:
+        (N, *event), data units, or (*event) where a .npy file holds one.
+
+    Raises:
+        DataError: a file or data set that is not there or cannot be read.
+    """
     path = Path(name)
     levels = Storage("uint8", inputs.low, inputs.high)
     if path.suffix == ".npy":
@@ -67,7 +83,8 @@ def _points(name: str, inputs: Inputs, most: int, data_dir: str | None, progress
         return values if values.ndim == len(inputs.shape) else values[:most]
     if path.suffix.lower() in _IMAGES:
         return levels.load(torch.from_numpy(decode([_bytes(path)], name)))
-    return levels.load(data.load(name, data_dir, progress=progress).test.x[:most])
+    found = data.load(name, data_dir, progress=progress or Silent())
+    return levels.load(getattr(found, part).x[:most])
 
 
 def _mask(text: str, inputs: Inputs) -> Tensor:

@@ -6,62 +6,62 @@ from pathlib import Path
 from reinject.archive import Archive
 from reinject.bundle import Bundle, load
 from reinject.errors import ModelError
-from reinject.jobs.recipe import Models
+from reinject.jobs.recipe import Models, classifier_in
 
 
-def find_classifier(archive: Archive, models: Path | None) -> Bundle:
-    """The classifier that labelled the archive; its hash must be the one in the manifest.
+def find_classifiers(archive: Archive, models: Sequence[Path] = ()) -> tuple[Bundle, ...]:
+    """The classifiers that labelled the archive, several voted; their hashes must be those in the manifest.
+
+    Arguments:
+        archive: the archive.
+        models: folders of models, or of classifiers, to look through; default: where the manifest says they were.
 
     Raises:
-        ModelError: not there, or another one.
+        ModelError: not there, or others.
     """
-    noted = archive.manifest["models"].get("classifier")
-    if noted is None:
+    noted = archive.manifest["models"].get("classifiers", [])
+    if not noted and archive.class_names:
         raise ModelError(
             str(archive.folder), "was labelled by a classifier that is not on disk", "Give it to reinject.evaluate"
         )
-    folder = models / "classifier" if models is not None else (archive.folder / noted["folder"]).resolve()
-    if not folder.is_dir():
-        raise ModelError(
-            str(folder),
-            "the classifier that labelled the archive is not there; the noise control needs it",
-            "Say where its models are with --models",
-        )
-    bundle = load(folder)
-    if bundle.sha256 != noted["sha256"]:
-        raise ModelError(
-            str(folder), "is not the classifier that labelled the archive (another hash)", "Give the right --models"
-        )
-    return bundle
+    places = [classifier_in(folder) for folder in models]
+    return tuple(
+        _find("classifier", entry, places or [(archive.folder / entry["folder"]).resolve()]) for entry in noted
+    )
 
 
-def find_models(archive: Archive, models: Sequence[Path]) -> Models:
+def find_models(archive: Archive, models: Sequence[Path] = ()) -> Models:
     """The models that made an archive; their hashes must be those in the manifest.
 
     Arguments:
         archive: the archive.
-        models: folders, one for each autoencoder, in their order; default: where the manifest says they were.
+        models: folders to look through; default: where the manifest says they were.
 
     Raises:
         ModelError: not there, or others.
     """
     noted = archive.manifest["models"].get("autoencoders", [])
-    classifier = find_classifier(archive, models[0] if models else None)
-    if models and len(models) != len(noted):
-        raise ModelError("--models", f"{len(models)} folders for {len(noted)} autoencoders", "Give one for each")
-    bundles: list[Bundle] = []
-    for number, entry in enumerate(noted):
-        folder = models[number] / "autoencoder" if models else (archive.folder / entry["folder"]).resolve()
+    classifiers = find_classifiers(archive, models)
+    places = [folder / "autoencoder" for folder in models]
+    found = (_find("autoencoder", entry, places or [(archive.folder / entry["folder"]).resolve()]) for entry in noted)
+    return Models(tuple(found), classifiers)
+
+
+def _find(what: str, entry: dict[str, str], places: Sequence[Path]) -> Bundle:
+    """The model of an entry of a manifest, in the first place where its hash is right."""
+    there = [folder for folder in places if folder.is_dir()]
+    for folder in there:
         bundle = load(folder)
-        if bundle.sha256 != entry["sha256"]:
-            raise ModelError(
-                str(folder), "is not the autoencoder that walked (another hash)", "Give the right --models"
-            )
-        bundles.append(bundle)
-    return Models(tuple(bundles), classifier)
+        if bundle.sha256 == entry["sha256"]:
+            return bundle
+    if there:
+        raise ModelError(str(there[0]), f"is not the archive's {what} (another hash)", "Give the right --models")
+    raise ModelError(
+        str(places[0]), f"the {what} that the archive was made with is not there", "Say where it is with --models"
+    )
 
 
 def shares(archive: Archive) -> list[float]:
-    """Share of each class in the archive, in the order of its class names."""
+    """Share of each class among the labelled samples of the archive, in the order of its class names."""
     counts = archive.manifest["counts"]
-    return [count / counts["rows"] for count in counts["per_class"]]
+    return [count / sum(counts["per_class"]) for count in counts["per_class"]]

@@ -2,35 +2,64 @@
 
 import functools
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from reinject.archive import MakeBlock, blocks_of
 from reinject.bundle import Bundle, as_reconstruction, load
 from reinject.errors import ModelError
 from reinject.execution import Execution
+from reinject.filters import Filter
+from reinject.models import Inputs
 from reinject.presets import Held, Settings, Walker
 from reinject.reconstruction import Ensemble
 from reinject.samples import Storage
 from reinject.starts import Start
-from reinject.synthesis import Classifier, synthesise
+from reinject.synthesis import Classifier, Labels, Voting, synthesise
 from reinject.training import make_fabric
 
 
 @dataclass(frozen=True)
 class Models:
-    """One or more autoencoders of one kind of input, and the classifier that labels."""
+    """One or more autoencoders of one kind of input, and the classifiers that label, if any."""
 
     autoencoders: tuple[Bundle, ...]
-    classifier: Bundle
+    classifiers: tuple[Bundle, ...]
 
     def ensemble(self, execution: Execution | None = None) -> Ensemble:
         """The autoencoders as one r; where a kernel sets no noise level, they are held at that of lambda = 0.1."""
         return Ensemble(tuple(as_reconstruction(bundle, 0.1, execution) for bundle in self.autoencoders))
 
+    @property
+    def inputs(self) -> Inputs:
+        """What their inputs mean, with the classes of the classifiers; (mean and std are those of the autoencoder)."""
+        names = self.classifiers[0].network.inputs.class_names if self.classifiers else ()
+        return replace(self.autoencoders[0].network.inputs, class_names=names)
 
-def load_models(folders: Sequence[Path], device: str = "cpu") -> Models:
-    """Read FOLDER/autoencoder of every folder, and the classifier of the first.
+    @property
+    def C(self) -> Classifier | None:  # noqa: N802
+        """The classifier, or all of them voting; None: nothing labels."""
+        networks = [bundle.network for bundle in self.classifiers]
+        return Voting(networks) if len(networks) > 1 else networks[0] if networks else None
+
+    def labelling(self) -> Classifier:
+        """The classifier; raises ModelError where there is none."""
+        C = self.C
+        if C is None:
+            raise ModelError(str(self.autoencoders[0].folder), "has no classifier beside it", "Give --classifier")
+        return C
+
+
+def load_models(
+    folders: Sequence[Path], device: str = "cpu", *, classifiers: Sequence[Path] = (), labelled: bool = True
+) -> Models:
+    """Read FOLDER/autoencoder of every folder, and the classifier of the first, or those that are given.
+
+    Arguments:
+        folders: that ``reinject train`` made.
+        device: where to run.
+        classifiers: folders of the classifiers, in place of the first folder's; several vote.
+        labelled: whether a classifier is wanted at all.
 
     Raises:
         ModelError: a folder is not as ``reinject train`` makes it, or the models have different inputs.
@@ -40,18 +69,32 @@ def load_models(folders: Sequence[Path], device: str = "cpu") -> Models:
         if not folder.is_dir():
             raise ModelError(str(folder), "no such folder of models", "Make one with reinject train")
     autoencoders = tuple(load(folder / "autoencoder", place) for folder in folders)
-    classifier = load(folders[0] / "classifier", place)
-    wanted = classifier.network.inputs
-    for bundle in autoencoders:
+    wanted = [classifier_in(folder) for folder in classifiers] or [folders[0] / "classifier"]
+    judges = tuple(load(folder, place) for folder in wanted) if labelled else ()
+    _check_alike((*judges, *autoencoders))
+    names = {bundle.network.inputs.class_names for bundle in judges}
+    if len(names) > 1:
+        raise ModelError("--classifier", f"classifiers of different classes, {names}", "Give those of one data set")
+    return Models(autoencoders, judges)
+
+
+def classifier_in(folder: Path) -> Path:
+    """FOLDER/classifier where there is one, or the folder itself."""
+    return folder / "classifier" if (folder / "classifier").is_dir() else folder
+
+
+def _check_alike(bundles: Sequence[Bundle]) -> None:
+    first, *rest = bundles
+    wanted = first.network.inputs
+    for bundle in rest:
         inputs = bundle.network.inputs
         if (inputs.shape, inputs.low, inputs.high) != (wanted.shape, wanted.low, wanted.high):
             raise ModelError(
                 str(bundle.folder),
-                f"takes inputs {inputs.shape} in {inputs.low}..{inputs.high}, the classifier {wanted.shape} in "
+                f"takes inputs {inputs.shape} in {inputs.low}..{inputs.high}, {first.folder} {wanted.shape} in "
                 f"{wanted.low}..{wanted.high}",
                 "Give models that were trained on the same data",
             )
-    return Models(autoencoders, classifier)
 
 
 @dataclass(frozen=True)
@@ -67,6 +110,8 @@ class Recipe:
         radius: of the training data, data units.
         start: in place of the settings' start.
         held: wraps the kernel, to put back what is known.
+        labels: where labels come from; None: samples get none.
+        filters: which samples are kept.
     """
 
     settings: Settings
@@ -77,6 +122,8 @@ class Recipe:
     radius: float = 1.0
     start: Start | None = None
     held: Held | None = None
+    labels: Labels | None = None
+    filters: tuple[Filter, ...] = ()
 
     @property
     def blocks(self) -> list[tuple[int, int]]:
@@ -91,7 +138,7 @@ class Recipe:
         return kept * sum(last - first for first, last in self.ranges)
 
 
-def maker(r: Ensemble, C: Classifier, recipe: Recipe) -> tuple[MakeBlock, Walker]:
+def maker(r: Ensemble, C: Classifier | None, recipe: Recipe) -> tuple[MakeBlock, Walker]:
     """What makes the rows of a block, after a look at whether it can; and what walks.
 
     Raises:
@@ -103,7 +150,7 @@ def maker(r: Ensemble, C: Classifier, recipe: Recipe) -> tuple[MakeBlock, Walker
         synthesise,
         walker.kernel,
         walker.start,
-        C,
+        None if recipe.labels is None else C,
         walker.event_shape,
         steps=settings.steps,
         burn_in=settings.burn_in,
@@ -115,6 +162,8 @@ def maker(r: Ensemble, C: Classifier, recipe: Recipe) -> tuple[MakeBlock, Walker
         seen=walker.seen,
         storage=recipe.storage,
         models=len(r.members),
+        labels=recipe.labels,
+        filters=recipe.filters,
         device=r.device,
     )
     ends = [last for _, last in recipe.blocks]
@@ -123,8 +172,9 @@ def maker(r: Ensemble, C: Classifier, recipe: Recipe) -> tuple[MakeBlock, Walker
 
 
 def prepare(
-    autoencoders: Sequence[Path], classifier: Path, device: str, execution: Execution, recipe: Recipe
+    autoencoders: Sequence[Path], classifiers: Sequence[Path], device: str, execution: Execution, recipe: Recipe
 ) -> MakeBlock:
     """As :func:`maker`, in a worker process, which reads the models itself."""
-    models = Models(tuple(load(folder, device) for folder in autoencoders), load(classifier, device))
-    return maker(models.ensemble(execution), models.classifier.network, recipe)[0]
+    read = (tuple(load(folder, device) for folder in folders) for folders in (autoencoders, classifiers))
+    models = Models(*read)
+    return maker(models.ensemble(execution), models.C, recipe)[0]

@@ -9,6 +9,7 @@ from reinject.execution import Execution
 from reinject.jobs.held import resolve_held
 from reinject.jobs.provenance import find_models
 from reinject.jobs.recipe import Recipe, maker
+from reinject.jobs.selection import Selection, resolve_private
 from reinject.jobs.starts import resolve
 from reinject.presets import Settings
 from reinject.progress import Progress
@@ -38,7 +39,9 @@ def remake(
         raise ArchiveError(
             str(archive.folder), "was made by an autoencoder that is not on disk", "Sample from a folder of models"
         )
-    settings, inputs = Settings.from_json(parameters["settings"]), found.autoencoders[0].network.inputs
+    settings, inputs = Settings.from_json(parameters["settings"]), found.inputs
+    selection = Selection.from_json(parameters["selection"])
+    private = resolve_private(selection, inputs, data_dir, progress)
     ranges = tuple((first, last) for first, last in (one["walks"] for one in parameters["ranges"]))
     recipe = Recipe(
         settings,
@@ -56,9 +59,16 @@ def remake(
             progress=progress,
         ),
         resolve_held(settings, inputs, most=parameters["block_size"], data_dir=data_dir, progress=progress),
+        selection.labels_of(settings),
+        selection.filters(settings, archive.class_names, parameters["block_size"], parameters["seed"], private),
     )
-    make_block, walker = maker(found.ensemble(Execution(**parameters["execution"])), found.classifier.network, recipe)
-    for name, made in (("kernel", repr(walker.kernel)), ("start", repr(walker.start))):
+    make_block, walker = maker(found.ensemble(Execution(**parameters["execution"])), found.C, recipe)
+    again = {
+        "kernel": repr(walker.kernel),
+        "start": repr(walker.start),
+        "filters": [repr(one) for one in recipe.filters],
+    }
+    for name, made in again.items():
         if manifest["parameters"][name] != made:
             raise ArchiveError(
                 str(archive.folder),

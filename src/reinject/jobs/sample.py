@@ -9,12 +9,15 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
+from torch import Tensor
+
 from reinject import archive
 from reinject.bundle import Bundle
 from reinject.errors import ArchiveError, check_count
 from reinject.execution import Execution
 from reinject.jobs import Outcome
 from reinject.jobs.recipe import Models, Recipe, maker, prepare
+from reinject.jobs.selection import Selection
 from reinject.jobs.workers import in_processes
 from reinject.presets import PRESETS, Held, Settings
 from reinject.progress import Progress, Silent, histogram
@@ -28,10 +31,10 @@ from reinject.walks import BLOCK
 
 def sample(
     r: Reconstruction | Ensemble,
-    C: Classifier,
+    C: Classifier | None,
     out: Path | str,
     *,
-    class_names: Sequence[str],
+    class_names: Sequence[str] = (),
     preset: str = "paper",
     settings: Settings | None = None,
     radius: float = 1.0,
@@ -45,6 +48,8 @@ def sample(
     progress: Progress | None = None,
     start: Start | None = None,
     held: Held | None = None,
+    selection: Selection | None = None,
+    private: Tensor | None = None,
     append: bool = False,
     resume: archive.Resume = "if-possible",
     run: Callable[[Recipe], archive.Run] | None = None,
@@ -53,7 +58,7 @@ def sample(
 
     Arguments:
         r: the autoencoder, or an ensemble of them.
-        C: the classifier that labels, x of shape (B, *event) -> logits (B, classes).
+        C: the classifier that labels, x of shape (B, *event) -> logits (B, classes); None: samples get no labels.
         out: folder to make.
         class_names: of the classifier's outputs.
         preset: name of the settings, for the manifest; and the settings, where none are given.
@@ -69,6 +74,8 @@ def sample(
         progress: who is told.
         start: where walks begin, in place of the settings' start.
         held: wraps the kernel, to put back what is known: ``functools.partial(Clamped, known=..., mask=...)``.
+        selection: where labels come from, and which samples are kept.
+        private: points that samples must keep away from, by the selection's distance, (N, *event), data units.
         append: add the walks to the archive at ``out``, as a new range of walks; its rows stay as they are.
         resume: whether an earlier run is gone on with, see :func:`reinject.archive.write`.
         run: makes the shards in other processes (see :mod:`reinject.jobs.workers`).
@@ -95,8 +102,22 @@ def sample(
     whole = r if isinstance(r, Ensemble) else Ensemble((r,))
     base, ranges = _ranges(out, walks, block_size) if append else (None, [_range(0, walks)])
     spans = tuple(tuple(one["walks"]) for one in ranges)
-    recipe = Recipe(settings, spans, seed, block_size, Storage(store, *value_range), radius, start, held)
-    make_block, walker = maker(whole, ready(C, whole.device), recipe)
+    chosen = selection or Selection()
+    labels = chosen.labels_of(settings) if C is not None else None
+    names = tuple(class_names) if labels is not None else ()
+    recipe = Recipe(
+        settings,
+        spans,
+        seed,
+        block_size,
+        Storage(store, *value_range),
+        radius,
+        start,
+        held,
+        labels,
+        chosen.filters(settings, names, block_size, seed, private),
+    )
+    make_block, walker = maker(whole, None if C is None else ready(C, whole.device), recipe)
     parameters = {
         "preset": preset,
         "kernel": repr(walker.kernel),
@@ -108,11 +129,12 @@ def sample(
         "thin": settings.thin,
         "emit": settings.emit,
         "settings": json.loads(json.dumps(settings.as_json())),
+        "selection": chosen.as_json(),
+        "filters": [repr(one) for one in recipe.filters],
         "execution": asdict(whole.members[0].execution),
         "seed": seed,
         "block_size": block_size,
     }
-    names = tuple(class_names)
     plan = archive.Plan(whole.event_shape, names, recipe.storage, len(recipe.blocks), parameters, dict(described or {}))
     if base is not None:
         _check_same(base, plan)
@@ -176,6 +198,8 @@ def _outcome(out: Path, preset: str, names: tuple[str, ...], seconds: float) -> 
         "preset": preset,
         "rows": counts["rows"],
         "per_class": dict(zip(names, counts["per_class"], strict=True)),
+        "unlabelled": counts["unlabelled"],
+        "dropped": counts["dropped"],
         "clipped_values": counts["clipped_values"],
         "stopped_walks": counts["stopped_walks"],
         "strayed_walks": counts["strayed_walks"],
@@ -183,11 +207,14 @@ def _outcome(out: Path, preset: str, names: tuple[str, ...], seconds: float) -> 
         "samples_per_second": round(counts["rows"] / seconds),
     }
     lines = [
-        f"{result['rows']:,} labelled samples in {out}, {result['samples_per_second']:,} a second",
+        f"{result['rows']:,} {'labelled ' if names else ''}samples in {out}, {result['samples_per_second']:,} a second",
         f"{result['stopped_walks']} walks stopped as non-finite, {result['strayed_walks']} as out of range, "
         f"{result['clipped_values']:,} values clipped",
-        f"Next: reinject evaluate {out} --against DATASET",
     ]
+    if counts["dropped"]:
+        lines.append("dropped: " + ", ".join(f"{count:,} {name}" for name, count in counts["dropped"].items()))
+    if names:
+        lines.append(f"Next: reinject evaluate {out} --against DATASET")
     return Outcome(result, lines)
 
 
@@ -215,27 +242,31 @@ def sample_models(
         execution: how the autoencoders are run; part of what a run that goes on must agree in.
         workers: processes of one thread each; None: this process, with torch's threads. The archive is the same.
     """
-    inputs = models.classifier.network.inputs
-    radius, value_range = models.autoencoders[0].network.inputs.radius, (inputs.low, inputs.high)
+    inputs = models.inputs
     described = {
         "autoencoders": [_described(bundle, out) for bundle in models.autoencoders],
-        "classifier": _described(models.classifier, out),
+        "classifiers": [_described(bundle, out) for bundle in models.classifiers],
     }
     run = None
     if workers is not None:
-        place = str(next(models.classifier.network.parameters()).device)
-        folders = [bundle.folder for bundle in models.autoencoders]
-        prepared = functools.partial(prepare, folders, models.classifier.folder, place, execution or Execution())
+        place = str(models.ensemble().device)
+        prepared = functools.partial(
+            prepare,
+            [bundle.folder for bundle in models.autoencoders],
+            [bundle.folder for bundle in models.classifiers],
+            place,
+            execution or Execution(),
+        )
         run = functools.partial(in_processes, workers, prepared)
     return sample(
         models.ensemble(execution),
-        models.classifier.network,
+        models.C,
         out,
         class_names=inputs.class_names,
         preset=preset,
         settings=settings,
-        radius=radius,
-        value_range=value_range,
+        radius=inputs.radius,
+        value_range=(inputs.low, inputs.high),
         described=described,
         start=start,
         held=held,

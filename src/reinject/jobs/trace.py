@@ -88,11 +88,12 @@ def _compared(
     x = values_of(table.column(archive.manifest["columns"][0]), archive.event_shape)
     again = _joined(made)
     found = []
+    names = [name for name in ("walk", "step", "model", "label") if name in table.schema.names]
     for row in rows:
-        kept = {name: table.column(name)[row].as_py() for name in ("walk", "step", "model", "label")}
+        kept = {name: table.column(name)[row].as_py() for name in names}
         same = row < len(again["walk"]) and torch.equal(x[row], again["x"][row])
         same = same and all(kept[name] == again[name][row].item() for name in kept)
-        same = same and _bits(table, row) == again["probabilities"][row].numpy().tobytes()
+        same = same and ("label" not in kept or _bits(table, row) == again["probabilities"][row].numpy().tobytes())
         found.append((row, {**kept, "same": bool(same)}))
     return found
 
@@ -110,7 +111,8 @@ def _joined(made: list[LabelledSamples]) -> dict[str, Tensor]:
 
 def _line(one: dict[str, Any]) -> str:
     verdict = "the same" if one["same"] else "NOT the same"
-    return f"row {one['row']:,}: walk {one['walk']}, step {one['step']}, label {one['label']}: {verdict}"
+    label = f", label {one['label']}" if "label" in one else ""
+    return f"row {one['row']:,}: walk {one['walk']}, step {one['step']}{label}: {verdict}"
 
 
 def _why(archive: Archive) -> str:

@@ -150,7 +150,7 @@ def tune(
 
 def _some(dataset: Dataset, models: Models, seed: int) -> Table:
     """Training images that students are tested on; the test images stay unseen until ``reinject evaluate``."""
-    inputs = models.classifier.network.inputs
+    inputs = models.inputs
     if dataset.shape != inputs.shape or dataset.class_names != inputs.class_names:
         raise DataError(
             dataset.name,
@@ -234,7 +234,7 @@ def _tried(models: Models, settings: Settings, judges: Judges) -> Trial | None:
         return None
     _, ends = last_states(parts)
     x = torch.cat([part.x for part in parts]).clamp(inputs.low, inputs.high)
-    p = torch.cat([classify(models.classifier.network, some) for some in torch.split(x, 1024)]).double()
+    p = torch.cat([classify(models.labelling(), some) for some in torch.split(x, 1024)]).double()
     switches = math.nan
     if len(parts) > 1 and all(len(part.x) == walks for part in parts):  # walks that converge give one sample each
         switches = label_switches(p.argmax(1).reshape(len(parts), walks).T)

@@ -1,0 +1,221 @@
+"""Which samples are kept: rules that stream, each a pure function of the block that it is given.
+
+A block is the unit of work, so a rule that looks at more than one sample looks at those of one block: then the kept
+samples do not depend on the number of workers, or on where a run was cut.
+"""
+
+import math
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import dataclass, field, replace
+from typing import Protocol
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from reinject.errors import ArgumentError, check_count, check_positive
+from reinject.files import fingerprint
+from reinject.samples import LabelledSamples, Storage
+
+Keep = Callable[[LabelledSamples, Tensor], Tensor]
+_CHUNK = 8192  # points that a part is compared with at a time
+
+
+class Filter(Protocol):
+    """A frozen dataclass with a name, under which the samples that it refuses are counted."""
+
+    @property
+    def name(self) -> str:
+        """Of the rule."""
+        ...
+
+    def begin(self, block: int) -> Keep:
+        """What says of each part of a block, and of its samples in data units, which rows are kept: bool, (B,)."""
+        ...
+
+
+@dataclass(frozen=True)
+class Confidence:
+    """Keeps samples whose most probable class has at least this probability.
+
+    Attributes:
+        least: in [0, 1].
+
+    Example:
+        >>> Confidence(1.5)
+        Traceback (most recent call last):
+        reinject.errors.ArgumentError: --confidence: 1.5 is no probability. Give 0 to 1.
+    """
+
+    least: float
+    name = "confidence"
+
+    def __post_init__(self) -> None:
+        if not 0 <= self.least <= 1:
+            raise ArgumentError("--confidence", f"{self.least} is no probability", "Give 0 to 1")
+
+    def begin(self, block: int) -> Keep:  # noqa: ARG002
+        """p_max >= least."""
+        return lambda part, _: part.probabilities.amax(1) >= self.least
+
+
+@dataclass(frozen=True)
+class Quota:
+    """Keeps the first so many samples of each class of a block; samples without a label go through.
+
+    Attributes:
+        most: samples of a class a block, >= 1.
+    """
+
+    most: int
+    name = "quota"
+
+    def __post_init__(self) -> None:
+        check_count("--quota", "quota", self.most)
+
+    def begin(self, block: int) -> Keep:  # noqa: ARG002
+        """The number of samples of its class up to it, itself included, is at most ``most``."""
+        seen: dict[int, int] = {}
+
+        def keep(part: LabelledSamples, _: Tensor) -> Tensor:
+            kept = torch.ones(len(part.label), dtype=torch.bool)
+            for k in set(part.label.tolist()):
+                if k >= 0:
+                    rows = (part.label == k).nonzero().flatten()
+                    left = self.most - seen.get(k, 0)
+                    kept[rows[max(left, 0) :]] = False
+                    seen[k] = seen.get(k, 0) + min(len(rows), max(left, 0))
+            return kept
+
+        return keep
+
+
+@dataclass(frozen=True)
+class Weights:
+    """Keeps a sample of class k with probability w_k / max w; samples without a label go through.
+
+    Attributes:
+        weights: w_k >= 0 of every class, not all 0.
+        seed: of the draw, which is a function of (seed, block) too.
+
+    Example:
+        >>> Weights((1.0, -1.0))
+        Traceback (most recent call last):
+        reinject.errors.ArgumentError: --class-weights: (1.0, -1.0) are no weights. Give numbers >= 0, not all 0.
+    """
+
+    weights: tuple[float, ...]
+    seed: int = 0
+    name = "class weights"
+
+    def __post_init__(self) -> None:
+        fine = all(math.isfinite(w) and w >= 0 for w in self.weights) and any(self.weights)
+        if not fine:
+            raise ArgumentError("--class-weights", f"{self.weights} are no weights", "Give numbers >= 0, not all 0")
+
+    def begin(self, block: int) -> Keep:
+        """U < w_label / max w, u uniform."""
+        rng = np.random.default_rng([self.seed, block, 0, 1])  # the walks' noise comes from three words
+        share = torch.tensor(self.weights, dtype=torch.float64) / max(self.weights)
+
+        def keep(part: LabelledSamples, _: Tensor) -> Tensor:
+            u = torch.from_numpy(rng.random(len(part.label)))
+            return (part.label < 0) | (u < share[part.label.clamp(min=0)])
+
+        return keep
+
+
+@dataclass(frozen=True)
+class Distinct:
+    """Keeps samples that are no near-duplicates of one kept before in the same block.
+
+    Attributes:
+        distance: root mean square difference of two samples below which one of them goes, > 0, data units.
+    """
+
+    distance: float
+    name = "near-duplicates"
+
+    def __post_init__(self) -> None:
+        check_positive("--distinct", "distance", self.distance)
+
+    def begin(self, block: int) -> Keep:  # noqa: ARG002
+        """No sample kept before is closer than ``distance``."""
+        kept: list[Tensor] = []
+
+        def keep(_: LabelledSamples, x: Tensor) -> Tensor:
+            flat = x.flatten(1)
+            yes = ~_near(flat, kept, self.distance)
+            close = torch.cdist(flat, flat) / math.sqrt(flat.shape[1]) < self.distance
+            for row in range(len(flat)):
+                if yes[row]:
+                    yes[row + 1 :] &= ~close[row, row + 1 :]
+            kept.append(flat[yes])
+            return yes
+
+        return keep
+
+
+@dataclass(frozen=True)
+class Apart:
+    """Refuses samples closer than a stated distance to any of some points: records that must not come out again.
+
+    The nearest point is found by matrix products, then its distance is computed directly.
+
+    Attributes:
+        points: (N, *event), data units.
+        distance: least root mean square difference to a point, > 0, data units.
+
+    Example:
+        >>> rule = Apart(torch.zeros(1, 4), 0.5).begin(0)
+        >>> rule(None, torch.tensor([[0.4] * 4, [0.6] * 4])).tolist()
+        [False, True]
+    """
+
+    points: Tensor = field(repr=False)
+    distance: float = 0.0
+    sha256: str = field(init=False)
+    name = "near private points"
+
+    def __post_init__(self) -> None:
+        check_positive("--apart", "distance", self.distance)
+        if len(self.points) == 0 or not bool(torch.isfinite(self.points).all()):
+            raise ArgumentError("--private", f"points of shape {tuple(self.points.shape)}", "Give some finite ones")
+        object.__setattr__(self, "sha256", fingerprint(self.points))
+
+    def begin(self, block: int) -> Keep:  # noqa: ARG002
+        """The distance to the nearest point is at least ``distance``."""
+        points = self.points.float().flatten(1)
+        return lambda _, x: ~_near(x.flatten(1), torch.split(points, _CHUNK), self.distance)
+
+
+def _near(x: Tensor, parts: Iterable[Tensor], distance: float) -> Tensor:
+    """Whether a point of the parts is closer than ``distance`` to each row of x, (B, n)."""
+    found = torch.zeros(len(x), dtype=torch.bool)
+    for points in parts:
+        if len(points) and len(x):
+            nearest = torch.cdist(x, points).argmin(1)
+            found |= (x - points[nearest]).square().mean(1).sqrt() < distance
+    return found
+
+
+def filtered(
+    parts: Iterable[LabelledSamples], filters: Sequence[Filter], storage: Storage
+) -> Iterator[LabelledSamples]:
+    """The parts with the rows that every filter keeps, and with what each of them dropped, in their order.
+
+    Arguments:
+        parts: labelled samples, those of a block one after another.
+        filters: asked in this order; a sample that one refuses is not shown to the next.
+        storage: how the samples are kept.
+    """
+    block, keeps = -1, list[Keep]()
+    for part in parts:
+        if part.block != block:
+            block, keeps = part.block, [one.begin(part.block) for one in filters]
+        left, x, dropped = part, storage.load(part.x), dict(part.dropped)
+        for one, keep in zip(filters, keeps, strict=True):
+            kept = keep(left, x)
+            dropped[one.name] = int((~kept).sum())
+            left, x = left.rows(kept), x[kept]
+        yield replace(left, dropped=dropped)

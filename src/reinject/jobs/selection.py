@@ -1,0 +1,138 @@
+"""Labels and filters as a command line names them, and what they need of the data."""
+
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass
+from typing import Any
+
+from torch import Tensor
+
+from reinject.errors import ArgumentError
+from reinject.filters import Apart, Confidence, Distinct, Filter, Quota, Weights
+from reinject.jobs.held import points_of
+from reinject.models import Inputs
+from reinject.presets import Settings
+from reinject.progress import Progress
+from reinject.synthesis import Labels
+
+SOURCES = ("classifier", "asked", "none")
+
+
+@dataclass(frozen=True)
+class Selection:
+    """Where labels come from, and which samples are kept; JSON values, as in the manifest.
+
+    Attributes:
+        labels: "classifier", "asked" (the class that a walk was drawn towards) or "none".
+        abstain: probability of the most probable class below which a sample gets no label.
+        confidence: the same, below which it is dropped.
+        class_weights: w_k >= 0 of every class: samples of class k are kept with probability w_k / max w.
+        quota: most samples of a class a block; "even": those of a block shared out evenly.
+        distinct: root mean square difference below which one of two samples of a block goes, data units.
+        private: points that samples must keep away from: a DATASET's training images or a .npy file, and
+        apart: by how much, root mean square difference, data units.
+
+    Raises:
+        ArgumentError: a source that is unknown, or ``private`` without ``apart``.
+    """
+
+    labels: str = "classifier"
+    abstain: float = 0.0
+    confidence: float = 0.0
+    class_weights: tuple[float, ...] = ()
+    quota: int | str | None = None
+    distinct: float | None = None
+    private: str | None = None
+    apart: float | None = None
+
+    def __post_init__(self) -> None:
+        if self.labels not in SOURCES:
+            raise ArgumentError("--labels", f"{self.labels!r} is not known", f"Give one of {', '.join(SOURCES)}")
+        if (self.private is None) != (self.apart is None):
+            raise ArgumentError("--private", "needs --apart, a distance, and that needs points", "Give both")
+        if self.labels == "none":
+            for name in ("abstain", "confidence", "class_weights", "quota"):
+                if getattr(self, name):
+                    flag = name.replace("_", "-")
+                    raise ArgumentError(f"--{flag}", "samples have no labels", "Leave it out, or --labels none")
+
+    @classmethod
+    def from_json(cls, values: dict[str, Any]) -> "Selection":
+        """The selection of which ``dataclasses.asdict`` spoke."""
+        return cls(**{**values, "class_weights": tuple(values["class_weights"])})
+
+    def as_json(self) -> dict[str, Any]:
+        """JSON values that say all of it."""
+        return {**asdict(self), "class_weights": list(self.class_weights)}
+
+    def labels_of(self, settings: Settings) -> Labels | None:
+        """Where labels come from, for walks of these settings; None: samples get none.
+
+        Raises:
+            ArgumentError: the asked class as a label, where none is asked for.
+        """
+        if self.labels == "none":
+            return None
+        if self.labels != "asked":
+            return Labels(abstain=self.abstain)
+        if not settings.classes:
+            raise ArgumentError("--labels", "no class is asked for", "Ask for some with --classes")
+        return Labels(settings.classes, self.abstain)
+
+    def filters(
+        self, settings: Settings, class_names: Sequence[str], block_size: int, seed: int, points: Tensor | None
+    ) -> tuple[Filter, ...]:
+        """The filters, cheap ones first.
+
+        Arguments:
+            settings, class_names, block_size, seed: of the walks.
+            points: what ``private`` names, data units.
+
+        Raises:
+            ArgumentError: a number out of range, or weights of other classes.
+        """
+        found: list[Filter] = []
+        if self.confidence:
+            found.append(Confidence(self.confidence))
+        if self.class_weights:
+            if len(self.class_weights) != len(class_names):
+                raise ArgumentError(
+                    "--class-weights",
+                    f"{len(self.class_weights)} weights for {len(class_names)} classes",
+                    f"Give one for each of {', '.join(class_names)}",
+                )
+            found.append(Weights(self.class_weights, seed))
+        if self.quota is not None:
+            found.append(Quota(self._most(settings, len(class_names), block_size)))
+        if points is not None and self.apart is not None:
+            found.append(Apart(points, self.apart))
+        if self.distinct is not None:
+            found.append(Distinct(self.distinct))
+        return tuple(found)
+
+    def _most(self, settings: Settings, classes: int, block_size: int) -> int:
+        if self.quota == "even":
+            kept = len(range(settings.burn_in, settings.steps + 1, settings.thin))
+            return max(1, block_size * kept // classes)
+        try:
+            return int(self.quota or 0)
+        except ValueError as error:
+            raise ArgumentError("--quota", f"{self.quota!r} is no number", "Give a number, or even") from error
+
+
+def resolve_private(
+    selection: Selection, inputs: Inputs, data_dir: str | None = None, progress: Progress | None = None
+) -> Tensor | None:
+    """The points that samples must keep away from, data units, (N, *event); None where none are named.
+
+    Raises:
+        ArgumentError: points of another shape than the models'.
+        DataError: a file or data set that is not there or cannot be read.
+    """
+    if selection.private is None:
+        return None
+    points = points_of(selection.private, inputs, part="train", data_dir=data_dir, progress=progress)
+    if tuple(points.shape[1:]) != inputs.shape:
+        raise ArgumentError(
+            "--private", f"points {tuple(points.shape[1:])}, the models take {inputs.shape}", "Give others"
+        )
+    return points

@@ -1,0 +1,248 @@
+"""Filters keep what they say, count what they drop, and are a function of the block alone."""
+
+import json
+import math
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+
+from reinject import Archive, kernels, starts, synthesise, wrap
+from reinject.errors import ArgumentError, ModelError
+from reinject.filters import Apart, Confidence, Distinct, Quota, Weights, filtered
+from reinject.jobs.recipe import load_models
+from reinject.jobs.sample import sample, sample_models
+from reinject.jobs.selection import Selection, resolve_private
+from reinject.jobs.trace import trace
+from reinject.models import Inputs, MLPAutoencoder, MLPClassifier
+from reinject.presets import Settings
+from reinject.samples import LabelledSamples, Storage
+from reinject.synthesis import Labels, Voting, classify
+
+FLOAT = Storage("float")
+
+
+def part(x: torch.Tensor, block: int = 0, step: int = 0, label: torch.Tensor | None = None) -> LabelledSamples:
+    g = torch.Generator().manual_seed(100 * block + step)
+    p = torch.rand((len(x), 3), generator=g).softmax(1)
+    label = p.argmax(1) if label is None else label
+    walk = torch.arange(len(x))
+    return LabelledSamples(x, label, p, walk, step, torch.zeros(len(x), dtype=torch.int64), block, 0, 0)
+
+
+def parts(blocks: int = 3, steps: int = 4, rows: int = 200) -> list[LabelledSamples]:
+    return [
+        part(torch.randn((rows, 5), generator=torch.Generator().manual_seed(7 * block + step)), block, step)
+        for block in range(blocks)
+        for step in range(steps)
+    ]
+
+
+def kept_of(filters, given=None) -> list[LabelledSamples]:
+    return list(filtered(given or parts(), filters, FLOAT))
+
+
+FILTERS = {
+    "confidence": Confidence(0.4),
+    "quota": Quota(30),
+    "weights": Weights((1.0, 0.5, 0.0)),
+    "distinct": Distinct(0.5),
+    "apart": Apart(torch.zeros(1, 5), 0.8),
+}
+
+
+@pytest.mark.parametrize("rule", FILTERS.values(), ids=FILTERS.keys())
+def test_a_filter_drops_some_counts_them_and_is_a_function_of_the_block(rule) -> None:
+    given = parts()
+    whole = kept_of([rule], given)
+    for before, after in zip(given, whole, strict=True):
+        assert len(before.label) == len(after.label) + after.dropped[rule.name]
+        index = after.walk
+        assert torch.equal(after.x, before.x[index])
+        assert torch.equal(after.probabilities, before.probabilities[index])
+    assert 0 < sum(len(one.label) for one in whole) < sum(len(one.label) for one in given)
+    alone = kept_of([rule], [one for one in given if one.block == 1])
+    assert all(torch.equal(a.x, b.x) for a, b in zip(alone, whole[4:8], strict=True))
+
+
+def test_filters_are_asked_in_order_and_count_what_reaches_them() -> None:
+    (one,) = kept_of([Confidence(0.4), Quota(5)], parts(1, 1))
+    sure = int((parts(1, 1)[0].probabilities.amax(1) >= 0.4).sum())
+    assert one.dropped["confidence"] == 200 - sure
+    assert one.dropped["quota"] == sure - len(one.label)
+    assert one.label.bincount().max() <= 5
+
+
+def test_a_quota_holds_over_all_parts_of_a_block_and_lets_the_unlabelled_through() -> None:
+    label = torch.tensor([0, 1, -1] * 20)
+    given = [part(torch.zeros(60, 2), 0, step, label) for step in range(3)]
+    kept = torch.cat([one.label for one in kept_of([Quota(25)], given)])
+    assert [(kept == k).sum().item() for k in (0, 1, -1)] == [25, 25, 60]
+
+
+def test_weights_keep_each_class_at_its_rate() -> None:
+    label = torch.arange(30_000) % 3
+    kept = torch.cat(
+        [one.label for one in kept_of([Weights((2.0, 1.0, 0.0))], [part(torch.zeros(30_000, 2), 0, 0, label)])]
+    )
+    counts = kept.bincount(minlength=3).tolist()
+    assert counts[0] == 10_000
+    assert counts[2] == 0
+    assert abs(counts[1] - 5000) < 4.5 * math.sqrt(2500)  # false alarm 1 in 150,000
+    other = torch.cat(
+        [one.label for one in kept_of([Weights((2.0, 1.0, 0.0), seed=1)], [part(torch.zeros(30_000, 2), 0, 0, label)])]
+    )
+    assert not torch.equal(kept, other)
+
+
+def test_distinct_is_the_greedy_choice_by_hand() -> None:
+    given = parts(1, 3, 60)
+    kept: list[np.ndarray] = []
+    for one in given:
+        for row in one.x.numpy():
+            if all(np.sqrt(np.mean((row - other) ** 2)) >= 0.8 for other in kept):
+                kept.append(row)
+    found = torch.cat([one.x for one in kept_of([Distinct(0.8)], given)]).numpy()
+    assert np.array_equal(found, np.stack(kept))
+    assert 10 < len(kept) < 170
+
+
+def test_distinct_drops_every_copy() -> None:
+    x = torch.randn((50, 5), generator=torch.Generator().manual_seed(0))
+    found = kept_of([Distinct(1e-4)], [part(x), part(x, step=1), part(torch.cat([x, x]), step=2)])
+    assert [len(one.label) for one in found] == [50, 0, 0]
+
+
+def test_apart_is_the_distance_to_the_nearest_point() -> None:
+    points = torch.randn((20_000, 5), generator=torch.Generator().manual_seed(1))
+    (given,) = parts(1, 1)
+    distance = (given.x[:, None] - points[None]).square().mean(2).sqrt().amin(1)
+    cut = float(distance.median())
+    (found,) = kept_of([Apart(points, cut)], [given])
+    assert found.walk.tolist() == (distance >= cut).nonzero().flatten().tolist()
+    assert repr(Apart(points, cut)) != repr(Apart(points + 1, cut))
+
+
+WRONG = {
+    "confidence": (lambda: Confidence(-0.1), "--confidence: -0.1 is no probability"),
+    "quota": (lambda: Quota(0), "quota = 0 is below 1"),
+    "weights": (lambda: Weights((0.0, 0.0)), "are no weights"),
+    "distinct": (lambda: Distinct(0.0), "--distinct: distance = 0.0"),
+    "no points": (lambda: Apart(torch.zeros(0, 3), 1.0), "--private: points of shape"),
+    "broken points": (lambda: Apart(torch.full((1, 3), torch.nan), 1.0), "Give some finite ones"),
+    "abstain": (lambda: Labels(abstain=2), "--abstain: 2 is no probability"),
+    "source": (lambda: Selection("both"), "'both' is not known"),
+    "half a rule": (lambda: Selection(private="digits"), "needs --apart"),
+    "unlabelled quota": (lambda: Selection("none", quota=3), "samples have no labels"),
+    "nothing asked": (lambda: Selection("asked").labels_of(Settings("langevin")), "no class is asked for"),
+    "other classes": (
+        lambda: Selection(class_weights=(1.0,)).filters(Settings("langevin"), ("a", "b"), 8, 0, None),
+        "1 weights for 2 classes",
+    ),
+    "no number": (
+        lambda: Selection(quota="some").filters(Settings("langevin"), ("a", "b"), 8, 0, None),
+        "'some' is no number",
+    ),
+    "other shape": (
+        lambda: resolve_private(Selection(private="digits", apart=0.1), Inputs((1, 4, 4))),
+        r"points \(1, 8, 8\), the models take \(1, 4, 4\)",
+    ),
+}
+
+
+@pytest.mark.parametrize(("make", "sentence"), WRONG.values(), ids=WRONG.keys())
+def test_numbers_out_of_range_are_named(make, sentence: str) -> None:
+    with pytest.raises(ArgumentError, match=sentence):
+        make()
+
+
+def test_an_even_quota_is_a_blocks_share() -> None:
+    (rule,) = Selection(quota="even").filters(Settings("langevin", steps=5, burn_in=2), ("a", "b", "c"), 8, 0, None)
+    assert rule == Quota(8 * 4 // 3)
+
+
+R = wrap(lambda x: 0.9 * x, (4,), name="r")
+
+
+def first_two(x: torch.Tensor) -> torch.Tensor:
+    return x[:, :2]
+
+
+def test_abstention_and_asked_labels() -> None:
+    def labels_of(labels: Labels) -> list[LabelledSamples]:
+        start = starts.Normal()
+        return list(
+            synthesise(
+                kernels.Langevin(R, 0.1), start, first_two, (4,), walks=50, steps=2, storage=FLOAT, labels=labels
+            )
+        )
+
+    for plain, shy in zip(labels_of(Labels()), labels_of(Labels(abstain=0.7)), strict=True):
+        sure = plain.probabilities.amax(1) >= 0.7
+        assert torch.equal(shy.label, torch.where(sure, plain.label, -1))
+        assert 0 < sure.sum() < 50
+    assert all(one.label.tolist() == [1, 0] * 25 for one in labels_of(Labels((1, 0))))
+
+
+def test_classifiers_vote_by_the_mean_of_their_probabilities() -> None:
+    torch.manual_seed(0)
+    members = [torch.nn.Linear(4, 3) for _ in range(3)]
+    x = torch.randn(20, 4)
+    mean = torch.stack([classify(one, x) for one in members]).mean(0)
+    torch.testing.assert_close(classify(Voting(members), x), mean)
+    assert len(list(Voting(members).parameters())) == 6  # so that they are moved and put in evaluation mode
+
+
+@pytest.fixture(scope="module")
+def two(tmp_path_factory: pytest.TempPathFactory) -> list[Path]:
+    folders = []
+    for seed in range(2):
+        folders.append(tmp_path_factory.mktemp("models"))
+        torch.manual_seed(seed)
+        inputs = Inputs((1, 4, 4), class_names=("a", "b"))
+        MLPAutoencoder(inputs, hidden=(16,), latent=3).save_pretrained(folders[-1] / "autoencoder")
+        MLPClassifier(inputs, hidden=(16,)).save_pretrained(folders[-1] / "classifier")
+    return folders
+
+
+SETTINGS = Settings("langevin", {"lam": "0.1"}, steps=4, burn_in=2)
+
+
+def test_a_filtered_vote_is_traced_and_the_same_for_any_number_of_workers(two: list[Path], tmp_path: Path) -> None:
+    models = load_models([two[0]], classifiers=two)
+    selection = Selection(abstain=0.55, quota=9, distinct=0.05)
+    for name, workers in (("a", None), ("b", 2)):
+        sample_models(
+            models, tmp_path / name, "x", SETTINGS, walks=30, block_size=8, workers=workers, selection=selection
+        )
+    a, b = (Archive.open(tmp_path / name) for name in "ab")
+    assert a.manifest == b.manifest
+    counts = a.manifest["counts"]
+    assert counts["rows"] + sum(counts["dropped"].values()) == 90
+    assert counts["unlabelled"] + sum(counts["per_class"]) == counts["rows"]
+    assert counts["unlabelled"] > 0
+    assert counts["dropped"]["quota"] > 0
+    assert [entry["folder"] for entry in a.manifest["models"]["classifiers"]] != []
+    assert trace(a.folder, random=a.rows).result["same"] == a.rows
+    assert json.loads((a.folder / "manifest.json").read_text())["parameters"]["selection"]["quota"] == 9
+
+
+def test_samples_without_labels_have_no_such_columns(two: list[Path], tmp_path: Path) -> None:
+    models = load_models([two[0]], labelled=False)
+    sample_models(models, tmp_path / "a", "x", SETTINGS, walks=20, block_size=8, selection=Selection("none"))
+    archive = Archive.open(tmp_path / "a")
+    assert archive.manifest["columns"] == ["image", "walk", "step", "model"]
+    assert archive.class_names == ()
+    _, label = archive.read()
+    assert label.tolist() == [-1] * 60
+    assert trace(archive.folder, random=60).result["same"] == 60
+    sample(R, None, tmp_path / "b", settings=SETTINGS, walks=5, store="float")
+    assert Archive.open(tmp_path / "b").manifest["columns"][0] == "x"
+
+
+def test_classifiers_of_other_classes_do_not_vote(two: list[Path], tmp_path: Path) -> None:
+    other = tmp_path / "classifier"
+    MLPClassifier(Inputs((1, 4, 4), class_names=("x", "y"))).save_pretrained(other)
+    with pytest.raises(ModelError, match="different classes"):
+        load_models([two[0]], classifiers=[two[0], other])
