@@ -14,6 +14,8 @@ from torch import Tensor
 from reinject.errors import ModelError
 from reinject.execution import Execution
 from reinject.files import read_json, sha256
+from reinject.foreign import Foreign
+from reinject.foreign.folder import is_foreign, load_foreign, place
 from reinject.models import AUTOENCODERS, CLASSIFIERS, Inputs, Network
 from reinject.reconstruction import Reconstruction, wrap
 from reinject.score import sigma_of_lam
@@ -28,13 +30,16 @@ _PICKLES = (".bin", ".pt", ".pth", ".ckpt", ".pkl", ".pickle", ".joblib")
 class Bundle:
     """A loaded model: the network, in evaluation mode, its folder, and the hash of its weights."""
 
-    network: Network
+    network: Network | Foreign
     folder: Path
     sha256: str
 
 
 def load(folder: str | Path, device: str | torch.device = "cpu") -> Bundle:
-    """Read a model that ``reinject train`` or ``save_pretrained`` wrote; runs no code of the folder.
+    """Read a model that ``reinject train``, ``reinject import`` or ``save_pretrained`` wrote.
+
+    No code of the folder is run, but that of imported models which cannot be read without it, and whose exact content
+    has been trusted on this machine.
 
     Raises:
         ModelError: no such folder; no config or weights in it, or damaged ones; a pickle where safetensors are
@@ -43,11 +48,14 @@ def load(folder: str | Path, device: str | torch.device = "cpu") -> Bundle:
     Example:
         >>> load("no/such/folder")
         Traceback (most recent call last):
-        reinject.errors.ModelError: no/such/folder: no such model folder. Make one with reinject train.
+        reinject.errors.ModelError: no/such/folder: no such model folder. Make one with reinject train or import.
     """
     folder = Path(folder)
     if not folder.is_dir():
-        raise ModelError(str(folder), "no such model folder", "Make one with reinject train")
+        raise ModelError(str(folder), "no such model folder", "Make one with reinject train or import")
+    if is_foreign(folder):
+        foreign, digest = load_foreign(folder)
+        return Bundle(place(foreign, device, str(folder)), folder, digest)
     _check_weights(folder)
     try:
         weights = load_file(folder / WEIGHTS)
@@ -118,6 +126,17 @@ def _check_weights(folder: Path) -> None:
         raise ModelError(str(path), f"is truncated or no safetensors file ({error})", "Copy it again") from error
 
 
+def device_of(network: torch.nn.Module) -> torch.device:
+    """Where the weights of a network are; the CPU, where it has none.
+
+    Example:
+        >>> device_of(torch.nn.Identity())
+        device(type='cpu')
+    """
+    first = next(network.parameters(), None)
+    return torch.device("cpu") if first is None else first.device
+
+
 def as_reconstruction(bundle: Bundle, lam: float, execution: Execution | None = None) -> Reconstruction:
     """Wrap a loaded autoencoder as r; a noise-conditioned one is held at sigma = sqrt(lam/2) where a kernel sets none.
 
@@ -130,14 +149,15 @@ def as_reconstruction(bundle: Bundle, lam: float, execution: Execution | None = 
         ModelError: the model is no autoencoder.
     """
     network = bundle.network
-    if type(network) not in AUTOENCODERS.values():
+    foreign = isinstance(network, Foreign) and network.role == "autoencoder"
+    if type(network) not in AUTOENCODERS.values() and not foreign:
         raise ModelError(
             str(bundle.folder), f"{type(network).__name__} is no autoencoder", "Give an autoencoder's folder"
         )
     return wrap(
         network,
         network.inputs.shape,
-        device=next(network.parameters()).device,
+        device=device_of(network),
         noise_conditioned=network.noise_conditioned,
         sigma=sigma_of_lam(lam) if network.noise_conditioned else None,
         **asdict(execution or Execution()),

@@ -25,6 +25,17 @@ def numbers_of(option: str, text: str) -> tuple[float, float]:
     return low, high
 
 
+def shape_of(text: str) -> tuple[int, ...]:
+    """The whole numbers of C,H,W; raises ArgumentError where one is none, or below 1."""
+    try:
+        shape = tuple(int(part) for part in text.split(","))
+    except ValueError as error:
+        raise ArgumentError("--shape", f"{text!r} are not whole numbers", "Give such as 1,28,28") from error
+    if min(shape) < 1:
+        raise ArgumentError("--shape", f"{text!r} has a length below 1", "Give such as 1,28,28")
+    return shape
+
+
 def weights_of(text: str | None) -> tuple[float, ...]:
     """The numbers of W0,W1,...; none without a text. Raises ArgumentError where one is no number."""
     try:

@@ -93,7 +93,9 @@ def _check_alike(bundles: Sequence[Bundle]) -> None:
                 str(bundle.folder),
                 f"takes inputs {inputs.shape} in {inputs.low}..{inputs.high}, {first.folder} {wanted.shape} in "
                 f"{wanted.low}..{wanted.high}",
-                "Give models that were trained on the same data",
+                f"Import one of them with --units {inputs.low:g},{inputs.high:g}"
+                if inputs.shape == wanted.shape
+                else "Give models that were trained on the same data",
             )
 
 

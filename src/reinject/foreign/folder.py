@@ -1,0 +1,113 @@
+"""A foreign model on disk: its files as they were, under ``source``, and ``config.json``, which says what they mean."""
+
+import hashlib
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from reinject.errors import ArgumentError, ModelError
+from reinject.files import read_json, sha256, write_json
+from reinject.foreign.base import SOURCE, Foreign, Native
+from reinject.foreign.probe import probe
+from reinject.foreign.trust import check_trusted, is_trusted, trust
+from reinject.models import Inputs
+
+CONFIG = "config.json"
+ARCHITECTURE = "foreign"
+
+
+def is_foreign(folder: Path) -> bool:
+    """Whether the config of a model folder says that another library made the model."""
+    path = folder / CONFIG
+    if not path.is_file():
+        return False
+    config = read_json(path, ModelError)
+    return isinstance(config, dict) and config.get("architecture") == ARCHITECTURE
+
+
+def describe(folder: Path, route: str, source: str, network: Foreign) -> None:
+    """Write the config of a model whose files lie in ``folder`` / source."""
+    files = sorted(path for path in (folder / SOURCE).rglob("*") if path.is_file())
+    write_json(
+        folder / CONFIG,
+        {
+            "architecture": ARCHITECTURE,
+            "route": route,
+            "source": source,
+            "role": network.role,
+            "gives": network.gives,
+            "inputs": asdict(network.inputs),
+            "native": asdict(network.native),
+            "files": {path.relative_to(folder).as_posix(): sha256(path) for path in files},
+        },
+    )
+
+
+def load_foreign(folder: Path) -> tuple[Foreign, str]:
+    """The network of a folder, and the hash of all that it is.
+
+    Raises:
+        ModelError: a config that is damaged, files that are not those of the config, a model that runs code and has not
+            been trusted, or that cannot be read.
+    """
+    from reinject.foreign import ROUTES
+
+    config: Any = read_json(folder / CONFIG, ModelError)
+    digest = _checked(folder, config)
+    try:
+        route, source = ROUTES[config["route"]], str(config["source"])
+        inputs, native = Inputs(**config["inputs"]), Native(**config["native"])
+        native = Native(tuple(native.shape), float(native.low), float(native.high))
+        role, gives = config["role"], config["gives"]
+        fits = role in ("autoencoder", "classifier") and gives in ("values", "logits", "probabilities")
+    except (KeyError, TypeError, ValueError) as error:
+        raise _damaged(folder, repr(error)) from error
+    inside = source == "." or f"{SOURCE}/{source.rpartition(':')[0] or source}" in config["files"]
+    if not inside and not (route.name == "module" and not source.rpartition(":")[0].endswith(".py")):
+        raise _damaged(folder, f"source {source!r} is none of its files")
+    if not fits or not native.low < native.high or inputs.n != torch.Size(native.shape).numel():
+        raise _damaged(folder, f"{role}, {gives}, inputs {inputs.shape}, native {native}")
+    if route.runs_code(folder / SOURCE, source):
+        check_trusted(str(folder), digest)
+    elif not is_trusted(f"read:{digest}"):
+        probe(folder / SOURCE, route.name, source)
+        trust(f"read:{digest}")  # that it can be read without harm
+    return Foreign(route.load(folder / SOURCE, source), role, inputs, native, gives), digest
+
+
+def _checked(folder: Path, config: Any) -> str:
+    """The hash of the config and of the files that it names, which have to be all the files there are."""
+    files = config.get("files") if isinstance(config, dict) else None
+    if not isinstance(files, dict):
+        raise _damaged(folder, "no files")
+    there = {path.relative_to(folder).as_posix(): path for path in (folder / SOURCE).rglob("*") if path.is_file()}
+    if any(path.is_symlink() for path in there.values()):
+        raise _damaged(folder, "links in place of files")
+    unlike = sorted(
+        name for name in files.keys() | there.keys() if name not in there or sha256(there[name]) != files.get(name)
+    )
+    if unlike:
+        raise ModelError(str(folder), f"{unlike[0]} is not the file that was imported", "Import the model again")
+    return digest_of(folder)
+
+
+def digest_of(folder: Path) -> str:
+    """The hash of a model's config, which has those of its files."""
+    return hashlib.sha256((folder / CONFIG).read_bytes()).hexdigest()
+
+
+def _damaged(folder: Path, why: str) -> ModelError:
+    return ModelError(str(folder / CONFIG), f"is damaged ({why[:200]})", "Import the model again")
+
+
+def place(network: Foreign, device: str | torch.device, owner: str) -> Foreign:
+    """The network where it has to run, in evaluation mode.
+
+    Raises:
+        ArgumentError: it runs on the CPU only.
+    """
+    if torch.device(device).type != "cpu" and not network.anywhere:
+        raise ArgumentError("--device", f"{owner} runs on the CPU only", "Use --device cpu")
+    return network.to(device).eval()

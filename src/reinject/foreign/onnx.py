@@ -1,0 +1,81 @@
+"""ONNX models, run by onnxruntime."""
+
+import shutil
+from pathlib import Path
+from typing import Any
+
+from reinject.errors import ModelError
+from reinject.foreign.base import Loaded, Numpy, Route, ends_with, library, never, readable
+
+_OPSETS = (7, 26)  # what onnxruntime runs
+_DOMAINS = ("", "ai.onnx", "ai.onnx.ml", "com.microsoft")
+
+
+def _take(source: str, folder: Path, weights: Path | None) -> str:  # noqa: ARG001
+    path = Path(source)
+    for name in _external(path, _read(path)):
+        (folder / name).parent.mkdir(parents=True, exist_ok=True)
+        shutil.copyfile(path.parent / name, folder / name)
+    shutil.copyfile(path, folder / path.name)
+    return path.name
+
+
+def _read(path: Path) -> Any:
+    """The graph, without the data outside of the file."""
+    onnx = library("onnx", "onnx")
+    try:
+        model = onnx.load(str(path), load_external_data=False)
+    except (OSError, ValueError, RuntimeError, library("google.protobuf.message", "onnx").DecodeError) as error:
+        raise readable("onnx", str(path), error) from error
+    if not model.graph.input or not model.graph.output:
+        raise ModelError(str(path), "has no input or no output", "Export it again")
+    for opset in model.opset_import:
+        if opset.domain not in _DOMAINS:
+            raise ModelError(str(path), f"uses operators of {opset.domain!r}", "Export it with standard operators")
+        if opset.domain in ("", "ai.onnx") and not _OPSETS[0] <= opset.version <= _OPSETS[1]:
+            low, high = _OPSETS
+            raise ModelError(str(path), f"has opset {opset.version}", f"Export it with opset {low} to {high}")
+    return model
+
+
+def _external(path: Path, model: Any) -> list[str]:
+    """Names of the files beside the model that hold its weights, all inside its folder."""
+    helper = library("onnx.external_data_helper", "onnx")
+    found = set()
+    for tensor in helper._get_all_tensors(model):
+        if helper.uses_external_data(tensor):
+            name = next((entry.value for entry in tensor.external_data if entry.key == "location"), "")
+            place = (path.parent / name).resolve()
+            if not name or Path(name).is_absolute() or not place.is_relative_to(path.parent.resolve()):
+                raise ModelError(str(path), f"keeps weights in {name!r}, outside its folder", "Export it again")
+            if not place.is_file():
+                raise ModelError(str(path), f"keeps weights in {name}, which is not there", "Copy it beside the model")
+            found.add(name)
+    return sorted(found)
+
+
+def _load(folder: Path, source: str) -> Loaded:
+    path = folder / source
+    _external(path, _read(path))
+    runtime = library("onnxruntime", "onnx")
+    options = runtime.SessionOptions()
+    options.log_severity_level = 4
+    try:
+        session = runtime.InferenceSession(str(path), options, providers=["CPUExecutionProvider"])
+    except Exception as error:  # onnxruntime's errors share no base but this one
+        raise readable("onnxruntime", source, error) from error
+    inputs = session.get_inputs()
+    if len(inputs) != 1 or inputs[0].type != "tensor(float)":
+        kinds = ", ".join(f"{one.name} {one.type}" for one in inputs)
+        raise ModelError(source, f"takes {kinds}", "Export it with one input of float32")
+    batch, *shape = inputs[0].shape
+    if isinstance(batch, int):
+        raise ModelError(source, f"takes batches of {batch} only", "Export it with a dynamic batch axis")
+    whole = all(isinstance(length, int) for length in shape)
+    name, output = inputs[0].name, session.get_outputs()[0].name
+    return Loaded(Numpy(lambda x: session.run([output], {name: x})[0]), tuple(shape) if whole else None, anywhere=False)
+
+
+ROUTE = Route(
+    "onnx", "FILE.onnx, run by onnxruntime", ends_with(".onnx"), _take, _load, never, libraries=("onnx", "onnxruntime")
+)

@@ -1,0 +1,143 @@
+"""``reinject inspect``: one page about a folder of models."""
+
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from reinject import data
+from reinject.bundle import Bundle, as_reconstruction, load
+from reinject.errors import ModelError
+from reinject.foreign import Foreign, trust
+from reinject.foreign.folder import digest_of, is_foreign
+from reinject.jobs import Outcome
+from reinject.models import CLASSIFIERS
+from reinject.progress import Progress
+from reinject.reconstruction import Reconstruction
+from reinject.samples import Storage
+from reinject.score import estimate_lam
+
+_POINTS = 512
+_LOSES = 1e-3  # least share of small noise that has to go
+
+
+def inspect(
+    models: Path,
+    *,
+    against: str | None = None,
+    trusted: bool = False,
+    data_dir: str | None = None,
+    progress: Progress | None = None,
+) -> Outcome:
+    """What the models in a folder are, whether they run, and whether the autoencoder loses anything.
+
+    Arguments:
+        models: a folder with autoencoder/, classifier/ or both, or one of these.
+        against: a data set, for lambda and for what is lost on it.
+        trusted: let the models run code when they are read, from now on, with exactly this content.
+        data_dir: where to look for data sets first.
+        progress: who is told.
+
+    Raises:
+        ModelError: nothing there, a model that cannot be read, or an autoencoder that loses nothing.
+    """
+    folders = [models / name for name in ("autoencoder", "classifier") if (models / name).is_dir()] or [models]
+    for folder in folders if trusted else ():
+        if is_foreign(folder):
+            trust(digest_of(folder))
+    x = None if against is None else data.load(against, data_dir, progress=progress).test.x
+    pages = [inspect_bundle(load(folder), x) for folder in folders]
+    result = {folder.name: page.result for folder, page in zip(folders, pages, strict=True)}
+    lines = [line for folder, page in zip(folders, pages, strict=True) for line in (f"{folder}", *page.lines)]
+    return Outcome(result, lines)
+
+
+def inspect_bundle(bundle: Bundle, images: Tensor | None = None) -> Outcome:
+    """The page of one model.
+
+    Arguments:
+        bundle: the model.
+        images: of its data set, uint8, (N, *event), unseen in training.
+
+    Raises:
+        ModelError: an autoencoder that loses nothing.
+    """
+    network, inputs = bundle.network, bundle.network.inputs
+    labels = network.role == "classifier" if isinstance(network, Foreign) else type(network) in CLASSIFIERS.values()
+    told: dict[str, Any] = {
+        "architecture": type(network.module).__name__ if isinstance(network, Foreign) else type(network).__name__,
+        "sha256": bundle.sha256,
+        "parameters": sum(weight.numel() for weight in network.parameters()),
+        "inputs": {"shape": list(inputs.shape), "low": inputs.low, "high": inputs.high},
+    }
+    lines = [
+        f"  {told['architecture']}, {told['parameters']:,} parameters, "
+        f"inputs {inputs.shape} in {inputs.low:g}..{inputs.high:g}",
+    ]
+    if isinstance(network, Foreign) and (network.native.shape, network.native.low) != (inputs.shape, inputs.low):
+        lines.append(f"  inside: {network.native.shape} in {network.native.low:g}..{network.native.high:g}")
+    x = _points(bundle, images)
+    if labels:
+        told["class_names"] = list(inputs.class_names)
+        lines.append(f"  classifier of {len(inputs.class_names)} classes: {', '.join(inputs.class_names[:12])}")
+        return Outcome(told, lines)
+    r = as_reconstruction(bundle, 0.1)
+    with torch.no_grad():
+        x = x if images is not None else r(r(x))
+        loss = losses(r, x, inputs.high - inputs.low)
+    told |= {"std": inputs.std, "radius": inputs.radius, "has_code": r.has_code, **loss}
+    lines += [
+        f"  autoencoder; typical distance of an input from the mean {inputs.radius:.3g} (data units)"
+        + ("; its encoder and decoder are known" if r.has_code else ""),
+        f"  |r(x) - x| / |x - mean| = {loss['relative_error']:.3g}; "
+        f"of small noise {1 - loss['noise_kept']:.1%} is lost",
+    ]
+    if loss["noise_kept"] > 1 - _LOSES and loss["relative_error"] < _LOSES:
+        raise ModelError(
+            str(bundle.folder),
+            "loses nothing: r(x) = x and noise goes through, so it knows no score to sample by",
+            "Give an autoencoder with a bottleneck, or one that was trained to remove noise",
+        )
+    told["lambda"] = None
+    if images is not None:
+        try:
+            found = estimate_lam(r, x)
+            told["lambda"] = [found.value, found.standard_error]
+            lines.append(f"  lambda = {found.value:.3g} +- {found.standard_error:.2g} by Stein's identity on the data")
+        except ModelError as error:
+            lines.append(f"  lambda unknown: {error.problem}")
+    else:
+        lines.append("  lambda unknown without data; reinject tune tries kernels and noises")
+    return Outcome(told, lines)
+
+
+def losses(r: Reconstruction, x: Tensor, spread: float) -> dict[str, float]:
+    """What an autoencoder loses at some points: all of them, and small noise on them.
+
+    Arguments:
+        r: the autoencoder.
+        x: points, (B, *event), data units.
+        spread: of its values; the noise has 2% of it.
+
+    Returns:
+        relative_error: root of E|r(x) - x|^2 / E|x - E x|^2; noise_kept: root of E|r(x + e) - r(x)|^2 / E|e|^2, 1 for
+        an identity map and 0 for a constant one.
+    """
+    e = 0.02 * spread * torch.randn(x.shape, generator=torch.Generator().manual_seed(0)).to(x.device)
+    y = r(x)
+    error = (y - x).square().mean() / (x - x.mean(0)).square().mean().clamp(min=1e-12)
+    kept = (r(x + e) - y).square().mean() / e.square().mean()
+    return {"relative_error": float(error.sqrt()), "noise_kept": float(kept.sqrt())}
+
+
+def _points(bundle: Bundle, images: Tensor | None) -> Tensor:
+    inputs = bundle.network.inputs
+    if images is not None:
+        if tuple(images.shape[1:]) != inputs.shape:
+            raise ModelError(
+                str(bundle.folder), f"takes {inputs.shape}, the data has {tuple(images.shape[1:])}", "Give its own data"
+            )
+        return Storage("uint8", inputs.low, inputs.high).load(images[:_POINTS])
+    u = torch.rand((_POINTS, *inputs.shape), generator=torch.Generator().manual_seed(1))
+    return inputs.low + (inputs.high - inputs.low) * u
