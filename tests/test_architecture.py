@@ -34,6 +34,7 @@ MAY_IMPORT = {
     "presets": {"synthesis"},
     "staging": {"files"},
     "archive": {"samples", "images", "staging"},
+    "cluster": {"archive", "foreign"},
     "data": {"images", "progress"},
     "models": {"errors"},
     "foreign": {"models", "files"},
@@ -43,8 +44,8 @@ MAY_IMPORT = {
     "figures": {"evaluation"},
     "report": {"figures"},
     "jobs": {
-        "archive", "bundle", "data", "diagnostics", "evaluation", "figures", "models", "objectives", "presets",
-        "progress", "report", "score", "staging", "synthesis", "theory", "training",
+        "archive", "bundle", "cluster", "data", "diagnostics", "evaluation", "figures", "models", "objectives",
+        "presets", "progress", "report", "score", "staging", "synthesis", "theory", "training",
     },
     "cli": {"jobs", "presets", "progress"},
 }  # fmt: skip

@@ -4,7 +4,7 @@ from reinject.archive.manifest import read_manifest
 from reinject.archive.read import Archive
 from reinject.archive.repair import repair
 from reinject.archive.schema import Plan, blocks_of, packages
-from reinject.archive.shards import MakeBlock, Run, write_shard
+from reinject.archive.shards import MakeBlock, Run, adopt_shard, write_shard
 from reinject.archive.verify import verify
 from reinject.archive.write import Resume, write
 
@@ -14,6 +14,7 @@ __all__ = [
     "Plan",
     "Resume",
     "Run",
+    "adopt_shard",
     "blocks_of",
     "packages",
     "read_manifest",

@@ -1,5 +1,6 @@
 """Shards: a block of walks each, written under a temporary name, with an entry beside it that says what is in it."""
 
+import hashlib
 import math
 import os
 import shutil
@@ -103,6 +104,21 @@ def write_shard(
     }
     write_json(partial / _entry_file(number), entry)
     return entry
+
+
+def adopt_shard(partial: Path, entry: dict[str, Any], data: bytes) -> None:
+    """Put a shard that was made elsewhere into an unfinished archive.
+
+    Raises:
+        ArchiveError: its bytes are not those of its entry.
+    """
+    if hashlib.sha256(data).hexdigest() != entry["sha256"]:
+        raise ArchiveError(entry["file"], "arrives with another hash than it left with", "Run the same command again")
+    path = partial / entry["file"]
+    temporary = path.with_suffix(".tmp")
+    temporary.write_bytes(data)
+    temporary.rename(path)
+    write_json(partial / _entry_file(entry["block"]), entry)
 
 
 def forget_entries(folder: Path) -> None:

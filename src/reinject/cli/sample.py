@@ -127,6 +127,13 @@ def sample(
         int | None,
         typer.Option(help="Processes, of one thread each; the archive is the same.", show_default="none, all threads"),
     ] = None,
+    on: Annotated[
+        Literal["here", "ray"], typer.Option(help="here, or ray: actors of a Ray cluster; the archive is the same.")
+    ] = "here",
+    address: Annotated[
+        str | None, typer.Option(help="Of the Ray cluster; auto: the one of this machine.", show_default="a new one")
+    ] = None,
+    gpus: Annotated[float, typer.Option(help="Share of a GPU for each actor.")] = 0.0,
     append: Annotated[
         bool, typer.Option("--append", help="Add the walks to the archive at --out; its rows stay as they are.")
     ] = False,
@@ -144,6 +151,7 @@ def sample(
     as_json: Json = False,
 ) -> None:
     """Walk, label, write a labelled synthetic data set; run again after a cut to go on."""
+    from reinject.cluster import Cluster
     from reinject.execution import Execution
     from reinject.jobs.held import resolve_held
     from reinject.jobs.recipe import load_models
@@ -189,6 +197,7 @@ def sample(
         selection=selection,
         private=resolve_private(selection, inputs, data_dir, progress),
         workers=workers,
+        cluster=Cluster(address, workers or 1, gpus) if on == "ray" else None,
         walks=walks,
         seed=seed,
         block_size=block_size,

@@ -215,11 +215,11 @@ def ends_with(*suffixes: str) -> Callable[[str], bool]:
 
 
 class Numpy(nn.Module):
-    """A function of float32 arrays as a module, on the CPU."""
+    """A function of float32 arrays as a module, on the CPU; ``what`` says what it is."""
 
-    def __init__(self, function: Callable[[Any], Any]) -> None:
+    def __init__(self, function: Callable[[Any], Any], what: str) -> None:
         super().__init__()
-        self.function = function
+        self.function, self.what = function, what
 
     def forward(self, x: Tensor) -> Tensor:
         """function(x)."""

@@ -73,7 +73,11 @@ def _load(folder: Path, source: str) -> Loaded:
         raise ModelError(source, f"takes batches of {batch} only", "Export it with a dynamic batch axis")
     whole = all(isinstance(length, int) for length in shape)
     name, output = inputs[0].name, session.get_outputs()[0].name
-    return Loaded(Numpy(lambda x: session.run([output], {name: x})[0]), tuple(shape) if whole else None, anywhere=False)
+    return Loaded(
+        Numpy(lambda x: session.run([output], {name: x})[0], "ONNX graph"),
+        tuple(shape) if whole else None,
+        anywhere=False,
+    )
 
 
 ROUTE = Route(

@@ -32,8 +32,12 @@ def _load(folder: Path, source: str) -> Loaded:
         raise readable("skops", str(path), error) from error
     shape = (int(estimator.n_features_in_),) if hasattr(estimator, "n_features_in_") else None
     if hasattr(estimator, "predict_proba"):
-        return Loaded(Numpy(estimator.predict_proba), shape, gives="probabilities", anywhere=False)
-    return Loaded(Numpy(_reconstruct(estimator, source)), shape, gives="values", anywhere=False)
+        return Loaded(
+            Numpy(estimator.predict_proba, type(estimator).__name__), shape, gives="probabilities", anywhere=False
+        )
+    return Loaded(
+        Numpy(_reconstruct(estimator, source), type(estimator).__name__), shape, gives="values", anywhere=False
+    )
 
 
 def _reconstruct(estimator: Any, source: str) -> Any:

@@ -11,7 +11,7 @@ from torch import Tensor
 from reinject import data
 from reinject.bundle import load
 from reinject.data import Dataset
-from reinject.errors import ArgumentError, ModelError
+from reinject.errors import ArgumentError, ModelError, ReinjectError
 from reinject.foreign import SOURCE, Foreign, Gives, Loaded, Native, Role, Route, route_for, trust
 from reinject.foreign.base import tensor_of
 from reinject.foreign.folder import CONFIG, describe, digest_of
@@ -94,6 +94,25 @@ def import_model(
     partial = partial_of(folder)
     discard(partial)
     begin(partial, {"source": source})
+    try:
+        page = _take(route, source, partial, out, wanted, data_dir, progress)
+    except ReinjectError:
+        discard(partial)
+        raise
+    publish(partial, folder)
+    return Outcome({**page.result, "folder": str(folder)}, [f"{folder}: {route.name} model {source}", *page.lines])
+
+
+def _take(
+    route: Route,
+    source: str,
+    partial: Path,
+    out: Path,
+    wanted: Wanted,
+    data_dir: str | None,
+    progress: Progress | None,
+) -> Outcome:
+    """Fill the unfinished folder; the page about the model."""
     (partial / SOURCE).mkdir()
     name = route.take(source, partial / SOURCE, wanted.weights)
     loaded = _read(route, partial / SOURCE, name, source, wanted)
@@ -102,10 +121,7 @@ def import_model(
     describe(partial, route.name, name, network)
     digest = digest_of(partial)
     trust(digest if route.runs_code(partial / SOURCE, name) else f"read:{digest}")
-    result = inspect_bundle(load(partial), None if dataset is None else dataset.test.x)
-    publish(partial, folder)
-    result.result["folder"] = str(folder)
-    return Outcome(result.result, [f"{folder}: {route.name} model {source}", *result.lines])
+    return inspect_bundle(load(partial), None if dataset is None else dataset.test.x)
 
 
 def _read(route: Route, folder: Path, name: str, source: str, wanted: Wanted) -> Loaded:

@@ -12,7 +12,7 @@ from reinject.errors import ModelError
 from reinject.foreign import Foreign, trust
 from reinject.foreign.folder import digest_of, is_foreign
 from reinject.jobs import Outcome
-from reinject.models import CLASSIFIERS
+from reinject.models import CLASSIFIERS, Network
 from reinject.progress import Progress
 from reinject.reconstruction import Reconstruction
 from reinject.samples import Storage
@@ -66,7 +66,7 @@ def inspect_bundle(bundle: Bundle, images: Tensor | None = None) -> Outcome:
     network, inputs = bundle.network, bundle.network.inputs
     labels = network.role == "classifier" if isinstance(network, Foreign) else type(network) in CLASSIFIERS.values()
     told: dict[str, Any] = {
-        "architecture": type(network.module).__name__ if isinstance(network, Foreign) else type(network).__name__,
+        "architecture": _architecture(network),
         "sha256": bundle.sha256,
         "parameters": sum(weight.numel() for weight in network.parameters()),
         "inputs": {"shape": list(inputs.shape), "low": inputs.low, "high": inputs.high},
@@ -110,6 +110,11 @@ def inspect_bundle(bundle: Bundle, images: Tensor | None = None) -> Outcome:
     else:
         lines.append("  lambda unknown without data; reinject tune tries kernels and noises")
     return Outcome(told, lines)
+
+
+def _architecture(network: Network | Foreign) -> str:
+    module = network.module if isinstance(network, Foreign) else network
+    return str(getattr(module, "what", type(module).__name__))
 
 
 def losses(r: Reconstruction, x: Tensor, spread: float) -> dict[str, float]:

@@ -1,9 +1,10 @@
 """What makes the rows of a block: models, settings, seed and ranges of walks put together."""
 
 import functools
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
+from types import MappingProxyType
 
 from reinject.archive import MakeBlock, blocks_of
 from reinject.bundle import Bundle, as_reconstruction, load
@@ -174,9 +175,24 @@ def maker(r: Ensemble, C: Classifier | None, recipe: Recipe) -> tuple[MakeBlock,
 
 
 def prepare(
-    autoencoders: Sequence[Path], classifiers: Sequence[Path], device: str, execution: Execution, recipe: Recipe
+    autoencoders: Sequence[Path],
+    classifiers: Sequence[Path],
+    device: str,
+    execution: Execution,
+    recipe: Recipe,
+    places: Mapping[str, Path] = MappingProxyType({}),
 ) -> MakeBlock:
-    """As :func:`maker`, in a worker process, which reads the models itself."""
-    read = (tuple(load(folder, device) for folder in folders) for folders in (autoencoders, classifiers))
+    """As :func:`maker`, in another process, which reads the models itself.
+
+    Arguments:
+        autoencoders, classifiers: their folders.
+        device, execution: where and how they are run.
+        recipe: what determines the rows.
+        places: where the folders lie, by their names, if elsewhere.
+    """
+    read = (
+        tuple(load(places.get(str(folder), folder), device) for folder in folders)
+        for folders in (autoencoders, classifiers)
+    )
     models = Models(*read)
     return maker(models.ensemble(execution), models.C, recipe)[0]

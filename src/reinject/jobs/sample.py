@@ -13,6 +13,7 @@ from torch import Tensor
 
 from reinject import archive
 from reinject.bundle import Bundle
+from reinject.cluster import Cluster, on_ray
 from reinject.errors import ArchiveError, check_count
 from reinject.execution import Execution
 from reinject.jobs import Outcome
@@ -226,6 +227,7 @@ def sample_models(
     *,
     execution: Execution | None = None,
     workers: int | None = None,
+    cluster: Cluster | None = None,
     start: Start | None = None,
     held: Held | None = None,
     walks: int = 10_000,
@@ -241,23 +243,29 @@ def sample_models(
         out, preset, settings, start, held, walks, seed, block_size, store, options: as for :func:`sample`.
         execution: how the autoencoders are run; part of what a run that goes on must agree in.
         workers: processes of one thread each; None: this process, with torch's threads. The archive is the same.
+        cluster: a Ray cluster, in place of processes. The archive is the same.
     """
     inputs = models.inputs
     described = {
         "autoencoders": [_described(bundle, out) for bundle in models.autoencoders],
         "classifiers": [_described(bundle, out) for bundle in models.classifiers],
     }
-    run = None
-    if workers is not None:
-        place = str(models.ensemble().device)
-        prepared = functools.partial(
-            prepare,
-            [bundle.folder for bundle in models.autoencoders],
-            [bundle.folder for bundle in models.classifiers],
-            place,
-            execution or Execution(),
-        )
-        run = functools.partial(in_processes, workers, prepared)
+    networks, judges = ([bundle.folder for bundle in bundles] for bundles in (models.autoencoders, models.classifiers))
+    place = str(models.ensemble().device)
+    run: Callable[[Recipe], archive.Run] | None = None
+    if cluster is not None:
+        place = "cuda" if cluster.gpus else "cpu"
+
+        def run(recipe: Recipe) -> archive.Run:
+            prepared = functools.partial(prepare, networks, judges, place, execution or Execution(), recipe)
+            return on_ray(cluster, [*networks, *judges], prepared)
+
+    elif workers is not None:
+
+        def run(recipe: Recipe) -> archive.Run:
+            prepared = functools.partial(prepare, networks, judges, place, execution or Execution(), recipe)
+            return in_processes(workers, prepared)
+
     return sample(
         models.ensemble(execution),
         models.C,

@@ -13,25 +13,23 @@ import torch
 
 from reinject.archive import MakeBlock, Plan, Run, write_shard
 from reinject.errors import ArgumentError, ReinjectError
-from reinject.jobs.recipe import Recipe
 
 _make_block: MakeBlock | None = None  # of a worker process, set once when it begins
 
 
-def in_processes(workers: int, prepared: Callable[[Recipe], MakeBlock], recipe: Recipe) -> Run:
+def in_processes(workers: int, prepare: Callable[[], MakeBlock]) -> Run:
     """How :func:`reinject.archive.write` makes its shards in so many processes.
 
     Arguments:
         workers: number of processes, >= 1.
-        prepared: called once in each of them with the recipe, gives what makes a block; has to be picklable.
-        recipe: what determines the rows.
+        prepare: called once in each of them, gives what makes a block; has to be picklable.
 
     Raises:
         ArgumentError: ``workers`` below 1.
     """
     if workers < 1:
         raise ArgumentError("--workers", f"{workers} processes", "Give 1 or more")
-    return functools.partial(_run, workers, functools.partial(prepared, recipe))
+    return functools.partial(_run, workers, prepare)
 
 
 def _run(

@@ -1,0 +1,67 @@
+"""A Ray cluster makes the archive of one machine, also when a worker dies on the way."""
+
+import os
+import signal
+from pathlib import Path
+
+import pytest
+import torch
+from archiving import files
+
+from reinject.cluster import Cluster
+from reinject.errors import ArgumentError, ReinjectError
+from reinject.jobs.recipe import load_models
+from reinject.jobs.sample import sample_models
+from reinject.models import Inputs, MLPAutoencoder, MLPClassifier
+from reinject.presets import Settings
+
+SETTINGS = Settings("langevin", {"lam": "0.1"}, steps=30, burn_in=25)
+
+
+@pytest.fixture(scope="module")
+def models(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("models")
+    torch.manual_seed(0)
+    inputs = Inputs((1, 4, 4), class_names=("a", "b"))
+    MLPAutoencoder(inputs, hidden=(16,), latent=3).save_pretrained(folder / "autoencoder")
+    MLPClassifier(inputs, hidden=(16,)).save_pretrained(folder / "classifier")
+    return folder
+
+
+def made(models: Path, out: Path, **options) -> dict[str, bytes]:
+    sample_models(load_models([models]), out, "x", SETTINGS, walks=400, block_size=16, seed=1, **options)
+    return files(out)
+
+
+def test_a_cluster_makes_the_same_bytes_also_when_a_worker_is_killed(
+    models: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    ray = pytest.importorskip("ray")
+    from reinject import cluster
+
+    killed: list[int] = []
+    real = cluster._shards
+
+    def shards(ray, actors, *rest):
+        for number, entry in enumerate(real(ray, actors, *rest)):
+            if number in (1, 8):
+                killed.append(ray.get(actors[0].pid.remote()))
+                os.kill(killed[-1], signal.SIGKILL)
+            yield entry
+
+    monkeypatch.setattr(cluster, "_shards", shards)
+    found = made(models, tmp_path / "a", cluster=Cluster(workers=2))
+    assert found == made(models, tmp_path / "b", workers=2)
+    assert len(set(killed)) == 2  # the actor came back, in another process
+    assert not ray.is_initialized()
+
+
+def test_wrong_clusters_get_a_sentence(models: Path, tmp_path: Path) -> None:
+    pytest.importorskip("ray")
+    with pytest.raises(ReinjectError, match=r"--address: no cluster answers at 127\.0\.0\.1:1 "):
+        made(models, tmp_path / "a", cluster=Cluster("127.0.0.1:1"))
+    with pytest.raises(ArgumentError, match="workers = 0"):
+        Cluster(workers=0)
+    with pytest.raises(ArgumentError, match=r"-1 of a GPU"):
+        Cluster(gpus=-1)
+    assert not (tmp_path / "a").exists()
