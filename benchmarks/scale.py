@@ -1,0 +1,103 @@
+"""Ten million small samples on one machine: peak memory, rate, and what labelling and writing cost beside the walk."""
+
+import argparse
+import json
+import os
+import resource
+import sys
+import tempfile
+import time
+from pathlib import Path
+
+from reinject.archive import Archive, verify
+from reinject.jobs.recipe import load_models
+from reinject.jobs.sample import sample_models
+from reinject.jobs.train import plan_for, train
+from reinject.presets import PRESETS, Settings
+from reinject.progress import for_this_terminal
+from reinject.walks import walk
+
+BOUND = 0.5  # labelling and writing over the walk, for images of MNIST's size
+
+
+def walk_seconds(models: Path, settings: Settings, walks: int) -> float:
+    """Of the walk alone, on the same number of threads."""
+    loaded = load_models([models])
+    walker = settings.build(loaded.ensemble(), loaded.inputs.radius)
+    began = time.monotonic()
+    for _ in walk(
+        walker.kernel,
+        walker.start,
+        walker.event_shape,
+        walks=walks,
+        steps=settings.steps,
+        burn_in=settings.burn_in,
+        thin=settings.thin,
+        emit=settings.emit,
+    ):
+        pass
+    return time.monotonic() - began
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--dataset", default="digits")
+    parser.add_argument("--models", type=Path, help="what reinject train made of it; default: trained here")
+    parser.add_argument("--data-dir")
+    parser.add_argument("--samples", type=int, default=10_000_000)
+    parser.add_argument("--preset", default="default", choices=sorted(PRESETS))
+    parser.add_argument("--workers", type=int, default=None)
+    parser.add_argument("--scratch", type=Path, help="folder on a disk with room")
+    options = parser.parse_args()
+    progress = for_this_terminal()
+    settings = PRESETS[options.preset]
+    walks = -(-options.samples // len(range(settings.burn_in, settings.steps + 1, settings.thin)))
+    with tempfile.TemporaryDirectory(dir=options.scratch) as name:
+        folder = Path(name)
+        models = options.models or folder / "models"
+        if options.models is None:
+            train(plan_for(options.dataset), models, data_dir=options.data_dir, device="cpu", progress=progress)
+        alone = [walk_seconds(models, settings, 2048)]
+        began = time.monotonic()
+        out = folder / "synthetic"
+        sample_models(
+            load_models([models]),
+            out,
+            options.preset,
+            settings,
+            walks=walks,
+            workers=options.workers,
+            progress=progress,
+        )
+        seconds = time.monotonic() - began
+        alone.append(walk_seconds(models, settings, 2048))
+        peak = [resource.getrusage(who).ru_maxrss / 1024 for who in (resource.RUSAGE_SELF, resource.RUSAGE_CHILDREN)]
+        archive = Archive.open(out)
+        faults = verify(out)
+        size = sum(shard["bytes"] for shard in archive.manifest["shards"])
+        bare = sum(alone) / 2 / 2048 * walks
+        beyond = seconds / bare - 1 if options.workers is None else None
+        print(
+            json.dumps(
+                {
+                    "dataset": options.dataset,
+                    "preset": options.preset,
+                    "samples": archive.rows,
+                    "shards": len(archive.manifest["shards"]),
+                    "seconds": round(seconds),
+                    "samples a second": round(archive.rows / seconds),
+                    "samples a second, walk alone": round(archive.rows / bare),
+                    "labelling and writing over the walk": None if beyond is None else round(beyond, 2),
+                    "peak MiB": round(max(peak)),
+                    "bytes a sample": round(size / archive.rows),
+                    "faults": len(faults),
+                    "processors": os.cpu_count(),
+                }
+            )
+        )
+    image = options.dataset == "mnist" and beyond is not None
+    sys.exit("bound missed" if faults or (image and beyond > BOUND) else 0)
+
+
+if __name__ == "__main__":
+    main()
