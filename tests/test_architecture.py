@@ -47,7 +47,7 @@ MAY_IMPORT = {
         "archive", "bundle", "cluster", "data", "diagnostics", "evaluation", "figures", "models", "objectives",
         "presets", "progress", "report", "score", "staging", "synthesis", "theory", "training",
     },
-    "cli": {"jobs", "presets", "progress"},
+    "cli": {"jobs", "presets", "progress", "files"},
 }  # fmt: skip
 
 

@@ -3,11 +3,34 @@
 import hashlib
 import json
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any, cast
 
-from torch import Tensor
+from reinject.errors import ArgumentError, ReinjectError
 
-from reinject.errors import ReinjectError
+if TYPE_CHECKING:  # the command line reads places before it needs torch
+    from torch import Tensor
+
+
+def place_of(text: str | Path) -> Path:
+    """A folder: a path on this machine, or a URL of any file system that fsspec knows (s3://, gs://, memory://).
+
+    Example:
+        >>> place_of("runs/synthetic").name, place_of("memory://runs/synthetic").name
+        ('synthetic', 'synthetic')
+    """
+    if isinstance(text, Path) or "://" not in text:
+        return Path(text)
+    from upath import UPath
+
+    try:
+        return cast(Path, UPath(text))
+    except (ValueError, ImportError) as error:  # a protocol that is not known, or whose library is not installed
+        raise ArgumentError(text, f"cannot be reached ({error})", "Install the library of its file system") from error
+
+
+def is_remote(place: Path) -> bool:
+    """Whether a place of :func:`place_of` is not on this machine's disk."""
+    return not isinstance(place, Path)
 
 
 def sha256(path: Path) -> str:
@@ -16,7 +39,7 @@ def sha256(path: Path) -> str:
         return hashlib.file_digest(file, "sha256").hexdigest()
 
 
-def fingerprint(*tensors: Tensor) -> str:
+def fingerprint(*tensors: "Tensor") -> str:
     """The first 16 hexadecimal digits of the SHA-256 of the values, which say in a manifest which ones they were."""
     digest = hashlib.sha256()
     for tensor in tensors:

@@ -7,7 +7,7 @@ from typing import Any
 
 from reinject.archive.schema import MANIFEST, SCHEMA_VERSION
 from reinject.errors import ArchiveError
-from reinject.files import read_json
+from reinject.files import is_remote, read_json
 from reinject.staging import partial_of
 
 _SHARD = re.compile(r"data/shard-\d{6,}\.parquet")  # nothing outside the folder
@@ -23,7 +23,7 @@ def read_manifest(folder: Path) -> dict[str, Any]:
             another type.
     """
     if not folder.is_dir():
-        if partial_of(folder).is_dir():
+        if not is_remote(folder) and partial_of(folder).is_dir():
             raise ArchiveError(str(folder), "is unfinished", f"Run the command that began {partial_of(folder)} again")
         raise ArchiveError(str(folder), "no archive there", "Give the --out of a reinject sample")
     path = folder / MANIFEST

@@ -14,6 +14,7 @@ from torch import Tensor
 from reinject.archive.manifest import read_manifest
 from reinject.archive.schema import Plan
 from reinject.errors import ArchiveError, check_count
+from reinject.files import place_of
 from reinject.images import decode
 from reinject.samples import Storage
 
@@ -39,7 +40,7 @@ class Archive:
             ArchiveError: no folder, no manifest (an unfinished run), another schema version, or a shard that is missing
                 or of another size than written.
         """
-        folder = Path(folder)
+        folder = place_of(folder)
         manifest = read_manifest(folder)
         sizes = {folder / shard["file"]: shard["bytes"] for shard in manifest["shards"]}
         for file, size in sizes.items():
@@ -130,7 +131,8 @@ class Archive:
 
 def _table(path: Path, columns: list[str] | None = None) -> pa.Table:
     try:
-        return pq.read_table(path, columns=columns)
+        with path.open("rb") as file:
+            return pq.read_table(file, columns=columns)
     except (pa.ArrowException, OSError) as error:
         raise ArchiveError(
             str(path), f"cannot be read ({str(error).splitlines()[0]})", "Look at all of it with reinject verify"

@@ -26,13 +26,14 @@ def shard_file(number: int) -> str:
     return f"data/shard-{number:06d}.parquet"
 
 
-def _entry_file(number: int) -> str:
+def entry_file(number: int) -> str:
+    """Name of the entry beside a shard of an unfinished archive."""
     return f"shard-{number:06d}.json"
 
 
 def finished(partial: Path, number: int) -> dict[str, Any] | None:
     """The entry of a shard of an unfinished archive; None where the shard is not there or damaged."""
-    path = partial / _entry_file(number)
+    path = partial / entry_file(number)
     if not path.is_file():
         return None
     entry: dict[str, Any] = read_json(path, ArchiveError)
@@ -102,7 +103,7 @@ def write_shard(
         "bytes": path.stat().st_size,
         "sha256": sha256(path),
     }
-    write_json(partial / _entry_file(number), entry)
+    write_json(partial / entry_file(number), entry)
     return entry
 
 
@@ -118,7 +119,7 @@ def adopt_shard(partial: Path, entry: dict[str, Any], data: bytes) -> None:
     temporary = path.with_suffix(".tmp")
     temporary.write_bytes(data)
     temporary.rename(path)
-    write_json(partial / _entry_file(entry["block"]), entry)
+    write_json(partial / entry_file(entry["block"]), entry)
 
 
 def forget_entries(folder: Path) -> None:
@@ -144,7 +145,7 @@ def made(
 def take_shards(base: Path, partial: Path) -> None:
     """Let the shards of a finished archive be those of an unfinished one too, without a copy where the disk can."""
     for entry in read_json(base / MANIFEST, ArchiveError)["shards"]:
-        shard, note = partial / entry["file"], partial / _entry_file(entry["block"])
+        shard, note = partial / entry["file"], partial / entry_file(entry["block"])
         if not shard.exists() and (base / entry["file"]).is_file():
             try:
                 os.link(base / entry["file"], shard)

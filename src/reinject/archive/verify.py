@@ -45,7 +45,8 @@ def verify(folder: Path, on_rows: Callable[[int], None] = lambda _: None) -> lis
             whole = False
             continue
         try:
-            table = pq.read_table(path)
+            with path.open("rb") as file:
+                table = pq.read_table(file)
         except (pa.ArrowInvalid, OSError) as error:
             faults.append(f"{entry['file']} cannot be read ({str(error).splitlines()[0]})")
             continue

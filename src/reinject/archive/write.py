@@ -12,11 +12,12 @@ from typing import Any, Literal
 import numpy as np
 
 from reinject.archive.card import data_card
+from reinject.archive.remote import write_remote
 from reinject.archive.repair import repair
 from reinject.archive.schema import MANIFEST, SCHEMA_VERSION, Plan, schema_of
 from reinject.archive.shards import MakeBlock, Run, finished, forget_entries, made, take_shards
 from reinject.errors import ArchiveError
-from reinject.files import write_json
+from reinject.files import is_remote, write_json
 from reinject.staging import begin, check_free, discard, partial_of, publish
 
 Resume = Literal["if-possible", "never", "always"]
@@ -37,7 +38,7 @@ def write(
     """Write the archive of a plan, going on with an earlier run of the same plan that was cut.
 
     Arguments:
-        out: the folder to make; must not hold anything yet.
+        out: the folder to make, or a place of :func:`reinject.files.place_of`; must not hold anything yet.
         plan: what determines the rows.
         make_block: number of a block -> its rows; called only for the blocks that are not there yet.
         overwrite: replace an archive at ``out``.
@@ -53,6 +54,11 @@ def write(
             was asked for; no walk gave a sample.
         OSError: the disk is full, or not to be written; finished shards stay in ``OUT.partial``.
     """
+    if is_remote(out):
+        if base is not None or resume != "if-possible":
+            raise ArchiveError(str(out), "is not on this machine", "Leave out --append and --resume there")
+        options: dict[str, Any] = {"overwrite": overwrite, "on_rows": on_rows, "on_shard": on_shard, "run": run}
+        return write_remote(out, plan, make_block, _finish, **options)
     partial = partial_of(out)
     if resume == "always" and not partial.is_dir():
         return repair(out, plan, make_block, on_rows=on_rows, on_shard=on_shard, run=run)
@@ -86,7 +92,11 @@ def _make(
     for entry in made(partial, plan, missing, make_block, on_rows, run):
         known[entry["block"]] = entry
         on_shard(entry)
-    entries = [entry for _, entry in sorted(known.items()) if entry is not None]
+    _finish(out, plan, [entry for _, entry in sorted(known.items()) if entry is not None], partial)
+
+
+def _finish(out: Path, plan: Plan, entries: list[dict[str, Any]], partial: Path) -> None:
+    """Card and manifest of an archive whose shards are all there."""
     manifest = _manifest(plan, entries)
     if manifest["counts"]["rows"] == 0:
         raise ArchiveError(

@@ -6,11 +6,11 @@ from typing import Annotated
 import typer
 
 from reinject.cli.app import finish
-from reinject.cli.options import Json
+from reinject.cli.options import Json, Synthetic
 
 
 def diagnose(
-    synthetic: Annotated[Path, typer.Argument(help="Folder that reinject sample made.")],
+    synthetic: Synthetic,
     models: Annotated[
         list[Path] | None,
         typer.Option(help="Folders of the models that made it, in their order.", show_default="as the manifest says"),

@@ -6,12 +6,12 @@ from typing import Annotated
 import typer
 
 from reinject.cli.app import finish
-from reinject.cli.options import DATASET, DataDir, Device, Json, Overwrite, Seed
+from reinject.cli.options import DATASET, DataDir, Device, Json, Overwrite, Seed, Synthetic
 from reinject.progress import for_this_terminal
 
 
 def evaluate(
-    synthetic: Annotated[Path, typer.Argument(help="Folder that reinject sample made.")],
+    synthetic: Synthetic,
     against: Annotated[str, typer.Option(help=f"The real data: {DATASET}")],
     models: Annotated[
         Path | None, typer.Option(help="Folder with the classifier that labelled.", show_default="as the manifest says")

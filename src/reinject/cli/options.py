@@ -1,11 +1,16 @@
 """Options that several commands share."""
 
+from pathlib import Path
 from typing import Annotated
 
 import typer
 
 from reinject.errors import ArgumentError
+from reinject.files import place_of
 
+Synthetic = Annotated[
+    Path, typer.Argument(parser=place_of, metavar="SYNTHETIC", help="Folder or URL that reinject sample made.")
+]
 Seed = Annotated[int, typer.Option(help="Seed of all randomness; same seed, same result.", min=0)]
 Json = Annotated[bool, typer.Option("--json", help="Print the result as JSON on standard output.")]
 Overwrite = Annotated[bool, typer.Option("--overwrite", help="Replace what an earlier run of this command left there.")]

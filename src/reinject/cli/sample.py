@@ -7,6 +7,7 @@ import typer
 
 from reinject.cli.app import finish
 from reinject.cli.options import DataDir, Device, Json, Overwrite, Seed, numbers_of, weights_of
+from reinject.files import place_of
 from reinject.progress import for_this_terminal
 
 
@@ -16,7 +17,14 @@ def sample(
         list[Path],
         typer.Argument(help="Folders that reinject train made; with several, walks share their autoencoders."),
     ],
-    out: Annotated[Path, typer.Option(help="Folder to make: Parquet shards, manifest, data set card.")],
+    out: Annotated[
+        Path,
+        typer.Option(
+            parser=place_of,
+            metavar="PLACE",
+            help="Folder to make, or URL (s3://...): Parquet shards, manifest, card.",
+        ),
+    ],
     preset: Annotated[
         str | None,
         typer.Option(

@@ -6,10 +6,8 @@ from typing import Annotated
 import typer
 
 from reinject.cli.app import finish
-from reinject.cli.options import DataDir, Json, Seed
+from reinject.cli.options import DataDir, Json, Seed, Synthetic
 from reinject.progress import for_this_terminal
-
-Synthetic = Annotated[Path, typer.Argument(help="Folder that reinject sample made.")]
 
 Models = Annotated[
     list[Path] | None,

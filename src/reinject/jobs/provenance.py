@@ -6,6 +6,7 @@ from pathlib import Path
 from reinject.archive import Archive
 from reinject.bundle import Bundle, load
 from reinject.errors import ModelError
+from reinject.files import is_remote
 from reinject.jobs.recipe import Models, classifier_in
 
 
@@ -25,9 +26,7 @@ def find_classifiers(archive: Archive, models: Sequence[Path] = ()) -> tuple[Bun
             str(archive.folder), "was labelled by a classifier that is not on disk", "Give it to reinject.evaluate"
         )
     places = [classifier_in(folder) for folder in models]
-    return tuple(
-        _find("classifier", entry, places or [(archive.folder / entry["folder"]).resolve()]) for entry in noted
-    )
+    return tuple(_find("classifier", entry, places or [_noted(archive, entry)]) for entry in noted)
 
 
 def find_models(archive: Archive, models: Sequence[Path] = ()) -> Models:
@@ -43,8 +42,13 @@ def find_models(archive: Archive, models: Sequence[Path] = ()) -> Models:
     noted = archive.manifest["models"].get("autoencoders", [])
     classifiers = find_classifiers(archive, models)
     places = [folder / "autoencoder" for folder in models]
-    found = (_find("autoencoder", entry, places or [(archive.folder / entry["folder"]).resolve()]) for entry in noted)
+    found = (_find("autoencoder", entry, places or [_noted(archive, entry)]) for entry in noted)
     return Models(tuple(found), classifiers)
+
+
+def _noted(archive: Archive, entry: dict[str, str]) -> Path:
+    """Where the manifest says that a model was."""
+    return Path(entry["folder"]) if is_remote(archive.folder) else (archive.folder / entry["folder"]).resolve()
 
 
 def _find(what: str, entry: dict[str, str], places: Sequence[Path]) -> Bundle:

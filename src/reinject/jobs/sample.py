@@ -16,6 +16,7 @@ from reinject.bundle import Bundle
 from reinject.cluster import Cluster, on_ray
 from reinject.errors import ArchiveError, check_count
 from reinject.execution import Execution
+from reinject.files import is_remote, place_of
 from reinject.jobs import Outcome
 from reinject.jobs.recipe import Models, Recipe, maker, prepare
 from reinject.jobs.selection import Selection
@@ -97,7 +98,7 @@ def sample(
         900
     """
     check_count("sample", "walks", walks)
-    out = Path(out)
+    out = place_of(out)
     progress = progress or Silent()
     settings = settings or PRESETS[preset]
     whole = r if isinstance(r, Ensemble) else Ensemble((r,))
@@ -289,7 +290,9 @@ def sample_models(
 
 def _described(bundle: Bundle, out: Path) -> dict[str, str]:
     return {
-        "folder": Path(os.path.relpath(bundle.folder, out)).as_posix(),  # so that both can be moved together
+        "folder": (
+            bundle.folder.resolve() if is_remote(out) else Path(os.path.relpath(bundle.folder, out))
+        ).as_posix(),  # relative, so that both can be moved together
         "architecture": type(bundle.network).__name__,
         "sha256": bundle.sha256,
     }
