@@ -441,7 +441,8 @@ def test_diagnose_has_acceptance_and_says_what_is_missing(models: Path, tmp_path
     assert "asymmetry" in text
     assert "start remembered" not in text  # the start's data is not at hand
     assert "no archive there" in sentence("diagnose", tmp_path / "none")
-    assert "2 folders for 1 autoencoders" in sentence("diagnose", out, "--models", models, "--models", models)
+    assert "is not there. Say where it is with --models" in sentence("diagnose", out, "--models", tmp_path / "none")
+    assert run("diagnose", out, "--models", tmp_path / "none", "--models", models)[0] == 0  # found by its hash
 
 
 def test_tune_ranks_candidates_and_its_preset_is_sampled(models: Path, tmp_path: Path) -> None:
