@@ -116,7 +116,7 @@ def _run(
 ) -> Iterator[dict[str, Any]]:
     if not missing:
         return
-    ray = _connected(cluster, len(missing))
+    ray = connected(cluster, len(missing))
     try:
         remote = ray.remote(num_cpus=1, num_gpus=cluster.gpus, max_restarts=-1, max_task_retries=-1)(Worker)
         sent = ray.put({str(folder): _files(folder) for folder in folders})
@@ -162,7 +162,12 @@ def _shards(
         yield entry
 
 
-def _connected(cluster: Cluster, blocks: int) -> Any:
+def connected(cluster: Cluster, blocks: int) -> Any:
+    """Ray, on the cluster, or on a new one of this machine with a processor for each worker that has a block.
+
+    Raises:
+        ReinjectError: Ray is not installed, or nobody answers at the address.
+    """
     try:
         import ray
     except ModuleNotFoundError as error:

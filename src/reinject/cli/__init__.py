@@ -7,6 +7,7 @@ from reinject.cli.app import app, guarded
 from reinject.cli.demo import demo
 from reinject.cli.diagnose import diagnose
 from reinject.cli.evaluate import evaluate
+from reinject.cli.export import export
 from reinject.cli.importing import import_, inspect
 from reinject.cli.kernels import KernelCommand, kernels
 from reinject.cli.sample import sample
@@ -17,7 +18,7 @@ from reinject.cli.verify import trace, verify
 
 __all__ = ["app", "main"]
 
-for _command in (demo, train, inspect, evaluate, diagnose, verify, trace, tune, theory, kernels):
+for _command in (demo, train, inspect, evaluate, diagnose, verify, trace, export, tune, theory, kernels):
     app.command()(guarded(_command))
 app.command("import")(guarded(import_))
 app.command(cls=KernelCommand)(guarded(sample))

@@ -1,0 +1,91 @@
+"""Samples on the fly: a PyTorch data set that walks while a student learns, and never touches a disk."""
+
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+
+import torch
+from torch import Tensor
+from torch.utils.data import IterableDataset, get_worker_info
+
+from reinject.jobs.recipe import Recipe, load_models, maker
+from reinject.jobs.selection import Selection
+from reinject.presets import DEFAULT, Settings
+from reinject.samples import Storage
+from reinject.synthesis import ready
+from reinject.walks import BLOCK
+
+
+class Stream(IterableDataset[tuple[Tensor, int]]):
+    """Pairs (x, label) in data units, made as they are asked for; every pass walks anew.
+
+    The same rows as in the archive of ``reinject sample`` with the same seed, in its order, if one process loads them;
+    workers of a DataLoader take every so many-th block each. Pass e has the seed ``seed + e``. Rows of a block and step
+    come one after another, so shuffle with a buffer, or take batches from several workers.
+
+    Arguments:
+        models: folders of models, as for ``reinject sample``.
+        settings: kernel, start and what is kept; default: the default preset.
+        walks: a pass, >= 1.
+        seed: of the first pass, >= 0.
+        block_size: walks a block, >= 1.
+        selection: where labels come from, and which samples are kept.
+        device: where the models run.
+
+    Example:
+        >>> from torch.utils.data import DataLoader
+        >>> stream = Stream(["models"], walks=1000)                    # doctest: +SKIP
+        >>> for x, y in DataLoader(stream, batch_size=128): ...        # doctest: +SKIP
+    """
+
+    def __init__(
+        self,
+        models: Sequence[Path | str],
+        settings: Settings | None = None,
+        *,
+        walks: int = 10_000,
+        seed: int = 0,
+        block_size: int = BLOCK,
+        selection: Selection | None = None,
+        device: str = "cpu",
+    ) -> None:
+        self.folders = [Path(folder) for folder in models]
+        self.settings, self.walks, self.seed = settings or DEFAULT, walks, seed
+        self.block_size, self.selection, self.device = block_size, selection or Selection(), device
+        self.epoch = 0
+        self._check()
+
+    def _check(self) -> None:
+        """Fail here, and not in a worker."""
+        self._made(self.seed)
+
+    def _made(self, seed: int) -> tuple[Recipe, Iterator[Iterator[tuple[Tensor, int]]]]:
+        loaded = load_models(self.folders, self.device, labelled=self.selection.labels != "none")
+        inputs, chosen = loaded.inputs, self.selection
+        recipe = Recipe(
+            self.settings,
+            ((0, self.walks),),
+            seed,
+            self.block_size,
+            Storage("uint8", inputs.low, inputs.high),
+            inputs.radius,
+            labels=chosen.labels_of(self.settings),
+            filters=chosen.filters(self.settings, inputs.class_names, self.block_size, seed, None),
+        )
+        C = loaded.C
+        make_block, _ = maker(loaded.ensemble(), None if C is None else ready(C, self.device), recipe)
+        info = get_worker_info()
+        first, stride = (0, 1) if info is None else (info.id, info.num_workers)
+        blocks = range(first, len(recipe.blocks), stride)
+
+        def rows(number: int) -> Iterator[tuple[Tensor, int]]:
+            for part in make_block(number):
+                yield from zip(recipe.storage.load(part.x), part.label.tolist(), strict=True)
+
+        return recipe, (rows(number) for number in blocks)
+
+    def __iter__(self) -> Iterator[tuple[Tensor, int]]:
+        seed, self.epoch = self.seed + self.epoch, self.epoch + 1
+        if get_worker_info() is not None:
+            torch.set_num_threads(1)
+        for rows in self._made(seed)[1]:
+            yield from rows

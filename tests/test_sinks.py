@@ -1,0 +1,109 @@
+"""Other ways out: the same rows on the fly, as tar files, as arrays, and in Ray Data."""
+
+import json
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from torch.utils.data import DataLoader
+
+from reinject import Archive, Stream
+from reinject.errors import ReinjectError
+from reinject.jobs.export import export
+from reinject.jobs.recipe import load_models
+from reinject.jobs.sample import sample_models
+from reinject.models import Inputs, MLPAutoencoder, MLPClassifier
+from reinject.presets import Settings
+
+SETTINGS = Settings("langevin", {"lam": "0.1"}, steps=4, burn_in=2)
+OPTIONS = {"walks": 20, "block_size": 8, "seed": 1}
+
+
+@pytest.fixture(scope="module")
+def made(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Archive]:
+    folder = tmp_path_factory.mktemp("sinks")
+    torch.manual_seed(0)
+    inputs = Inputs((1, 4, 4), class_names=("a", "b"))
+    MLPAutoencoder(inputs, hidden=(16,), latent=3).save_pretrained(folder / "models" / "autoencoder")
+    MLPClassifier(inputs, hidden=(16,)).save_pretrained(folder / "models" / "classifier")
+    sample_models(load_models([folder / "models"]), folder / "a", "x", SETTINGS, **OPTIONS)  # type: ignore[arg-type]
+    return folder / "models", Archive.open(folder / "a")
+
+
+def test_a_stream_has_the_rows_of_the_archive_and_new_ones_every_pass(made: tuple[Path, Archive]) -> None:
+    models, archive = made
+    x, label = archive.read()
+    stream = Stream([models], SETTINGS, **OPTIONS)
+    first = list(stream)
+    assert torch.equal(torch.stack([x for x, _ in first]), archive.storage.load(x))
+    assert [y for _, y in first] == label.tolist()
+    assert not torch.equal(torch.stack([x for x, _ in stream]), archive.storage.load(x))
+
+
+def test_workers_of_a_loader_share_the_blocks(made: tuple[Path, Archive]) -> None:
+    models, archive = made
+    x, _ = archive.read()
+    loader = DataLoader(
+        Stream([models], SETTINGS, **OPTIONS), batch_size=7, num_workers=2, multiprocessing_context="spawn"
+    )
+    found = torch.cat([batch for batch, _ in loader])
+    key = lambda rows: sorted(map(tuple, rows.flatten(1).tolist()))  # noqa: E731
+    assert key(found) == key(archive.storage.load(x))
+
+
+def test_a_stream_fails_where_it_is_made(tmp_path: Path) -> None:
+    with pytest.raises(ReinjectError, match="no such folder"):
+        Stream([tmp_path / "none"])
+
+
+def test_webdataset_reads_what_is_exported(made: tuple[Path, Archive], tmp_path: Path) -> None:
+    webdataset = pytest.importorskip("webdataset")
+    _, archive = made
+    assert export(archive.folder, tmp_path / "w", "webdataset").result["rows"] == 60
+    shards = sorted(str(path) for path in (tmp_path / "w").glob("*.tar"))
+    rows = list(webdataset.WebDataset(shards, shardshuffle=False).decode("l8"))
+    x, label = archive.read()
+    assert np.array_equal(np.stack([row["png"] for row in rows]), x[:, 0].numpy())
+    assert [row["cls"] for row in rows] == label.tolist()
+    assert set(rows[0]["json"]) == {"label", "probabilities", "walk", "step", "model"}
+    assert json.loads((tmp_path / "w" / "reinject.json").read_text())["class_names"] == ["a", "b"]
+
+
+def test_zarr_reads_what_is_exported(made: tuple[Path, Archive], tmp_path: Path) -> None:
+    zarr = pytest.importorskip("zarr")
+    _, archive = made
+    export(archive.folder, tmp_path / "z", "zarr")
+    group = zarr.open_group(str(tmp_path / "z"), mode="r")
+    x, label = archive.read()
+    assert np.array_equal(group["x"][:], x.numpy())
+    assert np.array_equal(group["label"][:], label.numpy())
+    assert group["probabilities"].shape == (60, 2)
+    assert group["walk"][:].tolist() == [w for t in archive.tables(["walk"]) for w in t["walk"].to_pylist()]
+
+
+def test_ray_data_reads_the_archive(made: tuple[Path, Archive]) -> None:
+    ray = pytest.importorskip("ray")
+    from reinject.cluster import Cluster, connected
+
+    _, archive = made
+    connected(Cluster(), 1)
+    try:
+        rows = ray.data.read_parquet(str(archive.folder / "data")).take_all()
+    finally:
+        ray.shutdown()
+    label = archive.read()[1]
+    assert sorted(row["label"] for row in rows) == sorted(label.tolist())
+    assert len(rows[0]["image"]["bytes"]) > 50
+
+
+def test_exports_are_whole_or_not_there(made: tuple[Path, Archive], tmp_path: Path) -> None:
+    _, archive = made
+    with pytest.raises(ReinjectError, match="'csv' is not known"):
+        export(archive.folder, tmp_path / "c", "csv")
+    export(archive.folder, tmp_path / "w", "webdataset")
+    with pytest.raises(ReinjectError, match="already holds something"):
+        export(archive.folder, tmp_path / "w", "webdataset")
+    before = {path.name: path.read_bytes() for path in (tmp_path / "w").iterdir()}
+    export(archive.folder, tmp_path / "w", "webdataset", overwrite=True)
+    assert {path.name: path.read_bytes() for path in (tmp_path / "w").iterdir()} == before
