@@ -9,6 +9,7 @@ import torch
 from reinject.bundle import load
 from reinject.errors import ArgumentError, CollapseError
 from reinject.jobs.objective import AUTOENCODER_OF, Numbers, build, choose
+from reinject.jobs.train import plan_for, train
 from reinject.models import Inputs
 from reinject.objectives import Contractive, Denoising, PerfectLossy, reconstruction
 from test_cli import run, sentence
@@ -109,3 +110,27 @@ def test_choice_of_names() -> None:
     assert choose(None, "conv-residual") == ("lossy", "conv-residual")
     with pytest.raises(ArgumentError, match="conv-denoiser"):
         choose("contractive", "conv-denoiser")
+
+
+def test_two_processes_train_what_one_trains(tmp_path: Path) -> None:
+    from safetensors.torch import load_file
+
+    plan = plan_for("digits", objective="reconstruction", autoencoder="mlp", epochs=2, classifier_epochs=1)
+    for name, devices in (("one", 1), ("two", 2)):
+        train(plan, tmp_path / name, device="cpu", devices=devices)
+    one, two = (load_file(tmp_path / name / "autoencoder" / "model.safetensors") for name in ("one", "two"))
+    assert one.keys() == two.keys()
+    for name, weight in one.items():  # no noise and no dropout: gradients are averaged over the halves of each batch
+        torch.testing.assert_close(two[name], weight, rtol=1e-3, atol=1e-5)
+    curves = [
+        json.loads((tmp_path / name / "autoencoder" / "training.json").read_text())["loss_curve"]
+        for name in ("one", "two")
+    ]
+    assert [entry["step"] for entry in curves[0]] == [entry["step"] for entry in curves[1]]
+    assert curves[0][-1]["train"] == pytest.approx(curves[1][-1]["train"], rel=1e-3)
+    assert (tmp_path / "two" / "classifier" / "model.safetensors").is_file()
+
+
+def test_no_process_at_all_is_refused(tmp_path: Path) -> None:
+    with pytest.raises(ArgumentError, match="devices = 0"):
+        train(plan_for("digits", epochs=1, classifier_epochs=1), tmp_path / "m", device="cpu", devices=0)

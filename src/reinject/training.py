@@ -5,7 +5,7 @@ import math
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import numpy as np
 import torch
@@ -78,18 +78,20 @@ class Rows:
         return self.load(self.x[index].to(device)), self.y[index].to(device)
 
 
-def make_fabric(device: str = "auto", precision: Any = "32-true") -> Fabric:
-    """A Lightning Fabric on one device.
+def make_fabric(device: str = "auto", precision: Any = "32-true", devices: int = 1) -> Fabric:
+    """A Lightning Fabric on one device, or on several by distributed data parallelism.
 
     Arguments:
         device: "auto", "cpu", "cuda" or "mps".
         precision: Lightning's name: "32-true", "bf16-mixed", "16-mixed", "bf16-true", "64-true".
+        devices: how many; on several, ``launch`` starts a process each.
 
     Raises:
         ArgumentError: a name that Lightning does not know, or a device that is not there.
     """
     try:
-        return Fabric(accelerator=device, devices=1, precision=precision)
+        strategy = "ddp_spawn" if devices > 1 else "auto"
+        return Fabric(accelerator=device, strategy=strategy, devices=devices, precision=precision)
     except (ValueError, RuntimeError, ImportError) as error:
         raise ArgumentError(
             "training",
@@ -113,7 +115,9 @@ def fit(
     """Train ``network`` in place and return its loss curve.
 
     The order of the rows and all noise are pure functions of (seed, epoch), so a run that goes on from a checkpoint
-    ends where the uninterrupted one does. The global random generator is left as it was.
+    ends where the uninterrupted one does. The global random generator is left as it was. Where the fabric has several
+    processes, each takes every so many-th row of a batch, with noise of its own (a function of its rank too), and
+    gradients are averaged: without noise the weights are those of one process, by rounding.
 
     Arguments:
         network: any module; ends in evaluation mode.
@@ -160,6 +164,7 @@ class _Run:
         self.every = max(1, self.epochs // 20)  # evaluations: about twenty
 
     def fit(self) -> list[dict[str, float]]:
+        check_count("recipe", "batch", self.recipe.batch, self.fabric.world_size)
         self.network.to(self.fabric.device)
         self.averaged = _copy(self.network)
         self.best = _copy(self.network)
@@ -186,9 +191,13 @@ class _Run:
         torch.manual_seed(int(torch.randint(2**62, (1,), generator=generator)))  # dropout; the caller forked the state
         order = torch.randperm(len(self.rows), generator=generator)
         size = self.recipe.steps_an_epoch(len(self.rows))
+        rank, ranks = self.fabric.global_rank, self.fabric.world_size
+        if ranks > 1:
+            generator = _generator(self.seed, epoch, rank)
         totals: dict[str, Tensor] = {}
         for k in range(min(size, self.steps - self.step)):
-            index = order[k * self.recipe.batch : (k + 1) * self.recipe.batch]
+            batch = order[k * self.recipe.batch : (k + 1) * self.recipe.batch]
+            index = batch[: len(batch) // ranks * ranks][rank::ranks]  # as many rows for each of them
             x, y = self.rows.batch(index, self.fabric.device)
             for group in optimizer.param_groups:
                 group["lr"] = self.recipe.rate(self.step, self.steps)
@@ -204,7 +213,10 @@ class _Run:
             if self.step % 50 == 0:
                 self.on_steps(self.step, float(value.detach()))
         self.on_steps(self.step, float(value.detach()))
-        return {name: total / (k + 1) for name, total in totals.items()}
+        means = {name: total / (k + 1) for name, total in totals.items()}
+        if ranks > 1:
+            means = {name: cast(Tensor, self.fabric.all_reduce(mean)) for name, mean in means.items()}
+        return means
 
     def _average(self) -> None:
         decay = min(self.recipe.average, self.step / (self.step + 10))
@@ -248,6 +260,8 @@ class _Run:
 
     def _save(self, adam: torch.optim.Optimizer) -> None:
         assert self.checkpoint is not None
+        if self.fabric.global_rank > 0:  # their weights are the same
+            return
         tensors = {f"network.{k}": v for k, v in self.network.state_dict().items()}
         tensors |= {f"best.{k}": v for k, v in self.best.items()}
         tensors |= {f"averaged.{k}": v for k, v in self.averaged.items()}
@@ -295,6 +309,6 @@ def _copy(network: nn.Module) -> dict[str, Tensor]:
     return {name: value.detach().clone() for name, value in network.state_dict().items()}
 
 
-def _generator(seed: int, epoch: int) -> torch.Generator:
-    word = np.random.SeedSequence([seed, epoch]).generate_state(1, np.uint64)[0]
+def _generator(seed: int, epoch: int, *rank: int) -> torch.Generator:
+    word = np.random.SeedSequence([seed, epoch, *rank]).generate_state(1, np.uint64)[0]
     return torch.Generator().manual_seed(int(word) >> 1)

@@ -28,4 +28,6 @@ def main() -> None:
     """Run the command line."""
     os.environ.setdefault("HF_HUB_DISABLE_PROGRESS_BARS", "1")
     logging.getLogger("huggingface_hub").setLevel(logging.ERROR)  # its retries; the failure itself is ours to tell
+    logging.getLogger("lightning_fabric").setLevel(logging.ERROR)  # the layout of processes
+    logging.getLogger("lightning.fabric").setLevel(logging.ERROR)
     app()

@@ -69,6 +69,9 @@ def train(
     ] = "0,1",
     device: Device = "auto",
     precision: Annotated[str, typer.Option(help="32-true, bf16-mixed, 16-mixed, bf16-true or 64-true.")] = "32-true",
+    devices: Annotated[
+        int, typer.Option(help="So many of the device, a process each: distributed data parallel.", min=1)
+    ] = 1,
     data_dir: DataDir = None,
     seed: Seed = 0,
     overwrite: Overwrite = False,
@@ -97,6 +100,7 @@ def train(
         data_dir=data_dir,
         device=device,
         precision=precision,
+        devices=devices,
         overwrite=overwrite,
         progress=for_this_terminal(),
     )

@@ -1,5 +1,6 @@
 """``reinject train``: an autoencoder and a classifier on a data set, into one folder."""
 
+import functools
 import json
 import shutil
 import time
@@ -9,18 +10,19 @@ from pathlib import Path
 from typing import Any
 
 import torch
+from lightning_fabric import Fabric
 from safetensors import SafetensorError
 from torch import Tensor
 
 from reinject import data, models
 from reinject.bundle import load
-from reinject.errors import ArgumentError, ModelError
+from reinject.errors import ArgumentError, ModelError, check_count
 from reinject.files import write_json
 from reinject.jobs import Outcome
 from reinject.jobs.labelling import SEES, loss_of
 from reinject.jobs.objective import Chosen, Numbers, build, choose
 from reinject.models import Inputs, Network
-from reinject.progress import Progress, Silent
+from reinject.progress import Progress, Silent, for_this_terminal
 from reinject.samples import Storage
 from reinject.staging import begin, check_free, partial_of, publish
 from reinject.training import Loss, Recipe, Rows, fit, make_fabric
@@ -126,10 +128,20 @@ def train(
     data_dir: str | None = None,
     device: str = "auto",
     precision: str = "32-true",
+    devices: int = 1,
     overwrite: bool = False,
     progress: Progress | None = None,
 ) -> Outcome:
     """Train both models into ``out/autoencoder`` and ``out/classifier``, going on with an earlier run that was cut.
+
+    Arguments:
+        plan: what is trained on what.
+        out: folder to make.
+        data_dir: where to look for data sets first.
+        device, precision: Lightning's names.
+        devices: so many of the device, a process each, by distributed data parallelism (gloo, or NCCL on GPUs).
+        overwrite: replace what is there.
+        progress: who is told.
 
     Returns:
         Accuracy of the classifier on the test set, losses, seconds.
@@ -141,18 +153,14 @@ def train(
     check_free(out, MARKER, overwrite)
     dataset = data.load(plan.dataset, data_dir, plan.seed, progress)
     partial = partial_of(out)
-    begin(partial, json.loads(json.dumps({**asdict(plan), "precision": precision})))
-    job = _Job(plan, dataset, partial, device, precision, progress)
-    chosen = job.choice()
-    autoencoder = job.run(
-        "autoencoder",
-        lambda: job.build_autoencoder(chosen.options),
-        lambda network, x, _, generator: chosen.objective(network, x, generator),
-        plan.autoencoder_recipe,
-    )
-    r = job.trained("autoencoder")
-    loss = loss_of(plan.sees, r, job.inputs)
-    classifier = job.run("classifier", job.build_classifier, loss, plan.classifier_recipe)
+    check_count("--devices", "devices", devices)
+    parameters = {**asdict(plan), "precision": precision, **({"devices": devices} if devices > 1 else {})}
+    begin(partial, json.loads(json.dumps(parameters)))
+    if devices > 1:
+        fabric = make_fabric(device, precision, devices)
+        fabric.launch(functools.partial(_rank, plan, dataset, partial, isinstance(progress, Silent)))
+    job = _Job(plan, dataset, partial, make_fabric(device, precision), progress)
+    chosen, autoencoder, classifier = job.both()  # reads what the other processes have trained
     publish(partial, out)
     result = {
         "models": str(out),
@@ -175,14 +183,22 @@ def _langevin(lam: float | None) -> str:
     return "" if lam is None else f" --kernel langevin --lam {lam:.3g}"
 
 
+def _rank(plan: TrainPlan, dataset: data.Dataset, folder: Path, silent: bool, fabric: Fabric) -> None:
+    """The part of one of several processes."""
+    progress = Silent() if silent or fabric.global_rank > 0 else for_this_terminal()
+    _Job(plan, dataset, folder, fabric, progress).both()
+    fabric.barrier()  # or the first to end takes the connection from the others
+    torch.distributed.destroy_process_group()
+
+
 class _Job:
     """The data in the units of the models, and the folder that both trainings write to."""
 
     def __init__(
-        self, plan: TrainPlan, dataset: data.Dataset, folder: Path, device: str, precision: str, progress: Progress
+        self, plan: TrainPlan, dataset: data.Dataset, folder: Path, fabric: Fabric, progress: Progress
     ) -> None:
         self.plan, self.dataset, self.folder, self.progress = plan, dataset, folder, progress
-        self.fabric = make_fabric(device, precision)
+        self.fabric = fabric
         self.load = Storage("uint8", plan.low, plan.high).load
         some = self.load(dataset.train.x[:10_000])
         self.mean_image = some.mean(0)
@@ -200,6 +216,18 @@ class _Job:
 
     def _rows(self, part: data.LabelledImages) -> Rows:
         return Rows(part.x, part.y, self.load)
+
+    def both(self) -> tuple[Chosen, dict[str, Any], dict[str, Any]]:
+        """Train both models, unless an earlier run has: the objective, and what each training reports."""
+        chosen = self.choice()
+        autoencoder = self.run(
+            "autoencoder",
+            lambda: self.build_autoencoder(chosen.options),
+            lambda network, x, _, generator: chosen.objective(network, x, generator),
+            self.plan.autoencoder_recipe,
+        )
+        loss = loss_of(self.plan.sees, self.trained("autoencoder"), self.inputs)
+        return chosen, autoencoder, self.run("classifier", self.build_classifier, loss, self.plan.classifier_recipe)
 
     def build_autoencoder(self, options: dict[str, Any]) -> Network:
         """A new autoencoder, told the mean image where it keeps one."""
@@ -220,6 +248,7 @@ class _Job:
     def run(self, name: str, build: Callable[[], Network], loss: Loss, recipe: Recipe) -> dict[str, Any]:
         """Train one model into its folder, unless an earlier run has; what it reports."""
         folder = self.folder / name
+        self.fabric.barrier()
         if (folder / "training.json").is_file():
             return dict(json.loads((folder / "training.json").read_text(encoding="utf-8"))["result"])
         with torch.random.fork_rng(devices=[]):
@@ -247,6 +276,9 @@ class _Job:
                 checkpoint=checkpoint,
                 on_steps=on_steps,
             )
+        if self.fabric.global_rank > 0:
+            self.fabric.barrier()  # until the first one has written
+            return {}
         best = min(entry["validation"] for entry in history)
         result = {"steps": steps, "validation_loss": best, "seconds": round(time.monotonic() - began, 1)}
         if name == "classifier":
@@ -263,6 +295,7 @@ class _Job:
         write_json(temporary / "training.json", {"result": result, "plan": asdict(self.plan), "loss_curve": history})
         temporary.rename(folder)
         checkpoint.unlink(missing_ok=True)
+        self.fabric.barrier()
         return result
 
     def trained(self, name: str) -> Callable[[Tensor, Tensor], Tensor]:
