@@ -9,6 +9,9 @@ import tempfile
 import time
 from pathlib import Path
 
+import torch
+from torch.utils.flop_counter import FlopCounterMode
+
 from reinject.archive import Archive, verify
 from reinject.jobs.recipe import load_models
 from reinject.jobs.sample import sample_models
@@ -18,6 +21,16 @@ from reinject.progress import for_this_terminal
 from reinject.walks import walk
 
 BOUND = 0.5  # labelling and writing over the walk, for images of MNIST's size
+
+
+def forward_flops(models: Path) -> float:
+    """Floating point operations of one forward pass of r, a sample."""
+    loaded = load_models([models])
+    r, x = loaded.ensemble(), torch.zeros(64, *loaded.inputs.shape)
+    level = 0.1 if r.noise_conditioned else None
+    with FlopCounterMode(display=False) as counter, torch.no_grad():
+        r(x, level)
+    return float(counter.get_total_flops()) / len(x)
 
 
 def walk_seconds(models: Path, settings: Settings, walks: int) -> float:
@@ -74,6 +87,9 @@ def main() -> None:
         peak = [resource.getrusage(who).ru_maxrss / 1024 for who in (resource.RUSAGE_SELF, resource.RUSAGE_CHILDREN)]
         archive = Archive.open(out)
         faults = verify(out)
+        flops = forward_flops(models)
+        kept = len(range(settings.burn_in, settings.steps + 1, settings.thin))
+        calls = (settings.steps + (settings.emit == "reconstruction")) / kept
         size = sum(shard["bytes"] for shard in archive.manifest["shards"])
         bare = sum(alone) / 2 / 2048 * walks
         beyond = seconds / bare - 1 if options.workers is None else None
@@ -88,6 +104,9 @@ def main() -> None:
                     "samples a second": round(archive.rows / seconds),
                     "samples a second, walk alone": round(archive.rows / bare),
                     "labelling and writing over the walk": None if beyond is None else round(beyond, 2),
+                    "forward flops": round(flops),
+                    "forward passes a sample": round(calls, 2),
+                    "Gflop/s, walk alone": round(flops * calls * archive.rows / bare / 1e9, 1),
                     "peak MiB": round(max(peak)),
                     "bytes a sample": round(size / archive.rows),
                     "faults": len(faults),

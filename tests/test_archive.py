@@ -3,6 +3,7 @@
 import errno
 import json
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 
 import datasets
@@ -74,6 +75,24 @@ def test_what_is_written_is_read_back(tmp_path: Path, storage: Storage, shape: t
     assert archive.storage == storage
     assert archive.manifest["counts"]["clipped_values"] == sum(part.clipped for part in parts)
     assert archive.manifest["counts"]["per_class"] == np.bincount(label, minlength=3).tolist()
+
+
+@pytest.mark.parametrize("compression", ["zstd", "snappy", "gzip", "brotli", "lz4", "none"])
+@pytest.mark.parametrize("kept", ["png", "array"])
+def test_images_and_compression_change_the_bytes_and_not_the_samples(
+    tmp_path: Path, kept: str, compression: str
+) -> None:
+    p = replace(plan(), images=kept, compression=compression)
+    archive = make(tmp_path / "a", p)
+    assert torch.equal(archive.read()[0], torch.cat([part.x for part in expected(p)]))
+    assert archive.manifest["columns"][0] == ("image" if kept == "png" else "x")
+    column = pq.ParquetFile(tmp_path / "a/data/shard-000000.parquet").metadata.row_group(0).column(0)
+    assert column.compression == {"none": "UNCOMPRESSED"}.get(compression, compression.upper())
+    assert archive.plan().as_json() == p.as_json()
+    with pytest.raises(ArgumentError, match="'jpg' is not known"):
+        replace(plan(), images="jpg")
+    with pytest.raises(ArgumentError, match="'zip' is not known"):
+        replace(plan(), compression="zip")
 
 
 def test_some_rows_are_a_random_subset(tmp_path: Path) -> None:

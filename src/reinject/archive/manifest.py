@@ -5,7 +5,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
-from reinject.archive.schema import MANIFEST, SCHEMA_VERSION
+from reinject.archive.schema import COMPRESSIONS, IMAGES, MANIFEST, SCHEMA_VERSION
 from reinject.errors import ArchiveError
 from reinject.files import is_remote, read_json
 from reinject.staging import partial_of
@@ -77,6 +77,8 @@ _FIELDS: dict[str, Callable[[Any], bool]] = {
     "class_names": _texts,
     "storage": _storage,
     "blocks": _natural,
+    "images": lambda value: value in IMAGES,
+    "compression": lambda value: value in COMPRESSIONS,
     "parameters": lambda value: isinstance(value, dict),
     "models": lambda value: isinstance(value, dict),
     "packages": lambda value: isinstance(value, dict),

@@ -80,6 +80,8 @@ class Archive:
             manifest["blocks"],
             manifest["parameters"],
             manifest["models"],
+            manifest["images"],
+            manifest["compression"],
         )
 
     def tables(self, columns: list[str]) -> Iterator[pa.Table]:

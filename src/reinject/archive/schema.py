@@ -10,10 +10,13 @@ import numpy as np
 import pyarrow as pa
 
 from reinject import images
+from reinject.errors import ArgumentError
 from reinject.samples import LabelledSamples, Storage
 
 SCHEMA_VERSION = 3  # 2: settings, kernel notes, strayed walks; 3: ranges of walks, counts by shard
 MANIFEST = "manifest.json"
+IMAGES = ("png", "array")
+COMPRESSIONS = ("zstd", "snappy", "gzip", "brotli", "lz4", "none")
 _PACKAGES = ("reinject", "torch", "numpy", "pyarrow")
 
 
@@ -27,7 +30,12 @@ class Plan:
         storage: how samples are kept.
         blocks: number of blocks of walks, and so of shards.
         parameters: kernel, start, walks, steps, seed and so on, as JSON values.
-        models: the autoencoders and the classifier: where they lie and the hashes of their weights.
+        models: the autoencoders and the classifiers: where they lie and the hashes of their weights.
+        images: "png", for samples that are images of uint8 levels; "array": as arrays of numbers all the same.
+        compression: of the Parquet columns: "zstd", "snappy", "gzip", "brotli", "lz4" or "none".
+
+    Raises:
+        ArgumentError: a name that is not known.
     """
 
     event_shape: tuple[int, ...]
@@ -36,6 +44,15 @@ class Plan:
     blocks: int
     parameters: Mapping[str, Any] = field(default_factory=dict)
     models: Mapping[str, Any] = field(default_factory=dict)
+    images: str = "png"
+    compression: str = "zstd"
+
+    def __post_init__(self) -> None:
+        for name, known in (("images", IMAGES), ("compression", COMPRESSIONS)):
+            if getattr(self, name) not in known:
+                raise ArgumentError(
+                    f"--{name}", f"{getattr(self, name)!r} is not known", f"Use one of {', '.join(known)}"
+                )
 
     def as_json(self) -> dict[str, Any]:
         """The plan as JSON values, with the versions of the packages that fix its results."""
@@ -47,7 +64,7 @@ class Plan:
     def is_image(self) -> bool:
         """Whether samples are kept as PNG images rather than as arrays of numbers."""
         grid = len(self.event_shape) == 3 and self.event_shape[0] in (1, 3)
-        return grid and self.storage.kind == "uint8"
+        return grid and self.storage.kind == "uint8" and self.images == "png"
 
 
 def features(plan: Plan) -> Any:

@@ -74,7 +74,7 @@ def write_shard(
     notes: dict[str, list[float]] = {"accepted": [], "asymmetry": []}
     confidence = 0.0
     schema = schema_of(plan)
-    with pq.ParquetWriter(temporary, schema, compression="zstd", write_statistics=False) as writer:
+    with pq.ParquetWriter(temporary, schema, compression=plan.compression, write_statistics=False) as writer:
         for part in parts:
             writer.write_table(table_of(part, plan, schema))
             counts["rows"] += len(part.label)

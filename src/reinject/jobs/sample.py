@@ -45,6 +45,8 @@ def sample(
     seed: int = 0,
     block_size: int = BLOCK,
     store: str = "uint8",
+    images: str = "png",
+    compression: str = "zstd",
     described: Mapping[str, Any] | None = None,
     overwrite: bool = False,
     progress: Progress | None = None,
@@ -71,6 +73,8 @@ def sample(
         seed: of all randomness, >= 0.
         block_size: walks a block, >= 1; a block is a shard.
         store: "uint8" (levels of the value range) or "float" (as they are).
+        images: "png" or "array", for images of uint8 levels.
+        compression: of the columns: "zstd", "snappy", "gzip", "brotli", "lz4" or "none".
         described: what the manifest says of the models, JSON values; a part of what a run that goes on must agree in.
         overwrite: replace an archive at ``out``.
         progress: who is told.
@@ -137,7 +141,16 @@ def sample(
         "seed": seed,
         "block_size": block_size,
     }
-    plan = archive.Plan(whole.event_shape, names, recipe.storage, len(recipe.blocks), parameters, dict(described or {}))
+    plan = archive.Plan(
+        whole.event_shape,
+        names,
+        recipe.storage,
+        len(recipe.blocks),
+        parameters,
+        dict(described or {}),
+        images,
+        compression,
+    )
     if base is not None:
         _check_same(base, plan)
     began = time.monotonic()
@@ -174,13 +187,17 @@ def _ranges(out: Path, walks: int, block_size: int) -> tuple[Path, list[dict[str
     return base, [*known, _range(first, first + walks)]
 
 
+_MUST_AGREE = ("models", "storage", "class_names", "images")
 _MAY_DIFFER = ("walks", "ranges", "start")  # the start names points by their hash, which are more for more walks
 
 
 def _made_by(manifest: Mapping[str, Any]) -> dict[str, Any]:
     """What rows of two ranges must have in common."""
     parameters = {name: value for name, value in manifest["parameters"].items() if name not in _MAY_DIFFER}
-    return {"parameters": parameters, **{name: manifest[name] for name in ("models", "storage", "class_names")}}
+    return {
+        "parameters": parameters,
+        **{name: manifest[name] for name in ("models", "storage", "class_names", "images")},
+    }
 
 
 def _check_same(base: Path, plan: archive.Plan) -> None:
