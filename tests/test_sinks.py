@@ -1,7 +1,9 @@
 """Other ways out: the same rows on the fly, as tar files, as arrays, and in Ray Data."""
 
 import json
+import shutil
 from pathlib import Path
+from typing import ClassVar
 
 import numpy as np
 import pytest
@@ -11,6 +13,7 @@ from torch.utils.data import DataLoader
 from reinject import Archive, Stream
 from reinject.errors import ReinjectError
 from reinject.jobs.export import export
+from reinject.jobs.push import push
 from reinject.jobs.recipe import load_models
 from reinject.jobs.sample import sample_models
 from reinject.models import Inputs, MLPAutoencoder, MLPClassifier
@@ -107,3 +110,47 @@ def test_exports_are_whole_or_not_there(made: tuple[Path, Archive], tmp_path: Pa
     before = {path.name: path.read_bytes() for path in (tmp_path / "w").iterdir()}
     export(archive.folder, tmp_path / "w", "webdataset", overwrite=True)
     assert {path.name: path.read_bytes() for path in (tmp_path / "w").iterdir()} == before
+
+
+class Hub:
+    """Stands for the hub: notes what it is asked."""
+
+    def __init__(self, token: str | None = None) -> None:
+        assert token is None
+
+    asked: ClassVar[list[tuple]] = []
+
+    def create_repo(self, name: str, **options) -> None:
+        self.asked.append((name, options))
+
+    def upload_folder(self, **options) -> None:
+        self.asked.append((options["repo_id"], options))
+
+
+def test_a_push_is_private_whole_and_verified(made: tuple[Path, Archive], monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("huggingface_hub.HfApi", Hub)
+    _, archive = made
+    assert push(archive.folder, "someone/set").result == {"repository": "someone/set", "rows": 60}
+    (created, first), (uploaded, second) = Hub.asked
+    assert created == uploaded == "someone/set"
+    assert first == {"repo_type": "dataset", "private": True, "exist_ok": True}
+    assert second["folder_path"] == str(archive.folder)
+    with pytest.raises(ReinjectError, match="'set' is no repository"):
+        push(archive.folder, "set")
+
+
+def test_faults_and_refusals_are_not_pushed(
+    made: tuple[Path, Archive], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    _, archive = made
+
+    def refuse(*_, **__):
+        raise OSError("401 Unauthorized")
+
+    monkeypatch.setattr("huggingface_hub.HfApi.create_repo", refuse)
+    with pytest.raises(ReinjectError, match=r"the hub does not take it .401 Unauthorized"):
+        push(archive.folder, "someone/set")
+    shutil.copytree(archive.folder, tmp_path / "b")
+    (tmp_path / "b" / "more.txt").write_text("x")
+    with pytest.raises(ReinjectError, match=r"has faults: more\.txt does not belong"):
+        push(tmp_path / "b", "someone/set")

@@ -18,12 +18,16 @@ def place_of(text: str | Path) -> Path:
         >>> place_of("runs/synthetic").name, place_of("memory://runs/synthetic").name
         ('synthetic', 'synthetic')
     """
-    if isinstance(text, Path) or "://" not in text:
+    if not isinstance(text, str):
+        return text  # a path, or already a place
+    if "://" not in text:
         return Path(text)
     from upath import UPath
 
     try:
-        return cast(Path, UPath(text))
+        place = UPath(text)
+        place.fs  # noqa: B018  # fails here where the library of the file system is not installed
+        return cast(Path, place)
     except (ValueError, ImportError) as error:  # a protocol that is not known, or whose library is not installed
         raise ArgumentError(text, f"cannot be reached ({error})", "Install the library of its file system") from error
 

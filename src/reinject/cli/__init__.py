@@ -10,6 +10,7 @@ from reinject.cli.evaluate import evaluate
 from reinject.cli.export import export
 from reinject.cli.importing import import_, inspect
 from reinject.cli.kernels import KernelCommand, kernels
+from reinject.cli.push import push
 from reinject.cli.sample import sample
 from reinject.cli.theory import theory
 from reinject.cli.train import train
@@ -18,7 +19,7 @@ from reinject.cli.verify import trace, verify
 
 __all__ = ["app", "main"]
 
-for _command in (demo, train, inspect, evaluate, diagnose, verify, trace, export, tune, theory, kernels):
+for _command in (demo, train, inspect, evaluate, diagnose, verify, trace, export, push, tune, theory, kernels):
     app.command()(guarded(_command))
 app.command("import")(guarded(import_))
 app.command(cls=KernelCommand)(guarded(sample))
