@@ -34,14 +34,15 @@ def push(folder: Path, repository: str, *, public: bool = False, token: str | No
     faults = verify(folder)
     if faults:
         raise ArchiveError(str(folder), f"has faults: {faults[0]}", "Look at them with reinject verify")
-    unreachable = cast(tuple[type[Exception], ...], HfHubHTTPError.__bases__)  # what its HTTP library raises
+    bases = cast(tuple[type[Exception], ...], HfHubHTTPError.__bases__)  # what its HTTP library raises
+    refused: tuple[type[Exception], ...] = (OSError, *bases)
     try:
         hub = HfApi(token=token)
         hub.create_repo(repository, repo_type="dataset", private=not public, exist_ok=True)
         hub.upload_folder(repo_id=repository, repo_type="dataset", folder_path=str(folder))
     except HFValidationError as error:
         raise ArgumentError("push", f"{repository!r} is no repository", "Give OWNER/NAME") from error
-    except (OSError, *unreachable) as error:
+    except refused as error:
         why = next(iter(str(error).splitlines()), type(error).__name__)[:200].rstrip(".")
         raise ReinjectError(repository, f"the hub does not take it ({why})", "Log in with hf auth login") from error
     return Outcome({"repository": repository, "rows": rows}, [f"{rows:,} samples in {repository} on the hub"])
