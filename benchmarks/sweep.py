@@ -36,7 +36,9 @@ def contestants(models: Models) -> dict[str, Settings]:
         found["default"] = PRESETS["default"]
         found["ancestral, one fall"] = choose(None, "ancestral", {"sigma": "geometric:1.4r:0.02r"}, **once)[1]
         found["ancestral, no added noise"] = choose(None, "ancestral", {"eta": "0"})[1]
-        found["ancestral, down to .007r"] = choose(None, "ancestral", {"sigma": "cycles:1.4r:0.007r:13:1r:10"})[1]
+        for last in ("0.12r", "0.04r", "0.02r", "0.007r"):
+            levels = {"sigma": f"cycles:1.4r:{last}:13:1r:10"}
+            found[f"ancestral, down to {last.lstrip('0')}"] = choose(None, "ancestral", levels)[1]
         found["annealed"] = choose(None, "annealed")[1]
     else:
         found["reinjection"] = choose(None, "reinjection")[1]

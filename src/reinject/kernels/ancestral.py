@@ -53,7 +53,7 @@ class Ancestral:
         burn_in=13,
         thin=10,
         emit="reconstruction",
-        values={"sigma": "cycles:1.4r:0.02r:13:1r:10"},
+        values={"sigma": "cycles:1.4r:0.06r:13:1r:10"},
     )
 
     r: Autoencoder
