@@ -12,6 +12,7 @@ CHECKED = ["reinject.score", "reinject.diagnostics", "reinject.kernels"]
 install_import_hook(CHECKED, "beartype.beartype")
 
 from reinject.jobs.train import TrainPlan, train  # noqa: E402
+from reinject.models import Inputs, MLPAutoencoder, MLPClassifier  # noqa: E402
 from reinject.training import Recipe  # noqa: E402
 
 settings.register_profile("fixed", derandomize=True, deadline=None)  # the same examples in every run
@@ -31,3 +32,14 @@ def models(tmp_path_factory: pytest.TempPathFactory) -> Path:
     out = tmp_path_factory.mktemp("trained") / "models"
     train(TINY, out, device="cpu")
     return out
+
+
+@pytest.fixture(scope="session")
+def small_models(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder of untrained models on images of 4 x 4 and two classes, in milliseconds."""
+    folder = tmp_path_factory.mktemp("small")
+    torch.manual_seed(0)
+    inputs = Inputs((1, 4, 4), class_names=("a", "b"))
+    MLPAutoencoder(inputs, hidden=(16,), latent=3).save_pretrained(folder / "autoencoder")
+    MLPClassifier(inputs, hidden=(16,)).save_pretrained(folder / "classifier")
+    return folder

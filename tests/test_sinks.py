@@ -16,7 +16,6 @@ from reinject.jobs.export import export
 from reinject.jobs.push import push
 from reinject.jobs.recipe import load_models
 from reinject.jobs.sample import sample_models
-from reinject.models import Inputs, MLPAutoencoder, MLPClassifier
 from reinject.presets import Settings
 
 SETTINGS = Settings("langevin", {"lam": "0.1"}, steps=4, burn_in=2)
@@ -24,14 +23,10 @@ OPTIONS = {"walks": 20, "block_size": 8, "seed": 1}
 
 
 @pytest.fixture(scope="module")
-def made(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Archive]:
-    folder = tmp_path_factory.mktemp("sinks")
-    torch.manual_seed(0)
-    inputs = Inputs((1, 4, 4), class_names=("a", "b"))
-    MLPAutoencoder(inputs, hidden=(16,), latent=3).save_pretrained(folder / "models" / "autoencoder")
-    MLPClassifier(inputs, hidden=(16,)).save_pretrained(folder / "models" / "classifier")
-    sample_models(load_models([folder / "models"]), folder / "a", "x", SETTINGS, **OPTIONS)  # type: ignore[arg-type]
-    return folder / "models", Archive.open(folder / "a")
+def made(small_models: Path, tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Archive]:
+    out = tmp_path_factory.mktemp("sinks") / "a"
+    sample_models(load_models([small_models]), out, "x", SETTINGS, **OPTIONS)  # type: ignore[arg-type]
+    return small_models, Archive.open(out)
 
 
 def test_a_stream_has_the_rows_of_the_archive_and_new_ones_every_pass(made: tuple[Path, Archive]) -> None:

@@ -7,7 +7,6 @@ from pathlib import Path
 
 import pyarrow.parquet as pq
 import pytest
-import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -18,7 +17,6 @@ from reinject.jobs.recipe import load_models
 from reinject.jobs.sample import sample_models
 from reinject.jobs.trace import trace
 from reinject.jobs.verify import verify as verify_job
-from reinject.models import Inputs, MLPAutoencoder, MLPClassifier
 from reinject.presets import Settings
 from test_archive import block, files, make, plan
 
@@ -205,14 +203,9 @@ def test_a_manifest_with_any_value_in_any_place_is_read_or_refused(
     shutil.rmtree(folder.parent)
 
 
-@pytest.fixture(scope="module")
-def models(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    folder = tmp_path_factory.mktemp("models")
-    torch.manual_seed(0)
-    inputs = Inputs((1, 4, 4), class_names=("a", "b"))
-    MLPAutoencoder(inputs, hidden=(16,), latent=3).save_pretrained(folder / "autoencoder")
-    MLPClassifier(inputs, hidden=(16,)).save_pretrained(folder / "classifier")
-    return folder
+@pytest.fixture
+def models(small_models: Path) -> Path:
+    return small_models
 
 
 SETTINGS = Settings("langevin", {"lam": "0.1"}, steps=4, burn_in=2)

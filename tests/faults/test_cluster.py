@@ -5,27 +5,20 @@ import signal
 from pathlib import Path
 
 import pytest
-import torch
 from archiving import files
 
 from reinject.cluster import Cluster
 from reinject.errors import ArgumentError, ReinjectError
 from reinject.jobs.recipe import load_models
 from reinject.jobs.sample import sample_models
-from reinject.models import Inputs, MLPAutoencoder, MLPClassifier
 from reinject.presets import Settings
 
 SETTINGS = Settings("langevin", {"lam": "0.1"}, steps=30, burn_in=25)
 
 
-@pytest.fixture(scope="module")
-def models(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    folder = tmp_path_factory.mktemp("models")
-    torch.manual_seed(0)
-    inputs = Inputs((1, 4, 4), class_names=("a", "b"))
-    MLPAutoencoder(inputs, hidden=(16,), latent=3).save_pretrained(folder / "autoencoder")
-    MLPClassifier(inputs, hidden=(16,)).save_pretrained(folder / "classifier")
-    return folder
+@pytest.fixture
+def models(small_models: Path) -> Path:
+    return small_models
 
 
 def made(models: Path, out: Path, **options) -> dict[str, bytes]:
