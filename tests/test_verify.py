@@ -270,7 +270,7 @@ def test_what_would_not_be_alike_is_not_appended(models: Path, tmp_path: Path) -
     assert files(tmp_path / "a") == before
 
 
-@pytest.mark.parametrize("at", ["parted", "published"])
+@pytest.mark.parametrize("at", ["parted", "published", "half removed"])
 def test_an_append_that_was_killed_while_it_was_published_is_done_once(
     models: Path, tmp_path: Path, at: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -283,7 +283,9 @@ def test_an_append_that_was_killed_while_it_was_published_is_done_once(
         if at == "parted" and self.name == "a.partial":
             raise KeyboardInterrupt
         moved = real(self, target)
-        if at == "published" and self.name == "a.partial":
+        if at == "half removed" and self.name == "a.partial":
+            (tmp_path / "a.old" / "manifest.json").unlink()
+        if at != "parted" and self.name == "a.partial":
             raise KeyboardInterrupt
         return moved
 

@@ -73,14 +73,19 @@ def publish(partial: Path, out: Path) -> None:
 
 
 def before_publishing(out: Path) -> Path:
-    """The folder that ``out`` was before a publishing that was killed on the way, or ``out`` itself.
+    """The folder that ``out`` was, if a publishing was killed before the new one was in place; else ``out`` itself.
 
     Example:
         >>> before_publishing(Path("no/such/folder")).as_posix()
         'no/such/folder'
     """
     old = out.with_name(out.name + ".old")
-    return old if old.is_dir() and (not out.exists() or (out / PLAN).is_file()) else out
+    return old if old.is_dir() and not out.exists() else out
+
+
+def was_cut_short(out: Path) -> bool:
+    """Whether the run that put ``out`` there was killed while it tidied up: the same command has nothing left to do."""
+    return (out / PLAN).is_file()
 
 
 def _tidy(out: Path) -> None:

@@ -2,20 +2,21 @@
 
 import os
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import torch
 
 from reinject.archive import Plan, write
 from reinject.samples import LabelledSamples, Storage
+from reinject.staging import before_publishing
 
 BLOCKS = 3
 _TOUCHES = ("open", "os.rename", "os.remove", "os.mkdir", "os.rmdir", "shutil.rmtree")
 
 
-def plan() -> Plan:
-    return Plan((1, 4, 4), ("a", "b"), Storage(), BLOCKS, {"seed": 0}, {})
+def plan(blocks: int = BLOCKS) -> Plan:
+    return Plan((1, 4, 4), ("a", "b"), Storage(), blocks, {"seed": 0}, {})
 
 
 def block(number: int) -> Iterator[LabelledSamples]:
@@ -33,8 +34,13 @@ def archive(out: Path, overwrite: bool = False) -> None:
     write(out, plan(), block, overwrite=overwrite)
 
 
-def archive_and_die(out: Path, at: int, overwrite: bool) -> None:
-    """Write it, but end without a word before the ``at``-th touch of a file below ``out``'s folder."""
+def append(out: Path) -> None:
+    """Add two blocks to the archive, or go on with that."""
+    write(out, plan(BLOCKS + 2), block, base=before_publishing(out))
+
+
+def die(act: Callable[[Path], None], out: Path, at: int) -> None:
+    """Do it, but end without a word before the ``at``-th touch of a file below ``out``'s folder."""
     seen = 0
 
     def on_event(event: str, args: tuple[object, ...]) -> None:
@@ -45,7 +51,7 @@ def archive_and_die(out: Path, at: int, overwrite: bool) -> None:
                 os._exit(9)
 
     sys.addaudithook(on_event)
-    archive(out, overwrite)
+    act(out)
 
 
 def files(folder: Path) -> dict[str, bytes]:

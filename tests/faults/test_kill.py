@@ -4,11 +4,12 @@ import multiprocessing
 import random
 import time
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 import pytest
-from archiving import archive, archive_and_die, files
+from archiving import append, archive, die, files
 
 from reinject.errors import ArchiveError
 from reinject.staging import partial_of
@@ -50,7 +51,7 @@ def test_dying_before_any_touch_of_a_file_costs_nothing(tmp_path: Path, whole: d
         out.parent.mkdir()
         if overwrite:
             archive(out)
-        process = started(archive_and_die, out, at, overwrite)
+        process = started(die, partial(archive, overwrite=overwrite), out, at)
         process.join()
         status = process.exitcode
         kept = [path for path in out.parent.iterdir() if files(path).items() >= whole.items()]
@@ -58,6 +59,28 @@ def test_dying_before_any_touch_of_a_file_costs_nothing(tmp_path: Path, whole: d
         check_finished(out, whole, overwrite)
     assert status == 0
     assert at > 20  # so many touches were there
+
+
+def test_dying_on_the_way_of_an_append_costs_nothing_that_was_there(tmp_path: Path, whole: dict[str, bytes]) -> None:
+    archive(tmp_path / "wanted")
+    append(tmp_path / "wanted")
+    wanted = files(tmp_path / "wanted")
+    status, at = 9, 0
+    while status == 9:
+        at += 1
+        out = tmp_path / str(at) / "a"
+        out.parent.mkdir()
+        archive(out)
+        process = started(die, append, out, at)
+        process.join()
+        status = process.exitcode
+        kept = [files(path) for path in out.parent.iterdir()]
+        assert any(found.items() >= data.items() for found in kept for data in (whole, wanted))
+        append(out)
+        assert files(out) == wanted
+        assert [path.name for path in out.parent.iterdir()] == ["a"]
+    assert status == 0
+    assert at > 20
 
 
 def test_two_hundred_kills_at_random_moments(tmp_path: Path, whole: dict[str, bytes]) -> None:

@@ -25,7 +25,7 @@ from reinject.presets import PRESETS, Held, Settings
 from reinject.progress import Progress, Silent, histogram
 from reinject.reconstruction import Ensemble, Reconstruction
 from reinject.samples import Storage
-from reinject.staging import before_publishing, differences
+from reinject.staging import before_publishing, differences, was_cut_short
 from reinject.starts import Start
 from reinject.synthesis import Classifier, ready
 from reinject.walks import BLOCK
@@ -183,8 +183,16 @@ def _ranges(out: Path, walks: int, block_size: int) -> tuple[Path, list[dict[str
     """The archive that walks are added to, and the ranges of all walks with the new ones, which begin a new block."""
     base = before_publishing(out)
     known = archive.read_manifest(base)["parameters"]["ranges"]
-    first = -(-known[-1]["walks"][1] // block_size) * block_size
-    return base, [*known, _range(first, first + walks)]
+    if was_cut_short(base) and known == _more(known[:-1], walks, block_size):
+        return base, known
+    return base, _more(known, walks, block_size)
+
+
+def _more(known: list[dict[str, Any]], walks: int, block_size: int) -> list[dict[str, Any]]:
+    """The ranges with another one, which begins a new block."""
+    end = known[-1]["walks"][1] if known else 0
+    first = -(-end // block_size) * block_size
+    return [*known, _range(first, first + walks)]
 
 
 _MUST_AGREE = ("models", "storage", "class_names", "images")
