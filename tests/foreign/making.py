@@ -262,6 +262,26 @@ def keras(folder: Path) -> Made:
     )
 
 
+def keras_colour(folder: Path) -> Made:
+    import keras as library
+
+    library.utils.set_random_seed(0)
+    layers = library.layers
+    made = library.Sequential(
+        [
+            layers.Input((8, 8, 3)),
+            layers.Conv2D(2, 3, padding="same"),
+            layers.Conv2D(3, 3, activation="sigmoid", padding="same"),
+        ]
+    )
+    made.save(folder / "model.keras")
+    return Made(
+        str(folder / "model.keras"),
+        lambda x: torch.from_numpy(made.predict(x.movedim(1, -1).numpy(), verbose=0)).movedim(-1, 1),
+        {"bounds": (0, 1)},
+    )
+
+
 def keras_functional(folder: Path) -> Made:
     import keras as library
 
@@ -282,7 +302,7 @@ AUTOENCODERS = {
     made.__name__: made
     for made in (
         *(module, pair, safetensors, torch_export, onnx, onnx_external, kl, tiny),
-        *(pythae_ae, pythae_vae, pca, regressor, keras, keras_functional),
+        *(pythae_ae, pythae_vae, pca, regressor, keras, keras_colour, keras_functional),
     )
 }
 
