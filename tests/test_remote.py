@@ -77,6 +77,23 @@ def test_what_is_there_is_replaced_only_when_that_is_said(there: Path) -> None:
         made(there, resume="always")
 
 
+def test_nothing_of_a_larger_archive_stays_when_it_is_replaced(there: Path) -> None:
+    made(there)
+    p = plan(blocks=1, block_size=7, ranges=[{"walks": [0, 7], "packages": {}}])
+    write(there, p, lambda number: block(number, p), overwrite=True)
+    assert sorted(uploaded(there)) == ["README.md", "data/shard-000000.parquet", "manifest.json"]
+    assert verify(there) == []
+
+
+def test_what_was_not_made_here_is_not_replaced(there: Path) -> None:
+    made(there)
+    (there / "thesis.tex").write_text("years of work")
+    with pytest.raises(ArchiveError, match="holds files that were not made here"):
+        made(there, overwrite=True)
+    assert Archive.open(str(there)).rows == 42
+    assert (there / "thesis.tex").read_text() == "years of work"
+
+
 def test_other_urls_of_this_machine_and_unknown_ones(tmp_path: Path) -> None:
     made(place_of(f"file://{tmp_path}/a"))
     assert verify(tmp_path / "a") == []

@@ -6,6 +6,7 @@ machine goes on where it was. Object stores know no rename and no lock.
 """
 
 import hashlib
+import re
 import shutil
 import tempfile
 from collections.abc import Callable
@@ -16,8 +17,9 @@ from reinject.archive.schema import MANIFEST, Plan
 from reinject.archive.shards import MakeBlock, Run, entry_file, made
 from reinject.errors import ArchiveError
 from reinject.files import read_json
-from reinject.staging import begin, release
+from reinject.staging import PLAN, begin, release
 
+_OURS = re.compile(r"manifest\.json|README\.md|data/shard-\d{6,}\.parquet")
 Finish = Callable[[Path, Plan, list[dict[str, Any]], Path], None]
 
 
@@ -48,13 +50,9 @@ def write_remote(
     Raises:
         ArchiveError: there is an archive already, or an unfinished run of another plan was on its way there.
     """
-    if (out / MANIFEST).is_file():
-        if not overwrite:
-            raise ArchiveError(
-                str(out), "already holds something", "Choose another --out, or replace it with --overwrite"
-            )
-        (out / MANIFEST).unlink()  # from here on it is no archive, until the new one is whole
     scratch = scratch_of(out)
+    if not (scratch / PLAN).is_file():  # or else a run goes on
+        _clear(out, overwrite)
     begin(scratch, plan.as_json())
     (scratch / "data").mkdir(exist_ok=True)
     (out / "data").mkdir(parents=True, exist_ok=True)
@@ -72,6 +70,18 @@ def write_remote(
     release(scratch)
     shutil.rmtree(scratch)
     return out
+
+
+def _clear(out: Path, overwrite: bool) -> None:
+    """Remove an archive, the manifest first: shards that stayed would be read as those of the new one."""
+    there = [path for path in out.rglob("*") if path.is_file()] if out.is_dir() else []
+    ours = [path for path in there if _OURS.fullmatch(str(path.relative_to(out)))]
+    if there and not overwrite:
+        raise ArchiveError(str(out), "already holds something", "Choose another --out, or replace it with --overwrite")
+    if len(ours) < len(there):
+        raise ArchiveError(str(out), "holds files that were not made here", "Choose another --out, or remove them")
+    for path in sorted(ours, key=lambda path: path.name != MANIFEST):
+        path.unlink()
 
 
 def _arrived(scratch: Path, out: Path, number: int) -> dict[str, Any] | None:

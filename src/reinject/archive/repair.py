@@ -4,11 +4,11 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+from reinject.archive.manifest import read_manifest
 from reinject.archive.schema import MANIFEST, Plan
-from reinject.archive.shards import MakeBlock, Run, forget_entries, is_whole, made
+from reinject.archive.shards import MakeBlock, Run, is_whole, made
 from reinject.errors import ArchiveError
-from reinject.files import read_json
-from reinject.staging import LOCK, differences, hold, release
+from reinject.staging import begin, differences, discard
 
 
 def repair(
@@ -22,32 +22,37 @@ def repair(
 ) -> Path:
     """Make the shards of a finished archive again that are missing or damaged; arguments as for :func:`write`.
 
+    They are made in ``OUT.repair`` and take the place of the old ones when they are what the manifest says, so that
+    nothing is lost where they are not.
+
     Raises:
         ArchiveError: no archive, another plan, or a shard that comes out otherwise than its hash says.
     """
-    path = out / MANIFEST
-    if not path.is_file():
+    if not (out / MANIFEST).is_file():
         raise ArchiveError(str(out), "nothing to go on with", "Leave out --resume always to begin")
-    manifest = read_json(path, ArchiveError)
-    wanted = plan.as_json()
+    manifest, wanted = read_manifest(out), plan.as_json()
     unlike = list(differences({key: manifest.get(key) for key in wanted}, wanted))
     if unlike:
         raise ArchiveError(
             str(out), f"is of a run that differs in {', '.join(unlike)}", "Repeat that run, or choose another --out"
         )
-    hold(out)
-    known = {entry["block"]: entry for entry in manifest["shards"]}
-    good = {number for number, entry in known.items() if is_whole(out, entry)}
-    on_rows(sum(known[number]["rows"] for number in good))
-    for entry in made(out, plan, sorted(known.keys() - good), make_block, on_rows, run):
-        on_shard(entry)
-        if entry["sha256"] != known[entry["block"]]["sha256"]:
-            raise ArchiveError(
-                str(out / entry["file"]),
-                "comes out otherwise than it was: another device or number of threads",
-                "Sample again with --overwrite",
-            )
-    forget_entries(out)
-    release(out)
-    (out / LOCK).unlink(missing_ok=True)
+    scratch = out.with_name(out.name + ".repair")
+    discard(scratch)
+    begin(scratch, wanted)
+    try:
+        (scratch / "data").mkdir()
+        known = {entry["block"]: entry for entry in manifest["shards"]}
+        good = {number for number, entry in known.items() if is_whole(out, entry)}
+        on_rows(sum(known[number]["rows"] for number in good))
+        for entry in made(scratch, plan, sorted(known.keys() - good), make_block, on_rows, run):
+            on_shard(entry)
+            if entry["sha256"] != known[entry["block"]]["sha256"]:
+                raise ArchiveError(
+                    str(out / entry["file"]),
+                    "comes out otherwise than it was: another device or number of threads",
+                    "Sample again with --overwrite",
+                )
+            (scratch / entry["file"]).replace(out / entry["file"])
+    finally:
+        discard(scratch)
     return out

@@ -12,7 +12,8 @@ from typing import Any
 import numpy as np
 import pyarrow.parquet as pq
 
-from reinject.archive.schema import MANIFEST, Plan, schema_of, table_of
+from reinject.archive.manifest import read_manifest
+from reinject.archive.schema import Plan, schema_of, table_of
 from reinject.errors import ArchiveError
 from reinject.files import read_json, sha256, write_json
 from reinject.samples import LabelledSamples
@@ -144,7 +145,7 @@ def made(
 
 def take_shards(base: Path, partial: Path) -> None:
     """Let the shards of a finished archive be those of an unfinished one too, without a copy where the disk can."""
-    for entry in read_json(base / MANIFEST, ArchiveError)["shards"]:
+    for entry in read_manifest(base)["shards"]:
         shard, note = partial / entry["file"], partial / entry_file(entry["block"])
         if not shard.exists() and (base / entry["file"]).is_file():
             try:

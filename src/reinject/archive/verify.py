@@ -20,9 +20,9 @@ def verify(folder: Path, on_rows: Callable[[int], None] = lambda _: None) -> lis
     """All faults of an archive, each in a sentence; none: every byte and every row is as the manifest says.
 
     Checked are, shard by shard and in bounded memory: that each is there, of the stated size and hash; its columns; its
-    number of rows, labels inside the classes and the most probable ones, walks inside the block's, steps among those
-    kept, each (walk, step) once; and over all the sums in the manifest, blocks that are missing, and files that do not
-    belong there.
+    number of rows, labels inside the classes and, unless they were asked for, the most probable ones, walks inside the
+    block's, steps inside the walk's, each (walk, step) once; and over all the sums in the manifest, blocks that are
+    missing, and files that do not belong there.
 
     Arguments:
         folder: the archive.
@@ -35,7 +35,7 @@ def verify(folder: Path, on_rows: Callable[[int], None] = lambda _: None) -> lis
     faults: list[str] = []
     sums: Counter[str] = Counter()
     per_class = np.zeros(len(manifest["counts"]["per_class"]), np.int64)
-    whole = True
+    whole, walks = True, blocks_of(manifest["parameters"]) if "ranges" in manifest["parameters"] else []
     schema: pa.Schema | None = None
     for entry in manifest["shards"]:
         path = folder / entry["file"]
@@ -51,7 +51,7 @@ def verify(folder: Path, on_rows: Callable[[int], None] = lambda _: None) -> lis
             faults.append(f"{entry['file']} cannot be read ({str(error).splitlines()[0]})")
             continue
         schema = schema or table.schema
-        found = [*_schema_faults(table, schema, manifest), *_row_faults(table, entry, manifest)]
+        found = [*_schema_faults(table, schema, manifest), *_row_faults(table, entry, manifest, walks)]
         faults += [f"{entry['file']} {fault}" for fault in found]
         if not found:
             sums.update(rows=len(table))
@@ -82,7 +82,9 @@ def _labels(table: pa.Table) -> np.ndarray[Any, Any]:
     return np.asarray(table.column("label").to_numpy()) if "label" in table.schema.names else np.zeros(0, np.int64)
 
 
-def _row_faults(table: pa.Table, entry: dict[str, Any], manifest: dict[str, Any]) -> Iterator[str]:
+def _row_faults(
+    table: pa.Table, entry: dict[str, Any], manifest: dict[str, Any], walks: list[tuple[int, int]]
+) -> Iterator[str]:
     if len(table) != entry["rows"]:
         yield f"has {len(table)} rows, not {entry['rows']}"
     if table.schema.names != manifest["columns"]:
@@ -90,13 +92,31 @@ def _row_faults(table: pa.Table, entry: dict[str, Any], manifest: dict[str, Any]
     labels, classes = _labels(table), len(manifest["class_names"])
     if len(labels) and not (labels.min() >= -1 and labels.max() < classes):
         yield f"has labels outside 0..{classes - 1}"
+    elif len(labels) and not _asked(manifest) and not _most_probable(table, labels):
+        yield "has labels that are not the most probable ones"
     walk, step = (np.asarray(table.column(name).to_numpy()) for name in ("walk", "step"))
-    if "ranges" in manifest["parameters"] and len(walk) and entry["block"] < manifest["blocks"]:
-        first, last = blocks_of(manifest["parameters"])[entry["block"]]
+    steps = manifest["parameters"].get("steps")
+    if isinstance(steps, int) and len(step) and not (step.min() >= 0 and step.max() <= steps):
+        yield f"has steps outside 0..{steps}"
+    if len(walk) and entry["block"] < len(walks):
+        first, last = walks[entry["block"]]
         if walk.min() < first or walk.max() >= last:
             yield f"has walks outside {first}..{last - 1}, which its block holds"
     if len(np.unique(np.stack([walk, step]), axis=1).T) != len(walk):
         yield "has the same walk and step twice"
+
+
+def _asked(manifest: dict[str, Any]) -> bool:
+    selection = manifest["parameters"].get("selection")
+    return isinstance(selection, dict) and selection.get("labels") == "asked"
+
+
+def _most_probable(table: pa.Table, labels: np.ndarray[Any, Any]) -> bool:
+    flat = table.column("probabilities").combine_chunks().flatten().to_numpy(zero_copy_only=False)
+    if len(flat) % len(labels):
+        return False
+    given = labels >= 0  # a classifier may abstain
+    return bool((flat.reshape(len(labels), -1).argmax(1)[given] == labels[given]).all())
 
 
 def _sum_faults(manifest: dict[str, Any], sums: Counter[str], per_class: np.ndarray[Any, Any]) -> Iterator[str]:
