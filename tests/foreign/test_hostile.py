@@ -86,6 +86,9 @@ def cuts(data: bytes, count: int = 7) -> Iterator[tuple[str, bytes]]:
     yield "twice", data + data
 
 
+MAY_WORK = ("another magic", "twice")  # readers of zips begin at the end, and protobuf takes the last value of a field
+
+
 def rezipped(data: bytes, change: Callable[[dict[str, bytes]], None]) -> bytes:
     """A zip with other members."""
     import io
@@ -100,13 +103,15 @@ def rezipped(data: bytes, change: Callable[[dict[str, bytes]], None]) -> bytes:
     return out.getvalue()
 
 
-def refused_or_harmless(source: str, out: Path, **said: Any) -> None:
-    check_sentence(lambda: import_model(source, out, Wanted(**said)))
+def refused(source: str, out: Path, **said: Any) -> bool:
+    """Whether it is refused, with one sentence; nothing of it may run in any case."""
+    was = check_sentence(lambda: import_model(source, out, Wanted(**said)))
     assert not list(out.parent.rglob(MARKER))
+    return was
 
 
-def check_sentence(act: Callable[[], object]) -> None:
-    """It works, or fails with one sentence."""
+def check_sentence(act: Callable[[], object]) -> bool:
+    """Whether it fails; then with one sentence."""
     said = "."
     try:
         act()
@@ -114,15 +119,17 @@ def check_sentence(act: Callable[[], object]) -> None:
         said = str(error)
     assert said.endswith(".")
     assert "\n" not in said
+    return said != "."
 
 
 @pytest.mark.parametrize("name", ["onnx", "pca", "keras"])
 def test_damaged_files_get_a_sentence(name: str, tmp_path: Path) -> None:
     made = AUTOENCODERS[name](tmp_path)
     path = Path(made.source)
-    for number, (_, data) in enumerate(cuts(path.read_bytes())):
+    for number, (what, data) in enumerate(cuts(path.read_bytes())):
         path.write_bytes(data)
-        refused_or_harmless(str(path), tmp_path / f"m{number}", **made.said)
+        was = refused(str(path), tmp_path / f"m{number}", **made.said)
+        assert was or what in MAY_WORK or what.startswith("flipped"), what
 
 
 def test_damaged_programs_of_torch_export_get_a_sentence_even_when_trusted(tmp_path: Path) -> None:
@@ -131,7 +138,8 @@ def test_damaged_programs_of_torch_export_get_a_sentence_even_when_trusted(tmp_p
     for number, (what, data) in enumerate(cuts(path.read_bytes(), 3)):
         path.write_bytes(data)
         trusted = what != "a pickle"  # nobody should trust that
-        refused_or_harmless(str(path), tmp_path / f"m{number}", **{**made.said, "trust": trusted})
+        was = refused(str(path), tmp_path / f"m{number}", **{**made.said, "trust": trusted})
+        assert was or what in MAY_WORK or what.startswith("flipped"), what
 
 
 def onnx_with(folder: Path, change: Callable[[Any], None]) -> str:
@@ -254,7 +262,7 @@ def test_hostile_keras_is_refused(change: Callable[[dict[str, bytes]], None], tm
     path = Path(made.source)
     path.write_bytes(rezipped(path.read_bytes(), change))
     if "../" in str(zipfile.ZipFile(path).namelist()):
-        refused_or_harmless(str(path), tmp_path / "m", **made.said)
+        refused(str(path), tmp_path / "m", **made.said)
         assert not (tmp_path.parent / "evil.py").exists()
         return
     said = "runs code that is in it" if change in CODE else ""
@@ -296,7 +304,7 @@ def test_hostile_skops_is_refused(change: Callable[[dict[str, bytes]], None], tm
     made = AUTOENCODERS["pca"](tmp_path)
     path = Path(made.source)
     path.write_bytes(rezipped(path.read_bytes(), change))
-    refused_or_harmless(str(path), tmp_path / "m", **made.said)
+    refused(str(path), tmp_path / "m", **made.said)
     assert not (tmp_path / "m" / "autoencoder").exists() or change is HOSTILE_SKOPS["a file outside"]
 
 
@@ -339,12 +347,12 @@ def test_diffusers_folders_that_are_not_what_they_seem(tmp_path: Path) -> None:
         {"latent_channels": -1},
     ):
         config.write_text(json.dumps({**json.loads(text), **change}))
-        refused_or_harmless(made.source, tmp_path / "m")
+        refused(made.source, tmp_path / "m")
         assert not (tmp_path / "m" / "autoencoder").exists()
     config.write_text(text)
     for _, damaged in cuts(data, 3):
         weights.write_bytes(damaged)
-        refused_or_harmless(made.source, tmp_path / "m2")
+        refused(made.source, tmp_path / "m2")
     weights.unlink()
     (Path(made.source) / "diffusion_pytorch_model.bin").write_bytes(pickle.dumps(Evil()))
     with pytest.raises(ReinjectError, match=r"has no diffusion_pytorch_model\.safetensors"):

@@ -152,6 +152,31 @@ def test_a_safe_folder_from_elsewhere_is_looked_at_once(tmp_path: Path, monkeypa
     assert len(looked) == 1
 
 
+def test_a_linear_layer_of_small_weights_does_not_say_its_range(tmp_path: Path) -> None:
+    small = [0.05 * weights for weights in random_weights()]
+    onnx_graph(small, tmp_path / "a.onnx", last="Identity")
+    with pytest.raises(ArgumentError, match="does not say what values it takes"):
+        import_model(str(tmp_path / "a.onnx"), tmp_path / "m")
+
+
+def test_modules_of_the_present_folder_are_not_taken_for_libraries(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    made = AUTOENCODERS["onnx"](tmp_path)
+    monkeypatch.chdir(tmp_path)
+    for name in ("onnxruntime", "torch", "json"):
+        (tmp_path / f"{name}.py").write_text("open('ran', 'w')\n")
+    import_model(made.source, tmp_path / "m")
+    assert not (tmp_path / "ran").exists()
+
+
+def test_a_model_is_read_where_nothing_can_be_noted(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    taken(AUTOENCODERS["onnx"](tmp_path), tmp_path / "m")
+    (tmp_path / "file").write_text("no folder")
+    monkeypatch.setenv("REINJECT_HOME", str(tmp_path / "file"))
+    bundle.load(tmp_path / "m" / "autoencoder")
+
+
 def test_an_identity_is_refused(tmp_path: Path) -> None:
     (tmp_path / "network.py").write_text(NETWORK)
     with pytest.raises(ModelError, match="loses nothing"):
@@ -180,6 +205,23 @@ WRONG = {
     "no such name": (
         lambda f: (f"{f / 'network.py'}:nothing", Wanted(trust=True, shape=SHAPE)),
         "gives no model",
+    ),
+    "no such file of code": (lambda f: (f"{f / 'no.py'}:make", Wanted(trust=True)), r"no\.py: no such file"),
+    "no such weights": (
+        lambda f: (f"{f / 'network.py'}:Net", Wanted(trust=True, shape=SHAPE, weights=f / "no.safetensors")),
+        r"no\.safetensors: no such file",
+    ),
+    "an autoencoder as a classifier": (
+        lambda f: (f"{f / 'network.py'}:make", Wanted("classifier", trust=True, data="digits")),
+        "Give a classifier's logits",
+    ),
+    "a classifier as an autoencoder, with data": (
+        lambda f: (f"{f / 'network.py'}:Judge", Wanted(trust=True, data="digits")),
+        "fails on a batch of shape",
+    ),
+    "data of another shape": (
+        lambda f: (f"{f / 'network.py'}:make", Wanted(trust=True, shape=(64,), data="digits")),
+        "fails on a batch of shape|--shape",
     ),
     "no such package": (lambda _: ("no.such.package:make", Wanted(trust=True)), "gives no model"),
     "no module": (lambda f: (f"{f / 'network.py'}:rooted", Wanted(trust=True, shape=SHAPE)), "is a int"),

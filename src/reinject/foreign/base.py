@@ -222,7 +222,12 @@ class Numpy(nn.Module):
         self.function, self.what = function, what
 
     def forward(self, x: Tensor) -> Tensor:
-        """function(x)."""
+        """function(x); what the library raises comes as RuntimeError, as from torch's own modules."""
         import numpy as np
 
-        return torch.from_numpy(np.ascontiguousarray(self.function(x.detach().cpu().numpy()), dtype=np.float32))
+        values = x.detach().cpu().numpy()
+        try:
+            y = self.function(values)
+        except Exception as error:
+            raise RuntimeError(f"{self.what}: {error}") from error
+        return torch.from_numpy(np.ascontiguousarray(y, dtype=np.float32))

@@ -1,5 +1,6 @@
 """A foreign model on disk: its files as they were, under ``source``, and ``config.json``, which says what they mean."""
 
+import contextlib
 import hashlib
 from dataclasses import asdict
 from pathlib import Path
@@ -73,7 +74,8 @@ def load_foreign(folder: Path) -> tuple[Foreign, str]:
         check_trusted(str(folder), digest)
     elif not is_trusted(f"read:{digest}"):
         probe(folder / SOURCE, route.name, source)
-        trust(f"read:{digest}")  # that it can be read without harm
+        with contextlib.suppress(OSError):  # where nothing can be noted, it is looked at again
+            trust(f"read:{digest}")
     return Foreign(route.load(folder / SOURCE, source), role, inputs, native, gives), digest
 
 

@@ -23,7 +23,8 @@ def probe(folder: Path, route: str, source: str) -> dict[str, Any]:
     Raises:
         ModelError: it cannot be read, or the process that read it crashed or took too much memory or time.
     """
-    command = [sys.executable, "-m", "reinject.foreign.probe", str(folder), route, source]
+    # -P: or else modules of the folder that the user is in would be taken for those of the libraries
+    command = [sys.executable, "-P", "-m", "reinject.foreign.probe", str(folder), route, source]
     try:
         done = subprocess.run(command, capture_output=True, text=True, timeout=_SECONDS, check=False)
     except subprocess.TimeoutExpired as error:

@@ -83,8 +83,7 @@ def import_model(
     """
     wanted = wanted or Wanted()
     route = route_for(source, wanted.route)
-    if ":" not in source and not Path(source).exists():
-        raise ModelError(source, "no such file or folder", "Give one that is there")
+    _check_there(route, source, wanted)
     if route.pickled and not wanted.trust:
         raise ModelError(
             source, "keeps its weights in a pickle", "Look at where it comes from, then read it once with --trust"
@@ -96,11 +95,19 @@ def import_model(
     begin(partial, {"source": source})
     try:
         page = _take(route, source, partial, out, wanted, data_dir, progress)
-    except ReinjectError:
+    except (ReinjectError, OSError):
         discard(partial)
         raise
     publish(partial, folder)
     return Outcome({**page.result, "folder": str(folder)}, [f"{folder}: {route.name} model {source}", *page.lines])
+
+
+def _check_there(route: Route, source: str, wanted: Wanted) -> None:
+    file = source.rpartition(":")[0] if route.name == "module" else source
+    imported = route.name == "module" and not file.endswith(".py")  # by its name, from wherever Python finds it
+    for path in (None if imported else Path(file), wanted.weights):
+        if path is not None and not path.exists():
+            raise ModelError(str(path), "no such file or folder", "Give one that is there")
 
 
 def _take(
@@ -151,7 +158,7 @@ def _understood(loaded: Loaded, wanted: Wanted, dataset: Dataset | None, source:
         if len(names) != outputs:
             raise ArgumentError("--class-names", f"{len(names)} names for {outputs} outputs", "Give one for each")
         return Foreign(loaded, wanted.role, Inputs(ours, *units, inputs.mean, inputs.std, names), native, gives)
-    x = _typical(network, dataset)
+    x = _typical(network, dataset, source)
     centred = x - x.mean(0)
     std = max(float(centred.square().mean().sqrt()), 1e-6)
     return Foreign(loaded, wanted.role, Inputs(ours, *units, float(x.mean()), std), native, gives)
@@ -162,6 +169,8 @@ def _shapes(
 ) -> tuple[tuple[int, ...], tuple[int, ...]]:
     """The shape of an input here, and there."""
     said = wanted.shape or (None if dataset is None else dataset.shape)
+    if dataset is not None and said != dataset.shape:
+        raise ArgumentError("--shape", f"{said}, but {dataset.name} has {dataset.shape}", "Leave out one of the two")
     theirs = loaded.shape or said
     if theirs is None:
         raise ArgumentError("--shape", f"{source} does not say what it takes", "Give it, such as --shape 1,28,28")
@@ -220,7 +229,7 @@ def _bounds(
     if dataset is not None:
         return _bounds_by_data(loaded, shape, wanted.role, dataset, ours, source)
     if wanted.role == "autoencoder":
-        y = _called(loaded, 3 * _uniform(Native(shape, -1.0, 1.0), 64), source)
+        y = _called(loaded, 100 * _uniform(Native(shape, -1.0, 1.0), 64), source)  # a linear layer goes far beyond 1
         low, high = float(y.min()), float(y.max())
         if low >= 0 and high <= 1 and high - low > 0.1:
             return 0.0, 1.0
@@ -244,8 +253,9 @@ def _bounds_by_data(
     for low, high in _BOUNDS:
         x = Storage("uint8", low, high).load(part.x)
         probe_ = Foreign(loaded, role, Inputs(ours, low, high), Native(shape, low, high), "logits")
-        with torch.no_grad():
-            y = probe_(x)
+        y = _called(Loaded(probe_), x, source)
+        if role == "classifier" and y.ndim != 2:
+            raise ModelError(source, f"maps {tuple(x.shape)} to {tuple(y.shape)}", "Give a classifier's logits")
         if role == "classifier":
             merits[low, high] = float((y.argmax(1) == part.y).double().mean())
         else:
@@ -263,9 +273,7 @@ def _forward(network: Foreign, source: str) -> int:
     native = _uniform(network.native, 5)
     x = (native - network.native.low) / (network.native.high - network.native.low)
     x = (x * (inputs.high - inputs.low) + inputs.low).reshape(5, *inputs.shape)
-    _called(Loaded(network), x, source)
-    with torch.no_grad():
-        y, part = network(x), network(x[:2])
+    y, part = (_called(Loaded(network), some, source) for some in (x, x[:2]))
     wanted = inputs.shape if network.role == "autoencoder" else None
     if (
         y.ndim < 2
@@ -285,12 +293,11 @@ def _forward(network: Foreign, source: str) -> int:
     return int(y.shape[1])
 
 
-def _typical(network: Foreign, dataset: Dataset | None) -> Tensor:
+def _typical(network: Foreign, dataset: Dataset | None, source: str) -> Tensor:
     """Points of the training data, or, without it, what the autoencoder makes of noise, twice."""
     inputs = network.inputs
     if dataset is not None:
         return Storage("uint8", inputs.low, inputs.high).load(dataset.train.x[:10_000])
     u = torch.rand((_POINTS, *inputs.shape), generator=torch.Generator().manual_seed(1))
-    with torch.no_grad():
-        x: Tensor = network(network(inputs.low + (inputs.high - inputs.low) * u))
-    return x
+    once = _called(Loaded(network), inputs.low + (inputs.high - inputs.low) * u, source)
+    return _called(Loaded(network), once, source)
