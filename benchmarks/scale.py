@@ -38,16 +38,7 @@ def walk_seconds(models: Path, settings: Settings, walks: int) -> float:
     loaded = load_models([models])
     walker = settings.build(loaded.ensemble(), loaded.inputs.radius)
     began = time.monotonic()
-    for _ in walk(
-        walker.kernel,
-        walker.start,
-        walker.event_shape,
-        walks=walks,
-        steps=settings.steps,
-        burn_in=settings.burn_in,
-        thin=settings.thin,
-        emit=settings.emit,
-    ):
+    for _ in walk(walker.kernel, walker.start, walker.event_shape, walks=walks, **settings.walking()):
         pass
     return time.monotonic() - began
 

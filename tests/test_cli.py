@@ -445,6 +445,20 @@ def test_diagnose_has_acceptance_and_says_what_is_missing(models: Path, tmp_path
     assert run("diagnose", out, "--models", tmp_path / "none", "--models", models)[0] == 0  # found by its hash
 
 
+def test_walks_that_began_at_data_are_appended_and_traced(models: Path, tmp_path: Path) -> None:
+    out, options = tmp_path / "s", ["--start", "data:digits", "--block-size", 16, "--seed", 3]
+    assert run("sample", models, "--out", out, "--walks", 40, *options)[0] == 0
+    assert run("sample", models, "--out", out, "--walks", 30, "--append", *options)[0] == 0
+    status, text, _ = run("trace", out, "--random", 200, "--json")
+    assert status == 0
+    assert json.loads(text)["same"] == 200
+    assert {row["walk"] >= 48 for row in json.loads(text)["rows"]} == {True, False}  # of both ranges
+
+
+def test_ranges_have_to_rise(models: Path, tmp_path: Path) -> None:
+    assert "--box: '1,0' is no range" in sentence("sample", models, "--out", tmp_path / "s", "--box", "1,0")
+
+
 def test_tune_ranks_candidates_and_its_preset_is_sampled(models: Path, tmp_path: Path) -> None:
     best = tmp_path / "best.json"
     status, text, _ = run("tune", models, "--walks", 64, "--out", best, "--json")

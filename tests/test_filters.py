@@ -109,7 +109,7 @@ def test_distinct_is_the_greedy_choice_by_hand() -> None:
 
 
 def test_distinct_drops_every_copy() -> None:
-    x = torch.randn((50, 5), generator=torch.Generator().manual_seed(0))
+    x = 100 + torch.randn((50, 5), generator=torch.Generator().manual_seed(0))  # far from 0, where products round
     found = kept_of([Distinct(1e-4)], [part(x), part(x, step=1), part(torch.cat([x, x]), step=2)])
     assert [len(one.label) for one in found] == [50, 0, 0]
 
@@ -139,6 +139,10 @@ WRONG = {
     "other classes": (
         lambda: Selection(class_weights=(1.0,)).filters(Settings("langevin"), ("a", "b"), 8, 0, None),
         "1 weights for 2 classes",
+    ),
+    "points that are not given": (
+        lambda: Selection(private="x.npy", apart=0.1).filters(Settings("langevin"), ("a", "b"), 8, 0, None),
+        "--private: its points are not given",
     ),
     "no number": (
         lambda: Selection(quota="some").filters(Settings("langevin"), ("a", "b"), 8, 0, None),

@@ -16,6 +16,7 @@ from reinject.jobs.export import export
 from reinject.jobs.push import push
 from reinject.jobs.recipe import load_models
 from reinject.jobs.sample import sample_models
+from reinject.jobs.selection import Selection
 from reinject.presets import Settings
 
 SETTINGS = Settings("langevin", {"lam": "0.1"}, steps=4, burn_in=2)
@@ -48,6 +49,26 @@ def test_workers_of_a_loader_share_the_blocks(made: tuple[Path, Archive]) -> Non
     found = torch.cat([batch for batch, _ in loader])
     key = lambda rows: sorted(map(tuple, rows.flatten(1).tolist()))  # noqa: E731
     assert key(found) == key(archive.storage.load(x))
+
+
+def test_the_pass_can_be_said_for_workers_that_do_not_know_it(made: tuple[Path, Archive]) -> None:
+    stream = Stream([made[0]], SETTINGS, **OPTIONS)
+    passes = [list(stream) for _ in range(2)]
+    loader = DataLoader(stream, batch_size=None, num_workers=1, multiprocessing_context="spawn")
+    for epoch in (1, 0):
+        stream.set_epoch(epoch)
+        assert all(torch.equal(a, b) for (a, _), (b, _) in zip(loader, passes[epoch], strict=True))
+
+
+def test_a_stream_keeps_away_from_private_points(made: tuple[Path, Archive], tmp_path: Path) -> None:
+    models, archive = made
+    x = archive.storage.load(archive.read()[0])
+    np.save(tmp_path / "p.npy", x[:1].numpy())
+    chosen = Selection(private=str(tmp_path / "p.npy"), apart=0.05)
+    kept = torch.stack([x for x, _ in Stream([models], SETTINGS, selection=chosen, **OPTIONS)])
+    far = (x - x[0]).square().flatten(1).mean(1).sqrt() >= 0.05
+    assert 0 < len(kept) < len(x)
+    assert torch.equal(kept, x[far])
 
 
 def test_a_stream_fails_where_it_is_made(tmp_path: Path) -> None:

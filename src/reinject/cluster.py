@@ -20,6 +20,7 @@ import torch
 from reinject.archive import MakeBlock, Plan, Run, adopt_shard, write_shard
 from reinject.errors import ArgumentError, ReinjectError, check_count
 
+_TRIES = 5  # of a block, when its worker dies: one that kills every worker must not go on for ever
 Prepared = Callable[[Mapping[str, Path]], MakeBlock]
 
 
@@ -118,7 +119,7 @@ def _run(
         return
     ray = connected(cluster, len(missing))
     try:
-        remote = ray.remote(num_cpus=1, num_gpus=cluster.gpus, max_restarts=-1, max_task_retries=-1)(Worker)
+        remote = ray.remote(num_cpus=1, num_gpus=cluster.gpus, max_restarts=-1, max_task_retries=_TRIES)(Worker)
         sent = ray.put({str(folder): _files(folder) for folder in folders})
         count = min(cluster.workers, len(missing))
         actors = [remote.remote(sent, prepared, plan) for _ in range(count)]
@@ -154,7 +155,7 @@ def _shards(
         except ray.exceptions.RayError as error:
             raise ReinjectError(
                 "--on ray",
-                f"an actor does not come up ({str(error).splitlines()[0][:200]})",
+                f"an actor does not come up, or dies at every try ({str(error).splitlines()[0][:200]})",
                 "Look at the cluster, then run the same command again to go on",
             ) from error
         adopt_shard(partial, entry, data)
@@ -183,6 +184,8 @@ def connected(cluster: Cluster, blocks: int) -> Any:
         ray.init(log_to_driver=False, logging_level=logging.ERROR, **place)
     except (ConnectionError, RuntimeError, ValueError, OSError) as error:
         why = next(iter(str(error).splitlines()), "")[:200]
+        if cluster.address is None:
+            raise ReinjectError("--on ray", f"Ray does not start here ({why})", "Use --workers without it") from error
         raise ReinjectError(
             "--address", f"no cluster answers at {cluster.address} ({why})", "Give the address of a running one"
         ) from error

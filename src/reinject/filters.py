@@ -146,7 +146,8 @@ class Distinct:
         def keep(_: LabelledSamples, x: Tensor) -> Tensor:
             flat = x.flatten(1)
             yes = ~_near(flat, kept, self.distance)
-            close = torch.cdist(flat, flat) / math.sqrt(flat.shape[1]) < self.distance
+            exact = torch.cdist(flat, flat, compute_mode="donot_use_mm_for_euclid_dist")  # copies are at 0, not nearly
+            close = exact / math.sqrt(flat.shape[1]) < self.distance
             for row in range(len(flat)):
                 if yes[row]:
                     yes[row + 1 :] &= ~close[row, row + 1 :]

@@ -68,6 +68,10 @@ class Settings:
         values = asdict(self)
         return {**values, "limit": None if math.isinf(self.limit) else self.limit, "options": dict(self.options)}
 
+    def walking(self) -> dict[str, Any]:
+        """What :func:`reinject.walks.walk` and :func:`reinject.synthesis.synthesise` take of them by name."""
+        return {name: getattr(self, name) for name in ("steps", "burn_in", "thin", "emit", "limit")}
+
     @classmethod
     def from_json(cls, values: Mapping[str, Any]) -> "Settings":
         """The settings of which :meth:`as_json` spoke.

@@ -196,7 +196,7 @@ def _with_code(r: Reconstruction, source: Source) -> Reconstruction:
     try:
         with torch.no_grad():
             same = torch.allclose(decode(encode(x)), r(x))
-    except (RuntimeError, TypeError, ValueError, AttributeError):  # other libraries' methods of that name
+    except (RuntimeError, TypeError, ValueError, AttributeError, ModelError):  # other libraries' methods of that name
         return r
     return replace(r, encoder=encode, decoder=decode) if same else r
 

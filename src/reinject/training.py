@@ -117,7 +117,8 @@ def fit(
     The order of the rows and all noise are pure functions of (seed, epoch), so a run that goes on from a checkpoint
     ends where the uninterrupted one does. The global random generator is left as it was. Where the fabric has several
     processes, each takes every so many-th row of a batch, with noise of its own (a function of its rank too), and
-    gradients are averaged: without noise the weights are those of one process, by rounding.
+    gradients are averaged: without noise, and where batches divide evenly, the weights are those of one process, by
+    rounding.
 
     Arguments:
         network: any module; ends in evaluation mode.

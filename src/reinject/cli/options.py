@@ -22,11 +22,13 @@ DATASET = "digits, mnist, fashion_mnist, cifar10, cifar100, a hub name (owner/na
 
 
 def numbers_of(option: str, text: str) -> tuple[float, float]:
-    """The two numbers of LOW,HIGH; raises ArgumentError that names ``option``."""
+    """The two numbers of LOW,HIGH; raises ArgumentError that names ``option`` where they are none, or not rising."""
     try:
         low, high = (float(part) for part in text.split(","))
     except ValueError as error:
         raise ArgumentError(option, f"{text!r} is not two numbers", "Give LOW,HIGH, such as -1,1") from error
+    if not low < high:
+        raise ArgumentError(option, f"{text!r} is no range", "Give LOW,HIGH with LOW below HIGH")
     return low, high
 
 

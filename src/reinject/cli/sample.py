@@ -165,6 +165,7 @@ def sample(
     from reinject.execution import Execution
     from reinject.jobs.held import resolve_held
     from reinject.jobs.recipe import load_models
+    from reinject.jobs.sample import reach_of
     from reinject.jobs.sample import sample_models as run
     from reinject.jobs.selection import Selection, resolve_private
     from reinject.jobs.starts import resolve
@@ -197,12 +198,13 @@ def sample(
         name = Path(name).stem
     selection = Selection(labels, abstain, confidence, weights_of(class_weights), quota, distinct, private, apart)
     progress = for_this_terminal()
+    reach = reach_of(out, walks, block_size, append)
     outcome = run(
         loaded,
         out,
         name,
         settings,
-        start=resolve(start, inputs, walks=walks, seed=seed, data_dir=data_dir, progress=progress),
+        start=resolve(start, inputs, walks=reach, seed=seed, data_dir=data_dir, progress=progress),
         held=resolve_held(settings, inputs, most=block_size, data_dir=data_dir, progress=progress),
         selection=selection,
         private=resolve_private(selection, inputs, data_dir, progress),

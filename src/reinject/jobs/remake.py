@@ -53,7 +53,7 @@ def remake(
         resolve(
             settings.start,
             inputs,
-            walks=parameters["walks"],
+            walks=ranges[-1][1],
             seed=parameters["seed"],
             data_dir=data_dir,
             progress=progress,

@@ -175,6 +175,11 @@ def sample(
     return _outcome(out, preset, names, time.monotonic() - began)
 
 
+def reach_of(out: Path | str, walks: int, block_size: int, append: bool) -> int:
+    """One more than the number of the last walk of such a run, which may add to what is at ``out``."""
+    return int(_ranges(place_of(out), walks, block_size)[1][-1]["walks"][1]) if append else walks
+
+
 def _range(first: int, last: int) -> dict[str, Any]:
     return {"walks": [first, last], "packages": archive.packages()}
 
@@ -202,10 +207,7 @@ _MAY_DIFFER = ("walks", "ranges", "start")  # the start names points by their ha
 def _made_by(manifest: Mapping[str, Any]) -> dict[str, Any]:
     """What rows of two ranges must have in common."""
     parameters = {name: value for name, value in manifest["parameters"].items() if name not in _MAY_DIFFER}
-    return {
-        "parameters": parameters,
-        **{name: manifest[name] for name in ("models", "storage", "class_names", "images")},
-    }
+    return {"parameters": parameters, **{name: manifest[name] for name in _MUST_AGREE}}
 
 
 def _check_same(base: Path, plan: archive.Plan) -> None:

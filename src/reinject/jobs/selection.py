@@ -53,7 +53,7 @@ class Selection:
             for name in ("abstain", "confidence", "class_weights", "quota"):
                 if getattr(self, name):
                     flag = name.replace("_", "-")
-                    raise ArgumentError(f"--{flag}", "samples have no labels", "Leave it out, or --labels none")
+                    raise ArgumentError(f"--{flag}", "samples have no labels", "Leave one of them out")
 
     @classmethod
     def from_json(cls, values: dict[str, Any]) -> "Selection":
@@ -88,7 +88,7 @@ class Selection:
             points: what ``private`` names, data units.
 
         Raises:
-            ArgumentError: a number out of range, or weights of other classes.
+            ArgumentError: a number out of range, weights of other classes, or no points to keep away from.
         """
         found: list[Filter] = []
         if self.confidence:
@@ -103,7 +103,9 @@ class Selection:
             found.append(Weights(self.class_weights, seed))
         if self.quota is not None:
             found.append(Quota(self._most(settings, len(class_names), block_size)))
-        if points is not None and self.apart is not None:
+        if self.apart is not None:
+            if points is None:
+                raise ArgumentError("--private", "its points are not given", "Give them, or leave out the distance")
             found.append(Apart(points, self.apart))
         if self.distinct is not None:
             found.append(Distinct(self.distinct))

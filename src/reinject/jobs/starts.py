@@ -32,7 +32,7 @@ def resolve(
         text: ``data:DATASET``: walks start at different training points, drawn at random; ``fitted:DATASET``: from the
             Gaussian fitted to up to 10,000 of them; ``archive:FOLDER``: walk k where walk k of an archive ended.
         inputs: of the models, whose shape and range the data must have.
-        walks: number of walks.
+        walks: one more than the number of the last walk; fewer of them begin at the same points.
         seed: of the draw.
         data_dir: where to look for data sets first.
         progress: who is told.

@@ -7,8 +7,8 @@ import torch
 from torch import Tensor
 from torch.utils.data import IterableDataset, get_worker_info
 
-from reinject.jobs.recipe import Recipe, load_models, maker
-from reinject.jobs.selection import Selection
+from reinject.jobs.recipe import Models, Recipe, load_models, maker
+from reinject.jobs.selection import Selection, resolve_private
 from reinject.presets import DEFAULT, Settings
 from reinject.samples import Storage
 from reinject.synthesis import ready
@@ -19,8 +19,9 @@ class Stream(IterableDataset[tuple[Tensor, int]]):
     """Pairs (x, label) in data units, made as they are asked for; every pass walks anew.
 
     The same rows as in the archive of ``reinject sample`` with the same seed, in its order, if one process loads them;
-    workers of a DataLoader take every so many-th block each. Pass e has the seed ``seed + e``. Rows of a block and step
-    come one after another, so shuffle with a buffer, or take batches from several workers.
+    workers of a DataLoader take every so many-th block each. Pass e has the seed ``seed + e``; workers do not know
+    which pass it is, so with them call :meth:`set_epoch` before each. Rows of a block and step come one after another,
+    so shuffle with a buffer, or take batches from several workers.
 
     Arguments:
         models: folders of models, as for ``reinject sample``.
@@ -29,6 +30,7 @@ class Stream(IterableDataset[tuple[Tensor, int]]):
         seed: of the first pass, >= 0.
         block_size: walks a block, >= 1.
         selection: where labels come from, and which samples are kept.
+        data_dir: where to look first for the data set of the selection's private points.
         device: where the models run.
 
     Example:
@@ -46,21 +48,28 @@ class Stream(IterableDataset[tuple[Tensor, int]]):
         seed: int = 0,
         block_size: int = BLOCK,
         selection: Selection | None = None,
+        data_dir: str | None = None,
         device: str = "cpu",
     ) -> None:
         self.folders = [Path(folder) for folder in models]
         self.settings, self.walks, self.seed = settings or DEFAULT, walks, seed
         self.block_size, self.selection, self.device = block_size, selection or Selection(), device
         self.epoch = 0
-        self._check()
+        self.private = resolve_private(self.selection, self._models().inputs, data_dir)
+        self._blocks(self.seed)  # fails here, and not in a worker
 
-    def _check(self) -> None:
-        """Fail here, and not in a worker."""
-        self._made(self.seed)
+    def set_epoch(self, epoch: int) -> None:
+        """The number of the next pass, from 0."""
+        self.epoch = epoch
 
-    def _made(self, seed: int) -> tuple[Recipe, Iterator[Iterator[tuple[Tensor, int]]]]:
-        loaded = load_models(self.folders, self.device, labelled=self.selection.labels != "none")
-        inputs, chosen = loaded.inputs, self.selection
+    def _models(self) -> Models:
+        wanted = self.selection.labels != "none" or bool(self.settings.classes)
+        return load_models(self.folders, self.device, labelled=wanted)
+
+    def _blocks(self, seed: int) -> Iterator[Iterator[tuple[Tensor, int]]]:
+        """The rows of the blocks that are this process's."""
+        loaded, chosen = self._models(), self.selection
+        inputs = loaded.inputs
         recipe = Recipe(
             self.settings,
             ((0, self.walks),),
@@ -69,7 +78,7 @@ class Stream(IterableDataset[tuple[Tensor, int]]):
             Storage("uint8", inputs.low, inputs.high),
             inputs.radius,
             labels=chosen.labels_of(self.settings),
-            filters=chosen.filters(self.settings, inputs.class_names, self.block_size, seed, None),
+            filters=chosen.filters(self.settings, inputs.class_names, self.block_size, seed, self.private),
         )
         C = loaded.C
         make_block, _ = maker(loaded.ensemble(), None if C is None else ready(C, self.device), recipe)
@@ -81,11 +90,11 @@ class Stream(IterableDataset[tuple[Tensor, int]]):
             for part in make_block(number):
                 yield from zip(recipe.storage.load(part.x), part.label.tolist(), strict=True)
 
-        return recipe, (rows(number) for number in blocks)
+        return (rows(number) for number in blocks)
 
     def __iter__(self) -> Iterator[tuple[Tensor, int]]:
         seed, self.epoch = self.seed + self.epoch, self.epoch + 1
         if get_worker_info() is not None:
             torch.set_num_threads(1)
-        for rows in self._made(seed)[1]:
+        for rows in self._blocks(seed):
             yield from rows

@@ -57,7 +57,7 @@ def trace(
     found: list[dict[str, Any]] = []
     with (progress or Silent()).task("tracing", len(wanted), "rows") as advance:
         for number, (shard, end) in enumerate(zip(archive.manifest["shards"], ends, strict=True)):
-            here = [row - (end - shard["rows"]) for row in wanted if end - shard["rows"] <= row < end]
+            here = [int(row - (end - shard["rows"])) for row in wanted if end - shard["rows"] <= row < end]
             if here:
                 made = list(make_block(shard["block"]))
                 first = int(end - shard["rows"])

@@ -219,12 +219,9 @@ def _tried(models: Models, settings: Settings, judges: Judges) -> Trial | None:
                 walker.start,
                 walker.event_shape,
                 walks=walks,
-                steps=settings.steps,
-                burn_in=settings.burn_in,
-                thin=settings.thin,
                 seed=judges.seed,
                 block_size=walks,
-                emit=settings.emit,
+                **settings.walking(),
             )
         )
 
