@@ -148,6 +148,19 @@ def test_the_manifest_says_everything(tmp_path: Path) -> None:
     assert "42 samples in 3 classes" in (tmp_path / "a" / "README.md").read_text()
 
 
+def test_the_card_says_what_the_walks_went_through(tmp_path: Path) -> None:
+    p = plan()
+    noted = [replace(part, accepted=0.25 + 0.5 * part.block) for part in expected(p)]
+    write(tmp_path / "a", p, lambda number: (part for part in noted if part.block == number))
+    card = (tmp_path / "a" / "README.md").read_text()
+    counts = torch.cat([part.label for part in noted]).bincount(minlength=3)
+    assert f"{NAMES[counts.argmin()]}: {counts.min() / 42:.1%}; {NAMES[counts.argmax()]}:" in card
+    confidence = torch.cat([part.probabilities for part in noted]).amax(1).mean()
+    assert f"| mean probability of the most probable class | {confidence:.3f} |" in card
+    assert "| proposals accepted | 0.750 |" in card
+    assert "asymmetry" not in card
+
+
 class CutError(Exception):
     pass
 

@@ -33,15 +33,21 @@ were clipped to the stored range. {filters}
 | --- | --- | --- |
 {models}
 
-Parameters:
+## Diagnostics
+
+{diagnostics}
+
+`reinject diagnose` walks the first block again and adds effective sample sizes, R-hat and what walks remember of their
+starts.
+
+## Parameters
 
 ```json
 {parameters}
 ```
 
-With these models, `reinject trace` makes any row again from the seed, to the last bit, `reinject verify` holds every
-byte against its hash, and `reinject diagnose` says whether the walks can be believed. Everything else (hashes of
-shards, versions, counts by shard) is in `manifest.json`.
+With these models, `reinject trace` makes any row again from the seed, to the last bit, and `reinject verify` holds every
+byte against its hash. Everything else (hashes of shards, versions, counts by shard) is in `manifest.json`.
 
 ## What it must not be used for
 
@@ -95,6 +101,7 @@ def data_card(manifest: dict[str, Any]) -> str:
         strayed=counts["strayed_walks"],
         clipped=counts["clipped_values"],
         values=counts["values"],
+        diagnostics="\n".join(_diagnostics(manifest)),
         filters=f"Filters dropped: {', '.join(f'{count:,} ({name})' for name, count in dropped.items())}."
         if dropped
         else "No sample was dropped by a filter.",
@@ -105,6 +112,29 @@ def data_card(manifest: dict[str, Any]) -> str:
         else "",
         truth="what was asked of the walk" if asked else "a classifier's opinion",
     )
+
+
+def _diagnostics(manifest: dict[str, Any]) -> list[str]:
+    """What the manifest says of the walks, a row each."""
+    counts, notes = manifest["counts"], manifest["kernel_notes"]
+    rows = ["| diagnostic | value |", "| --- | --- |"]
+    labelled = sum(counts["per_class"])
+    if labelled:
+        share = {
+            name: count / labelled for name, count in zip(manifest["class_names"], counts["per_class"], strict=True)
+        }
+        least, most = min(share, key=lambda name: share[name]), max(share, key=lambda name: share[name])
+        rows.append(f"| rarest and most frequent class | {least}: {share[least]:.1%}; {most}: {share[most]:.1%} |")
+        rows.append(f"| samples without a label | {counts['unlabelled']:,} |")
+    if manifest.get("mean_confidence") is not None:
+        rows.append(f"| mean probability of the most probable class | {manifest['mean_confidence']:.3f} |")
+    for name, what in (
+        ("accepted", "proposals accepted"),
+        ("asymmetry", "asymmetry of r, norm(J - J^T) / norm(J): 0 where r has an energy"),
+    ):
+        if notes.get(name) is not None:
+            rows.append(f"| {what} | {notes[name]:.3f} |")
+    return rows
 
 
 def _size_category(rows: int) -> str:
