@@ -46,8 +46,8 @@ starts.
 {parameters}
 ```
 
-With these models, `reinject trace` makes any row again from the seed, to the last bit, and `reinject verify` holds every
-byte against its hash. Everything else (hashes of shards, versions, counts by shard) is in `manifest.json`.
+With these models, `reinject trace` makes any row again from the seed, to the last bit, and `reinject verify` holds
+every byte against its hash. Everything else (hashes of shards, versions, counts by shard) is in `manifest.json`.
 
 ## What it must not be used for
 
