@@ -6,19 +6,9 @@ import torch
 
 from reinject import data
 from reinject.errors import DataError
-from reinject.evaluation.utility import (
-    RECIPE,
-    Bench,
-    Figure,
-    Reference,
-    Student,
-    Table,
-    reference,
-    sizes_for,
-    skill,
-    students_needed,
-    utility,
-)
+from reinject.evaluation.curves import Figure, sizes_for, skill
+from reinject.evaluation.students import KINDS, RECIPE, Bench, Student, Table, graded, marks
+from reinject.evaluation.utility import Reference, reference, students_needed, utility
 from reinject.samples import Storage
 
 DIGITS = data.load("digits")
@@ -59,6 +49,9 @@ def test_real_data_in_place_of_synthetic_has_ratio_and_skill_one(against: Refere
     assert got.skill.values == pytest.approx((1, 1), abs=0.06)  # the curves of a seed against their mean over two
     assert got.skill.mean == pytest.approx(1)
     assert got.full.values == got.twin_epochs.values
+    assert got.brier == got.twin_brier
+    assert got.per_class == pytest.approx((1,) * 10)
+    assert min(a - b for a, b in zip(got.both.mean, got.real.mean, strict=True)) > -0.02  # the same rows, twice
     best = max(got.twin_epochs.mean, got.twin_steps.mean)
     assert got.ratio.mean == pytest.approx(got.full.mean / best)
     assert got.ratio.mean <= 1
@@ -92,6 +85,48 @@ def test_progress_is_told_of_every_student() -> None:
     utility(result, TRAIN)
     assert len(told) == students_needed(len(TRAIN), 1, 1)
     assert RECIPE.steps(len(TRAIN)) >= 500
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_every_kind_of_student_learns_digits(kind) -> None:
+    student = Student(0, 600, kind=kind)
+    rows = student.rows_of(TRAIN)
+    got = marks(student, rows, TEST, DIGITS.class_names, "cpu")
+    assert len(rows) == 600
+    assert got.accuracy > 0.85
+    assert got.accuracy == marks(student, rows, TEST, DIGITS.class_names, "cpu").accuracy
+    shares = np.bincount(TEST.y, minlength=10) / len(TEST)
+    assert np.dot(shares, got.per_class) == pytest.approx(got.accuracy)
+    shuffled = Table(rows.x, np.random.default_rng(0).permutation(rows.y), rows.storage)
+    assert marks(student, shuffled, TEST, DIGITS.class_names, "cpu").accuracy < 0.3
+
+
+def test_marks_by_hand() -> None:
+    p = torch.tensor([[0.7, 0.3], [0.6, 0.4], [0.2, 0.8]])
+    got = graded(p, torch.tensor([0, 1, 1]))
+    assert got.accuracy == pytest.approx(2 / 3)
+    assert got.per_class == pytest.approx((1, 0.5))
+    assert got.brier == pytest.approx((2 * 0.3**2 + 2 * 0.6**2 + 2 * 0.2**2) / 3)
+
+
+def test_controls_are_ratios_to_the_twin() -> None:
+    """Real inputs with soft labels that are certain and right: the twin itself."""
+    hard = np.eye(10, dtype=np.float32)[TRAIN.y]
+    controls = {"soft": Table(TRAIN.x, hard, TRAIN.storage), "wrong": Table(TRAIN.x, (TRAIN.y + 1) % 10, TRAIN.storage)}
+    got = utility(reference(Bench(TEST, DIGITS.class_names), TRAIN, label, (0,), controls=controls), TRAIN)
+    best = max(got.twin_epochs.mean, got.twin_steps.mean)
+    assert got.controls["soft"].mean == pytest.approx(got.full.mean / best, abs=0.01)
+    assert got.controls["wrong"].mean < 0.1
+
+
+def test_rows_beside_others_come_in_turns() -> None:
+    floats = Table(TRAIN.storage.load(DIGITS.train.x[:3]).numpy(), TRAIN.y[:3], Storage("float"))
+    for other in (floats, Table(TRAIN.x[:3], TRAIN.y[:3], TRAIN.storage)):
+        both = TRAIN.beside(other)
+        x = both.storage.load(torch.from_numpy(both.x)).numpy()
+        assert x[0::2] == pytest.approx(floats.x)
+        assert x[1::2] == pytest.approx(floats.x)
+        assert both.y.tolist() == np.repeat(TRAIN.y[:3], 2).tolist()
 
 
 def test_standard_error_of_a_figure() -> None:

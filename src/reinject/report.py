@@ -8,7 +8,8 @@ from typing import Any
 
 import jinja2
 
-from reinject.evaluation.utility import Figure, Utility
+from reinject.evaluation.curves import Figure
+from reinject.evaluation.utility import Utility
 
 CAPTIONS = {
     "samples": "Real beside synthetic samples, a row a class. Look for classes that are missing, and for blur.",

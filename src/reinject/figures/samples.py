@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 from sklearn.decomposition import PCA
 
-from reinject.evaluation.utility import Curve
+from reinject.evaluation.curves import Curve
 from reinject.figures.canvas import COLOURS, Array, bare, new_figure, save, show
 
 

@@ -12,7 +12,8 @@ from reinject import data, report
 from reinject.archive import Archive
 from reinject.diagnostics import class_shares
 from reinject.errors import ArchiveError, DataError, ReinjectError, check_count
-from reinject.evaluation.utility import Bench, Table, Utility, reference, students_needed, utility
+from reinject.evaluation.students import Bench, Table
+from reinject.evaluation.utility import Utility, reference, students_needed, utility
 from reinject.figures import class_histogram, learning_curves, samples_by_class
 from reinject.files import write_json
 from reinject.jobs import Outcome

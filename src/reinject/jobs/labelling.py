@@ -6,7 +6,7 @@ from collections.abc import Callable
 import torch
 from torch import Tensor, nn
 
-from reinject.evaluation.utility import cross_entropy
+from reinject.evaluation.students import cross_entropy
 from reinject.models import Inputs
 from reinject.training import Loss, Parts
 

@@ -13,7 +13,7 @@ from torch import Tensor
 from reinject.data import Dataset
 from reinject.diagnostics import class_entropy, label_switches, start_remembered
 from reinject.errors import ArchiveError, DataError, ModelError, check_count
-from reinject.evaluation.utility import Student, Table, accuracy
+from reinject.evaluation.students import Student, Table, marks
 from reinject.files import write_json
 from reinject.jobs import Outcome
 from reinject.jobs.diagnose import last_states, own_stein
@@ -127,7 +127,7 @@ def tune(
         out.parent.mkdir(parents=True, exist_ok=True)
     progress = progress or Silent()
     some = None if dataset is None else _some(dataset, models, seed)
-    lam, source = _lam(models, None if some is None else some.rows().load(torch.from_numpy(some.x)))
+    lam, source = _lam(models, None if some is None else some.storage.load(torch.from_numpy(some.x)))
     judges = Judges(walks, seed, lam, some, 0 if dataset is None else min(_SAMPLES, len(dataset.train)))
     grid = list(candidates(models, None if source == "unknown" else lam))
     trials = []
@@ -253,7 +253,8 @@ def _utility(x: Tensor, p: Tensor, judges: Judges, class_names: tuple[str, ...])
     threads = torch.get_num_threads()
     try:
         table = Table.of(x, p.argmax(1), Storage("float"))
-        return accuracy(Student(judges.seed, min(judges.samples, len(x))), table, judges.real, class_names, "cpu")
+        student = Student(judges.seed, min(judges.samples, len(x)))
+        return marks(student, student.rows_of(table), judges.real, class_names, "cpu").accuracy
     finally:
         torch.set_num_threads(threads)  # the student set it
 

@@ -1,0 +1,75 @@
+"""Numbers over seeds: learning curves, figures with their standard error, and the skill between curves."""
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+LEAST = 100
+
+
+@dataclass(frozen=True)
+class Curve:
+    """A learning curve: ``accuracy[s][k]`` of the student of seed s on ``sizes[k]`` samples, tested on real data."""
+
+    sizes: tuple[int, ...]
+    accuracy: tuple[tuple[float, ...], ...]
+
+    @property
+    def mean(self) -> tuple[float, ...]:
+        """Mean accuracy over the seeds, one a size."""
+        return tuple(float(a) for a in np.mean(self.accuracy, axis=0))
+
+
+@dataclass(frozen=True)
+class Figure:
+    """A number over seeds: its values, their mean, and the standard error of the mean (None for one seed)."""
+
+    values: tuple[float, ...]
+
+    @property
+    def mean(self) -> float:
+        """Mean over the seeds."""
+        return float(np.mean(self.values))
+
+    @property
+    def standard_error(self) -> float | None:
+        """Sample standard deviation over sqrt(number of seeds)."""
+        if len(self.values) < 2:
+            return None
+        return float(np.std(self.values, ddof=1) / math.sqrt(len(self.values)))
+
+    def as_json(self) -> dict[str, object]:
+        """As JSON values."""
+        return {"mean": self.mean, "standard_error": self.standard_error, "values": list(self.values)}
+
+
+def sizes_for(rows: int) -> tuple[int, ...]:
+    """100, 300, 1,000, 3,000, ... up to the number of real training rows, which closes the list.
+
+    Example:
+        >>> sizes_for(1347)
+        (100, 300, 1000, 1347)
+    """
+    steps = (LEAST * (3 if k % 2 else 1) * 10 ** (k // 2) for k in range(20))
+    return (*(n for n in steps if n < rows), rows)
+
+
+def skill(synthetic: Sequence[float], real: Sequence[float], noise: Sequence[float], sizes: Sequence[int]) -> float:
+    """Area between the synthetic and the noise curve over that between the real and the noise curve, in log n.
+
+    int (synthetic - noise) d log n / int (real - noise) d log n, by the trapezoid rule.
+
+    Arguments:
+        synthetic, real, noise: accuracies at the sizes.
+        sizes: n, rising, two at least.
+
+    Example:
+        >>> skill([0.5, 0.8], [0.6, 0.9], [0.1, 0.4], [100, 1000])
+        0.8
+    """
+    at = np.log(np.asarray(sizes, float))
+    gained = np.trapezoid(np.subtract(synthetic, noise), at)
+    possible = np.trapezoid(np.subtract(real, noise), at)
+    return float(round(gained / possible, 12))

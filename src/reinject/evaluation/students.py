@@ -1,0 +1,280 @@
+"""Students: small classifiers trained from scratch by one fixed recipe, on one thread each, and how well they do.
+
+An accuracy is a pure function of (student, its rows, the test rows), whatever else runs beside it.
+"""
+
+import multiprocessing
+import signal
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import Any, Literal, get_args
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from threadpoolctl import threadpool_limits
+from torch import Tensor, nn
+
+from reinject.errors import ArgumentError
+from reinject.evaluation.curves import Curve, Figure
+from reinject.evaluation.neighbours import nearest
+from reinject.models import ConvClassifier, Inputs, MLPClassifier
+from reinject.samples import Storage
+from reinject.training import Parts, Recipe, Rows, fit, make_fabric
+
+RECIPE = Recipe(epochs=8, batch=128, lr=1e-3, least_steps=800)
+HIDDEN = (256, 128)  # halved for inputs of at most SMALL values
+SMALL = 256
+NEIGHBOURS = 5
+Kind = Literal["mlp", "cnn", "logistic", "knn", "boosting"]
+KINDS: tuple[Kind, ...] = get_args(Kind)
+Predict = Callable[[Tensor], Tensor]
+
+
+def cross_entropy(network: nn.Module, x: Tensor, y: Tensor, _: torch.Generator) -> tuple[Tensor, Parts]:
+    """Mean of -log softmax(C(x))_y over the batch; of -sum_k y_k log softmax(C(x))_k where y are probabilities."""
+    return nn.functional.cross_entropy(network(x), y), {}
+
+
+@dataclass(frozen=True)
+class Table:
+    """Samples that students are trained on: as kept, x (N, *event), and what the kept values mean.
+
+    Attributes:
+        x: as kept, (N, *event).
+        y: classes, int64, (N,), or soft labels, float32, (N, classes).
+        storage: what the values of x mean.
+    """
+
+    x: NDArray[Any]
+    y: NDArray[Any]
+    storage: Storage
+
+    @classmethod
+    def of(cls, x: Tensor, y: Tensor, storage: Storage) -> "Table":
+        """From tensors; shares their memory."""
+        return cls(x.numpy(), y.numpy(), storage)
+
+    def __len__(self) -> int:
+        return len(self.y)
+
+    def take(self, index: NDArray[np.int64]) -> "Table":
+        """The rows of the given numbers."""
+        return Table(self.x[index], self.y[index], self.storage)
+
+    def beside(self, other: "Table") -> "Table":
+        """As many rows of it as of another, the first ones of each, in turns."""
+        n = min(len(self), len(other))
+        x, storage = [self.x[:n], other.x[:n]], self.storage
+        if storage != other.storage:
+            x = [part.storage.load(torch.from_numpy(kept)).numpy() for part, kept in zip((self, other), x, strict=True)]
+            storage = Storage("float")
+        y = np.stack([self.y[:n], other.y[:n]], 1)
+        return Table(np.stack(x, 1).reshape(2 * n, *x[0].shape[1:]), y.ravel(), storage)
+
+
+@dataclass(frozen=True)
+class Student:
+    """One student to train: of which seed and kind, on the first n rows of the seed's shuffled order, at which recipe.
+
+    ``logistic`` is the network of ``mlp`` without hidden layers; ``cnn`` that of ``reinject train --classifier conv``;
+    ``knn`` votes among 5 neighbours; ``boosting`` is scikit-learn's histogram gradient boosting. The recipe is that of
+    the first three.
+    """
+
+    seed: int
+    n: int
+    recipe: Recipe = RECIPE
+    kind: Kind = "mlp"
+
+    def __post_init__(self) -> None:
+        if self.kind not in KINDS:
+            raise ArgumentError("student", f"{self.kind!r} is not known", f"Use one of {', '.join(KINDS)}")
+
+    def rows_of(self, table: Table) -> Table:
+        """The rows that it is trained on."""
+        return table.take(np.random.default_rng(self.seed).permutation(len(table))[: self.n])
+
+
+@dataclass(frozen=True)
+class Marks:
+    """What a student gets on the real test set.
+
+    Attributes:
+        accuracy: share of right answers.
+        per_class: the same among the test rows of each class; NaN where there are none.
+        brier: mean of sum_k (p_k - [k = y])^2, in 0..2; 0 for certainty in what is right.
+    """
+
+    accuracy: float
+    per_class: tuple[float, ...]
+    brier: float
+
+
+def marks(student: Student, train: Table, test: Table, class_names: tuple[str, ...], device: str) -> Marks:
+    """Train a student from scratch on all of its rows, and test it."""
+    torch.set_num_threads(1)
+    with threadpool_limits(1):
+        predict = learn(student, train, class_names, device)
+        probabilities = predict_all(predict, test, device)
+    return graded(probabilities, torch.from_numpy(test.y))
+
+
+def graded(p: Tensor, y: Tensor) -> Marks:
+    """The marks of probabilities (N, classes) for the true classes (N,).
+
+    Example:
+        >>> graded(torch.tensor([[1.0, 0.0], [0.5, 0.5], [0.0, 1.0]]), torch.tensor([0, 0, 0]))
+        Marks(accuracy=0.666..., per_class=(0.666..., nan), brier=0.833...)
+    """
+    right = (p.argmax(1) == y).double()
+    truth = nn.functional.one_hot(y, p.shape[1]).double()
+    counts = truth.sum(0)
+    per_class = (truth * right[:, None]).sum(0) / counts
+    brier = (p.double() - truth).square().sum(1).mean()
+    return Marks(float(right.mean()), tuple(per_class.tolist()), float(brier))
+
+
+def learn(student: Student, train: Table, class_names: tuple[str, ...], device: str) -> Predict:
+    """Train a student on all rows: the function from x (B, *event), data units, to probabilities (B, classes)."""
+    rows = Rows(torch.from_numpy(train.x), torch.from_numpy(train.y), train.storage.load)
+    some = rows.load(rows.x[:10_000])
+    shape = tuple(train.x.shape[1:])
+    inputs = Inputs(shape, mean=float(some.mean()), std=max(float(some.std()), 1e-6), class_names=class_names)
+    if student.kind == "knn":
+        return _neighbours(rows, len(class_names))
+    if student.kind == "boosting":
+        return _boosted(rows, len(class_names), student.seed)
+    return _network(student, rows, inputs, device)
+
+
+def predict_all(predict: Predict, test: Table, device: str) -> Tensor:
+    """The probabilities of all rows of a table, (N, classes), on the CPU."""
+    place = make_fabric(device).device
+    parts = torch.split(torch.from_numpy(test.x), 4096)
+    return torch.cat([predict(test.storage.load(part.to(place))).cpu() for part in parts])
+
+
+def _network(student: Student, rows: Rows, inputs: Inputs, device: str) -> Predict:
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(student.seed)
+        network: nn.Module
+        if student.kind == "cnn":
+            network = ConvClassifier(inputs, dropout=0.0)
+        else:
+            hidden = HIDDEN if inputs.n > SMALL else tuple(h // 2 for h in HIDDEN)
+            network = MLPClassifier(inputs, hidden if student.kind == "mlp" else (), dropout=0.0)
+    fit(network, cross_entropy, rows, student.recipe, seed=student.seed, fabric=make_fabric(device))
+
+    def predict(x: Tensor) -> Tensor:
+        with torch.no_grad():
+            p: Tensor = network(x).softmax(1)
+        return p
+
+    return predict
+
+
+def _neighbours(rows: Rows, classes: int) -> Predict:
+    known = rows.load(rows.x).flatten(1)
+
+    def predict(x: Tensor) -> Tensor:
+        _, index = nearest(x.cpu().flatten(1), known, min(NEIGHBOURS, len(known)))
+        return nn.functional.one_hot(rows.y[index], classes).float().mean(1)
+
+    return predict
+
+
+def _boosted(rows: Rows, classes: int, seed: int) -> Predict:
+    from sklearn.ensemble import HistGradientBoostingClassifier
+
+    trees = HistGradientBoostingClassifier(early_stopping=False, random_state=seed)
+    trees.fit(rows.load(rows.x).flatten(1).numpy(), rows.y.numpy())
+
+    def predict(x: Tensor) -> Tensor:
+        p = torch.zeros(len(x), classes)
+        p[:, trees.classes_] = torch.from_numpy(trees.predict_proba(x.cpu().flatten(1).numpy())).float()
+        return p
+
+    return predict
+
+
+def _marks(task: tuple[Student, Table, Table, tuple[str, ...], str]) -> Marks:
+    return marks(*task)
+
+
+@contextmanager
+def _mapping(workers: int) -> Iterator[Callable[..., Iterator[Marks]]]:
+    """``map``, in this process or over some; leaving early ends the processes at once."""
+    if workers == 1:
+        yield map
+        return
+    ignore = (signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is for this process, which then ends the others
+    with multiprocessing.get_context("spawn").Pool(workers, signal.signal, ignore) as pool:
+        yield pool.imap
+
+
+@dataclass(frozen=True)
+class Bench:
+    """Trains and tests students, several at once in processes of their own.
+
+    Attributes:
+        test: the real test set.
+        class_names: of all sets.
+        device: where students train: "cpu", "cuda", ...
+        workers: processes; accuracies do not depend on it.
+        on_student: told of each finished student.
+    """
+
+    test: Table
+    class_names: tuple[str, ...]
+    device: str = "cpu"
+    workers: int = 1
+    on_student: Callable[[], None] = lambda: None
+
+    def run(self, jobs: Sequence[tuple[Student, Table]]) -> list[Marks]:
+        """The marks of each student on its table, in the order of the jobs."""
+        longest_first = sorted(range(len(jobs)), key=lambda k: -jobs[k][0].recipe.steps(jobs[k][0].n))
+        tasks = (
+            (jobs[k][0], jobs[k][0].rows_of(jobs[k][1]), self.test, self.class_names, self.device)
+            for k in longest_first
+        )
+        found: dict[int, Marks] = {}
+        threads = torch.get_num_threads()
+        try:
+            with _mapping(self.workers) as each:
+                for k, one in zip(longest_first, each(_marks, tasks), strict=True):
+                    found[k] = one
+                    self.on_student()
+        finally:
+            torch.set_num_threads(threads)  # with one worker the students ran here
+        return [found[k] for k in range(len(jobs))]
+
+    def groups(self, jobs: Mapping[str, Sequence[tuple[Student, Table]]]) -> dict[str, list[Marks]]:
+        """The marks of several groups of students, all trained together, by the name of the group."""
+        found = iter(self.run([job for group in jobs.values() for job in group]))
+        return {name: [next(found) for _ in group] for name, group in jobs.items()}
+
+    def whole(self, table: Table, seeds: Sequence[int], recipe: Recipe = RECIPE) -> Figure:
+        """Accuracy of students on all rows of a table."""
+        return Figure(tuple(one.accuracy for one in self.run(whole_jobs(table, seeds, recipe))))
+
+
+def whole_jobs(
+    table: Table, seeds: Sequence[int], recipe: Recipe = RECIPE, kind: Kind = "mlp"
+) -> list[tuple[Student, Table]]:
+    """A student a seed, on all rows of a table."""
+    return [(Student(seed, len(table), recipe, kind), table) for seed in seeds]
+
+
+def curve_jobs(
+    tables: Sequence[Table], sizes: Sequence[int], seeds: Sequence[int], kind: Kind = "mlp"
+) -> list[tuple[Student, Table]]:
+    """A student for each seed, which has a table of its own, and each size; sizes run fastest."""
+    return [(Student(seed, n, kind=kind), table) for seed, table in zip(seeds, tables, strict=True) for n in sizes]
+
+
+def curve_of(found: Sequence[Marks], sizes: Sequence[int]) -> Curve:
+    """The learning curve of students in the order of :func:`curve_jobs`."""
+    values = np.reshape([one.accuracy for one in found], (-1, len(sizes)))
+    return Curve(tuple(sizes), tuple(tuple(row) for row in values.tolist()))
