@@ -114,11 +114,14 @@ class Marks:
 
 def marks(student: Student, train: Table, test: Table, class_names: tuple[str, ...], device: str) -> Marks:
     """Train a student from scratch on all of its rows, and test it."""
+    return graded(probabilities(student, train, test, class_names, device), torch.from_numpy(test.y))
+
+
+def probabilities(student: Student, train: Table, asked: Table, class_names: tuple[str, ...], device: str) -> Tensor:
+    """Train a student from scratch on all of its rows; what it says of others, (N, classes)."""
     torch.set_num_threads(1)
     with threadpool_limits(1):
-        predict = learn(student, train, class_names, device)
-        probabilities = predict_all(predict, test, device)
-    return graded(probabilities, torch.from_numpy(test.y))
+        return predict_all(learn(student, train, class_names, device), asked, device)
 
 
 def graded(p: Tensor, y: Tensor) -> Marks:
@@ -203,8 +206,13 @@ def _marks(task: tuple[Student, Table, Table, tuple[str, ...], str]) -> Marks:
     return marks(*task)
 
 
+def _probabilities(task: tuple[Student, Table, Table, tuple[str, ...], str]) -> NDArray[np.float32]:
+    found: NDArray[np.float32] = probabilities(*task).numpy()  # a tensor would go by way of shared memory
+    return found
+
+
 @contextmanager
-def _mapping(workers: int) -> Iterator[Callable[..., Iterator[Marks]]]:
+def _mapping(workers: int) -> Iterator[Callable[..., Iterator[Any]]]:
     """``map``, in this process or over some; leaving early ends the processes at once."""
     if workers == 1:
         yield map
@@ -249,6 +257,20 @@ class Bench:
         finally:
             torch.set_num_threads(threads)  # with one worker the students ran here
         return [found[k] for k in range(len(jobs))]
+
+    def probabilities(self, jobs: Sequence[tuple[Student, Table]], probed: Table) -> list[Tensor]:
+        """The probabilities (N, classes) that each student gives the rows of a table."""
+        tasks = ((one, one.rows_of(table), probed, self.class_names, self.device) for one, table in jobs)
+        found = []
+        threads = torch.get_num_threads()
+        try:
+            with _mapping(self.workers) as each:
+                for p in each(_probabilities, tasks):
+                    found.append(torch.from_numpy(p))
+                    self.on_student()
+        finally:
+            torch.set_num_threads(threads)
+        return found
 
     def groups(self, jobs: Mapping[str, Sequence[tuple[Student, Table]]]) -> dict[str, list[Marks]]:
         """The marks of several groups of students, all trained together, by the name of the group."""

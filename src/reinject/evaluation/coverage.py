@@ -1,0 +1,160 @@
+"""Coverage: whether the samples lie where real data lies, and reach everywhere it is.
+
+Precision, recall, density and coverage (Naeem et al. 2020, arXiv 2002.09797) by balls around points that reach to their
+k-th neighbour; Frechet distance (Heusel et al. 2017, arXiv 1706.08500) and kernel distance (Binkowski et al. 2018,
+arXiv 1801.01401) of the features; all of them beside the value that held-out real data has at the same n.
+"""
+
+from collections.abc import Sequence
+from typing import NamedTuple
+
+import torch
+from torch import Tensor
+
+from reinject.errors import ArgumentError
+from reinject.evaluation.judgement import Judgement, Sets, over_draws
+from reinject.evaluation.neighbours import nearest
+
+K = 5
+_PAIRS = 1 << 24
+
+
+class Prdc(NamedTuple):
+    """Precision, recall, density, coverage."""
+
+    precision: float
+    recall: float
+    density: float
+    coverage: float
+
+
+def prdc(real: Tensor, fake: Tensor, k: int = K) -> Prdc:
+    """Precision, recall, density and coverage of samples against real data.
+
+    With balls B(x) around each point of a set, open, that reach to the point's k-th neighbour in that set: precision is
+    the share of samples in some B(real), recall the share of real points in some B(sample), density the mean number of
+    B(real) around a sample over k, coverage the share of B(real) that hold a sample.
+
+    Arguments:
+        real: (N, d).
+        fake: (M, d).
+        k: neighbours, >= 1.
+
+    Raises:
+        ArgumentError: fewer than k + 1 points of one of them.
+
+    Source: Naeem et al. 2020, arXiv 2002.09797, equations 3 to 6; as their package prdc, which a test compares with.
+
+    Example:
+        >>> x = torch.randn(500, 2, generator=torch.Generator().manual_seed(0))
+        >>> prdc(x, x)
+        Prdc(precision=1.0, recall=1.0, density=..., coverage=1.0)
+    """
+    if k < 1 or min(len(real), len(fake)) <= k:
+        raise ArgumentError("prdc", f"{len(real)} and {len(fake)} points, k = {k}", f"Give {k + 1} of each at least")
+    radius, other = (nearest(x, x, k, itself=True)[0][:, -1] for x in (real, fake))
+    around = torch.zeros(len(fake), dtype=torch.int64, device=fake.device)
+    inside, covered = [], []
+    for first in range(0, len(real), size := max(1, _PAIRS // len(fake))):
+        distance = torch.cdist(real[first : first + size], fake, compute_mode="use_mm_for_euclid_dist")
+        reached = distance < radius[first : first + size, None]
+        around += reached.sum(0)
+        covered.append(reached.any(1))
+        inside.append((distance < other).any(1))
+    return Prdc(
+        float((around > 0).double().mean()),
+        float(torch.cat(inside).double().mean()),
+        float(around.double().mean() / k),
+        float(torch.cat(covered).double().mean()),
+    )
+
+
+def frechet(a: Tensor, b: Tensor) -> float:
+    """Frechet distance of the Gaussians with the moments of two sets: |m - m'|^2 + tr(S + S' - 2 (S S')^(1/2)).
+
+    Biased upwards by some tr(S) d / n, so it is compared at equal n only.
+
+    Arguments:
+        a, b: (N, d) and (M, d), two points of each at least.
+
+    Source: Heusel et al. 2017, arXiv 1706.08500, equation 6.
+
+    Example:
+        >>> x = torch.randn(1000, 3, generator=torch.Generator().manual_seed(0))
+        >>> round(frechet(x, x + 2), 3), round(frechet(x, 2 * x), 1)  # 3 (2^2), and 3 (2 - 1)^2
+        (12.0, 3.0)
+    """
+    means, covariances = zip(
+        *((x.double().mean(0), torch.cov(x.double().T).reshape(x.shape[1], -1)) for x in (a, b)), strict=True
+    )
+    values, vectors = torch.linalg.eigh(covariances[0])
+    root = vectors * values.clamp_min(0).sqrt() @ vectors.T
+    cross = torch.linalg.eigvalsh(root @ covariances[1] @ root).clamp_min(0).sqrt().sum()
+    traces = covariances[0].trace() + covariances[1].trace()
+    return float((means[0] - means[1]).square().sum() + traces - 2 * cross)
+
+
+def kernel_distance(a: Tensor, b: Tensor) -> float:
+    """Squared MMD with the kernel (x.y / d + 1)^3, unbiased: 0 in expectation where both sets follow one law.
+
+    Arguments:
+        a, b: (N, d) and (M, d), two points of each at least.
+
+    Source: Binkowski et al. 2018, arXiv 1801.01401, equation 4.
+
+    Example:
+        >>> x = torch.tensor([[1.0], [-1.0]])
+        >>> kernel_distance(x, x)  # the kernel is 8 or 0: (0 + 0) - 2 * 4
+        -8.0
+    """
+
+    def total(x: Tensor, y: Tensor) -> float:
+        rows = max(1, _PAIRS // len(y))
+        return sum(float((part @ y.T / x.shape[1] + 1).pow(3).double().sum()) for part in torch.split(x, rows))
+
+    def own(x: Tensor) -> float:
+        diagonal = float((x.square().sum(1) / x.shape[1] + 1).pow(3).double().sum())
+        return (total(x, x) - diagonal) / (len(x) * (len(x) - 1))
+
+    return own(a) + own(b) - 2 * total(a, b) / (len(a) * len(b))
+
+
+QUESTIONS = {
+    "precision": "What share of the samples lies where real data lies?",
+    "recall": "What share of real data lies where samples lie?",
+    "density": "How densely does real data lie around the samples, where 1 is as densely as around real data?",
+    "coverage": "What share of real data has a sample among its nearest neighbours?",
+    "frechet": "How far apart are the Gaussians of samples and real data (features' units, squared)?",
+    "kernel distance": "How far apart are samples and real data by a cubic kernel?",
+}
+
+
+def coverage(parts: Sequence[Sets], k: int = K) -> list[Judgement]:
+    """All of them, over draws; parts: of each draw, features of reference, held-out and synthetic rows, (n, d) each."""
+
+    def measure(real: Tensor, other: Tensor) -> dict[str, float]:
+        distances = {"frechet": frechet(real, other), "kernel distance": kernel_distance(real, other)}
+        return {**prdc(real, other, k)._asdict(), **distances}
+
+    return over_draws(QUESTIONS, measure, parts)
+
+
+def class_histogram(classes: int, parts: Sequence[Sets]) -> Judgement:
+    """Total variation distance of the class shares from those of the real data, over draws.
+
+    Arguments:
+        classes: their number.
+        parts: of each draw, the labels of reference, held-out and synthetic rows, int64, (n,) each.
+
+    Example:
+        >>> y = torch.arange(20) % 2
+        >>> class_histogram(2, [(y, y, 0 * y), (y, y, 0 * y)]).value
+        0.5
+    """
+
+    def distance(real: Tensor, other: Tensor) -> dict[str, float]:
+        a, b = (torch.bincount(y, minlength=classes).double() / len(y) for y in (real, other))
+        return {"class histogram": float((a - b).abs().sum() / 2)}
+
+    question = "What share of the samples would have to change class to have the real data's shares?"
+    return over_draws({"class histogram": question}, distance, parts)[0]

@@ -1,0 +1,161 @@
+"""What every judgement is: a question, a number, the number that would mean nothing is wrong, an interval."""
+
+import math
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from scipy import stats
+from torch import Tensor
+
+from reinject.errors import ArgumentError, DataError
+
+LEVEL = 0.95  # of every interval
+_LEAST = 20  # rows of a draw
+
+
+@dataclass(frozen=True)
+class Judgement:
+    """An answer.
+
+    Attributes:
+        name: of the number.
+        question: what it answers, as a sentence.
+        value: the answer.
+        null: what the value would be if nothing were wrong: most often, that of real data that was held out.
+        interval: 95% confidence interval of the value.
+        n: rows of each set that one value was computed from.
+        p: probability of a value as far from the null or farther, where nothing is wrong; None: not a test.
+        detail: what else was found on the way, as JSON values.
+    """
+
+    name: str
+    question: str
+    value: float
+    null: float
+    interval: tuple[float, float]
+    n: int
+    p: float | None = None
+    detail: Mapping[str, object] = field(default_factory=dict)
+
+    def as_json(self) -> dict[str, object]:
+        """As JSON values."""
+        return {
+            "name": self.name,
+            "question": self.question,
+            "value": self.value,
+            "null": self.null,
+            "interval": [value if math.isfinite(value) else None for value in self.interval],
+            "n": self.n,
+            "p": self.p,
+            **({"detail": dict(self.detail)} if self.detail else {}),
+        }
+
+
+@dataclass(frozen=True)
+class Draw:
+    """Rows of equal number from each set: numbers of reference (real), held-out (real) and synthetic rows."""
+
+    reference: NDArray[np.int64]
+    held_out: NDArray[np.int64]
+    synthetic: NDArray[np.int64]
+
+
+def draws(
+    train: int, test: int, walk: NDArray[np.int64], *, most: int = 5000, count: int = 5, seed: int = 0
+) -> list[Draw]:
+    """Disjoint draws of rows, so that their spread says how far one value is to be believed.
+
+    Reference rows are disjoint from draw to draw; so are *walks*, not only rows: samples of one walk resemble each
+    other, and their number is less than it seems. Held-out rows, of which there are few, may come again.
+
+    Arguments:
+        train: number of real training rows.
+        test: number of real held-out rows.
+        walk: the walk of each synthetic row, (N,).
+        most: rows of a draw at most; fewer where a set is smaller.
+        count: number of draws, 2 or more.
+        seed: of the draws.
+
+    Raises:
+        DataError: too few rows or walks.
+
+    Example:
+        >>> [len(draw.synthetic) for draw in draws(1000, 300, np.arange(2000))]
+        [200, 200, 200, 200, 200]
+    """
+    rng = np.random.default_rng(seed)
+    names, of = np.unique(walk, return_inverse=True)
+    group = rng.permutation(len(names))[of] % count  # of each row: that of its walk
+    mixed = rng.permutation(len(walk))
+    parts = [mixed[group[mixed] == k] for k in range(count)]
+    n = min(most, train // count, test, *(len(part) for part in parts))
+    if n < _LEAST:
+        raise DataError(
+            "evaluation",
+            f"{train} training and {test} test rows, {len(walk)} samples of {len(names)} walks give draws of {n}",
+            f"Give {_LEAST * count} training rows, {_LEAST} test rows and {count} walks with {_LEAST} samples at least",
+        )
+    order = rng.permutation(train)
+    return [Draw(order[k * n : (k + 1) * n], rng.permutation(test)[:n], part[:n]) for k, part in enumerate(parts)]
+
+
+def interval_of(values: Sequence[float]) -> tuple[float, float]:
+    """Student's interval of the mean of independent values; endless for a single one.
+
+    Example:
+        >>> [round(end, 3) for end in interval_of([1.0, 2.0, 3.0])]
+        [-0.484, 4.484]
+    """
+    if len(values) < 2:
+        return -math.inf, math.inf
+    error = np.std(values, ddof=1) / math.sqrt(len(values)) * stats.t.ppf((1 + LEVEL) / 2, len(values) - 1)
+    return float(np.mean(values) - error), float(np.mean(values) + error)
+
+
+def binomial_interval(hits: int, of: int) -> tuple[float, float]:
+    """Clopper and Pearson's exact interval of a share.
+
+    Example:
+        >>> [round(end, 4) for end in binomial_interval(0, 10)]
+        [0.0, 0.3085]
+    """
+    low, high = stats.binomtest(hits, of).proportion_ci(LEVEL)
+    return float(low), float(high)
+
+
+Sets = tuple[Tensor, Tensor, Tensor]
+
+
+def over_draws(
+    questions: Mapping[str, str],
+    measure: Callable[[Tensor, Tensor], Mapping[str, float]],
+    parts: Sequence[Sets],
+) -> list[Judgement]:
+    """Numbers that compare a set with real data, as means over draws, beside the same numbers of held-out real data.
+
+    Arguments:
+        questions: name of a number -> its question.
+        measure: (real, other), each (n, d) -> the numbers by name.
+        parts: of each draw, the features of its reference, held-out and synthetic rows, (n, d) each.
+    """
+    for part in parts:
+        for rows, what in zip(part, ("reference", "held-out", "synthetic"), strict=True):
+            if not bool(torch.isfinite(rows).all()):
+                raise ArgumentError("evaluation", f"{what} features are not all finite", "Look at the extractor")
+    found = [measure(reference, synthetic) for reference, _, synthetic in parts]
+    null = [measure(reference, held_out) for reference, held_out, _ in parts]
+    return [
+        Judgement(
+            name,
+            question,
+            float(np.mean([one[name] for one in found])),
+            float(np.mean([one[name] for one in null])),
+            interval_of([one[name] for one in found]),
+            len(parts[0][0]),
+            detail={"null_interval": list(interval_of([one[name] for one in null]))},
+        )
+        for name, question in questions.items()
+    ]

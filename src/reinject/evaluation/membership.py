@@ -1,0 +1,159 @@
+"""Membership: whether an attacker who holds a row can say that it was among the training rows.
+
+An attack gives each row a score, higher for members; what counts is the true-positive rate at few false positives
+(Carlini et al. 2022, arXiv 2112.03570), where nothing is given away if it is the false-positive rate itself.
+"""
+
+import math
+from collections.abc import Mapping
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from scipy import stats
+from torch import Tensor
+
+from reinject.errors import DataError
+from reinject.evaluation.judgement import Judgement, binomial_interval
+from reinject.evaluation.students import Bench, Student, Table
+
+_LEAST = 100  # rows of each kind
+_RATES = (0.01, 0.001)
+SPLITS = 4  # of the data, both halves of which train a shadow model
+
+
+def attack(target: str, by: str, member: Tensor, other: Tensor) -> Judgement:
+    """One attack: its true-positive rate at 1% false positives; in the detail, at 0.1%, and the area under the curve.
+
+    The threshold is the score of the (0.01 M + 1)-th highest of M non-members, so that at most 1% lie above it. p is
+    Fisher's, one-sided, of the counts above it. A rate that M rows cannot show is left out.
+
+    Arguments:
+        target: what is attacked.
+        by: how.
+        member: scores of training rows, (N,).
+        other: scores of rows that were not, (M,).
+
+    Raises:
+        DataError: fewer than 100 rows of one kind.
+
+    Example:
+        >>> scores = torch.arange(200.0)
+        >>> found = attack("classifier", "loss", scores + 100, scores)
+        >>> found.value, found.detail["auc"]  # 102 of 200 are above 197
+        (0.51, 0.875)
+    """
+    if min(len(member), len(other)) < _LEAST:
+        raise DataError("membership", f"{len(member)} members and {len(other)} others", f"Give {_LEAST} of each")
+    rates = {rate: _rate(member, other, rate) for rate in _RATES if rate * len(other) >= 1}
+    hits, false = rates[_RATES[0]]
+    table = [[hits, len(member) - hits], [false, len(other) - false]]
+    u = float(stats.mannwhitneyu(member.numpy(), other.numpy()).statistic)
+    return Judgement(
+        f"{by} on the {target}",
+        f"How many training rows does an attack on the {target} by {by} find, at 1% false alarms?",
+        hits / len(member),
+        _RATES[0],
+        binomial_interval(hits, len(member)),
+        len(member),
+        p=float(stats.fisher_exact(table, alternative="greater").pvalue),
+        detail={
+            "auc": u / (len(member) * len(other)),
+            **{f"tpr at {rate:g}": count / len(member) for rate, (count, _) in rates.items()},
+            **{f"interval at {rate:g}": binomial_interval(count, len(member)) for rate, (count, _) in rates.items()},
+        },
+    )
+
+
+def _rate(member: Tensor, other: Tensor, rate: float) -> tuple[int, int]:
+    """How many members and others are above the threshold of a false-positive rate."""
+    threshold = other.sort(descending=True).values[math.floor(rate * len(other))]
+    return int((member > threshold).sum()), int((other > threshold).sum())
+
+
+def scores(probabilities: Tensor, y: Tensor) -> dict[str, Tensor]:
+    """Scores from a classifier's probabilities (N, classes) and the true classes (N,), by the name of the attack.
+
+    loss: log p_y. confidence: max p. modified entropy (Song and Mittal 2021, arXiv 2003.10595, equation 8):
+    (1 - p_y) log p_y + sum_(k != y) p_k log(1 - p_k).
+
+    Example:
+        >>> {name: round(float(s), 3) for name, s in scores(torch.tensor([[0.8, 0.2]]), torch.tensor([0])).items()}
+        {'loss': -0.223, 'confidence': 0.8, 'modified entropy': -0.089}
+    """
+    p = probabilities.double().clamp(1e-12, 1 - 1e-12)
+    own = p.gather(1, y[:, None])[:, 0]
+    others = (p * torch.log1p(-p)).sum(1) - own * torch.log1p(-own)
+    return {"loss": own.log(), "confidence": p.amax(1), "modified entropy": (1 - own) * own.log() + others}
+
+
+def logit(probabilities: Tensor, y: Tensor) -> Tensor:
+    """log(p_y / (1 - p_y)), which is near to normal over models."""
+    own = probabilities.double().gather(1, y[:, None])[:, 0].clamp(1e-12, 1 - 1e-12)
+    return own.log() - torch.log1p(-own)
+
+
+def likelihood_ratio(target: Tensor, shadows: Tensor, inside: Tensor) -> Tensor:
+    """Log N(phi; mu_in, s_in) - log N(phi; mu_out, s_out): means of a row over shadow models, deviations over all rows.
+
+    Arguments:
+        target: phi of the attacked model, (N,).
+        shadows: phi of each shadow model, (K, N).
+        inside: whether a row was among the shadow's training rows, bool, (K, N); for each row some are, some not.
+
+    Source: Carlini et al. 2022, arXiv 2112.03570, algorithm 1, with the one variance that few shadows allow.
+
+    Example:
+        >>> shadows = torch.tensor([[1.0], [3.0], [0.0], [2.0]])
+        >>> likelihood_ratio(torch.tensor([2.0]), shadows, torch.tensor([[True], [True], [False], [False]])).item()
+        0.5
+    """
+    score = torch.zeros_like(target)
+    for sign, chosen in ((1, inside), (-1, ~inside)):
+        weight = chosen.to(shadows)
+        mean = (shadows * weight).sum(0) / weight.sum(0)
+        variance = ((shadows - mean).square() * weight).sum() / weight.sum()
+        score += sign * (-(target - mean).square() / (2 * variance) - variance.log() / 2)
+    return score
+
+
+def shadow_models(
+    bench: Bench, train: Table, rows: NDArray[np.int64], probed: Table, seed: int = 0
+) -> tuple[Tensor, Tensor]:
+    """Students on random halves of training and held-out rows, asked about some of the rows.
+
+    Arguments:
+        bench: its test rows are the held-out ones; runs the students.
+        train: the training rows.
+        rows: numbers of the rows that are probed, counted through training and held-out rows.
+        probed: these rows.
+        seed: of the halves and of the students.
+
+    Returns:
+        phi of each model, float64, (2 SPLITS, N); whether the row was in its half, bool, the same shape.
+    """
+    test = bench.test
+    total = len(train) + len(test)
+    tasks: list[tuple[Student, Table]] = []
+    inside = []
+    for split in range(SPLITS):
+        order = np.random.default_rng([seed, split]).permutation(total)
+        for half in (order[: total // 2], order[total // 2 :]):
+            few = [train.take(half[half < len(train)]), test.take(half[half >= len(train)] - len(train))]
+            table = Table(
+                np.concatenate([part.x for part in few]), np.concatenate([part.y for part in few]), test.storage
+            )
+            tasks.append((Student(seed + len(tasks), len(table)), table))
+            inside.append(torch.from_numpy(np.isin(rows, half)))
+    found = bench.probabilities(tasks, probed)
+    y = torch.from_numpy(probed.y)
+    return torch.stack([logit(p, y) for p in found]), torch.stack(inside)
+
+
+def membership(attacks: Mapping[str, Mapping[str, Tensor]], members: int) -> list[Judgement]:
+    """All attacks; target -> by -> scores of N rows, the first ``members`` of them members."""
+    return [
+        attack(target, by, score[:members], score[members:])
+        for target, ways in attacks.items()
+        for by, score in ways.items()
+    ]

@@ -1,0 +1,43 @@
+"""Spurious samples: neither like data nor a clear case of any class."""
+
+from collections.abc import Sequence
+
+import torch
+from torch import Tensor
+
+from reinject.evaluation.judgement import Judgement, interval_of
+from reinject.evaluation.neighbours import nearest
+
+_OUTSIDE = 0.05  # share of held-out real rows that count as unlike data, and as unclear
+Part = tuple[Tensor, Tensor, Tensor, Tensor, Tensor]
+
+
+def spurious(parts: Sequence[Part]) -> Judgement:
+    """Share of samples that are both farther from real data and less certain than 95% of held-out real rows.
+
+    Farther: the distance to the nearest reference row, in features. Less certain: the classifier's highest probability.
+
+    Arguments:
+        parts: of each draw, features of reference, held-out and synthetic rows, (n, d) each, and the highest
+            probability of held-out and synthetic rows, (n,) each.
+
+    Example:
+        >>> x, sure = torch.arange(100.0)[:, None], torch.ones(100)
+        >>> spurious([(x, x + 0.1, x + 9, sure, 0.4 * sure), (x, x + 0.1, x, sure, 0.4 * sure)]).value
+        0.045
+    """
+    found, null = [], []
+    for reference, held_out, synthetic, certain, certainty in parts:
+        real, fake = (nearest(x, reference)[0][:, 0] for x in (held_out, synthetic))
+        far, unsure = torch.quantile(real, 1 - _OUTSIDE), torch.quantile(certain, _OUTSIDE)
+        null.append(float(((real > far) & (certain < unsure)).double().mean()))
+        found.append(float(((fake > far) & (certainty < unsure)).double().mean()))
+    low, high = interval_of(found)
+    return Judgement(
+        "spurious",
+        "What share of the samples is neither like data nor a clear case of any class?",
+        sum(found) / len(found),
+        sum(null) / len(null),
+        (max(0.0, low), min(1.0, high)),
+        len(parts[0][0]),
+    )

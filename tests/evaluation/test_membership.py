@@ -1,0 +1,88 @@
+"""Membership: attacks with known power, and none where there is nothing to find."""
+
+import math
+
+import numpy as np
+import pytest
+import torch
+from scipy import stats
+
+from reinject import data
+from reinject.errors import DataError
+from reinject.evaluation.membership import attack, likelihood_ratio, logit, scores, shadow_models
+from reinject.evaluation.students import Bench, Student, Table, learn
+from reinject.samples import Storage
+from reinject.training import Recipe
+
+
+def normal(seed: int, *shape: int) -> torch.Tensor:
+    return torch.randn(shape, generator=torch.Generator().manual_seed(seed), dtype=torch.float64)
+
+
+def test_rates_of_two_normal_laws() -> None:
+    """N(2, 1) against N(0, 1): the rate at 1% is 1 - Phi(z_.99 - 2), the area Phi(2 / sqrt(2))."""
+    found = attack("model", "score", normal(0, 20_000) + 2, normal(1, 20_000))
+    exact = stats.norm.sf(stats.norm.isf(0.01) - 2)
+    assert found.value == pytest.approx(exact, abs=0.02)  # the threshold has a standard error of its own
+    assert found.detail["auc"] == pytest.approx(stats.norm.cdf(math.sqrt(2)), abs=0.005)
+    assert found.detail["tpr at 0.001"] == pytest.approx(stats.norm.sf(stats.norm.isf(0.001) - 2), abs=0.03)
+    assert "tpr at 0.001" not in attack("model", "score", normal(0, 500), normal(1, 500)).detail
+
+
+def test_nothing_is_found_where_there_is_nothing() -> None:
+    """P(more than 8 of 200 below 1%) is below 1 in 2,000; p of a discrete test errs towards 1."""
+    small = sum(attack("model", "score", normal(2 * i, 500), normal(2 * i + 1, 500)).p < 0.01 for i in range(200))
+    assert small <= 8
+
+
+def test_scores_by_hand() -> None:
+    p = torch.tensor([[0.7, 0.2, 0.1], [0.2, 0.2, 0.6]])
+    found = scores(p, torch.tensor([0, 1]))
+    wanted = [
+        0.3 * math.log(0.7) + 0.2 * math.log(0.8) + 0.1 * math.log(0.9),
+        0.8 * math.log(0.2) + 0.2 * math.log(0.8) + 0.6 * math.log(0.4),
+    ]
+    assert found["modified entropy"].tolist() == pytest.approx(wanted, rel=1e-6)
+    assert found["loss"].tolist() == pytest.approx([math.log(0.7), math.log(0.2)], rel=1e-6)
+    assert logit(p, torch.tensor([0, 1])).tolist() == pytest.approx([math.log(7 / 3), math.log(1 / 4)], rel=1e-6)
+
+
+def test_the_likelihood_ratio_is_the_best_attack_on_normal_scores() -> None:
+    """phi ~ N(m + d t, 1) with m known from many shadows: area Phi(d / sqrt(2)), and phi alone does worse."""
+    n, d, k = 4000, 1.5, 64
+    hard = 3 * normal(0, n)
+    member = torch.arange(n) < n // 2
+    inside = torch.rand(k, n, generator=torch.Generator().manual_seed(1)) < 0.5
+    shadows = hard + d * inside + normal(2, k, n)
+    target = hard + d * member + normal(3, n)
+    score = likelihood_ratio(target, shadows, inside)
+    area = attack("model", "ratio", score[member], score[~member]).detail["auc"]
+    plain = attack("model", "phi", target[member], target[~member]).detail["auc"]
+    assert area == pytest.approx(stats.norm.cdf(d / math.sqrt(2)), abs=0.03)
+    assert plain < 0.7 < area
+
+
+def test_a_network_that_learned_by_heart_is_found_out_by_all() -> None:
+    digits = data.load("digits")
+    few, levels = 300, Storage()
+    wrong = digits.train.y[:few].roll(1)  # labels that can only be learned by heart
+    train = Table.of(digits.train.x[:few], wrong, levels)
+    test = Table.of(digits.test.x[:few], digits.test.y[:few].roll(1), levels)
+    predict = learn(Student(0, few, Recipe(epochs=1, least_steps=3000)), train, digits.class_names, "cpu")
+    probed = Table(np.concatenate([train.x, test.x]), np.concatenate([train.y, test.y]), levels)
+    with torch.no_grad():
+        p = predict(levels.load(torch.from_numpy(probed.x)))
+    y = torch.from_numpy(probed.y)
+    bench = Bench(test, digits.class_names)
+    shadows, inside = shadow_models(bench, train, np.arange(2 * few), probed)
+    assert inside.sum(0).tolist() == [4] * (2 * few)
+    attacks = {**scores(p, y), "likelihood ratio": likelihood_ratio(logit(p, y), shadows, inside)}
+    for by, score in attacks.items():
+        found = attack("classifier", by, score[:few], score[few:])
+        assert found.detail["auc"] > (0.6 if by == "confidence" else 0.8), by
+    assert attack("classifier", "loss", attacks["loss"][:few], attacks["loss"][few:]).p < 1e-3
+
+
+def test_too_few_rows_are_refused() -> None:
+    with pytest.raises(DataError, match="Give 100 of each"):
+        attack("model", "score", normal(0, 99), normal(1, 500))
