@@ -9,6 +9,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 import torch
+from numpy.typing import NDArray
 from torch import Tensor
 
 from reinject.archive.manifest import read_manifest
@@ -114,10 +115,7 @@ class Archive:
             x, (B, *event), uint8 levels or float32 data units as the storage says; label, int64, (B,), -1 where a
             sample has none.
         """
-        wanted = np.arange(self.rows)
-        if most is not None and most < self.rows:
-            check_count("Archive.read", "most", most)
-            wanted = np.sort(np.random.default_rng(seed).permutation(self.rows)[:most])
+        wanted = self._drawn(most, seed)
         column = self.manifest["columns"][0]
         xs, labels, first = [], [], 0
         for table in self.tables([column, "label"] if self.class_names else [column]):
@@ -129,6 +127,18 @@ class Archive:
             first += len(table)
             on_rows(len(part))
         return torch.cat(xs), torch.cat(labels)
+
+    def numbers(self, column: str, most: int | None = None, seed: int = 0) -> NDArray[np.int64]:
+        """The walk, step or model of the rows that :meth:`read` gives for the same arguments, int64, (B,)."""
+        found = np.concatenate([table.column(column).to_numpy() for table in self.tables([column])])
+        return found[self._drawn(most, seed)].astype(np.int64)
+
+    def _drawn(self, most: int | None, seed: int) -> NDArray[np.int64]:
+        """Numbers of all rows, or of ``most`` of them, rising."""
+        if most is None or most >= self.rows:
+            return np.arange(self.rows)
+        check_count("Archive.read", "most", most)
+        return np.sort(np.random.default_rng(seed).permutation(self.rows)[:most])
 
 
 def _table(path: Path, columns: list[str] | None = None) -> pa.Table:

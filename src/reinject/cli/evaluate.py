@@ -1,7 +1,7 @@
 """``reinject evaluate``."""
 
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Literal
 
 import typer
 
@@ -13,8 +13,26 @@ from reinject.progress import for_this_terminal
 def evaluate(
     synthetic: Synthetic,
     against: Annotated[str, typer.Option(help=f"The real data: {DATASET}")],
+    judge: Annotated[
+        list[str] | None,
+        typer.Option(
+            help="utility, coverage, two-sample, spurious, memorisation or membership; may be given several times.",
+            show_default="all that can be judged",
+        ),
+    ] = None,
+    features: Annotated[
+        str | None,
+        typer.Option(
+            help="What sets are compared in: penultimate, pixels, pca, convolutions, or a folder with a classifier.",
+            show_default="penultimate, of the classifier that labelled",
+        ),
+    ] = None,
+    student: Annotated[
+        Literal["mlp", "cnn", "logistic", "knn", "boosting"], typer.Option(help="Who is trained for the utility.")
+    ] = "mlp",
     models: Annotated[
-        Path | None, typer.Option(help="Folder with the classifier that labelled.", show_default="as the manifest says")
+        list[Path] | None,
+        typer.Option(help="Folder with the models that made the samples.", show_default="as the manifest says"),
     ] = None,
     out: Annotated[
         Path | None, typer.Option(help="Folder to make: metrics.json, figures, report.html.", show_default="none")
@@ -27,13 +45,16 @@ def evaluate(
     overwrite: Overwrite = False,
     as_json: Json = False,
 ) -> None:
-    """Say how far the samples can stand in for the real data: ratio and skill, with their controls."""
+    """Say how far the samples can stand in for the real data, cover it, copy it, give it away."""
     from reinject.jobs.evaluate import evaluate as run
 
     outcome = run(
         synthetic,
         against,
-        models=models,
+        judgements=judge or (),
+        features=features,
+        student=student,
+        models=models or (),
         data_dir=data_dir,
         seeds=seeds,
         most=most,

@@ -19,6 +19,7 @@ from reinject.evaluation.students import Bench, Student, Table
 
 _LEAST = 100  # rows of each kind
 _RATES = (0.01, 0.001)
+_TINY = 1e-15  # probabilities are told apart to this distance from 0 and 1
 SPLITS = 4  # of the data, both halves of which train a shadow model
 
 
@@ -81,7 +82,7 @@ def scores(probabilities: Tensor, y: Tensor) -> dict[str, Tensor]:
         >>> {name: round(float(s), 3) for name, s in scores(torch.tensor([[0.8, 0.2]]), torch.tensor([0])).items()}
         {'loss': -0.223, 'confidence': 0.8, 'modified entropy': -0.089}
     """
-    p = probabilities.double().clamp(1e-12, 1 - 1e-12)
+    p = probabilities.double().clamp(_TINY, 1 - _TINY)
     own = p.gather(1, y[:, None])[:, 0]
     others = (p * torch.log1p(-p)).sum(1) - own * torch.log1p(-own)
     return {"loss": own.log(), "confidence": p.amax(1), "modified entropy": (1 - own) * own.log() + others}
@@ -89,7 +90,7 @@ def scores(probabilities: Tensor, y: Tensor) -> dict[str, Tensor]:
 
 def logit(probabilities: Tensor, y: Tensor) -> Tensor:
     """log(p_y / (1 - p_y)), which is near to normal over models."""
-    own = probabilities.double().gather(1, y[:, None])[:, 0].clamp(1e-12, 1 - 1e-12)
+    own = probabilities.double().gather(1, y[:, None])[:, 0].clamp(_TINY, 1 - _TINY)
     return own.log() - torch.log1p(-own)
 
 

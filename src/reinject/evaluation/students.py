@@ -29,6 +29,7 @@ SMALL = 256
 NEIGHBOURS = 5
 Kind = Literal["mlp", "cnn", "logistic", "knn", "boosting"]
 KINDS: tuple[Kind, ...] = get_args(Kind)
+SOFT: tuple[Kind, ...] = ("mlp", "cnn", "logistic")  # that learn from soft labels
 Predict = Callable[[Tensor], Tensor]
 
 
@@ -172,7 +173,7 @@ def _network(student: Student, rows: Rows, inputs: Inputs, device: str) -> Predi
 
     def predict(x: Tensor) -> Tensor:
         with torch.no_grad():
-            p: Tensor = network(x).softmax(1)
+            p: Tensor = network(x).double().softmax(1)  # attacks on membership look at the last digits of certainty
         return p
 
     return predict
@@ -206,8 +207,8 @@ def _marks(task: tuple[Student, Table, Table, tuple[str, ...], str]) -> Marks:
     return marks(*task)
 
 
-def _probabilities(task: tuple[Student, Table, Table, tuple[str, ...], str]) -> NDArray[np.float32]:
-    found: NDArray[np.float32] = probabilities(*task).numpy()  # a tensor would go by way of shared memory
+def _probabilities(task: tuple[Student, Table, Table, tuple[str, ...], str]) -> NDArray[Any]:
+    found: NDArray[Any] = probabilities(*task).numpy()  # a tensor would go by way of shared memory
     return found
 
 

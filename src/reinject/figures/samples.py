@@ -140,3 +140,19 @@ def learning_curves(path: Path, curves: Mapping[str, Curve]) -> Path:
     ax.grid(alpha=0.3)
     ax.legend(fontsize=9)
     return save(figure, path)
+
+
+def nearest_rows(path: Path, samples: Array, training: Array) -> Path:
+    """The samples that are nearest to training rows above, these rows below.
+
+    Arguments:
+        path: the PNG to write.
+        samples, training: (N, C, H, W), in [0, 1].
+    """
+    figure, axes = new_figure(0.7 * len(samples) + 1, 1.9, 2, len(samples))
+    for k, pair in enumerate(zip(samples, training, strict=True)):
+        for row, x in enumerate(pair):
+            show(axes[row, k], x, 0, 1)
+    axes[0, 0].set_ylabel("sample", fontsize=8)
+    axes[1, 0].set_ylabel("training", fontsize=8)
+    return save(figure, path)

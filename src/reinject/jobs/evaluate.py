@@ -12,17 +12,21 @@ from reinject import data, report
 from reinject.archive import Archive
 from reinject.diagnostics import class_shares
 from reinject.errors import ArchiveError, DataError, ReinjectError, check_count
-from reinject.evaluation.students import Bench, Table
+from reinject.evaluation.judgement import Judgement
+from reinject.evaluation.students import SOFT, Bench, Kind, Table
 from reinject.evaluation.utility import Utility, reference, students_needed, utility
-from reinject.figures import class_histogram, learning_curves, samples_by_class
+from reinject.figures import class_histogram, learning_curves, nearest_rows, samples_by_class
 from reinject.files import write_json
 from reinject.jobs import Outcome
 from reinject.jobs.diagnose import diagnose
-from reinject.jobs.provenance import find_classifiers, shares
+from reinject.jobs.evidence import Evidence, disjoint, gather, levels_of
+from reinject.jobs.judgements import GROUPS, UTILITY, closest, wanted
+from reinject.jobs.provenance import find_classifiers, find_models, shares
+from reinject.jobs.recipe import Models
 from reinject.progress import Progress, Silent
 from reinject.samples import Storage
 from reinject.staging import check_free, partial_of, publish
-from reinject.synthesis import Classifier, Voting, ready
+from reinject.synthesis import Classifier, Voting, classify, ready
 from reinject.training import make_fabric
 
 METRICS = "metrics.json"
@@ -33,7 +37,10 @@ def evaluate(
     folder: Path | str,
     against: str,
     *,
-    models: Path | None = None,
+    judgements: Sequence[str] = (),
+    features: str | Path | None = None,
+    student: Kind = "mlp",
+    models: Sequence[Path] = (),
     classifier: Classifier | None = None,
     data_dir: str | None = None,
     seeds: int = 3,
@@ -49,18 +56,24 @@ def evaluate(
     Arguments:
         folder: the archive.
         against: name of the data set, as for ``reinject train``.
-        models: folder with the classifier that labelled; default: where the manifest says it was.
+        judgements: some of utility, coverage, two-sample, spurious, memorisation, membership; default: all that can be
+            made.
+        features: what coverage, two-sample and spurious are judged in: a name of
+            :data:`reinject.evaluation.features.NAMES`, or the folder of a classifier; default: the penultimate layer of
+            the classifier that labelled, or pixels where nothing did.
+        student: kind of the students of the utility.
+        models: folders with the models that made the samples; default: where the manifest says they were.
         classifier: the one that labelled, where it is not on disk: x (B, *event) -> logits (B, classes).
         data_dir: where to look for the data set first.
         seeds: number of students a size; their mean and spread are reported.
         most: synthetic samples that are read at most, drawn at random; the number used is reported.
-        seed: of the first student, of the draw, and of the split of a data set that has no test part.
+        seed: of the first student, of the draws, and of the split of a data set that has no test part.
         device: where students train.
         out: folder for metrics.json, figures and report.html; default: none is written.
         overwrite: replace an earlier evaluation at ``out``.
 
     Returns:
-        Utility, class shares, confidence.
+        Utility, judgements, class shares, confidence.
 
     Raises:
         ReinjectError: no archive, or no data set; they do not match; the classifier is not to be found.
@@ -70,28 +83,55 @@ def evaluate(
     if out is not None:
         check_free(out, METRICS, overwrite)
     archive = Archive.open(folder)
-    C = classifier or _classifier(archive, models)
-    dataset = data.load(against, data_dir, seed, progress)
-    name = str(archive.manifest["parameters"]["preset"])
-    judged = judge({name: archive}, dataset, C, range(seed, seed + seeds), most=most, device=device, progress=progress)
-    metrics = {
+    labelled = bool(archive.class_names)
+    names = wanted(judgements, labelled)
+    C = (classifier or _classifier(archive, models)) if labelled else None
+    made_by, notes = _made_by(archive, models)
+    dataset, shared = disjoint(data.load(against, data_dir, seed, progress))
+    notes += [f"{shared} test images that are training images too were left out"] if shared else []
+    _check_match(archive, dataset)
+    evidence = gather(archive, dataset, C, made_by, features, most, seed, device, progress)
+    metrics: dict[str, Any] = {
         "archive": str(folder),
         "against": against,
         "rows": archive.rows,
-        "utility": judged[name].as_json(),
-        "class_shares": shares(archive),
-        "mean_confidence": archive.manifest["mean_confidence"],
+        "features": {"name": evidence.extractor.name, "sha256": evidence.extractor.sha256},
+        "notes": notes,
     }
+    judged: dict[str, Utility] = {}
+    if labelled:
+        metrics |= {"class_shares": shares(archive), "mean_confidence": archive.manifest["mean_confidence"]}
+    if UTILITY in names:
+        assert C is not None
+        name = str(archive.manifest["parameters"]["preset"])
+        options: dict[str, Any] = {"most": most, "device": device, "kind": student, "progress": progress}
+        judged = judge({name: archive}, dataset, C, range(seed, seed + seeds), r=made_by, **options)
+        metrics["utility"] = judged[name].as_json()
+    groups = [name for name in names if name in GROUPS]
+    found: dict[str, list[Judgement]] = {}
+    with progress.task("judging", len(groups), "judgements") as advance:
+        for name in groups:
+            found[name] = GROUPS[name].make(evidence)
+            advance(1)
+    metrics["judgements"] = {name: [one.as_json() for one in group] for name, group in found.items()}
     if out is not None:
-        _write(out, metrics, archive, dataset, judged, [] if models is None else [models])
-    return Outcome(metrics, [*report.text(judged), report.verdict(judged[name])])
+        _write(out, metrics, archive, dataset, judged, found, evidence, models)
+    lines = [*(report.text(judged) if judged else []), *report.judgement_lines(found), *notes]
+    return Outcome(metrics, [*lines, *(report.verdict(one) for one in judged.values())])
 
 
-def _classifier(archive: Archive, models: Path | None) -> Classifier:
-    found = find_classifiers(archive, () if models is None else (models,))
-    if not found:
-        raise ArchiveError(str(archive.folder), "has no labels to learn from", "Sample with a classifier")
+def _classifier(archive: Archive, models: Sequence[Path]) -> Classifier:
+    found = find_classifiers(archive, models)
     return found[0].network if len(found) == 1 else Voting([bundle.network for bundle in found])
+
+
+def _made_by(archive: Archive, models: Sequence[Path]) -> tuple[Models | None, list[str]]:
+    """The models of an archive, or why judgements of the autoencoder are left out."""
+    try:
+        found = find_models(archive, models)
+    except ReinjectError as error:
+        return None, [f"judgements of the autoencoder are left out: {error}"]
+    return (found, []) if found.autoencoders else (None, ["the autoencoder is not on disk: nothing is said about it"])
 
 
 def judge(
@@ -102,24 +142,31 @@ def judge(
     *,
     most: int = MOST,
     device: str = "cpu",
+    kind: Kind = "mlp",
+    r: Models | None = None,
     progress: Progress,
 ) -> dict[str, Utility]:
     """The utility of each archive, all against the same real and noise students.
+
+    ``r``: the models, for the control of reconstructions; without them it is left out, as is that of soft labels for
+    students that cannot learn from them.
 
     Raises:
         DataError, ArchiveError: an archive does not match the data set, or is smaller than it.
     """
     for archive in archives.values():
         _check_match(archive, dataset)
-    storage = next(iter(archives.values())).storage
-    levels = Storage("uint8", storage.low, storage.high)
+        _check_enough(archive, dataset)
+    levels = levels_of(next(iter(archives.values())))
     rows = sum(min(most, archive.rows) for archive in archives.values())
     with progress.task("reading the samples", rows, "samples") as advance_rows:
         tables = {
             name: Table.of(*_labelled(*archive.read(most, seeds[0], advance_rows)), archive.storage)
             for name, archive in archives.items()
         }
-    total = students_needed(len(dataset.train), len(archives), len(seeds))
+    train = Table.of(dataset.train.x, dataset.train.y, levels)
+    controls = _controls(train, classifier, r, kind)
+    total = students_needed(len(train), len(archives), len(seeds), len(controls))
     with progress.task("training students", total, "students") as advance:
         place = make_fabric(device).device
         test = Table.of(dataset.test.x, dataset.test.y, levels)
@@ -131,14 +178,29 @@ def judge(
         def label(x: Tensor) -> Tensor:
             return torch.cat([C(part.to(place)).argmax(1).cpu() for part in torch.split(x, 4096)])
 
-        train = Table.of(dataset.train.x, dataset.train.y, levels)
-        against = reference(bench, train, label, seeds)
+        against = reference(bench, train, label, seeds, kind=kind, controls=controls)
         return {name: utility(against, table) for name, table in tables.items()}
 
 
 def _labelled(x: Tensor, y: Tensor) -> tuple[Tensor, Tensor]:
     """The samples that have a label."""
     return (x, y) if bool((y >= 0).all()) else (x[y >= 0], y[y >= 0])
+
+
+def _controls(train: Table, classifier: Classifier, r: Models | None, kind: Kind) -> dict[str, Table]:
+    """Sets without which the ratio says little: the classifier's own knowledge, on real and reconstructed inputs."""
+    parts = [train.storage.load(torch.from_numpy(train.x[k : k + 1024])) for k in range(0, len(train), 1024)]
+    found = {}
+    if kind in SOFT:
+        soft = torch.cat([classify(classifier, x) for x in parts]).cpu().numpy()
+        found["real inputs, soft labels"] = Table(train.x, soft, train.storage)
+    if r is not None:
+        ensemble = r.ensemble()
+        with torch.no_grad():
+            given = [train.storage.store(ensemble(x))[0] for x in parts]
+        y = torch.cat([classify(classifier, train.storage.load(x)).argmax(1).cpu() for x in given])
+        found["reconstructions of real inputs"] = Table.of(torch.cat(given), y, train.storage)
+    return found
 
 
 def _check_match(archive: Archive, dataset: data.Dataset) -> None:
@@ -148,12 +210,15 @@ def _check_match(archive: Archive, dataset: data.Dataset) -> None:
             f"has images {dataset.shape}, the archive {archive.folder} samples {archive.event_shape}",
             "Evaluate against the data set that the models were trained on",
         )
-    if archive.class_names != dataset.class_names:
+    if archive.class_names and archive.class_names != dataset.class_names:
         raise DataError(
             dataset.name,
             f"has other classes than the archive {archive.folder}",
             "Evaluate against the data set that the models were trained on",
         )
+
+
+def _check_enough(archive: Archive, dataset: data.Dataset) -> None:
     labelled = archive.rows - archive.manifest["counts"]["unlabelled"]
     if labelled < len(dataset.train):
         raise ArchiveError(
@@ -169,23 +234,33 @@ def _write(
     archive: Archive,
     dataset: data.Dataset,
     judged: Mapping[str, Utility],
+    found: Mapping[str, Sequence[Judgement]],
+    evidence: Evidence,
     models: Sequence[Path],
 ) -> None:
     partial = partial_of(out)
     figures = partial / "figures"
-    ((name, one),) = judged.items()
-    samples_by_class(figures / "samples.png", pictured(dataset, {name: archive}), dataset.class_names, 0, 1)
-    class_histogram(
-        figures / "classes.png",
-        {"real": class_shares(dataset.train.y, len(dataset.class_names)), name: metrics["class_shares"]},
-        dataset.class_names,
-    )
-    learning_curves(figures / "curves.png", {"real": one.real, name: one.synthetic, "noise": one.noise})
+    name = str(archive.manifest["parameters"]["preset"])
+    if archive.class_names:
+        samples_by_class(figures / "samples.png", pictured(dataset, {name: archive}), dataset.class_names, 0, 1)
+        class_histogram(
+            figures / "classes.png",
+            {"real": class_shares(dataset.train.y, len(dataset.class_names)), name: metrics["class_shares"]},
+            dataset.class_names,
+        )
+    for one in judged.values():
+        learning_curves(
+            figures / "curves.png", {"real": one.real, name: one.synthetic, "real + n": one.both, "noise": one.noise}
+        )
+    if "memorisation" in found and len(archive.event_shape) == 3:
+        nearest_rows(figures / "nearest.png", *closest(evidence))
     write_json(partial / METRICS, metrics)
     report.write(
         partial / "report.html",
         title=f"{archive.folder.name} against {dataset.name}",
         judged=judged,
+        judgements=found,
+        notes=metrics["notes"],
         figures=figures,
         walks={name: _walks(archive.folder, models)},
         provenance=archive.manifest["parameters"],

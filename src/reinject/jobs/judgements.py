@@ -1,0 +1,172 @@
+"""The judgements of ``reinject evaluate``: which rows and features each of them is given."""
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+from reinject.errors import ArgumentError, ModelError
+from reinject.evaluation.coverage import class_histogram, coverage
+from reinject.evaluation.features import pixels
+from reinject.evaluation.judgement import Judgement
+from reinject.evaluation.membership import likelihood_ratio, logit, membership, scores, shadow_models
+from reinject.evaluation.memorisation import attractors, authenticity, copies, data_copying, neighbourhood
+from reinject.evaluation.neighbours import nearest
+from reinject.evaluation.spurious import spurious
+from reinject.evaluation.students import Student, Table
+from reinject.evaluation.two_sample import two_sample
+from reinject.jobs.evidence import Evidence
+from reinject.jobs.recipe import Models
+
+MOST_NEAR = 10_000  # samples whose neighbours are looked at
+MOST_ROWS = 10_000  # of training and of held-out rows that are attacked
+MOST_ATTRACTED = 1_000
+_SIGMA = 0.02  # noise beside a row whose attraction is tested, a multiple of the radius a value
+
+
+def judge_coverage(evidence: Evidence) -> list[Judgement]:
+    """Coverage in features, and the shares of the classes."""
+    found = coverage(evidence.parts)
+    if evidence.class_names:
+        sets = (evidence.train, evidence.test, evidence.synthetic)
+        labels = [
+            tuple(
+                torch.from_numpy(table.y[rows])
+                for table, rows in zip(sets, (d.reference, d.held_out, d.synthetic), strict=True)
+            )
+            for d in evidence.draws
+        ]
+        found.append(class_histogram(len(evidence.class_names), [(a, b, c) for a, b, c in labels]))
+    return found
+
+
+def judge_two_sample(evidence: Evidence) -> list[Judgement]:
+    """Whether samples can be told from held-out rows, in features."""
+    return two_sample(evidence.parts, evidence.seed)
+
+
+def judge_spurious(evidence: Evidence) -> list[Judgement]:
+    """Samples that are nothing in particular."""
+    given = []
+    for part, draw in zip(evidence.parts, evidence.draws, strict=True):
+        certain, certainty = (
+            evidence.probabilities(table, rows).amax(1)
+            for table, rows in ((evidence.test, draw.held_out), (evidence.synthetic, draw.synthetic))
+        )
+        given.append((*part, certain, certainty))
+    return [spurious(given)]
+
+
+def judge_memorisation(evidence: Evidence) -> list[Judgement]:
+    """Copies, in pixels; attractors, where the autoencoder is at hand."""
+    of = pixels().rows
+    train, test = (of(table, np.arange(len(table))) for table in (evidence.train, evidence.test))
+    x = of(evidence.synthetic, evidence.some(len(evidence.synthetic), MOST_NEAR))
+    near = neighbourhood(x, train, test)
+    held_out = neighbourhood(test, train, test)
+    found = [copies(near, train, test), authenticity(near, held_out, train), data_copying(x, train, test)]
+    if evidence.models is not None:
+        r, inputs = evidence.models.ensemble(), evidence.models.inputs
+        some = (rows[evidence.some(len(rows), MOST_ATTRACTED)].reshape(-1, *inputs.shape) for rows in (train, test))
+        found.append(attractors(r, *some, sigma=_SIGMA * inputs.radius, seed=evidence.seed))
+    return found
+
+
+def judge_membership(evidence: Evidence) -> list[Judgement]:
+    """Attacks on the classifier, on a student of the samples, and on the autoencoder where it is at hand."""
+    train, test, classes = evidence.train, evidence.test, len(evidence.class_names)
+    count = min(len(train), len(test), MOST_ROWS)
+    chosen = [
+        np.random.default_rng([evidence.seed, k]).permutation(n)[:count] for k, n in enumerate((len(train), len(test)))
+    ]
+    parts = [table.take(rows) for table, rows in zip((train, test), chosen, strict=True)]
+    probed = Table(
+        np.concatenate([part.x for part in parts]), np.concatenate([part.y for part in parts]), train.storage
+    )
+    y = torch.from_numpy(probed.y)
+    rows = np.concatenate([chosen[0], len(train) + chosen[1]])
+    shadows, inside = shadow_models(evidence.bench, train, rows, probed, evidence.seed)
+    student = Student(evidence.seed, len(evidence.synthetic))
+    targets = {
+        "classifier": evidence.probabilities(probed, np.arange(len(probed))),
+        "student": evidence.bench.probabilities([(student, evidence.synthetic)], probed)[0],
+    }
+    attacks: dict[str, dict[str, Tensor]] = {
+        name: {**scores(p[:, :classes], y), "likelihood ratio": likelihood_ratio(logit(p, y), shadows, inside)}
+        for name, p in targets.items()
+    }
+    if evidence.models is not None:
+        attacks["autoencoder"] = {"reconstruction": -_error(evidence.models, probed)}
+    return membership(attacks, count)
+
+
+def closest(evidence: Evidence, rows: int = 12) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
+    """The samples that are nearest to training rows, without two of one row, and these rows; images in [0, 1]."""
+    of = pixels().rows
+    chosen = evidence.some(len(evidence.synthetic), MOST_NEAR)
+    distance, index = nearest(of(evidence.synthetic, chosen), of(evidence.train, np.arange(len(evidence.train))))
+    order = distance[:, 0].argsort(stable=True).numpy()
+    _, first = np.unique(index[:, 0].numpy()[order], return_index=True)
+    picked = order[np.sort(first)[:rows]]
+    storage = evidence.train.storage
+    shape = evidence.train.x.shape[1:]
+    pairs = (of(evidence.synthetic, chosen[picked]), of(evidence.train, index[:, 0].numpy()[picked]))
+    a, b = (((x - storage.low) / (storage.high - storage.low)).reshape(-1, *shape).numpy() for x in pairs)
+    return a, b
+
+
+def _error(models: Models, table: Table) -> Tensor:
+    """|r(x) - x|^2 of each row."""
+    r = models.ensemble()
+    found = []
+    with torch.no_grad():
+        for part in np.array_split(np.arange(len(table)), max(1, len(table) // 1024)):
+            x = table.storage.load(torch.from_numpy(table.x[part]))
+            found.append((r(x) - x).flatten(1).double().square().sum(1).cpu())
+    return torch.cat(found)
+
+
+@dataclass(frozen=True)
+class Group:
+    """Some judgements made together.
+
+    Attributes:
+        make: them.
+        labelled: whether they need a classifier.
+    """
+
+    make: Callable[[Evidence], list[Judgement]]
+    labelled: bool
+
+
+GROUPS: Mapping[str, Group] = {
+    "coverage": Group(judge_coverage, False),
+    "two-sample": Group(judge_two_sample, False),
+    "spurious": Group(judge_spurious, True),
+    "memorisation": Group(judge_memorisation, False),
+    "membership": Group(judge_membership, True),
+}
+UTILITY = "utility"
+
+
+def wanted(names: Sequence[str], labelled: bool) -> list[str]:
+    """The judgements to make: those that are asked for, or all that can be made.
+
+    Raises:
+        ArgumentError: a name that is none, or one that needs labels where there are none.
+
+    Example:
+        >>> wanted((), False)
+        ['coverage', 'two-sample', 'memorisation']
+    """
+    known = [UTILITY, *GROUPS]
+    needing = [name for name in known if name == UTILITY or GROUPS[name].labelled]
+    for name in names:
+        if name not in known:
+            raise ArgumentError("--judge", f"{name!r} is not known", f"Use some of {', '.join(known)}")
+        if name in needing and not labelled:
+            raise ModelError("--judge", f"{name} needs labels, and the archive has none", "Sample with a classifier")
+    return [name for name in known if (name in names or not names) and (labelled or name not in needing)]
