@@ -35,7 +35,7 @@ MAY_IMPORT = {
     "staging": {"files"},
     "archive": {"samples", "images", "staging"},
     "cluster": {"archive", "foreign"},
-    "data": {"images", "progress"},
+    "data": {"files", "images", "progress", "samples"},
     "models": {"errors"},
     "foreign": {"models", "files"},
     "bundle": {"reconstruction", "foreign", "score"},

@@ -1,19 +1,26 @@
-"""Real data sets: scikit-learn's digits (embedded), local folders of Parquet or images, Hugging Face hub names."""
+"""Real data sets: scikit-learn's digits (embedded), local folders of Parquet or images, Hugging Face hub names.
+
+A folder may also hold features of images, as ``reinject extract`` makes them: a data set in a space of its own.
+"""
 
 import difflib
 import os
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import torch
+from safetensors import SafetensorError
+from safetensors.torch import load_file, save_file
 from torch import Tensor
 
 from reinject.errors import DataError
+from reinject.files import read_json, write_json
 from reinject.images import decode
 from reinject.progress import Advance, Progress, Silent
+from reinject.samples import Storage
 
 HUB_NAMES = {
     "mnist": "ylecun/mnist",
@@ -23,11 +30,16 @@ HUB_NAMES = {
 }
 NAMES = ("digits", *HUB_NAMES)
 TEST_SHARE = 0.25
+FEATURES, FEATURES_CONFIG = "features.safetensors", "features.json"
+_PARTS = ("train", "test")
 
 
 @dataclass(frozen=True)
 class LabelledImages:
-    """Images and their classes: ``x`` uint8, (N, C, H, W); ``y`` int64 in 0..classes - 1, (N,)."""
+    """Inputs and their classes: ``y`` int64 in 0..classes - 1, (N,).
+
+    ``x``: images, uint8, (N, C, H, W); in a feature space float32, (N, d).
+    """
 
     x: Tensor
     y: Tensor
@@ -42,17 +54,22 @@ class LabelledImages:
 
 @dataclass(frozen=True)
 class Dataset:
-    """A data set in two parts, and what its labels are called."""
+    """A data set in two parts, what its labels are called, and the space that it lives in ("": pixels)."""
 
     name: str
     train: LabelledImages
     test: LabelledImages
     class_names: tuple[str, ...]
+    space: str = ""
 
     @property
     def shape(self) -> tuple[int, ...]:
-        """(C, H, W) of one image."""
+        """(C, H, W) of one image, (d,) of features."""
         return tuple(self.train.x.shape[1:])
+
+    def levels(self, low: float = 0.0, high: float = 1.0) -> Storage:
+        """What its values mean, where the darkest and the brightest pixel are ``low`` and ``high``."""
+        return Storage("float") if self.space else Storage("uint8", low, high)
 
 
 def load(name: str, data_dir: str | Path | None = None, seed: int = 0, progress: Progress | None = None) -> Dataset:
@@ -78,6 +95,9 @@ def load(name: str, data_dir: str | Path | None = None, seed: int = 0, progress:
     """
     if name == "digits":
         return _digits(seed)
+    folder = _features_folder(name, data_dir)
+    if folder is not None:
+        return read_features(folder)
     parts = _read(name, data_dir)
     label = _column(name, parts, ("label", "fine_label"), "ClassLabel", "labels")
     image = _column(name, parts, ("image", "img"), "Image", "images")
@@ -105,6 +125,55 @@ def _digits(seed: int) -> Dataset:
     x = torch.from_numpy(np.rint(raw.images * (255 / 16)).astype(np.uint8))[:, None]
     train, test = _split("digits", LabelledImages(x, torch.from_numpy(raw.target).long()), seed)
     return Dataset("digits", train, test, tuple(str(k) for k in range(10)))
+
+
+def _features_folder(name: str, data_dir: str | Path | None) -> Path | None:
+    root = data_dir or os.environ.get("REINJECT_DATA")
+    places = [Path(root) / name, Path(name)] if root is not None else [Path(name)]
+    return next((place for place in places if (place / FEATURES_CONFIG).is_file()), None)
+
+
+def write_features(folder: Path, dataset: Dataset, described: Mapping[str, Any]) -> None:
+    """Write a data set of features into a folder that is there.
+
+    Arguments:
+        folder: where.
+        dataset: float32 features, and their space.
+        described: what else is known of them, JSON values.
+    """
+    tensors = {f"{part}_{name}": getattr(getattr(dataset, part), name) for part in _PARTS for name in ("x", "y")}
+    save_file({name: tensor.contiguous() for name, tensor in tensors.items()}, folder / FEATURES)
+    config = {**described, "space": dataset.space, "class_names": list(dataset.class_names)}
+    write_json(folder / FEATURES_CONFIG, config)
+
+
+def read_features(folder: Path) -> Dataset:
+    """The data set of features in a folder.
+
+    Raises:
+        DataError: damaged files, or values that are not finite.
+    """
+    config = read_json(folder / FEATURES_CONFIG, DataError)
+    try:
+        tensors = load_file(folder / FEATURES)
+        train, test = (LabelledImages(tensors[f"{part}_x"], tensors[f"{part}_y"]) for part in _PARTS)
+        found = Dataset(folder.name, train, test, tuple(map(str, config["class_names"])), str(config["space"]))
+    except (OSError, SafetensorError, KeyError, TypeError) as error:
+        raise DataError(
+            str(folder), f"is damaged ({_first_line(error)})", "Make it again with reinject extract"
+        ) from error
+    parts = (train, test)
+    sizes = {part.x.shape[1:] for part in parts}
+    fits = all(len(part.x) == len(part.y) and part.x.ndim == 2 and part.y.ndim == 1 for part in parts)
+    types = {part.x.dtype for part in parts} == {torch.float32} and {part.y.dtype for part in parts} == {torch.int64}
+    if not (fits and types and len(sizes) == 1 and found.space and all(map(len, parts))):
+        raise DataError(str(folder), "holds other shapes or types than features have", "Make it again")
+    for part in parts:
+        if not bool(torch.isfinite(part.x).all()):
+            raise DataError(str(folder), "has features that are not finite", "Look at the extractor")
+        if int(part.y.min()) < 0 or int(part.y.max()) >= len(found.class_names):
+            raise DataError(str(folder), f"has labels outside 0..{len(found.class_names) - 1}", "Make it again")
+    return found
 
 
 def _split(name: str, whole: LabelledImages, seed: int) -> tuple[LabelledImages, LabelledImages]:

@@ -270,7 +270,7 @@ class _Run:
             tensors |= {f"adam.{index}.{k}": v for k, v in state.items()}
         progress = {"step": self.step, "epoch": self.epoch, "history": self.history}
         temporary = self.checkpoint.with_suffix(".tmp")
-        copies = {k: v.detach().cpu().clone() for k, v in tensors.items()}
+        copies = {k: v.detach().cpu().clone(memory_format=torch.contiguous_format) for k, v in tensors.items()}
         try:
             save_file(copies, temporary, {"progress": json.dumps(progress), "run": self._signature()})
         except SafetensorError as error:  # how safetensors reports a full disk
@@ -294,10 +294,13 @@ class _Run:
         self.network.load_state_dict(dict(_under(tensors, "network.")))
         self.best = dict(_under(tensors, "best."))
         self.averaged = dict(_under(tensors, "averaged."))
+        weights = [weight.detach() for group in adam.param_groups for weight in group["params"]]
         state: dict[int, dict[str, Tensor]] = {}
         for name, value in _under(tensors, "adam."):
             index, key = name.split(".", 1)
-            state.setdefault(int(index), {})[key] = value
+            like = weights[int(index)]
+            fits = value.shape == like.shape  # laid out in memory as its weight, which fused Adam takes for granted
+            state.setdefault(int(index), {})[key] = torch.empty_like(like).copy_(value) if fits else value
         adam.load_state_dict({**adam.state_dict(), "state": state})
         self.step, self.epoch, self.history = progress["step"], progress["epoch"], progress["history"]
 

@@ -8,6 +8,7 @@ from reinject.cli.demo import demo
 from reinject.cli.diagnose import diagnose
 from reinject.cli.evaluate import evaluate
 from reinject.cli.export import export
+from reinject.cli.extract import extract
 from reinject.cli.importing import import_, inspect
 from reinject.cli.kernels import KernelCommand, kernels
 from reinject.cli.push import push
@@ -19,7 +20,9 @@ from reinject.cli.verify import trace, verify
 
 __all__ = ["app", "main"]
 
-for _command in (demo, train, inspect, evaluate, diagnose, verify, trace, export, push, tune, theory, kernels):
+_COMMANDS = (demo, train, extract, inspect, evaluate, diagnose, verify, trace, export, push, tune, theory, kernels)
+
+for _command in _COMMANDS:
     app.command()(guarded(_command))
 app.command("import")(guarded(import_))
 app.command(cls=KernelCommand)(guarded(sample))

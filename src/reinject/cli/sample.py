@@ -119,7 +119,12 @@ def sample(
     apart: Annotated[
         float | None, typer.Option(help="Drop samples closer to them than this root mean square difference.")
     ] = None,
-    store: Annotated[str, typer.Option(help="uint8 (levels of the value range) or float (as they are).")] = "uint8",
+    store: Annotated[
+        str | None,
+        typer.Option(
+            help="uint8 (levels of the value range) or float (as they are).", show_default="float for features"
+        ),
+    ] = None,
     images: Annotated[str, typer.Option(help="png, or array: images as arrays of numbers.")] = "png",
     compression: Annotated[str, typer.Option(help="Of the columns: zstd, snappy, gzip, brotli, lz4 or none.")] = "zstd",
     block_size: Annotated[int, typer.Option(help="Walks a block; part of what samples are a function of.")] = 1024,

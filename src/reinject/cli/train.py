@@ -1,7 +1,7 @@
 """``reinject train``."""
 
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Literal
 
 import typer
 
@@ -54,7 +54,7 @@ def train(
             help="Of lossy: exact, roulette or first-order.", show_default="exact up to 16 dimensions, then first-order"
         ),
     ] = None,
-    classifier: Annotated[str, typer.Option(help="mlp or conv.")] = "mlp",
+    classifier: Annotated[str, typer.Option(help="mlp, conv or deep (the one to take features from).")] = "mlp",
     epochs: Annotated[
         int | None, typer.Option(help="Passes of the autoencoder over the data.", show_default="the preset's", min=1)
     ] = None,
@@ -64,6 +64,12 @@ def train(
     classifier_sees: Annotated[
         str, typer.Option(help="images, or reconstructions (half of the images as the autoencoder gives them back).")
     ] = "images",
+    augment: Annotated[
+        str, typer.Option(help="The classifier's images: none, shift (by up to 2 pixels) or mirror (and shift).")
+    ] = "none",
+    only: Annotated[
+        Literal["autoencoder", "classifier"] | None, typer.Option(help="Train this alone.", show_default="both")
+    ] = None,
     value_range: Annotated[
         str, typer.Option(help="LOW,HIGH: values of the darkest and the brightest pixel, the data unit.")
     ] = "0,1",
@@ -92,6 +98,8 @@ def train(
         epochs=epochs,
         classifier_epochs=classifier_epochs,
         sees=classifier_sees,
+        augment=augment,
+        only=only or "",
         value_range=numbers_of("--value-range", value_range),
     )
     outcome = run(

@@ -19,7 +19,7 @@ from reinject.figures import class_histogram, learning_curves, nearest_rows, sam
 from reinject.files import write_json
 from reinject.jobs import Outcome
 from reinject.jobs.diagnose import diagnose
-from reinject.jobs.evidence import Evidence, disjoint, gather, levels_of
+from reinject.jobs.evidence import Evidence, disjoint, gather, levels_for
 from reinject.jobs.judgements import GROUPS, UTILITY, closest, wanted
 from reinject.jobs.provenance import find_classifiers, find_models, shares
 from reinject.jobs.recipe import Models
@@ -87,9 +87,10 @@ def evaluate(
     names = wanted(judgements, labelled)
     C = (classifier or _classifier(archive, models)) if labelled else None
     made_by, notes = _made_by(archive, models)
-    dataset, shared = disjoint(data.load(against, data_dir, seed, progress))
-    notes += [f"{shared} test images that are training images too were left out"] if shared else []
+    dataset = data.load(against, data_dir, seed, progress)
     _check_match(archive, dataset)
+    dataset, shared = disjoint(dataset)
+    notes += [f"{shared} test images that are training images too were left out"] if shared else []
     evidence = gather(archive, dataset, C, made_by, features, most, seed, device, progress)
     metrics: dict[str, Any] = {
         "archive": str(folder),
@@ -157,7 +158,7 @@ def judge(
     for archive in archives.values():
         _check_match(archive, dataset)
         _check_enough(archive, dataset)
-    levels = levels_of(next(iter(archives.values())))
+    levels = levels_for(dataset, next(iter(archives.values())))
     rows = sum(min(most, archive.rows) for archive in archives.values())
     with progress.task("reading the samples", rows, "samples") as advance_rows:
         tables = {
@@ -204,6 +205,13 @@ def _controls(train: Table, classifier: Classifier, r: Models | None, kind: Kind
 
 
 def _check_match(archive: Archive, dataset: data.Dataset) -> None:
+    space = archive.manifest["parameters"].get("space", "")
+    if space != dataset.space:
+        raise DataError(
+            dataset.name,
+            f"lives in {dataset.space or 'pixels'}, the archive {archive.folder} in {space or 'pixels'}",
+            "Evaluate in one space: against the data that the models were trained on",
+        )
     if archive.event_shape != dataset.shape:
         raise DataError(
             dataset.name,
@@ -242,7 +250,8 @@ def _write(
     figures = partial / "figures"
     name = str(archive.manifest["parameters"]["preset"])
     if archive.class_names:
-        samples_by_class(figures / "samples.png", pictured(dataset, {name: archive}), dataset.class_names, 0, 1)
+        if not dataset.space:
+            samples_by_class(figures / "samples.png", pictured(dataset, {name: archive}), dataset.class_names, 0, 1)
         class_histogram(
             figures / "classes.png",
             {"real": class_shares(dataset.train.y, len(dataset.class_names)), name: metrics["class_shares"]},

@@ -125,7 +125,7 @@ def gather(
     Raises:
         ReinjectError: the extractor is not known, or does not fit.
     """
-    levels = levels_of(archive)
+    levels = levels_for(dataset, archive)
     with progress.task("reading the samples", min(most, archive.rows), "samples") as advance:
         x, y = archive.read(most, seed, advance)
     kept = (y >= 0) if archive.class_names else torch.ones(len(y), dtype=torch.bool)
@@ -165,6 +165,6 @@ def _extractor(features: str | Path | None, C: Classifier | None, train: Table) 
     return penultimate(bundle.network, bundle.sha256)
 
 
-def levels_of(archive: Archive) -> Storage:
-    """How real images are kept whose values mean what those of the archive do."""
-    return Storage("uint8", archive.storage.low, archive.storage.high)
+def levels_for(dataset: data.Dataset, archive: Archive) -> Storage:
+    """How real data is kept whose values mean what those of the archive do."""
+    return dataset.levels(archive.storage.low, archive.storage.high)

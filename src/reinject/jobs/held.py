@@ -13,11 +13,11 @@ from torch import Tensor
 from reinject import data
 from reinject.errors import ArgumentError, DataError
 from reinject.images import decode
+from reinject.jobs.recipe import levels_of
 from reinject.kernels.clamped import Clamped, Measured
 from reinject.models import Inputs
 from reinject.presets import Held, Settings
 from reinject.progress import Progress, Silent
-from reinject.samples import Storage
 
 T = TypeVar("T")
 _IMAGES = (".png", ".jpg", ".jpeg", ".bmp", ".webp", ".gif")
@@ -77,7 +77,7 @@ def points_of(
         DataError: a file or data set that is not there or cannot be read.
     """
     path = Path(name)
-    levels = Storage("uint8", inputs.low, inputs.high)
+    levels = levels_of(inputs)
     if path.suffix == ".npy":
         values = _array(path).float()
         return values if values.ndim == len(inputs.shape) else values[:most]

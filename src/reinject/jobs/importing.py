@@ -18,6 +18,7 @@ from reinject.foreign.folder import CONFIG, describe, digest_of
 from reinject.foreign.probe import probe
 from reinject.jobs import Outcome
 from reinject.jobs.inspect import inspect_bundle
+from reinject.jobs.recipe import levels_of
 from reinject.models import Inputs
 from reinject.progress import Progress
 from reinject.samples import Storage
@@ -297,7 +298,7 @@ def _typical(network: Foreign, dataset: Dataset | None, source: str) -> Tensor:
     """Points of the training data, or, without it, what the autoencoder makes of noise, twice."""
     inputs = network.inputs
     if dataset is not None:
-        return Storage("uint8", inputs.low, inputs.high).load(dataset.train.x[:10_000])
+        return levels_of(inputs).load(dataset.train.x[:10_000])
     u = torch.rand((_POINTS, *inputs.shape), generator=torch.Generator().manual_seed(1))
     once = _called(Loaded(network), inputs.low + (inputs.high - inputs.low) * u, source)
     return _called(Loaded(network), once, source)

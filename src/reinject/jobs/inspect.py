@@ -12,10 +12,10 @@ from reinject.errors import ModelError
 from reinject.foreign import Foreign, trust
 from reinject.foreign.folder import digest_of, is_foreign
 from reinject.jobs import Outcome
+from reinject.jobs.recipe import levels_of
 from reinject.models import CLASSIFIERS, Network
 from reinject.progress import Progress
 from reinject.reconstruction import Reconstruction
-from reinject.samples import Storage
 from reinject.score import estimate_lam
 
 _POINTS = 512
@@ -143,6 +143,6 @@ def _points(bundle: Bundle, images: Tensor | None) -> Tensor:
             raise ModelError(
                 str(bundle.folder), f"takes {inputs.shape}, the data has {tuple(images.shape[1:])}", "Give its own data"
             )
-        return Storage("uint8", inputs.low, inputs.high).load(images[:_POINTS])
+        return levels_of(inputs).load(images[:_POINTS])
     u = torch.rand((_POINTS, *inputs.shape), generator=torch.Generator().manual_seed(1))
     return inputs.low + (inputs.high - inputs.low) * u

@@ -11,7 +11,50 @@ from reinject.models import Inputs
 from reinject.training import Loss, Parts
 
 SEES = ("images", "reconstructions")
+AUGMENT = ("none", "shift", "mirror")
+_SHIFT = 2  # pixels
 _LEVELS = (0.0017, 0.25)  # noise before the reconstruction, multiples of the data's radius, per value
+
+
+def shaken(x: Tensor, mirror: bool, generator: torch.Generator) -> Tensor:
+    """Images moved by up to 2 pixels in each direction, the border repeated; half of them mirrored, if that is asked.
+
+    Arguments:
+        x: images, (B, C, H, W).
+        mirror: left and right may be exchanged: not for digits.
+        generator: of the moves.
+
+    Example:
+        >>> x = torch.arange(16.0).reshape(1, 1, 4, 4)
+        >>> shaken(x, False, torch.Generator().manual_seed(1)).shape
+        torch.Size([1, 1, 4, 4])
+    """
+    height, width = x.shape[2:]
+    padded = nn.functional.pad(x, (_SHIFT,) * 4, mode="replicate")
+    down, across, flip = (
+        torch.randint(0, most, (len(x), 1), generator=generator, device=generator.device).to(x.device)
+        for most in (2 * _SHIFT + 1, 2 * _SHIFT + 1, 2)
+    )
+    rows = torch.arange(height, device=x.device) + down
+    columns = torch.arange(width, device=x.device).expand(len(x), width)
+    if mirror:
+        columns = torch.where(flip == 1, columns.flip(1), columns)
+    columns = columns + across
+    item = torch.arange(len(x), device=x.device)[:, None, None, None]
+    channel = torch.arange(x.shape[1], device=x.device)[None, :, None, None]
+    moved: Tensor = padded[item, channel, rows[:, None, :, None], columns[:, None, None, :]]
+    return moved
+
+
+def augmented(loss: Loss, augment: str) -> Loss:
+    """A loss whose inputs are shaken before, as one of :data:`AUGMENT` says; not where the network is not training."""
+    if augment == "none":
+        return loss
+
+    def moved(network: nn.Module, x: Tensor, y: Tensor, generator: torch.Generator) -> tuple[Tensor, Parts]:
+        return loss(network, shaken(x, augment == "mirror", generator) if network.training else x, y, generator)
+
+    return moved
 
 
 def loss_of(sees: str, r: Callable[[Tensor, Tensor], Tensor], inputs: Inputs) -> Loss:

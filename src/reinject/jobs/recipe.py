@@ -6,9 +6,12 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from types import MappingProxyType
 
+from torch import Tensor
+
 from reinject.archive import MakeBlock, blocks_of
 from reinject.bundle import Bundle, as_reconstruction, load
-from reinject.errors import ModelError
+from reinject.data import Dataset
+from reinject.errors import DataError, ModelError
 from reinject.execution import Execution
 from reinject.filters import Filter
 from reinject.models import Inputs
@@ -18,6 +21,24 @@ from reinject.samples import Storage
 from reinject.starts import Start
 from reinject.synthesis import Classifier, Labels, Voting, synthesise
 from reinject.training import make_fabric
+
+
+def levels_of(inputs: Inputs) -> Storage:
+    """How data is kept whose values mean what the inputs of a model do: levels of pixels, or features as they are."""
+    return Storage("float") if inputs.space else Storage("uint8", inputs.low, inputs.high)
+
+
+def values_for(dataset: Dataset, inputs: Inputs, owner: str, part: str = "train", most: int | None = None) -> Tensor:
+    """The first ``most`` inputs of a part of a data set, data units of a model.
+
+    Raises:
+        DataError: another shape, or another space.
+    """
+    if (dataset.shape, dataset.space) != (inputs.shape, inputs.space):
+        there, here = (f"{one.shape} in {one.space or 'pixels'}" for one in (dataset, inputs))
+        raise DataError(dataset.name, f"has {there}, {owner} takes {here}", "Give data of the models' own space")
+    x: Tensor = getattr(dataset, part).x
+    return levels_of(inputs).load(x[:most])
 
 
 @dataclass(frozen=True)
@@ -89,6 +110,12 @@ def _check_alike(bundles: Sequence[Bundle]) -> None:
     wanted = first.network.inputs
     for bundle in rest:
         inputs = bundle.network.inputs
+        if inputs.space != wanted.space:
+            raise ModelError(
+                str(bundle.folder),
+                f"lives in the space {inputs.space or 'pixels'}, {first.folder} in {wanted.space or 'pixels'}",
+                "Give models that were trained on the same data",
+            )
         if (inputs.shape, inputs.low, inputs.high) != (wanted.shape, wanted.low, wanted.high):
             raise ModelError(
                 str(bundle.folder),

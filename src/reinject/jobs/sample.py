@@ -18,7 +18,7 @@ from reinject.errors import ArchiveError, check_count
 from reinject.execution import Execution
 from reinject.files import is_remote, place_of
 from reinject.jobs import Outcome
-from reinject.jobs.recipe import Models, Recipe, maker, prepare
+from reinject.jobs.recipe import Models, Recipe, levels_of, maker, prepare
 from reinject.jobs.selection import Selection
 from reinject.jobs.workers import in_processes
 from reinject.presets import PRESETS, Held, Settings
@@ -45,6 +45,7 @@ def sample(
     seed: int = 0,
     block_size: int = BLOCK,
     store: str = "uint8",
+    space: str = "",
     images: str = "png",
     compression: str = "zstd",
     described: Mapping[str, Any] | None = None,
@@ -73,6 +74,7 @@ def sample(
         seed: of all randomness, >= 0.
         block_size: walks a block, >= 1; a block is a shard.
         store: "uint8" (levels of the value range) or "float" (as they are).
+        space: that the samples live in; "": pixels, or nothing that has a name.
         images: "png" or "array", for images of uint8 levels.
         compression: of the columns: "zstd", "snappy", "gzip", "brotli", "lz4" or "none".
         described: what the manifest says of the models, JSON values; a part of what a run that goes on must agree in.
@@ -140,6 +142,7 @@ def sample(
         "execution": asdict(whole.members[0].execution),
         "seed": seed,
         "block_size": block_size,
+        **({"space": space} if space else {}),
     }
     plan = archive.Plan(
         whole.event_shape,
@@ -261,14 +264,15 @@ def sample_models(
     walks: int = 10_000,
     seed: int = 0,
     block_size: int = BLOCK,
-    store: str = "uint8",
+    store: str | None = None,
     **options: Any,
 ) -> Outcome:
     """As :func:`sample`, for models on disk, which say themselves what their inputs mean.
 
     Arguments:
         models: from :func:`load_models`.
-        out, preset, settings, start, held, walks, seed, block_size, store, options: as for :func:`sample`.
+        out, preset, settings, start, held, walks, seed, block_size, options: as for :func:`sample`.
+        store: as there; default: as floats in a feature space, as levels else.
         execution: how the autoencoders are run; part of what a run that goes on must agree in.
         workers: processes of one thread each; None: this process, with torch's threads. The archive is the same.
         cluster: a Ray cluster, in place of processes. The archive is the same.
@@ -310,7 +314,8 @@ def sample_models(
         walks=walks,
         seed=seed,
         block_size=block_size,
-        store=store,
+        store=store or levels_of(inputs).kind,
+        space=inputs.space,
         **options,
     )
 

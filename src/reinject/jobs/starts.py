@@ -1,5 +1,6 @@
 """Starts that a command line names and that need data: ``data:DATASET``, ``fitted:DATASET``, ``archive:FOLDER``."""
 
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -9,9 +10,9 @@ from torch import Tensor
 from reinject import data
 from reinject.archive import Archive
 from reinject.errors import ArgumentError
+from reinject.jobs.recipe import values_for
 from reinject.models import Inputs
 from reinject.progress import Progress, Silent
-from reinject.samples import Storage
 from reinject.starts import Fitted, Points, Start
 
 _FIT = 10_000  # points that a Gaussian is fitted to
@@ -57,10 +58,10 @@ def resolve(
 def _points(
     name: str, kind: str, walks: int, seed: int, inputs: Inputs, data_dir: str | None, progress: Progress | None
 ) -> Tensor:
-    x = data.load(name, data_dir, seed, progress or Silent()).train.x
-    order = torch.randperm(len(x), generator=torch.Generator().manual_seed(seed))
-    some = x[order[: _FIT if kind == "fitted" else walks]]
-    return Storage("uint8", inputs.low, inputs.high).load(some)
+    dataset = data.load(name, data_dir, seed, progress or Silent())
+    order = torch.randperm(len(dataset.train), generator=torch.Generator().manual_seed(seed))
+    some = dataset.train.take(order[: _FIT if kind == "fitted" else walks])
+    return values_for(replace(dataset, train=some), inputs, "the model")
 
 
 def _last_states(folder: str) -> Tensor:

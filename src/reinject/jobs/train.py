@@ -2,6 +2,7 @@
 
 import functools
 import json
+import math
 import shutil
 import time
 from collections.abc import Callable, Collection
@@ -17,17 +18,16 @@ from torch import Tensor
 from reinject import data, models
 from reinject.bundle import load
 from reinject.errors import ArgumentError, ModelError, check_count
+from reinject.evaluation.students import cross_entropy
 from reinject.files import write_json
 from reinject.jobs import Outcome
-from reinject.jobs.labelling import SEES, loss_of
+from reinject.jobs.labelling import AUGMENT, SEES, augmented, loss_of
 from reinject.jobs.objective import Chosen, Numbers, build, choose
 from reinject.models import Inputs, Network
 from reinject.progress import Progress, Silent, for_this_terminal
-from reinject.samples import Storage
 from reinject.staging import begin, check_free, partial_of, publish
 from reinject.training import Loss, Recipe, Rows, fit, make_fabric
 
-MARKER = "autoencoder/config.json"
 VALIDATION = 0.02
 AUTOENCODER_RECIPE = Recipe(epochs=15, batch=128, warm_up=200, least_steps=4000)
 CLASSIFIER_RECIPE = Recipe(epochs=15, batch=128, least_steps=4000)
@@ -47,6 +47,8 @@ class TrainPlan:
         objective: one of jobs.objective.OBJECTIVES.
         numbers: of the objective.
         low, high: values of the darkest and the brightest pixel, data units.
+        augment: how the classifier's images are varied, one of jobs.labelling.AUGMENT.
+        only: "autoencoder" or "classifier": the other is not trained; "": both are.
     """
 
     dataset: str
@@ -60,12 +62,17 @@ class TrainPlan:
     sees: str = SEES[0]
     low: float = 0.0
     high: float = 1.0
+    augment: str = AUGMENT[0]
+    only: str = ""
 
     def __post_init__(self) -> None:
         choose(self.objective, self.autoencoder)
         self.numbers.refuse_strangers(self.objective)
         _check_name("--classifier", self.classifier, models.CLASSIFIERS)
         _check_name("--classifier-sees", self.sees, SEES)
+        _check_name("--augment", self.augment, AUGMENT)
+        if self.only == "classifier" and self.sees != "images":
+            raise ArgumentError("--only", "no autoencoder is trained whose reconstructions it sees", "Leave one out")
 
 
 def plan_for(
@@ -80,6 +87,8 @@ def plan_for(
     classifier_epochs: int | None = None,
     sees: str = SEES[0],
     value_range: tuple[float, float] = (0.0, 1.0),
+    augment: str = AUGMENT[0],
+    only: str = "",
 ) -> TrainPlan:
     """The default way to train, with what was given in place of its values.
 
@@ -87,7 +96,7 @@ def plan_for(
         dataset, seed, autoencoder, classifier, objective, numbers: as in :class:`TrainPlan`; of the objective and the
             autoencoder, the one that is not given follows from the other.
         epochs, classifier_epochs: passes over the data, exactly, in place of the recipe's.
-        sees: as in :class:`TrainPlan`.
+        sees, augment, only: as in :class:`TrainPlan`.
         value_range: values of the darkest and the brightest pixel.
 
     Raises:
@@ -113,6 +122,8 @@ def plan_for(
         sees,
         low=low,
         high=high,
+        augment=augment,
+        only=only,
     )
 
 
@@ -150,7 +161,7 @@ def train(
         ReinjectError: the output holds something, the data set is not to be had, a loss diverges.
     """
     progress = progress or Silent()
-    check_free(out, MARKER, overwrite)
+    check_free(out, f"{plan.only or 'autoencoder'}/config.json", overwrite)
     dataset = data.load(plan.dataset, data_dir, plan.seed, progress)
     partial = partial_of(out)
     check_count("--devices", "devices", devices)
@@ -167,20 +178,24 @@ def train(
         "dataset": plan.dataset,
         "seed": plan.seed,
         "objective": plan.objective,
-        "lam": chosen.lam,
-        "autoencoder": autoencoder,
-        "classifier": classifier,
+        "lam": None if chosen is None else chosen.lam,
+        "autoencoder": autoencoder or None,
+        "classifier": classifier or None,
     }
-    lines = [
-        f"autoencoder: validation loss {autoencoder['validation_loss']:.4f}, {autoencoder['seconds']} s",
-        f"classifier: test accuracy {classifier['test_accuracy']:.4f}, {classifier['seconds']} s",
-        f"Models are in {out}. Next: reinject sample {out} --out SYNTHETIC" + _langevin(chosen.lam),
-    ]
-    return Outcome(result, lines)
+    lines = []
+    if autoencoder:
+        lines.append(f"autoencoder: validation loss {autoencoder['validation_loss']:.4f}, {autoencoder['seconds']} s")
+    if classifier:
+        lines.append(f"classifier: test accuracy {classifier['test_accuracy']:.4f}, {classifier['seconds']} s")
+    return Outcome(result, [*lines, f"Models are in {out}. Next: {_next(plan, out, chosen)}"])
 
 
-def _langevin(lam: float | None) -> str:
-    return "" if lam is None else f" --kernel langevin --lam {lam:.3g}"
+def _next(plan: TrainPlan, out: Path, chosen: Chosen | None) -> str:
+    if chosen is None:
+        return f"reinject extract DATASET --with {out} --out FEATURES, or sample with --classifier {out}"
+    labels = " --labels none" if plan.only else ""
+    langevin = "" if chosen.lam is None else f" --kernel langevin --lam {chosen.lam:.3g}"
+    return f"reinject sample {out} --out SYNTHETIC{labels}{langevin}"
 
 
 def _rank(plan: TrainPlan, dataset: data.Dataset, folder: Path, silent: bool, fabric: Fabric) -> None:
@@ -199,16 +214,17 @@ class _Job:
     ) -> None:
         self.plan, self.dataset, self.folder, self.progress = plan, dataset, folder, progress
         self.fabric = fabric
-        self.load = Storage("uint8", plan.low, plan.high).load
+        self.load = dataset.levels(plan.low, plan.high).load
         some = self.load(dataset.train.x[:10_000])
         self.mean_image = some.mean(0)
         self.inputs = Inputs(
             shape=dataset.shape,
-            low=plan.low,
-            high=plan.high,
+            low=math.floor(some.min()) if dataset.space else plan.low,
+            high=math.ceil(some.max()) if dataset.space else plan.high,
             mean=float(some.mean()),
             std=max(float((some - self.mean_image).square().mean().sqrt()), 1e-6),
             class_names=dataset.class_names,
+            space=dataset.space,
         )
         order = torch.randperm(len(dataset.train), generator=torch.Generator().manual_seed(plan.seed))
         held = max(1, round(VALIDATION * len(order)))
@@ -217,8 +233,10 @@ class _Job:
     def _rows(self, part: data.LabelledImages) -> Rows:
         return Rows(part.x, part.y, self.load)
 
-    def both(self) -> tuple[Chosen, dict[str, Any], dict[str, Any]]:
-        """Train both models, unless an earlier run has: the objective, and what each training reports."""
+    def both(self) -> tuple[Chosen | None, dict[str, Any], dict[str, Any]]:
+        """Train what is asked for, unless an earlier run has: the objective, and what each training reports."""
+        if self.plan.only == "classifier":
+            return None, {}, self.classifier(cross_entropy)
         chosen = self.choice()
         autoencoder = self.run(
             "autoencoder",
@@ -226,8 +244,14 @@ class _Job:
             lambda network, x, _, generator: chosen.objective(network, x, generator),
             self.plan.autoencoder_recipe,
         )
-        loss = loss_of(self.plan.sees, self.trained("autoencoder"), self.inputs)
-        return chosen, autoencoder, self.run("classifier", self.build_classifier, loss, self.plan.classifier_recipe)
+        if self.plan.only:
+            return chosen, autoencoder, {}
+        return chosen, autoencoder, self.classifier(loss_of(self.plan.sees, self.trained("autoencoder"), self.inputs))
+
+    def classifier(self, loss: Loss) -> dict[str, Any]:
+        """Train the classifier; what it reports."""
+        loss = augmented(loss, self.plan.augment)
+        return self.run("classifier", self.build_classifier, loss, self.plan.classifier_recipe)
 
     def build_autoencoder(self, options: dict[str, Any]) -> Network:
         """A new autoencoder, told the mean image where it keeps one."""

@@ -17,7 +17,7 @@ from reinject.evaluation.students import Student, Table, marks
 from reinject.files import write_json
 from reinject.jobs import Outcome
 from reinject.jobs.diagnose import last_states, own_stein
-from reinject.jobs.recipe import Models
+from reinject.jobs.recipe import Models, levels_of, values_for
 from reinject.presets import DEFAULT, Settings, settings_of
 from reinject.progress import Progress, Silent
 from reinject.samples import Storage
@@ -160,7 +160,8 @@ def _some(dataset: Dataset, models: Models, seed: int) -> Table:
         )
     order = torch.randperm(len(dataset.train), generator=torch.Generator().manual_seed(seed))[:_REAL]
     part = dataset.train.take(order)
-    return Table.of(part.x, part.y, Storage("uint8", inputs.low, inputs.high))
+    values_for(dataset, inputs, "the model", most=1)
+    return Table.of(part.x, part.y, levels_of(inputs))
 
 
 def _lam(models: Models, x: Tensor | None) -> tuple[float, str]:

@@ -7,7 +7,7 @@ Every network takes its inputs in data units and gives r(x) or logits; what the 
 
 from reinject.models.base import Inputs, Network
 from reinject.models.bottlenecks import ConvAutoencoder, MLPAutoencoder
-from reinject.models.classifiers import ConvClassifier, MLPClassifier
+from reinject.models.classifiers import ConvClassifier, DeepClassifier, MLPClassifier
 from reinject.models.denoisers import ConvDenoiser, Denoiser, MLPDenoiser
 from reinject.models.residual import ConvResidual, MLPResidual, Residual
 
@@ -19,7 +19,7 @@ AUTOENCODERS: dict[str, type[Network]] = {
     "mlp-residual": MLPResidual,
     "conv-residual": ConvResidual,
 }
-CLASSIFIERS: dict[str, type[Network]] = {"mlp": MLPClassifier, "conv": ConvClassifier}
+CLASSIFIERS: dict[str, type[Network]] = {"mlp": MLPClassifier, "conv": ConvClassifier, "deep": DeepClassifier}
 
 __all__ = [
     "AUTOENCODERS",
@@ -28,6 +28,7 @@ __all__ = [
     "ConvClassifier",
     "ConvDenoiser",
     "ConvResidual",
+    "DeepClassifier",
     "Denoiser",
     "Inputs",
     "MLPAutoencoder",

@@ -25,6 +25,7 @@ class Inputs:
         std: root mean square distance of a training value from its mean image; networks divide by it. std * sqrt(n)
             is the distance of a typical input from the mean, the natural unit of noise levels.
         class_names: in the order of a classifier's outputs.
+        space: that inputs live in; "": pixels, else the features of one extractor.
     """
 
     shape: tuple[int, ...]
@@ -33,6 +34,7 @@ class Inputs:
     mean: float = 0.5
     std: float = 0.5
     class_names: tuple[str, ...] = ()
+    space: str = ""
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "shape", tuple(self.shape))

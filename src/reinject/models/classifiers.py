@@ -67,6 +67,56 @@ class ConvClassifier(Network):
         return y
 
 
+class DeepClassifier(Network):
+    """A convolutional classifier whose penultimate layer is worth taking as features: four stages, then their mean.
+
+    Each stage is a convolution that doubles the channels, and one with a way around it; between stages the sides are
+    halved. Channels are normalised in groups, by sample, so a row's features do not depend on those beside it.
+
+    Arguments:
+        inputs: what its inputs mean; height and width divisible by 8.
+        channels: of the first stage; the last has eight times as many, which is the number of features.
+        dropout: probability of dropping a feature in training.
+    """
+
+    layout = torch.channels_last
+
+    def __init__(self, inputs: Inputs, channels: int = 32, dropout: float = 0.2) -> None:
+        super().__init__()
+        self.inputs = inputs
+        c, _, _ = image_shape(inputs, "DeepClassifier", 8)
+        stages: list[nn.Module] = []
+        for k in range(4):
+            wide = channels * 2**k
+            stages += [_normed(c, wide), _Around(_normed(wide, wide))] if k else [_normed(c, wide)]
+            stages += [nn.MaxPool2d(2)] if k < 3 else []
+            c = wide
+        self.stages = nn.Sequential(*stages, nn.AdaptiveAvgPool2d(1), nn.Flatten())
+        self.head = nn.Sequential(nn.Dropout(dropout), nn.Linear(c, _classes(inputs)))
+        self.laid_out()
+
+    def forward(self, x: Float[Tensor, "batch *event"]) -> Float[Tensor, "batch classes"]:
+        """Logits of shape (B, classes) for x of shape (B, channels, height, width)."""
+        y: Tensor = self.head(self.stages((x - self.inputs.mean) / self.inputs.std))
+        return y
+
+
+class _Around(nn.Module):
+    """x + f(x)."""
+
+    def __init__(self, f: nn.Module) -> None:
+        super().__init__()
+        self.f = f
+
+    def forward(self, x: Tensor) -> Tensor:
+        y: Tensor = x + self.f(x)
+        return y
+
+
+def _normed(channels: int, wide: int) -> nn.Sequential:
+    return nn.Sequential(nn.Conv2d(channels, wide, 3, 1, 1, bias=False), nn.GroupNorm(8, wide), nn.SiLU())
+
+
 def _classes(inputs: Inputs) -> int:
     if len(inputs.class_names) < 2:
         raise ModelError("classifier", f"class names {inputs.class_names}", "Give two classes at least")

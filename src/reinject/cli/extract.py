@@ -1,0 +1,38 @@
+"""``reinject extract``."""
+
+from pathlib import Path
+from typing import Annotated, Literal
+
+import typer
+
+from reinject.cli.app import finish
+from reinject.cli.options import DATASET, DataDir, Json, Overwrite, Seed
+from reinject.progress import for_this_terminal
+
+
+def extract(
+    dataset: Annotated[str, typer.Argument(help=DATASET)],
+    extractor: Annotated[Path, typer.Option("--with", help="Folder of a classifier, ours or imported.")],
+    out: Annotated[Path, typer.Option(help="Folder to make, which is then a data set.")],
+    layer: Annotated[
+        Literal["penultimate", "output"], typer.Option(help="What goes into its last linear layer, or what comes out.")
+    ] = "penultimate",
+    data_dir: DataDir = None,
+    seed: Seed = 0,
+    overwrite: Overwrite = False,
+    as_json: Json = False,
+) -> None:
+    """Turn a data set into features of a frozen network, to train, walk, label and judge there."""
+    from reinject.jobs.extract import extract as run
+
+    outcome = run(
+        dataset,
+        extractor,
+        out,
+        layer=layer,
+        data_dir=data_dir,
+        seed=seed,
+        overwrite=overwrite,
+        progress=for_this_terminal(),
+    )
+    finish(outcome, as_json)

@@ -1,0 +1,95 @@
+"""``reinject extract``: the features that a frozen network gives of a data set, as a data set of their own."""
+
+from pathlib import Path
+from typing import Any, Literal
+
+import torch
+from torch import Tensor, nn
+
+from reinject import data
+from reinject.bundle import load
+from reinject.errors import ModelError
+from reinject.evaluation.features import penultimate
+from reinject.files import fingerprint
+from reinject.foreign import Foreign
+from reinject.jobs import Outcome
+from reinject.jobs.recipe import classifier_in, values_for
+from reinject.models import CLASSIFIERS
+from reinject.progress import Progress, Silent
+from reinject.staging import begin, check_free, partial_of, publish
+
+Layer = Literal["penultimate", "output"]
+_CHUNK = 256
+
+
+def extract(
+    dataset: str,
+    extractor: Path,
+    out: Path,
+    *,
+    layer: Layer = "penultimate",
+    data_dir: str | None = None,
+    seed: int = 0,
+    overwrite: bool = False,
+    progress: Progress | None = None,
+) -> Outcome:
+    """Write a data set of features: (f(x) - mean) / std, by feature, with the moments of the training part.
+
+    What is trained, sampled and judged on them lives in their space, which is named by the extractor's hash, the layer
+    and the moments; nothing else is mixed with it.
+
+    Arguments:
+        dataset: name of the data set.
+        extractor: folder of a classifier (or with one), ours or imported; it is not changed.
+        out: folder to make; its name is then a data set's.
+        layer: what goes into the last linear layer, or the outputs themselves: that of a module whose output is its
+            features.
+        data_dir: where to look for the data set first.
+        seed: of the split of a data set that has no test part.
+        overwrite: replace what is there.
+        progress: who is told.
+
+    Returns:
+        The folder, the number of features, the space.
+
+    Raises:
+        ReinjectError: no classifier there, or one for other inputs; the output holds something.
+    """
+    progress = progress or Silent()
+    check_free(out, data.FEATURES_CONFIG, overwrite)
+    bundle = load(classifier_in(extractor))
+    network = bundle.network
+    foreign = isinstance(network, Foreign) and network.role == "classifier"
+    if type(network) not in CLASSIFIERS.values() and not foreign:
+        raise ModelError(str(bundle.folder), f"{type(network).__name__} is no classifier", "Give a classifier's folder")
+    found = data.load(dataset, data_dir, seed, progress)
+    of = penultimate(network, bundle.sha256).of if layer == "penultimate" else network
+    rows = len(found.train) + len(found.test)
+    features = {}
+    with progress.task("extracting", rows, "inputs") as advance:
+        for part in ("train", "test"):
+            x = values_for(found, network.inputs, f"the extractor {extractor}", part)
+            features[part] = _features(of, x, advance)
+    mean = features["train"].mean(0)
+    std = features["train"].std(0).clamp_min(1e-6)
+    space = f"{layer} of {bundle.sha256[:16]}, {fingerprint(mean, std)}"
+    parts = [data.LabelledImages((features[name] - mean) / std, getattr(found, name).y) for name in ("train", "test")]
+    partial = partial_of(out)
+    described: dict[str, Any] = {"dataset": dataset, "extractor": bundle.sha256, "layer": layer}
+    begin(partial, described)
+    data.write_features(partial, data.Dataset(out.name, parts[0], parts[1], found.class_names, space), described)
+    publish(partial, out)
+    count = int(mean.numel())
+    return Outcome(
+        {"features": str(out), "rows": rows, "width": count, "space": space},
+        [f"{count} features of {rows:,} inputs in {out}", f"Next: reinject train {out} --out MODELS"],
+    )
+
+
+def _features(of: nn.Module | Any, x: Tensor, advance: Any) -> Tensor:
+    found = []
+    with torch.no_grad():
+        for part in torch.split(x, _CHUNK):
+            found.append(of(part).float().flatten(1).cpu())
+            advance(len(part))
+    return torch.cat(found)

@@ -1,0 +1,182 @@
+"""Feature spaces: extracted by a frozen network, walked in, judged in, and never mixed with another."""
+
+import json
+from pathlib import Path
+
+import pytest
+import torch
+from safetensors.torch import load_file, save_file
+
+from reinject import Archive, data
+from reinject.bundle import load
+from reinject.errors import ArgumentError, DataError, ModelError
+from reinject.jobs.evaluate import evaluate
+from reinject.jobs.extract import extract
+from reinject.jobs.labelling import AUGMENT, augmented, shaken
+from reinject.jobs.recipe import load_models
+from reinject.jobs.sample import sample_models
+from reinject.jobs.starts import resolve
+from reinject.jobs.trace import trace
+from reinject.jobs.train import plan_for, train
+from reinject.presets import PRESETS
+
+DIGITS = data.load("digits")
+
+
+@pytest.fixture(scope="module")
+def extractor(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    out = tmp_path_factory.mktemp("extractor") / "x"
+    plan = plan_for("digits", only="classifier", classifier="deep", augment="shift", classifier_epochs=12)
+    result = train(plan, out, device="cpu").result
+    assert result["classifier"]["test_accuracy"] > 0.8
+    assert result["autoencoder"] is None
+    assert not (out / "autoencoder").exists()
+    return out
+
+
+@pytest.fixture(scope="module")
+def features(extractor: Path) -> Path:
+    out = extractor.parent / "features"
+    extract("digits", extractor, out)
+    return out
+
+
+@pytest.fixture(scope="module")
+def trained(features: Path) -> Path:
+    out = features.parent / "models"
+    train(plan_for(str(features), epochs=4, classifier_epochs=4), out, device="cpu")
+    return out
+
+
+def test_features_are_those_before_the_last_layer_and_standard(extractor: Path, features: Path) -> None:
+    found = data.load(str(features))
+    assert found.shape == (256,)
+    assert (len(found.train), len(found.test), found.class_names) == (1347, 450, DIGITS.class_names)
+    torch.testing.assert_close(found.train.x.mean(0), torch.zeros(256), atol=1e-4, rtol=0)
+    network = load(extractor / "classifier").network
+    with torch.no_grad():
+        mean, std = network.inputs.mean, network.inputs.std
+        raw, test = (network.stages((part.x / 255 - mean) / std) for part in (DIGITS.train, DIGITS.test))
+        torch.testing.assert_close(network.head[-1](raw), network(DIGITS.train.x / 255))
+    std = raw.std(0).clamp_min(1e-6)
+    torch.testing.assert_close(found.test.x, (test - raw.mean(0)) / std, atol=1e-3, rtol=1e-3)
+    assert torch.equal(found.test.y, DIGITS.test.y)
+    assert found.space.startswith("penultimate of ")
+
+
+def test_the_outputs_are_another_space(extractor: Path, features: Path, tmp_path: Path) -> None:
+    extract("digits", extractor, tmp_path / "logits", layer="output")
+    found = data.load("logits", tmp_path)
+    assert found.shape == (10,)
+    assert found.space != data.load(str(features)).space
+
+
+def test_walks_there_are_labelled_there_and_judged_there(features: Path, trained: Path, tmp_path: Path) -> None:
+    models = load_models([trained])
+    sample_models(models, tmp_path / "s", "default", PRESETS["default"], walks=300, seed=0)
+    archive = Archive.open(tmp_path / "s")
+    space = data.load(str(features)).space
+    assert archive.manifest["parameters"]["space"] == space == models.inputs.space
+    assert archive.storage.kind == "float"
+    assert trace(tmp_path / "s", random=20).result["same"] == 20
+    result = evaluate(tmp_path / "s", str(features), seeds=1, out=tmp_path / "e").result
+    assert result["utility"]["ratio"]["mean"] > 0.7
+    assert result["judgements"].keys() == {"coverage", "two-sample", "spurious", "memorisation", "membership"}
+    with pytest.raises(DataError, match=r"digits: lives in pixels, the archive .* in penultimate of"):
+        evaluate(tmp_path / "s", "digits")
+
+
+def test_spaces_are_not_mixed(trained: Path, models: Path, features: Path, tmp_path: Path) -> None:
+    walker, pixels = load_models([trained]).inputs, load_models([models]).inputs
+    points = resolve(f"data:{features}", walker, walks=5)
+    assert points is not None
+    with pytest.raises(DataError, match=r"has \(1, 8, 8\) in pixels, the model takes \(256,\) in penultimate of"):
+        resolve("data:digits", walker, walks=5)
+    with pytest.raises(DataError, match="the model takes"):
+        resolve(f"data:{features}", pixels, walks=5)
+    with pytest.raises(ModelError, match="lives in the space"):
+        load_models([trained], classifiers=[models])
+    with pytest.raises(DataError, match=r"the extractor .* takes"):
+        extract(str(features), models, tmp_path / "again")
+    with pytest.raises(ModelError, match="is no classifier"):
+        extract("digits", models / "autoencoder", tmp_path / "again")
+
+
+def test_another_extractor_or_other_data_is_another_space(features: Path, models: Path, tmp_path: Path) -> None:
+    extract("digits", models, tmp_path / "a")
+    spaces = {data.load(str(folder)).space for folder in (features, tmp_path / "a")}
+    assert len(spaces) == 2
+
+
+def damage(folder: Path, **tensors: torch.Tensor) -> None:
+    kept = load_file(folder / data.FEATURES)
+    save_file({**kept, **tensors}, folder / data.FEATURES)
+
+
+HARMS = {
+    "cut": (lambda f: (f / data.FEATURES).write_bytes((f / data.FEATURES).read_bytes()[:-9]), "is damaged"),
+    "gone": (lambda f: (f / data.FEATURES).unlink(), "is damaged"),
+    "no space": (lambda f: (f / data.FEATURES_CONFIG).write_text('{"class_names": ["a"]}'), "is damaged"),
+    "no names": (lambda f: (f / data.FEATURES_CONFIG).write_text('{"space": "s", "class_names": 3}'), "is damaged"),
+    "a list": (lambda f: (f / data.FEATURES_CONFIG).write_text("[]"), "is damaged"),
+    "NaN": (lambda f: damage(f, test_x=torch.full((450, 256), torch.nan)), "features that are not finite"),
+    "other width": (lambda f: damage(f, test_x=torch.zeros(450, 3)), "other shapes or types"),
+    "other type": (lambda f: damage(f, train_y=torch.zeros(1347)), "other shapes or types"),
+    "too few labels": (lambda f: damage(f, train_y=torch.zeros(3, dtype=torch.int64)), "other shapes or types"),
+    "labels beyond": (lambda f: damage(f, train_y=torch.full((1347,), 10)), r"labels outside 0\.\.9"),
+}
+
+
+@pytest.mark.parametrize(("harm", "sentence"), HARMS.values(), ids=HARMS.keys())
+def test_damaged_features_are_refused(features: Path, tmp_path: Path, harm, sentence: str) -> None:
+    folder = tmp_path / "f"
+    folder.mkdir()
+    for name in (data.FEATURES, data.FEATURES_CONFIG):
+        (folder / name).write_bytes((features / name).read_bytes())
+    assert json.loads((folder / data.FEATURES_CONFIG).read_text())["layer"] == "penultimate"
+    harm(folder)
+    with pytest.raises(DataError, match=sentence):
+        data.load(str(folder))
+
+
+@pytest.mark.parametrize("mirror", [False, True])
+def test_shaken_images_are_shifts_and_half_of_them_mirrored(mirror: bool) -> None:
+    x = torch.rand(400, 2, 6, 6, generator=torch.Generator().manual_seed(0))
+    y = shaken(x, mirror, torch.Generator().manual_seed(1))
+    padded = torch.nn.functional.pad(x, (2, 2, 2, 2), mode="replicate")
+    flipped = torch.nn.functional.pad(x.flip(3), (2, 2, 2, 2), mode="replicate")
+    seen = torch.zeros(2, 5, 5)
+    for k in range(400):
+        fits = [
+            (m, down, across)
+            for m, source in enumerate((padded, flipped))
+            for down in range(5)
+            for across in range(5)
+            if torch.equal(source[k, :, down : down + 6, across : across + 6], y[k])
+        ]
+        assert len(fits) == 1
+        seen[fits[0]] += 1
+    assert int((seen[0] > 0).sum()) == 25
+    assert (150 < seen[1].sum() < 250) if mirror else seen[1].sum() == 0  # 5 standard deviations
+
+
+def test_images_are_shaken_in_training_alone() -> None:
+    seen: list[torch.Tensor] = []
+
+    def loss(_network, x, _y, _generator):
+        seen.append(x)
+        return x.sum(), {}
+
+    network = torch.nn.Linear(1, 1)
+    x, g = torch.rand(8, 1, 4, 4), torch.Generator().manual_seed(0)
+    for augment in AUGMENT:
+        augmented(loss, augment)(network.train(), x, x, g)
+        augmented(loss, augment)(network.eval(), x, x, g)
+    assert [torch.equal(one, x) for one in seen] == [True, True, False, True, False, True]
+
+
+def test_bad_plans() -> None:
+    with pytest.raises(ArgumentError, match="'flip' is not known"):
+        plan_for("digits", augment="flip")
+    with pytest.raises(ArgumentError, match="no autoencoder is trained"):
+        plan_for("digits", only="classifier", sees="reconstructions")
