@@ -127,6 +127,10 @@ def test_rows_beside_others_come_in_turns() -> None:
         assert x[0::2] == pytest.approx(floats.x)
         assert x[1::2] == pytest.approx(floats.x)
         assert both.y.tolist() == np.repeat(TRAIN.y[:3], 2).tolist()
+    soft = Table(TRAIN.x[:3], np.full((3, 10), 0.1, np.float32), TRAIN.storage)
+    both = TRAIN.beside(soft)
+    assert both.y[0::2].argmax(1).tolist() == TRAIN.y[:3].tolist()
+    assert both.y[1::2].tolist() == soft.y.tolist()
 
 
 def test_standard_error_of_a_figure() -> None:

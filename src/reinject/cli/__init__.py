@@ -12,6 +12,7 @@ from reinject.cli.extract import extract
 from reinject.cli.importing import import_, inspect
 from reinject.cli.kernels import KernelCommand, kernels
 from reinject.cli.push import push
+from reinject.cli.reproduce import reproduce
 from reinject.cli.sample import sample
 from reinject.cli.theory import theory
 from reinject.cli.train import train
@@ -20,7 +21,10 @@ from reinject.cli.verify import trace, verify
 
 __all__ = ["app", "main"]
 
-_COMMANDS = (demo, train, extract, inspect, evaluate, diagnose, verify, trace, export, push, tune, theory, kernels)
+_COMMANDS = (
+    *(demo, train, extract, evaluate, diagnose, tune, inspect),
+    *(verify, trace, export, push, kernels, theory, reproduce),
+)
 
 for _command in _COMMANDS:
     app.command()(guarded(_command))

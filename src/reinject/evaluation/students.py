@@ -71,8 +71,12 @@ class Table:
         if storage != other.storage:
             x = [part.storage.load(torch.from_numpy(kept)).numpy() for part, kept in zip((self, other), x, strict=True)]
             storage = Storage("float")
-        y = np.stack([self.y[:n], other.y[:n]], 1)
-        return Table(np.stack(x, 1).reshape(2 * n, *x[0].shape[1:]), y.ravel(), storage)
+        labels = [self.y[:n], other.y[:n]]
+        soft = next((y.shape[1] for y in labels if y.ndim == 2), 0)
+        if soft:
+            labels = [y if y.ndim == 2 else np.eye(soft, dtype=np.float32)[y] for y in labels]
+        y = np.stack(labels, 1)
+        return Table(np.stack(x, 1).reshape(2 * n, *x[0].shape[1:]), y.reshape(2 * n, *y.shape[2:]), storage)
 
 
 @dataclass(frozen=True)

@@ -103,9 +103,10 @@ class Reference:
         return Figure(tuple(one.accuracy for one in self.twin))
 
 
-def students_needed(rows: int, sets: int, seeds: int, controls: int = 0) -> int:
+def students_needed(rows: int, sets: int, seeds: int, controls: int = 0, noises: int | None = None) -> int:
     """How many students :func:`reference` and ``sets`` calls of :func:`utility` train on archives of one size."""
-    return seeds * ((2 + 2 * sets) * len(sizes_for(rows)) + sets + 1 + controls)
+    noise = (seeds if noises is None else noises) * len(sizes_for(rows))
+    return seeds * ((1 + 2 * sets) * len(sizes_for(rows)) + sets + 1 + controls) + noise
 
 
 def reference(
@@ -114,6 +115,7 @@ def reference(
     label: Callable[[Tensor], Tensor],
     seeds: Sequence[int],
     *,
+    noise_seeds: Sequence[int] | None = None,
     kind: Kind = "mlp",
     controls: Mapping[str, Table] | None = None,
 ) -> Reference:
@@ -123,7 +125,8 @@ def reference(
         bench: where students are tested.
         train: the real training set.
         label: the classifier that labelled the synthetic sets: x (B, *event), data units -> classes (B,).
-        seeds: of the students, and of the noise control's points.
+        seeds: of the students.
+        noise_seeds: of the noise control's points and students; default: ``seeds``. It varies more than the others.
         kind: of the students.
         controls: further sets, each as large as the real one, whose students' accuracies are noted.
 
@@ -138,10 +141,11 @@ def reference(
         return Table.of(z, label(z), Storage("float"))
 
     sizes = sizes_for(len(train))
+    noises = seeds if noise_seeds is None else noise_seeds
     found = bench.groups(
         {
             "real": curve_jobs([train] * len(seeds), sizes, seeds, kind),
-            "noise": curve_jobs([noise(seed) for seed in seeds], sizes, seeds, kind),
+            "noise": curve_jobs([noise(seed) for seed in noises], sizes, noises, kind),
             **{f"control {name}": whole_jobs(table, seeds, kind=kind) for name, table in (controls or {}).items()},
         }
     )

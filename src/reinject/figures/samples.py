@@ -3,13 +3,12 @@
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
-import matplotlib
 import numpy as np
 from numpy.typing import NDArray
-from sklearn.decomposition import PCA
 
 from reinject.evaluation.curves import Curve
 from reinject.figures.canvas import COLOURS, Array, bare, new_figure, save, show
+from reinject.figures.plane import noise_in_plane, projected
 
 
 def samples_by_class(
@@ -92,21 +91,11 @@ def pca_plane(
         noise: points of N(0, I), (M, *event), drawn black.
         ends: name -> end points of walks, (K, *event), drawn black.
     """
-    plane = PCA(2, random_state=0).fit(x.reshape(len(x), -1))
-    data = plane.transform(x.reshape(len(x), -1))[:5000]
-    panels = {"points of N(0, I)": noise, **{f"end points, {name}": points for name, points in ends.items()}}
-    figure, axes = new_figure(4.2 * len(panels) + 1, 4, 1, len(panels))
-    colours = matplotlib.colormaps["tab10"].colors  # type: ignore[attr-defined]
-    for ax, (title, points) in zip(axes[0], panels.items(), strict=True):
-        for k in range(min(10, len(class_names))):
-            member = data[y[: len(data)] == k]
-            ax.plot(*member.T, ".", ms=2, color=colours[k], label=class_names[k])
-        ax.plot(*plane.transform(points.reshape(len(points), -1)).T, ".", ms=2, color="black")
-        ax.set_title(f"{title} (black)", fontsize=10)
-        ax.set_xlabel("first principal component")
-    axes[0, 0].set_ylabel("second principal component")
-    axes[0, -1].legend(markerscale=5, fontsize=7, loc="center left", bbox_to_anchor=(1, 0.5))
-    return save(figure, path)
+    names = list(ends)
+    data, black, *others = projected(x, noise, *(ends[name] for name in names))
+    panels = {"points of N(0, I) (black)": (data, black)}
+    panels |= {f"end points, {name} (black)": (data, some) for name, some in zip(names, others, strict=True)}
+    return noise_in_plane(path, panels, y, class_names)
 
 
 def class_histogram(path: Path, shares: Mapping[str, Sequence[float]], class_names: Sequence[str]) -> Path:

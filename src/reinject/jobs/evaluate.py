@@ -165,9 +165,37 @@ def judge(
             name: Table.of(*_labelled(*archive.read(most, seeds[0], advance_rows)), archive.storage)
             for name, archive in archives.items()
         }
+    return judge_tables(tables, dataset, levels, classifier, seeds, device=device, kind=kind, r=r, progress=progress)
+
+
+def judge_tables(
+    tables: Mapping[str, Table],
+    dataset: data.Dataset,
+    levels: Storage,
+    classifier: Classifier,
+    seeds: Sequence[int],
+    *,
+    noise_seeds: Sequence[int] | None = None,
+    device: str = "cpu",
+    kind: Kind = "mlp",
+    r: Models | None = None,
+    progress: Progress,
+) -> dict[str, Utility]:
+    """As :func:`judge`, for samples from anywhere.
+
+    Arguments:
+        tables: name -> samples and their labels.
+        dataset: the real data.
+        levels: how it is kept, in the units of the classifier.
+        classifier: that labels the noise control and the reconstructions.
+        seeds: of the students.
+        noise_seeds: of the noise control; default: those of the students.
+        device, kind, r, progress: as there.
+    """
     train = Table.of(dataset.train.x, dataset.train.y, levels)
     controls = _controls(train, classifier, r, kind)
-    total = students_needed(len(train), len(archives), len(seeds), len(controls))
+    noises = seeds if noise_seeds is None else noise_seeds
+    total = students_needed(len(train), len(tables), len(seeds), len(controls), len(noises))
     with progress.task("training students", total, "students") as advance:
         place = make_fabric(device).device
         test = Table.of(dataset.test.x, dataset.test.y, levels)
@@ -179,7 +207,7 @@ def judge(
         def label(x: Tensor) -> Tensor:
             return torch.cat([C(part.to(place)).argmax(1).cpu() for part in torch.split(x, 4096)])
 
-        against = reference(bench, train, label, seeds, kind=kind, controls=controls)
+        against = reference(bench, train, label, seeds, noise_seeds=noises, kind=kind, controls=controls)
         return {name: utility(against, table) for name, table in tables.items()}
 
 

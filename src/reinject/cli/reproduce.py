@@ -1,0 +1,36 @@
+"""``reinject reproduce``."""
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from reinject.cli.app import finish
+from reinject.cli.options import DataDir, Json, Seed
+from reinject.progress import for_this_terminal
+
+
+def reproduce(
+    targets: Annotated[list[str], typer.Argument(help="figure1, figure2, figure3, curves, table, or all.")],
+    out: Annotated[Path, typer.Option(help="Folder of the results; what is there is not made again.")] = Path(
+        "results"
+    ),
+    only: Annotated[
+        list[str] | None,
+        typer.Option(
+            help="Experiment of curves and table: digits, mnist, fashion_mnist, cifar10-features, cifar100-features, "
+            "cifar10-pixels; may be given several times.",
+            show_default="all but digits",
+        ),
+    ] = None,
+    seeds: Annotated[int, typer.Option(help="Seeds of networks, walks, peers and students.", min=1)] = 3,
+    samples: Annotated[int, typer.Option(help="Of every synthetic set.", min=1)] = 90_000,
+    data_dir: DataDir = None,
+    seed: Seed = 0,
+    as_json: Json = False,
+) -> None:
+    """Make the paper's figures and its claim again, beside peers, with the numbers behind what is said of them."""
+    from reinject.jobs.reproduce import reproduce as run
+
+    options = {"only": only or (), "seeds": seeds, "samples": samples, "data_dir": data_dir, "seed": seed}
+    finish(run(targets, out, progress=for_this_terminal(), **options), as_json)  # type: ignore[arg-type]

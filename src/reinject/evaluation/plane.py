@@ -1,0 +1,50 @@
+"""The plane of the paper's Figures 1 to 3: whether points lie where the data's first two components do."""
+
+from typing import NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy import stats
+
+from reinject.errors import DataError
+from reinject.evaluation.judgement import binomial_interval
+
+REGION = 0.75  # of the data
+_LEAST = 100
+_MOST = 5000  # rows that a kernel density is made of, and rows that it is asked about
+
+
+class Inside(NamedTuple):
+    """The share of points inside the data's region, and its 95% interval; the region taken as it is."""
+
+    share: float
+    interval: tuple[float, float]
+
+
+def inside(
+    train: NDArray[np.float64], held_out: NDArray[np.float64], points: NDArray[np.float64], region: float = REGION
+) -> Inside:
+    """The share of points inside the highest-density region of the data, by a Gaussian kernel density.
+
+    The density is that of the training rows, with Scott's bandwidth; the region is where it is at least as high as at
+    the lowest of the ``region`` densest held-out rows.
+
+    Arguments:
+        train, held_out, points: rows in the plane, (N, 2), (M, 2), (K, 2).
+        region: share of the held-out rows in the region.
+
+    Raises:
+        DataError: fewer than 100 rows of one of them.
+
+    Example:
+        >>> x = np.random.default_rng(0).standard_normal((3, 2000, 2))
+        >>> abs(inside(*x).share - 0.75) < 0.04, inside(x[0], x[1], x[2] + 9).share
+        (True, 0.0)
+    """
+    for what, rows in (("training rows", train), ("held-out rows", held_out), ("points", points)):
+        if len(rows) < _LEAST:
+            raise DataError("inside", f"{len(rows)} {what}", f"Give {_LEAST} at least")
+    density = stats.gaussian_kde(train[:_MOST].T)
+    lowest = np.quantile(density(held_out[:_MOST].T), 1 - region)
+    hits = int((density(points.T) >= lowest).sum())
+    return Inside(hits / len(points), binomial_interval(hits, len(points)))

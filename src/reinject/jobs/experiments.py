@@ -1,0 +1,228 @@
+"""The paper's claim on several data sets: networks, walks and peers side by side, over seeds of everything."""
+
+import time
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, TypeVar
+
+import numpy as np
+
+from reinject import data
+from reinject.archive import Archive
+from reinject.evaluation.judgement import interval_of
+from reinject.evaluation.students import Table
+from reinject.evaluation.utility import Utility
+from reinject.files import read_json, write_json
+from reinject.jobs.evaluate import judge_tables
+from reinject.jobs.extract import extract
+from reinject.jobs.peers import IMAGES_ONLY, PEERS, Task
+from reinject.jobs.recipe import Models, levels_of, load_models
+from reinject.jobs.sample import sample_models
+from reinject.jobs.train import plan_for, train
+from reinject.presets import PRESETS, Settings, choose
+from reinject.progress import Progress
+
+NOISES = 5  # seeds of the noise control, which varies
+EXTRACTOR_EPOCHS = 30
+RESULT = "result.json"
+T = TypeVar("T")
+
+
+@dataclass(frozen=True)
+class Experiment:
+    """A data set, the space that it is looked at in, how networks are trained there, and which walks are compared.
+
+    Attributes:
+        dataset: name of the data set.
+        extractor: data set on which the extractor of the features is trained; "": pixels.
+        training: options of :func:`reinject.jobs.train.plan_for`.
+        best: the best settings that we know; beside them the paper's and the default preset walk.
+        goal: ratio and skill to reach.
+        peers: names of :data:`reinject.jobs.peers.PEERS`.
+    """
+
+    dataset: str
+    extractor: str = ""
+    training: Mapping[str, Any] = field(default_factory=dict)
+    best: Settings | None = None
+    goal: tuple[float, float] | None = None
+    peers: tuple[str, ...] = tuple(PEERS)
+
+    @property
+    def walks(self) -> dict[str, Settings]:
+        """The settings that are compared, by name."""
+        return {**PRESETS, **({} if self.best is None else {"best": self.best})}
+
+
+_IN_FEATURES = tuple(name for name in PEERS if name not in IMAGES_ONLY)
+_AS_LABELLED = {"sees": "reconstructions"}
+
+EXPERIMENTS: Mapping[str, Experiment] = {
+    "digits": Experiment("digits"),
+    "mnist": Experiment("mnist", training=_AS_LABELLED, goal=(0.998, 0.97)),
+    "fashion_mnist": Experiment("fashion_mnist", training=_AS_LABELLED, goal=(0.99, 0.93)),
+    "cifar10-features": Experiment("cifar10", "cifar100", goal=(0.99, 0.90), peers=_IN_FEATURES),
+    "cifar100-features": Experiment("cifar100", "cifar10", goal=(0.98, 0.90), peers=_IN_FEATURES),
+    "cifar10-pixels": Experiment(
+        "cifar10",
+        training={"autoencoder": "conv-denoiser", "classifier": "conv"},
+        best=choose(None, "self-tuning")[1],
+        peers=("one Gaussian", "Gaussian a class", "reinjection without noise"),
+    ),
+}
+
+
+def run(
+    name: str,
+    out: Path,
+    seeds: Sequence[int],
+    samples: int,
+    *,
+    data_dir: str | None = None,
+    progress: Progress,
+) -> dict[str, Any]:
+    """One experiment: for each seed, train, walk, ask the peers, judge all; what is in ``out`` is gone on with.
+
+    Arguments:
+        name: of :data:`EXPERIMENTS`.
+        out: folder of its models and archives.
+        seeds: of everything: networks, walks, peers, students.
+        samples: of every synthetic set.
+        data_dir: where to look for data sets first.
+        progress: who is told.
+
+    Returns:
+        Ratio, skill, accuracy and seconds of every set: means, intervals over seeds, values.
+    """
+    experiment = EXPERIMENTS[name]
+    source = _source(experiment, out, data_dir, progress)
+    dataset = data.load(source, data_dir, progress=progress)
+    found = []
+    for seed in seeds:
+        folder = out / f"seed-{seed}"
+        if not (folder / RESULT).is_file():
+            result = _once(experiment, dataset, source, folder, seed, samples, data_dir, progress)
+            write_json(folder / RESULT, result)
+        found.append(read_json(folder / RESULT, ValueError))  # type: ignore[arg-type]  # ours, just written
+    sets = {one: _over_seeds([result["sets"][one] for result in found]) for one in found[0]["sets"]}
+    return {
+        "dataset": dataset.name if experiment.extractor else experiment.dataset,
+        "rows": len(dataset.train),
+        "samples": samples,
+        "seeds": list(seeds),
+        "goal": experiment.goal,
+        "twin": float(np.mean([result["twin"] for result in found])),
+        "noise": float(np.mean([result["noise"] for result in found])),
+        "sets": sets,
+        "sizes": found[0]["sizes"],
+        "curves": {one: [result["curves"][one] for result in found] for one in found[0]["curves"]},
+        "seconds": _seconds([result["seconds"] for result in found]),
+    }
+
+
+def _seconds(each: Sequence[Mapping[str, float]]) -> dict[str, float]:
+    """Mean seconds of each thing, over the seeds that did it in one go."""
+    names = dict.fromkeys(name for one in each for name in one)
+    return {name: float(np.mean([one[name] for one in each if name in one])) for name in names}
+
+
+def _source(experiment: Experiment, out: Path, data_dir: str | None, progress: Progress) -> str:
+    """The name of the data set that networks are trained on: features are extracted first."""
+    if not experiment.extractor:
+        return experiment.dataset
+    extractor, features = out / "extractor", out / "features"
+    if not extractor.is_dir():
+        plan = plan_for(
+            experiment.extractor,
+            classifier="deep",
+            only="classifier",
+            augment="mirror",
+            classifier_epochs=EXTRACTOR_EPOCHS,
+        )
+        train(plan, extractor, data_dir=data_dir, device="cpu", progress=progress)
+    if not features.is_dir():
+        extract(experiment.dataset, extractor, features, data_dir=data_dir, progress=progress)
+    return str(features)
+
+
+def _once(
+    experiment: Experiment,
+    dataset: data.Dataset,
+    source: str,
+    folder: Path,
+    seed: int,
+    samples: int,
+    data_dir: str | None,
+    progress: Progress,
+) -> dict[str, Any]:
+    plan = plan_for(source, seed=seed, **experiment.training)
+    clock = _Clock({})
+    if not (folder / "models").is_dir():
+        clock.time("training", train, plan, folder / "models", data_dir=data_dir, device="cpu", progress=progress)
+    models = load_models([folder / "models"])
+    levels = levels_of(models.inputs)
+    real = Table.of(dataset.train.x, dataset.train.y, levels)
+    task = Task(real, models, plan.autoencoder_recipe, len(dataset.class_names), samples, seed)
+    tables = {}
+    for name, settings in experiment.walks.items():
+        tables[f"ours, {name}"] = clock.time(name, _walked, models, folder / name, name, settings, task, progress)
+    with progress.task("asking the peers", len(experiment.peers), "peers") as advance:
+        for name in experiment.peers:
+            tables[name] = clock.time(name, PEERS[name], task)
+            advance(1)
+    noises = range(seed, seed + NOISES)
+    judged = judge_tables(
+        tables, dataset, levels, models.labelling(), [seed], noise_seeds=noises, r=models, progress=progress
+    )
+    one = next(iter(judged.values()))
+    sets = {name: _numbers(utility) for name, utility in judged.items()}
+    sets |= {name: {"ratio": ratio.mean, "skill": None, "accuracy": None} for name, ratio in one.controls.items()}
+    curves = {"real": one.real.mean, "noise": one.noise.mean, **{name: u.synthetic.mean for name, u in judged.items()}}
+    return {
+        "sets": sets,
+        "twin": max(one.twin_epochs.mean, one.twin_steps.mean),
+        "noise": one.noise.mean[-1],
+        "sizes": one.real.sizes,
+        "curves": curves,
+        "seconds": clock.seconds,
+    }
+
+
+@dataclass(frozen=True)
+class _Clock:
+    """Seconds of each thing that was done."""
+
+    seconds: dict[str, float]
+
+    def time(self, what: str, work: Callable[..., T], *arguments: Any, **options: Any) -> T:
+        began = time.monotonic()
+        result = work(*arguments, **options)
+        self.seconds[what] = round(time.monotonic() - began, 1)
+        return result
+
+
+def _numbers(one: Utility) -> dict[str, float | None]:
+    return {"ratio": one.ratio.mean, "skill": one.skill.mean, "accuracy": one.full.mean}
+
+
+def _walked(models: Models, out: Path, name: str, settings: Settings, task: Task, progress: Progress) -> Table:
+    rows = len(range(settings.burn_in, settings.steps + 1, settings.thin))
+    walks = -(-task.samples // rows)
+    if not out.is_dir():
+        sample_models(models, out, name, settings, walks=walks, seed=task.seed, progress=progress)
+    archive = Archive.open(out)
+    x, y = archive.read(task.samples, task.seed)
+    return Table.of(x, y, archive.storage)
+
+
+def _over_seeds(values: Sequence[Mapping[str, float | None]]) -> dict[str, Any]:
+    """Mean, interval and values of each number."""
+    found: dict[str, Any] = {}
+    for name in values[0]:
+        each = [one[name] for one in values]
+        known = [value for value in each if value is not None]
+        found[name] = (
+            {"mean": float(np.mean(known)), "interval": list(interval_of(known)), "values": known} if known else None
+        )
+    return found

@@ -1,0 +1,163 @@
+"""`reinject reproduce`: the plane's share, peers by their laws, runs that go on, the page."""
+
+import json
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+
+from reinject import data
+from reinject.errors import ArgumentError, DataError
+from reinject.evaluation.plane import inside
+from reinject.evaluation.students import Table
+from reinject.figures.plane import projected
+from reinject.jobs import experiments
+from reinject.jobs import reproduce as module
+from reinject.jobs.experiments import Experiment
+from reinject.jobs.peers import PEERS, Task
+from reinject.jobs.recipe import load_models
+from reinject.jobs.reproduce import reproduce
+from reinject.samples import Storage
+from reinject.training import Recipe
+
+DIGITS = data.load("digits")
+QUICK = Recipe(epochs=1, batch=256)
+
+
+def test_the_share_inside_of_a_shifted_normal() -> None:
+    """The 75% region of N(0, I_2) is a disc of radius sqrt(-2 log .25); by quadrature of a shifted law over it."""
+    from scipy import stats
+
+    rng = np.random.default_rng(0)
+    train, held_out, points = (rng.standard_normal((n, 2)) for n in (5000, 5000, 20_000))
+    shift = np.array([1.0, 0.5])
+    exact = stats.ncx2.cdf(-2 * np.log(0.25), 2, float(shift @ shift))
+    assert inside(train, held_out, points + shift).share == pytest.approx(exact, abs=0.02)
+    assert inside(train, held_out, 0.01 * points).share == 1
+    with pytest.raises(DataError, match="99 held-out rows"):
+        inside(train, held_out[:99], points)
+
+
+def test_the_plane_is_that_of_the_training_rows() -> None:
+    rng = np.random.default_rng(0)
+    train = rng.standard_normal((500, 4)) * [1, 5, 0.1, 3]
+    here, other = projected(train.reshape(500, 2, 2), train[:7].reshape(7, 2, 2) + 1)
+    assert np.allclose(np.abs(np.corrcoef(here[:, 0], train[:, 1])[0, 1]), 1, atol=1e-2)
+    assert here.mean(0) == pytest.approx([0, 0], abs=1e-9)
+    assert other == pytest.approx(here[:7] + (other - here[:7])[0])
+
+
+@pytest.fixture(scope="module")
+def task(models: Path) -> Task:
+    levels = Storage()
+    train = Table.of(DIGITS.train.x, DIGITS.train.y, levels)
+    return Task(train, load_models([models]), QUICK, 10, 800, 0)
+
+
+@pytest.mark.parametrize("name", PEERS)
+def test_peers_give_labelled_samples_of_the_same_kind_and_the_same_again(task: Task, name: str) -> None:
+    found = PEERS[name](task)
+    assert abs(len(found) - 800) <= 10
+    assert found.x.shape[1:] == (1, 8, 8)
+    assert found.storage == task.train.storage
+    assert found.x.dtype == np.uint8
+    again = PEERS[name](task)
+    assert np.array_equal(found.x, again.x)
+    assert np.array_equal(found.y, again.y)
+    if name.endswith("a class"):
+        shares = np.bincount(task.train.y, minlength=10) / len(task.train)
+        assert np.bincount(found.y, minlength=10) / len(found) == pytest.approx(shares, abs=0.01)
+    elif found.y.ndim == 1:
+        with torch.no_grad():
+            x = found.storage.load(torch.from_numpy(found.x))
+            assert np.array_equal(task.models.labelling()(x).argmax(1).numpy(), found.y)
+    else:
+        assert found.y.sum(1) == pytest.approx(1, abs=1e-5)
+
+
+def test_gaussians_have_the_moments_of_their_data(task: Task) -> None:
+    """In a space without an edge, where nothing is clipped; tolerances of 5 standard errors."""
+    from reinject.jobs.peers import _gaussian
+
+    rng = np.random.default_rng(0)
+    x = (rng.standard_normal((3000, 3)) @ rng.standard_normal((3, 3)) + [1, 2, 3]).astype(np.float32)
+    drawn = _gaussian(x, 100_000, np.random.default_rng(1)).numpy()
+    cov = np.cov(x.T)
+    assert np.abs(drawn.mean(0) - x.mean(0)).max() < 5 * np.sqrt(cov.diagonal().max() / 100_000)
+    assert np.cov(drawn.T) == pytest.approx(cov, abs=5 * cov.max() * np.sqrt(2 / 100_000))
+    assert len(PEERS["one Gaussian"](task)) == 800
+
+
+def test_reinjection_gives_five_samples_a_walk_without_noise(task: Task) -> None:
+    found = PEERS["reinjection without noise"](task)
+    r = task.models.ensemble()
+    x = torch.randn((160, 1, 8, 8), generator=torch.Generator().manual_seed(0))
+    with torch.no_grad():
+        for k in range(5):
+            x = r(x)
+            assert np.array_equal(found.storage.store(x)[0].numpy(), found.x[160 * k : 160 * (k + 1)])
+
+
+@pytest.fixture
+def quick(monkeypatch: pytest.MonkeyPatch) -> dict[str, Experiment]:
+    """Experiments of seconds: in pixels, and in features of an extractor that hardly learned."""
+    known = {
+        "digits": Experiment("digits"),
+        "digits-features": Experiment(
+            "digits", "digits", {"epochs": 2, "classifier_epochs": 2}, goal=(0.9, 0.8), peers=("Gaussian a class",)
+        ),
+    }
+    monkeypatch.setattr(experiments, "EXPERIMENTS", known)
+    monkeypatch.setattr(module, "EXPERIMENTS", known)
+    monkeypatch.setattr(experiments, "EXTRACTOR_EPOCHS", 2)
+    monkeypatch.setattr(experiments, "NOISES", 2)
+    return known
+
+
+def test_an_experiment_is_gone_on_with_and_not_made_again(
+    quick: dict[str, Experiment], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    assert quick
+    out = tmp_path / "r"
+    options = {"only": ["digits-features"], "samples": 1500}
+    first = reproduce(["table"], out, seeds=1, **options).result
+    times = {path: path.stat().st_mtime_ns for path in out.rglob("result.json")}
+    result = reproduce(["table", "curves"], out, seeds=2, **options).result
+    assert all(path.stat().st_mtime_ns == at for path, at in times.items())
+    for name in options["only"]:
+        sets = result[name]["sets"]
+        assert len(sets["ours, paper"]["ratio"]["values"]) == 2
+        assert sets["ours, paper"]["ratio"]["values"][:1] == first[name]["sets"]["ours, paper"]["ratio"]["values"]
+        assert sets["real inputs, soft labels"]["skill"] is None
+        assert (out / name / "curves.png").is_file()
+        assert len(result[name]["curves"]["real"]) == 2
+    page = (out / "results.md").read_text()
+    assert "| ours, default | 0." in page
+    assert "Goal: ratio 0.9, skill 0.8." in page
+    assert "`reinject reproduce table --only digits-features --seeds 2 --samples 1500`" in page
+    with pytest.raises(ArgumentError, match=r"1600, but .* has 1500"):
+        reproduce(["table"], out, only=["digits-features"], samples=1600)
+    monkeypatch.setattr(module, "run", lambda *_, **__: pytest.fail("made again"))
+    reproduce([], out)
+
+
+def test_figures_are_drawn_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(module, "_FIGURES", {"figure1": ("digits", "any")})
+    result = reproduce(["figure1"], tmp_path / "r").result["figure1"]
+    assert 0 <= result["pixels in [-1, 1]"]["share"] <= 1
+    assert (tmp_path / "r" / "figure1" / "figure1.png").is_file()
+    before = (tmp_path / "r" / "figure1" / "metrics.json").read_bytes()
+    reproduce(["figure1"], tmp_path / "r")
+    assert (tmp_path / "r" / "figure1" / "metrics.json").read_bytes() == before
+    assert json.loads(before)["command"] == "reinject reproduce figure1"
+    shares = [result[f"pixels in [{low}, 1]"]["share"] for low in (-1, 0)]
+    assert shares[0] != shares[1]
+
+
+def test_mistyped_targets(tmp_path: Path) -> None:
+    with pytest.raises(ArgumentError, match="'figure4' is not known"):
+        reproduce(["figure4"], tmp_path / "r")
+    with pytest.raises(ArgumentError, match="'cifar' is not known"):
+        reproduce(["table"], tmp_path / "r", only=["cifar"])
+    assert not (tmp_path / "r").exists()
