@@ -135,6 +135,12 @@ def test_too_few_walks_are_refused(tmp_path: Path) -> None:
     write(tmp_path / "a", plan, lambda _: iter([part]))
     with pytest.raises(DataError, match="2000 samples of 4 walks"):
         evaluate(tmp_path / "a", "digits", judgements=["coverage"])
+    result = evaluate(tmp_path / "a", "digits").result
+    assert result["judgements"].keys() == {"memorisation"}
+    assert [note.partition(":")[0] for note in result["notes"][1:]] == [
+        "coverage is left out",
+        "two-sample is left out",
+    ]
 
 
 def test_features_by_hand() -> None:

@@ -1,6 +1,7 @@
 """``reinject evaluate``: how far an archive can stand in for the real data."""
 
 import os
+import time
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -57,7 +58,7 @@ def evaluate(
         folder: the archive.
         against: name of the data set, as for ``reinject train``.
         judgements: some of utility, coverage, two-sample, spurious, memorisation, membership; default: all that can be
-            made.
+            made; what has too few rows is then left out, and said to be.
         features: what coverage, two-sample and spurious are judged in: a name of
             :data:`reinject.evaluation.features.NAMES`, or the folder of a classifier; default: the penultimate layer of
             the classifier that labelled, or pixels where nothing did.
@@ -80,6 +81,7 @@ def evaluate(
     """
     check_count("--seeds", "seeds", seeds)
     progress = progress or Silent()
+    began = time.monotonic()
     if out is not None:
         check_free(out, METRICS, overwrite)
     archive = Archive.open(folder)
@@ -112,13 +114,19 @@ def evaluate(
     found: dict[str, list[Judgement]] = {}
     with progress.task("judging", len(groups), "judgements") as advance:
         for name in groups:
-            found[name] = GROUPS[name].make(evidence)
+            try:
+                found[name] = GROUPS[name].make(evidence)
+            except DataError as error:  # too few rows
+                if judgements:
+                    raise
+                notes.append(f"{name} is left out: {error}")
             advance(1)
+    metrics["seconds"] = round(time.monotonic() - began, 1)
     metrics["judgements"] = {name: [one.as_json() for one in group] for name, group in found.items()}
     if out is not None:
         _write(out, metrics, archive, dataset, judged, found, evidence, models)
     lines = [*(report.text(judged) if judged else []), *report.judgement_lines(found), *notes]
-    return Outcome(metrics, [*lines, *(report.verdict(one) for one in judged.values())])
+    return Outcome(metrics, [*lines, *(report.verdict(one) for one in judged.values()), f"{metrics['seconds']} s"])
 
 
 def _classifier(archive: Archive, models: Sequence[Path]) -> Classifier:

@@ -64,6 +64,7 @@ EXPERIMENTS: Mapping[str, Experiment] = {
     "mnist": Experiment("mnist", training=_AS_LABELLED, goal=(0.998, 0.97)),
     "fashion_mnist": Experiment("fashion_mnist", training=_AS_LABELLED, goal=(0.99, 0.93)),
     "cifar10-features": Experiment("cifar10", "cifar100", best=_STATES, goal=(0.99, 0.90), peers=_IN_FEATURES),
+    "cifar100-own-features": Experiment("cifar100", "cifar100", best=_STATES, goal=(0.98, 0.90), peers=_IN_FEATURES),
     "cifar100-features": Experiment("cifar100", "cifar10", best=_STATES, goal=(0.98, 0.90), peers=_IN_FEATURES),
     "cifar10-pixels": Experiment(
         "cifar10",
