@@ -18,8 +18,8 @@ def reproduce(
     only: Annotated[
         list[str] | None,
         typer.Option(
-            help="Experiment of curves and table: digits, mnist, fashion_mnist, cifar10-features, cifar100-own-features, "
-            "cifar100-features, cifar10-pixels; may be given several times.",
+            help="Experiment of curves and table: digits, mnist, fashion_mnist, cifar10-features, "
+            "cifar100-own-features, cifar100-features, cifar10-pixels; may be given several times.",
             show_default="all but digits",
         ),
     ] = None,
