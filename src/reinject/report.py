@@ -22,8 +22,8 @@ CAPTIONS = {
     "curves": "Accuracy on real test data of the same student on n real, synthetic or noise samples; the band spans "
     "the seeds. Skill is how far the synthetic curve has climbed from the noise curve to the real one. Real + n has as "
     "many synthetic rows beside the real ones.",
-    "nearest": "The samples that are nearest to training images, and these images below. Look for copies: equal "
-    "strokes, equal dirt.",
+    "nearest": "The samples that are nearest to training images, measured by the distance of these to their nearest "
+    "other one, and these images below. Look for copies: equal strokes, equal dirt.",
 }
 
 

@@ -3,6 +3,7 @@
 from dataclasses import replace
 from pathlib import Path
 
+import numpy as np
 import pytest
 import torch
 
@@ -12,10 +13,11 @@ from reinject.errors import ArgumentError, DataError, ModelError
 from reinject.evaluation.features import convolutions, pca, penultimate, pixels
 from reinject.evaluation.students import Table
 from reinject.jobs.evaluate import evaluate
-from reinject.jobs.evidence import disjoint
-from reinject.jobs.judgements import wanted
+from reinject.jobs.evidence import disjoint, gather
+from reinject.jobs.judgements import closest, wanted
 from reinject.models import Inputs, MLPClassifier
 from reinject.presets import Settings
+from reinject.progress import Silent
 from reinject.samples import LabelledSamples, Storage
 
 DIGITS = data.load("digits")
@@ -58,6 +60,15 @@ def test_a_copier_is_caught(tmp_path: Path, share: float) -> None:
     assert found["authenticity"]["value"] <= 1 - share + 1e-9
     if share == 1:
         assert found["data copying"]["p"] < 1e-9
+
+
+def test_copies_are_drawn_first(tmp_path: Path) -> None:
+    folder = Archive.open(archive(tmp_path / "a", 0.02, blocks=2))
+    evidence = gather(folder, DIGITS, None, None, "pixels", 5000, 0, "cpu", Silent())
+    samples, training = closest(evidence, 12)
+    assert samples.shape == (12, 1, 8, 8)
+    assert np.array_equal(samples, training)
+    assert len(np.unique(training, axis=0)) == 12
 
 
 def test_nobody_is_accused(tmp_path: Path) -> None:

@@ -69,7 +69,7 @@ def copies(near: Neighbourhood, train: Tensor, test: Tensor) -> Judgement:
     p0 = len(train) / (len(train) + len(test))
     from_train = near.distance <= near.held_out
     row = torch.where(from_train, near.row, len(train) + near.held_out_row)
-    distance, apart = torch.where(from_train, near.distance, near.held_out), _apart(row, torch.cat([train, test]))
+    distance, apart = torch.where(from_train, near.distance, near.held_out), apart_of(row, torch.cat([train, test]))
     order = (distance / apart.clamp_min(1e-12)).argsort(stable=True)
     levels = [max(_LEAST, round(level * n)) for level in _LEVELS]
     found = [_excess(row[order[:count]], len(train), p0) for count in dict.fromkeys(levels)]
@@ -89,7 +89,7 @@ def copies(near: Neighbourhood, train: Tensor, test: Tensor) -> Judgement:
     )
 
 
-def _apart(row: Tensor, real: Tensor) -> Tensor:
+def apart_of(row: Tensor, real: Tensor) -> Tensor:
     """The distance of some of the real rows to their nearest other one."""
     names, back = np.unique(row.numpy(), return_inverse=True)
     chosen = torch.from_numpy(names)
@@ -120,7 +120,7 @@ def authenticity(near: Neighbourhood, held_out: Neighbourhood, train: Tensor) ->
 
     Source: Alaa et al. 2022, arXiv 2102.08921, section 4.3.
     """
-    apart = _apart(torch.cat([near.row, held_out.row]), train)
+    apart = apart_of(torch.cat([near.row, held_out.row]), train)
     n = len(near.row)
     authentic = near.distance > apart[:n]
     return Judgement(

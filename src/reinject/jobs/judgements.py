@@ -13,7 +13,7 @@ from reinject.evaluation.coverage import class_histogram, coverage
 from reinject.evaluation.features import pixels
 from reinject.evaluation.judgement import Judgement
 from reinject.evaluation.membership import likelihood_ratio, logit, membership, scores, shadow_models
-from reinject.evaluation.memorisation import attractors, authenticity, copies, data_copying, neighbourhood
+from reinject.evaluation.memorisation import apart_of, attractors, authenticity, copies, data_copying, neighbourhood
 from reinject.evaluation.neighbours import nearest
 from reinject.evaluation.spurious import spurious
 from reinject.evaluation.students import Student, Table
@@ -104,16 +104,21 @@ def judge_membership(evidence: Evidence) -> list[Judgement]:
 
 
 def closest(evidence: Evidence, rows: int = 12) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
-    """The samples that are nearest to training rows, without two of one row, and these rows; images in [0, 1]."""
+    """The samples that are nearest to training rows, without two of one row, and these rows; images in [0, 1].
+
+    Near is measured by the training row's distance to its nearest other one, or else the simplest images come first.
+    """
     of = pixels().rows
     chosen = evidence.some(len(evidence.synthetic), MOST_NEAR)
-    distance, index = nearest(of(evidence.synthetic, chosen), of(evidence.train, np.arange(len(evidence.train))))
-    order = distance[:, 0].argsort(stable=True).numpy()
-    _, first = np.unique(index[:, 0].numpy()[order], return_index=True)
+    train = of(evidence.train, np.arange(len(evidence.train)))
+    distance, row = (found[:, 0] for found in nearest(of(evidence.synthetic, chosen), train))
+    order = (distance / apart_of(row, train).clamp_min(1e-12)).argsort(stable=True).numpy()
+    near = row.numpy()
+    _, first = np.unique(near[order], return_index=True)
     picked = order[np.sort(first)[:rows]]
     storage = evidence.train.storage
     shape = evidence.train.x.shape[1:]
-    pairs = (of(evidence.synthetic, chosen[picked]), of(evidence.train, index[:, 0].numpy()[picked]))
+    pairs = (of(evidence.synthetic, chosen[picked]), of(evidence.train, near[picked]))
     a, b = (((x - storage.low) / (storage.high - storage.low)).reshape(-1, *shape).numpy() for x in pairs)
     return a, b
 
