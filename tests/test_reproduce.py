@@ -130,6 +130,7 @@ def test_an_experiment_is_gone_on_with_and_not_made_again(
         assert len(sets["ours, paper"]["ratio"]["values"]) == 2
         assert sets["ours, paper"]["ratio"]["values"][:1] == first[name]["sets"]["ours, paper"]["ratio"]["values"]
         assert sets["real inputs, soft labels"]["skill"] is None
+        assert sets["ours, default, soft labels"]["skill"]["mean"] != sets["ours, default"]["skill"]["mean"]
         assert (out / name / "curves.png").is_file()
         assert len(result[name]["curves"]["real"]) == 2
     page = (out / "results.md").read_text()

@@ -16,7 +16,7 @@ from reinject.evaluation.utility import Utility
 from reinject.files import read_json, write_json
 from reinject.jobs.evaluate import judge_tables
 from reinject.jobs.extract import extract
-from reinject.jobs.peers import IMAGES_ONLY, PEERS, Task
+from reinject.jobs.peers import IMAGES_ONLY, PEERS, Task, softened
 from reinject.jobs.recipe import Models, levels_of, load_models
 from reinject.jobs.sample import sample_models
 from reinject.jobs.train import plan_for, train
@@ -169,6 +169,8 @@ def _once(
     tables = {}
     for name, settings in experiment.walks.items():
         tables[f"ours, {name}"] = clock.time(name, _walked, models, folder / name, name, settings, task, progress)
+    ours = f"ours, {name}"  # the last of them: the best we know
+    tables[f"{ours}, soft labels"] = softened(task, tables[ours])
     with progress.task("asking the peers", len(experiment.peers), "peers") as advance:
         for name in experiment.peers:
             tables[name] = clock.time(name, PEERS[name], task)

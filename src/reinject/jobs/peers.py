@@ -60,6 +60,13 @@ def labelled(C: Classifier, storage: Storage, kept: Tensor) -> Tensor:
     return classify(C, storage.load(kept))
 
 
+def softened(task: Task, table: Table) -> Table:
+    """The same samples with the classifier's probabilities as labels."""
+    C, parts = task.models.labelling(), torch.split(torch.from_numpy(table.x), 4096)
+    soft = torch.cat([labelled(C, table.storage, part) for part in parts])
+    return Table(table.x, soft.numpy(), table.storage)
+
+
 def one_gaussian(task: Task) -> Table:
     """One Gaussian fitted to all the data, labelled by the classifier."""
     rng = np.random.default_rng(task.seed)
