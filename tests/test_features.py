@@ -175,7 +175,10 @@ def test_images_are_shaken_in_training_alone() -> None:
     assert [torch.equal(one, x) for one in seen] == [True, True, False, True, False, True]
 
 
-def test_bad_plans() -> None:
+def test_bad_plans(features: Path, tmp_path: Path) -> None:
+    with pytest.raises(ArgumentError, match=r"mirror, but inputs of shape \(256,\)"):
+        train(plan_for(str(features), augment="mirror"), tmp_path / "m", device="cpu")
+    assert not list(tmp_path.iterdir())
     with pytest.raises(ArgumentError, match="'flip' is not known"):
         plan_for("digits", augment="flip")
     with pytest.raises(ArgumentError, match="no autoencoder is trained"):

@@ -163,6 +163,8 @@ def train(
     progress = progress or Silent()
     check_free(out, f"{plan.only or 'autoencoder'}/config.json", overwrite)
     dataset = data.load(plan.dataset, data_dir, plan.seed, progress)
+    if plan.augment != AUGMENT[0] and len(dataset.shape) != 3:
+        raise ArgumentError("--augment", f"{plan.augment}, but inputs of shape {dataset.shape}", "Leave it out")
     partial = partial_of(out)
     check_count("--devices", "devices", devices)
     parameters = {**asdict(plan), "precision": precision, **({"devices": devices} if devices > 1 else {})}
