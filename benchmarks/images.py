@@ -42,7 +42,12 @@ def main() -> None:
             seconds[f"sample {preset}"] = time.monotonic() - began
             began = time.monotonic()
             judged = evaluate(
-                out, options.dataset, data_dir=options.data_dir, seed=options.seed, progress=progress
+                out,
+                options.dataset,
+                judgements=["utility"],
+                data_dir=options.data_dir,
+                seed=options.seed,
+                progress=progress,
             ).result
             seconds[f"evaluate {preset}"] = time.monotonic() - began
             results[preset] = {
