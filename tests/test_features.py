@@ -12,12 +12,16 @@ from reinject.bundle import load
 from reinject.errors import ArgumentError, DataError, ModelError
 from reinject.jobs.evaluate import evaluate
 from reinject.jobs.extract import extract
+from reinject.jobs.held import points_of
+from reinject.jobs.importing import Wanted, import_model
+from reinject.jobs.inspect import inspect
 from reinject.jobs.labelling import AUGMENT, augmented, shaken
 from reinject.jobs.recipe import load_models
 from reinject.jobs.sample import sample_models
 from reinject.jobs.starts import resolve
 from reinject.jobs.trace import trace
 from reinject.jobs.train import plan_for, train
+from reinject.jobs.tune import tune
 from reinject.presets import PRESETS
 
 DIGITS = data.load("digits")
@@ -98,6 +102,16 @@ def test_spaces_are_not_mixed(trained: Path, models: Path, features: Path, tmp_p
         load_models([trained], classifiers=[models])
     with pytest.raises(DataError, match=r"the extractor .* takes"):
         extract(str(features), models, tmp_path / "again")
+    mixed = r"has \(256,\) in penultimate of .*, .* takes \(1, 8, 8\) in pixels"
+    with pytest.raises(DataError, match=mixed):
+        inspect(models, against=str(features))
+    with pytest.raises(DataError, match=mixed):
+        points_of(str(features), pixels, part="train")
+    with pytest.raises(DataError, match=mixed):
+        tune(load_models([models]), dataset=data.load(str(features)))
+    (tmp_path / "network.py").write_text("import torch\nmake = lambda: torch.nn.Linear(256, 256)\n")
+    with pytest.raises(ArgumentError, match="holds features, not images"):
+        import_model(f"{tmp_path / 'network.py'}:make", tmp_path / "i", Wanted(data=str(features), trust=True))
     with pytest.raises(ModelError, match="is no classifier"):
         extract("digits", models / "autoencoder", tmp_path / "again")
 

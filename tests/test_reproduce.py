@@ -30,11 +30,16 @@ def test_the_share_inside_of_a_shifted_normal() -> None:
     from scipy import stats
 
     rng = np.random.default_rng(0)
-    train, held_out, points = (rng.standard_normal((n, 2)) for n in (5000, 5000, 20_000))
+    train, held_out, points = (rng.standard_normal((n, 2)) for n in (20_000, 20_000, 20_000))
     shift = np.array([1.0, 0.5])
     exact = stats.ncx2.cdf(-2 * np.log(0.25), 2, float(shift @ shift))
     assert inside(train, held_out, points + shift).share == pytest.approx(exact, abs=0.02)
     assert inside(train, held_out, 0.01 * points).share == 1
+    low, high = inside(train, held_out[:500], points + shift).interval
+    assert low < exact < high
+    assert high - low > 2 * 1.96 * (exact * (1 - exact) / 20_000) ** 0.5  # few held-out rows say less than points do
+    by_class = [np.concatenate([rows, rows + 9]) for rows in (train, held_out)]  # as folders of images come
+    assert inside(*by_class, points).share == pytest.approx(inside(*by_class, points + 9).share, abs=0.05)
     with pytest.raises(DataError, match="99 held-out rows"):
         inside(train, held_out[:99], points)
 
@@ -139,6 +144,9 @@ def test_an_experiment_is_gone_on_with_and_not_made_again(
     assert "`reinject reproduce table --only digits-features --seeds 2 --samples 1500`" in page
     with pytest.raises(ArgumentError, match=r"1600, but .* has 1500"):
         reproduce(["table"], out, only=["digits-features"], samples=1600)
+    with pytest.raises(ArgumentError, match="1346, but 1347 real rows"):
+        reproduce(["table"], tmp_path / "few", only=["digits"], samples=1346)
+    assert not list((tmp_path / "few" / "digits").glob("seed-*"))
     monkeypatch.setattr(module, "run", lambda *_, **__: pytest.fail("made again"))
     reproduce([], out)
 

@@ -171,10 +171,14 @@ def test_modules_of_the_present_folder_are_not_taken_for_libraries(
 
 
 def test_a_model_is_read_where_nothing_can_be_noted(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    taken(AUTOENCODERS["onnx"](tmp_path), tmp_path / "m")
+    made = AUTOENCODERS["onnx"](tmp_path)
+    taken(made, tmp_path / "m")
     (tmp_path / "file").write_text("no folder")
     monkeypatch.setenv("REINJECT_HOME", str(tmp_path / "file"))
-    bundle.load(tmp_path / "m" / "autoencoder")
+    x = torch.rand((2, *SHAPE), generator=torch.Generator().manual_seed(0))
+    with torch.no_grad():
+        torch.testing.assert_close(bundle.load(tmp_path / "m" / "autoencoder").network(x), made.output(x))
+    assert (tmp_path / "file").read_text() == "no folder"
 
 
 def test_an_identity_is_refused(tmp_path: Path) -> None:

@@ -15,6 +15,7 @@ from reinject.evaluation.students import Table
 NAMES = ("penultimate", "pixels", "pca", "convolutions")
 _CHUNK = 1024
 _AXES = 64
+_FITTED = 20_000  # rows, drawn at random: folders of images come class by class
 _CHANNELS = (32, 64)
 
 
@@ -53,7 +54,7 @@ def pca(train: Table, axes: int = _AXES) -> Extractor:
     """The leading principal components of the training rows, as many as there are at most."""
     from sklearn.decomposition import PCA
 
-    x = pixels().rows(train, np.arange(min(len(train), 20_000)))
+    x = pixels().rows(train, np.random.default_rng(0).permutation(len(train))[:_FITTED])
     fitted = PCA(min(axes, *x.shape), random_state=0).fit(x.numpy())
     mean, axis = (torch.from_numpy(np.asarray(value, np.float32)) for value in (fitted.mean_, fitted.components_))
     return Extractor(f"pca {len(axis)}", _hash(axis.numpy()), lambda x: (x.flatten(1) - mean) @ axis.T)

@@ -20,6 +20,7 @@ from reinject.evaluation.neighbours import nearest
 _LEVELS = (0.001, 0.003, 0.01, 0.03, 0.1, 0.3, 1.0)
 _LEAST = 10  # samples at the smallest level
 _CELL = 50  # held-out rows a cell, at least
+_FITTED = 20_000  # rows that cells are made of
 _TAU = 20  # samples that a cell needs to count
 _RETURNED = 0.5  # of the distance to the nearest other real row
 
@@ -176,11 +177,15 @@ def c_t(synthetic: Tensor, train: Tensor, test: Tensor, cells: tuple[Tensor, Ten
     return Copying(statistic, statistic / float(np.sqrt(w @ w)), len(w))
 
 
+def _some(rows: int, most: int) -> Tensor:
+    return torch.from_numpy(np.random.default_rng(0).permutation(rows)[:most])
+
+
 def _cells(synthetic: Tensor, train: Tensor, test: Tensor) -> tuple[Tensor, Tensor, Tensor]:
     from sklearn.cluster import MiniBatchKMeans
 
     count = max(1, min(10, len(test) // _CELL))
-    means = MiniBatchKMeans(count, random_state=0, n_init=3).fit(train[:20_000].numpy())
+    means = MiniBatchKMeans(count, random_state=0, n_init=3).fit(train[_some(len(train), _FITTED)].numpy())
     centres = torch.from_numpy(means.cluster_centers_).to(train)
     found = [nearest(rows, centres)[1][:, 0] for rows in (synthetic, train, test)]
     return found[0], found[1], found[2]

@@ -7,15 +7,16 @@ from numpy.typing import NDArray
 from scipy import stats
 
 from reinject.errors import DataError
-from reinject.evaluation.judgement import binomial_interval
+from reinject.evaluation.judgement import LEVEL
 
 REGION = 0.75  # of the data
 _LEAST = 100
-_MOST = 5000  # rows that a kernel density is made of, and rows that it is asked about
+_MOST = 20_000  # rows that a kernel density is made of, and held-out rows, drawn at random
+_RESAMPLED = 200
 
 
 class Inside(NamedTuple):
-    """The share of points inside the data's region, and its 95% interval; the region taken as it is."""
+    """The share of points inside the data's region, and its 95% interval over held-out rows and points."""
 
     share: float
     interval: tuple[float, float]
@@ -27,7 +28,7 @@ def inside(
     """The share of points inside the highest-density region of the data, by a Gaussian kernel density.
 
     The density is that of the training rows, with Scott's bandwidth; the region is where it is at least as high as at
-    the lowest of the ``region`` densest held-out rows.
+    the lowest of the ``region`` densest held-out rows. The interval is by bootstrap, for this density.
 
     Arguments:
         train, held_out, points: rows in the plane, (N, 2), (M, 2), (K, 2).
@@ -44,7 +45,14 @@ def inside(
     for what, rows in (("training rows", train), ("held-out rows", held_out), ("points", points)):
         if len(rows) < _LEAST:
             raise DataError("inside", f"{len(rows)} {what}", f"Give {_LEAST} at least")
-    density = stats.gaussian_kde(train[:_MOST].T)
-    lowest = np.quantile(density(held_out[:_MOST].T), 1 - region)
-    hits = int((density(points.T) >= lowest).sum())
-    return Inside(hits / len(points), binomial_interval(hits, len(points)))
+    rng = np.random.default_rng(0)
+    some, others = (rows[rng.permutation(len(rows))[:_MOST]] for rows in (train, held_out))
+    density = stats.gaussian_kde(some.T)
+    known, asked = density(others.T), density(points.T)
+
+    def share(here: NDArray[np.float64], there: NDArray[np.float64]) -> float:
+        return float((there >= np.quantile(here, 1 - region)).mean())
+
+    again = [share(rng.choice(known, len(known)), rng.choice(asked, len(asked))) for _ in range(_RESAMPLED)]
+    low, high = np.quantile(again, [(1 - LEVEL) / 2, (1 + LEVEL) / 2])
+    return Inside(share(known, asked), (float(low), float(high)))

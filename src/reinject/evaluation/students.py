@@ -4,6 +4,7 @@ An accuracy is a pure function of (student, its rows, the test rows), whatever e
 """
 
 import multiprocessing
+import os
 import signal
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -225,6 +226,11 @@ def _mapping(workers: int) -> Iterator[Callable[..., Iterator[Any]]]:
     ignore = (signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is for this process, which then ends the others
     with multiprocessing.get_context("spawn").Pool(workers, signal.signal, ignore) as pool:
         yield pool.imap
+
+
+def workers_for(place: torch.device) -> int:
+    """Processes that students train in: as many as there are cores, and one where there is a device to share."""
+    return (os.cpu_count() or 1) if place.type == "cpu" else 1
 
 
 @dataclass(frozen=True)

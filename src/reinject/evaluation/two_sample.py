@@ -19,8 +19,6 @@ PERMUTATIONS = 500
 ROWS = 1000  # of each set, in a draw
 DIRECTIONS = 128
 
-Permuted = Callable[[Tensor, Tensor], Tensor]
-
 
 def _signs(n: int, generator: torch.Generator) -> Tensor:
     """1/n for the rows of one set and -1/n for those of the other, (2n, 1 + PERMUTATIONS): as it is, then permuted."""

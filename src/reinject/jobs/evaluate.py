@@ -1,6 +1,5 @@
 """``reinject evaluate``: how far an archive can stand in for the real data."""
 
-import os
 import time
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -14,7 +13,7 @@ from reinject.archive import Archive
 from reinject.diagnostics import class_shares
 from reinject.errors import ArchiveError, DataError, ReinjectError, check_count
 from reinject.evaluation.judgement import Judgement
-from reinject.evaluation.students import SOFT, Bench, Kind, Table
+from reinject.evaluation.students import SOFT, Bench, Kind, Table, workers_for
 from reinject.evaluation.utility import Utility, reference, students_needed, utility
 from reinject.figures import class_histogram, learning_curves, nearest_rows, samples_by_class
 from reinject.files import write_json
@@ -207,8 +206,7 @@ def judge_tables(
     with progress.task("training students", total, "students") as advance:
         place = make_fabric(device).device
         test = Table.of(dataset.test.x, dataset.test.y, levels)
-        workers = (os.cpu_count() or 1) if place.type == "cpu" else 1
-        bench = Bench(test, dataset.class_names, device, workers, lambda: advance(1))
+        bench = Bench(test, dataset.class_names, device, workers_for(place), lambda: advance(1))
         C = ready(classifier, place)
 
         @torch.no_grad()

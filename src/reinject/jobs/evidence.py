@@ -1,6 +1,5 @@
 """What judgements are made from: real and synthetic rows, walks, features, models."""
 
-import os
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from functools import cached_property
@@ -17,12 +16,13 @@ from reinject.bundle import load
 from reinject.errors import ArgumentError, DataError, ModelError
 from reinject.evaluation.features import NAMES, Extractor, convolutions, pca, penultimate, pixels
 from reinject.evaluation.judgement import Draw, Sets, draws
-from reinject.evaluation.students import Bench, Table
+from reinject.evaluation.students import Bench, Table, workers_for
 from reinject.files import fingerprint
 from reinject.jobs.recipe import Models, classifier_in
 from reinject.progress import Progress
 from reinject.samples import Storage
 from reinject.synthesis import Classifier
+from reinject.training import make_fabric
 
 
 @dataclass(frozen=True)
@@ -69,8 +69,7 @@ class Evidence:
     @property
     def bench(self) -> Bench:
         """Where students are tested."""
-        workers = (os.cpu_count() or 1) if self.device == "cpu" else 1
-        return Bench(self.test, self.class_names, self.device, workers)
+        return Bench(self.test, self.class_names, self.device, workers_for(make_fabric(self.device).device))
 
     def probabilities(self, table: Table, index: NDArray[np.int64]) -> Tensor:
         """What the classifier says of some rows, float64, (N, classes)."""

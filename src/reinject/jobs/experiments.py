@@ -10,6 +10,7 @@ import numpy as np
 
 from reinject import data
 from reinject.archive import Archive
+from reinject.errors import ArgumentError, DataError
 from reinject.evaluation.judgement import interval_of
 from reinject.evaluation.students import Table
 from reinject.evaluation.utility import Utility
@@ -99,17 +100,22 @@ def run(
 
     Returns:
         Ratio, skill, accuracy and seconds of every set: means, intervals over seeds, values.
+
+    Raises:
+        ArgumentError: fewer samples than real rows, which curves at equal n need.
     """
     experiment = EXPERIMENTS[name]
     source = _source(experiment, out, data_dir, progress)
     dataset = data.load(source, data_dir, progress=progress)
+    if samples < len(dataset.train):
+        raise ArgumentError("--samples", f"{samples}, but {len(dataset.train)} real rows", "Give as many at least")
     found = []
     for seed in seeds:
         folder = out / f"seed-{seed}"
         if not (folder / RESULT).is_file():
             result = _once(experiment, dataset, source, folder, seed, samples, data_dir, progress)
             write_json(folder / RESULT, result)
-        found.append(read_json(folder / RESULT, ValueError))  # type: ignore[arg-type]  # ours, just written
+        found.append(read_json(folder / RESULT, DataError))
     sets = {one: _over_seeds([result["sets"][one] for result in found]) for one in found[0]["sets"]}
     return {
         "dataset": dataset.name if experiment.extractor else experiment.dataset,

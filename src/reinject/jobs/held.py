@@ -13,7 +13,7 @@ from torch import Tensor
 from reinject import data
 from reinject.errors import ArgumentError, DataError
 from reinject.images import decode
-from reinject.jobs.recipe import levels_of
+from reinject.jobs.recipe import check_space, levels_of
 from reinject.kernels.clamped import Clamped, Measured
 from reinject.models import Inputs
 from reinject.presets import Held, Settings
@@ -84,6 +84,7 @@ def points_of(
     if path.suffix.lower() in _IMAGES:
         return levels.load(torch.from_numpy(decode([_bytes(path)], name)))
     found = data.load(name, data_dir, progress=progress or Silent())
+    check_space(found, inputs, "the model")
     return levels.load(getattr(found, part).x[:most])
 
 

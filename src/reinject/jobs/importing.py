@@ -125,11 +125,13 @@ def _take(
     name = route.take(source, partial / SOURCE, wanted.weights)
     loaded = _read(route, partial / SOURCE, name, source, wanted)
     dataset = None if wanted.data is None else data.load(wanted.data, data_dir, progress=progress)
+    if dataset is not None and dataset.space:
+        raise ArgumentError("--data", f"{dataset.name} holds features, not images", "Import models of images")
     network = _understood(loaded, wanted, dataset, source, out)
     describe(partial, route.name, name, network)
     digest = digest_of(partial)
     trust(digest if route.runs_code(partial / SOURCE, name) else f"read:{digest}")
-    return inspect_bundle(load(partial), None if dataset is None else dataset.test.x)
+    return inspect_bundle(load(partial), dataset)
 
 
 def _read(route: Route, folder: Path, name: str, source: str, wanted: Wanted) -> Loaded:

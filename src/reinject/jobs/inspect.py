@@ -12,7 +12,7 @@ from reinject.errors import ModelError
 from reinject.foreign import Foreign, trust
 from reinject.foreign.folder import digest_of, is_foreign
 from reinject.jobs import Outcome
-from reinject.jobs.recipe import levels_of
+from reinject.jobs.recipe import values_for
 from reinject.models import CLASSIFIERS, Network
 from reinject.progress import Progress
 from reinject.reconstruction import Reconstruction
@@ -46,22 +46,23 @@ def inspect(
     for folder in folders if trusted else ():
         if is_foreign(folder):
             trust(digest_of(folder))
-    x = None if against is None else data.load(against, data_dir, progress=progress).test.x
-    pages = [inspect_bundle(load(folder), x) for folder in folders]
+    dataset = None if against is None else data.load(against, data_dir, progress=progress)
+    pages = [inspect_bundle(load(folder), dataset) for folder in folders]
     result = {folder.name: page.result for folder, page in zip(folders, pages, strict=True)}
     lines = [line for folder, page in zip(folders, pages, strict=True) for line in (f"{folder}", *page.lines)]
     return Outcome(result, lines)
 
 
-def inspect_bundle(bundle: Bundle, images: Tensor | None = None) -> Outcome:
+def inspect_bundle(bundle: Bundle, dataset: data.Dataset | None = None) -> Outcome:
     """The page of one model.
 
     Arguments:
         bundle: the model.
-        images: of its data set, uint8, (N, *event), unseen in training.
+        dataset: its own, whose test part it has not seen.
 
     Raises:
         ModelError: an autoencoder that loses nothing.
+        DataError: data of another shape or space.
     """
     network, inputs = bundle.network, bundle.network.inputs
     labels = network.role == "classifier" if isinstance(network, Foreign) else type(network) in CLASSIFIERS.values()
@@ -77,14 +78,14 @@ def inspect_bundle(bundle: Bundle, images: Tensor | None = None) -> Outcome:
     ]
     if isinstance(network, Foreign) and (network.native.shape, network.native.low) != (inputs.shape, inputs.low):
         lines.append(f"  inside: {network.native.shape} in {network.native.low:g}..{network.native.high:g}")
-    x = _points(bundle, images)
+    x = _points(bundle, dataset)
     if labels:
         told["class_names"] = list(inputs.class_names)
         lines.append(f"  classifier of {len(inputs.class_names)} classes: {', '.join(inputs.class_names[:12])}")
         return Outcome(told, lines)
     r = as_reconstruction(bundle, 0.1)
     with torch.no_grad():
-        x = x if images is not None else r(r(x))
+        x = x if dataset is not None else r(r(x))
         loss = losses(r, x, inputs.high - inputs.low)
     told |= {"std": inputs.std, "radius": inputs.radius, "has_code": r.has_code, **loss}
     lines += [
@@ -100,7 +101,7 @@ def inspect_bundle(bundle: Bundle, images: Tensor | None = None) -> Outcome:
             "Give an autoencoder with a bottleneck, or one that was trained to remove noise",
         )
     told["lambda"] = None
-    if images is not None:
+    if dataset is not None:
         try:
             found = estimate_lam(r, x)
             told["lambda"] = [found.value, found.standard_error]
@@ -136,13 +137,9 @@ def losses(r: Reconstruction, x: Tensor, spread: float) -> dict[str, float]:
     return {"relative_error": float(error.sqrt()), "noise_kept": float(kept.sqrt())}
 
 
-def _points(bundle: Bundle, images: Tensor | None) -> Tensor:
+def _points(bundle: Bundle, dataset: data.Dataset | None) -> Tensor:
     inputs = bundle.network.inputs
-    if images is not None:
-        if tuple(images.shape[1:]) != inputs.shape:
-            raise ModelError(
-                str(bundle.folder), f"takes {inputs.shape}, the data has {tuple(images.shape[1:])}", "Give its own data"
-            )
-        return levels_of(inputs).load(images[:_POINTS])
+    if dataset is not None:
+        return values_for(dataset, inputs, str(bundle.folder), "test", _POINTS)
     u = torch.rand((_POINTS, *inputs.shape), generator=torch.Generator().manual_seed(1))
     return inputs.low + (inputs.high - inputs.low) * u

@@ -77,7 +77,7 @@ def judge_memorisation(evidence: Evidence) -> list[Judgement]:
 
 def judge_membership(evidence: Evidence) -> list[Judgement]:
     """Attacks on the classifier, on a student of the samples, and on the autoencoder where it is at hand."""
-    train, test, classes = evidence.train, evidence.test, len(evidence.class_names)
+    train, test = evidence.train, evidence.test
     count = min(len(train), len(test), MOST_ROWS)
     chosen = [
         np.random.default_rng([evidence.seed, k]).permutation(n)[:count] for k, n in enumerate((len(train), len(test)))
@@ -95,7 +95,7 @@ def judge_membership(evidence: Evidence) -> list[Judgement]:
         "student": evidence.bench.probabilities([(student, evidence.synthetic)], probed)[0],
     }
     attacks: dict[str, dict[str, Tensor]] = {
-        name: {**scores(p[:, :classes], y), "likelihood ratio": likelihood_ratio(logit(p, y), shadows, inside)}
+        name: {**scores(p, y), "likelihood ratio": likelihood_ratio(logit(p, y), shadows, inside)}
         for name, p in targets.items()
     }
     if evidence.models is not None:

@@ -28,15 +28,22 @@ def levels_of(inputs: Inputs) -> Storage:
     return Storage("float") if inputs.space else Storage("uint8", inputs.low, inputs.high)
 
 
+def check_space(dataset: Dataset, inputs: Inputs, owner: str) -> None:
+    """Raise DataError where a data set lives in another space than a model."""
+    if dataset.space != inputs.space:
+        there, here = (f"{one.shape} in {one.space or 'pixels'}" for one in (dataset, inputs))
+        raise DataError(dataset.name, f"has {there}, {owner} takes {here}", "Give data of the models' own space")
+
+
 def values_for(dataset: Dataset, inputs: Inputs, owner: str, part: str = "train", most: int | None = None) -> Tensor:
     """The first ``most`` inputs of a part of a data set, data units of a model.
 
     Raises:
         DataError: another shape, or another space.
     """
-    if (dataset.shape, dataset.space) != (inputs.shape, inputs.space):
-        there, here = (f"{one.shape} in {one.space or 'pixels'}" for one in (dataset, inputs))
-        raise DataError(dataset.name, f"has {there}, {owner} takes {here}", "Give data of the models' own space")
+    check_space(dataset, inputs, owner)
+    if dataset.shape != inputs.shape:
+        raise DataError(dataset.name, f"has {dataset.shape}, {owner} takes {inputs.shape}", "Give data of its shape")
     x: Tensor = getattr(dataset, part).x
     return levels_of(inputs).load(x[:most])
 

@@ -126,7 +126,8 @@ def _experiment(
     folder.mkdir(parents=True, exist_ok=True)
     write_json(folder / PLAN, plan)
     found = run(name, folder, seeds, samples, data_dir=data_dir, progress=progress)
-    command = f"reinject reproduce table --only {name} --seeds {len(seeds)} --samples {samples}"
+    first = f" --seed {seeds[0]}" if seeds[0] else ""
+    command = f"reinject reproduce table --only {name} --seeds {len(seeds)} --samples {samples}{first}"
     write_json(folder / METRICS, {**found, "command": command})
 
 

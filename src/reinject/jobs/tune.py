@@ -17,7 +17,7 @@ from reinject.evaluation.students import Student, Table, marks
 from reinject.files import write_json
 from reinject.jobs import Outcome
 from reinject.jobs.diagnose import last_states, own_stein
-from reinject.jobs.recipe import Models, levels_of, values_for
+from reinject.jobs.recipe import Models, check_space, levels_of
 from reinject.presets import DEFAULT, Settings, settings_of
 from reinject.progress import Progress, Silent
 from reinject.samples import Storage
@@ -151,6 +151,7 @@ def tune(
 def _some(dataset: Dataset, models: Models, seed: int) -> Table:
     """Training images that students are tested on; the test images stay unseen until ``reinject evaluate``."""
     inputs = models.inputs
+    check_space(dataset, inputs, "the model")
     if dataset.shape != inputs.shape or dataset.class_names != inputs.class_names:
         raise DataError(
             dataset.name,
@@ -160,7 +161,6 @@ def _some(dataset: Dataset, models: Models, seed: int) -> Table:
         )
     order = torch.randperm(len(dataset.train), generator=torch.Generator().manual_seed(seed))[:_REAL]
     part = dataset.train.take(order)
-    values_for(dataset, inputs, "the model", most=1)
     return Table.of(part.x, part.y, levels_of(inputs))
 
 
