@@ -1,9 +1,10 @@
 # Everything a fresh machine needs: Python 3.11 or later, make, and a package registry for pip.
 PYTHON ?= python3
+SUDO := $(shell test $$(id -u) -eq 0 || echo sudo)
 BIN := .venv/bin
 STAMP := .venv/.installed
 
-.PHONY: setup demo test lint format clean
+.PHONY: setup demo test test-browser lint format clean
 
 setup: $(STAMP)
 
@@ -20,6 +21,12 @@ demo: $(STAMP)
 
 test: $(STAMP)
 	$(BIN)/python -m pytest -n 2
+
+# Chromium from the system's packages (asks for root where it is missing), driven by Playwright.
+test-browser: $(STAMP)
+	command -v chromium || { $(SUDO) apt-get update -q && $(SUDO) apt-get install -y -q --no-install-recommends chromium fonts-dejavu-core; }
+	$(BIN)/python -m pip install --quiet --constraint constraints.txt --editable '.[dev,browser]'
+	$(BIN)/python -m pytest tests/browser
 
 lint: $(STAMP)
 	$(BIN)/ruff check .

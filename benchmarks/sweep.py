@@ -15,10 +15,10 @@ from reinject import data
 from reinject.archive import Archive
 from reinject.diagnostics import class_shares
 from reinject.figures import class_histogram
-from reinject.jobs.evaluate import judge
 from reinject.jobs.provenance import shares
 from reinject.jobs.recipe import Models, load_models
 from reinject.jobs.sample import sample_models
+from reinject.jobs.utility import judge
 from reinject.presets import PRESETS, Settings, choose
 from reinject.progress import for_this_terminal
 from reinject.score import lam_of_sigma

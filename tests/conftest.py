@@ -1,6 +1,9 @@
 """Shared fixtures: tiny models on disk, made once a session."""
 
+import shutil
+from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 import torch
@@ -14,6 +17,12 @@ install_import_hook(CHECKED, "beartype.beartype")
 from reinject.jobs.train import TrainPlan, train  # noqa: E402
 from reinject.models import Inputs, MLPAutoencoder, MLPClassifier  # noqa: E402
 from reinject.training import Recipe  # noqa: E402
+
+CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
+QUIET = (
+    *("--no-sandbox", "--disable-gpu", "--no-first-run", "--disable-quic"),
+    *("--disable-background-networking", "--disable-component-update", "--disable-sync"),
+)
 
 settings.register_profile("fixed", derandomize=True, deadline=None)  # the same examples in every run
 settings.load_profile("fixed")
@@ -43,3 +52,38 @@ def small_models(tmp_path_factory: pytest.TempPathFactory) -> Path:
     MLPAutoencoder(inputs, hidden=(16,), latent=3).save_pretrained(folder / "autoencoder")
     MLPClassifier(inputs, hidden=(16,)).save_pretrained(folder / "classifier")
     return folder
+
+
+@pytest.fixture(scope="session")
+def browser() -> Iterator[Any]:
+    """Debian's Chromium, driven by Playwright; without them tests are skipped (make test-browser brings them)."""
+    sync_api = pytest.importorskip("playwright.sync_api")
+    if CHROMIUM is None:
+        pytest.skip("no Chromium here: make test-browser installs it")
+    with sync_api.sync_playwright() as playwright:
+        running = playwright.chromium.launch(executable_path=CHROMIUM, args=list(QUIET))
+        yield running
+        running.close()
+
+
+@pytest.fixture
+def open_page(browser: Any) -> Iterator[Callable[..., Any]]:
+    """Opens a page of a new visitor; no error may be told on its console; keeps what was asked for."""
+    contexts, said, asked = [], [], []
+
+    def opened(url: str, *, silent: bool = True, **options: Any) -> Any:
+        context = browser.new_context(**{"viewport": {"width": 1280, "height": 900}, **options})
+        contexts.append(context)
+        page = context.new_page()
+        if silent:
+            page.on("console", lambda message: said.append(message.text) if message.type == "error" else None)
+            page.on("pageerror", lambda error: said.append(str(error)))
+        page.on("request", lambda request: asked.append(request.url))
+        page.goto(url)
+        return page
+
+    opened.asked = asked  # type: ignore[attr-defined]
+    yield opened
+    for context in contexts:
+        context.close()
+    assert said == []

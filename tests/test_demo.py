@@ -28,7 +28,7 @@ def test_the_tree_is_whole(tree: Path) -> None:
     }  # fmt: skip
     assert {path.name for path in (tree / "models").iterdir()} == {"autoencoder", "classifier"}
     figures = {path.name: path.read_bytes() for path in (tree / "figures").iterdir()}
-    assert set(figures) == {"samples.png", "walk.png", "plane.png", "classes.png", "curves.png"}
+    assert set(figures) == {"samples.png", "walk.png", "plane.png", "classes.png", "curves.png", "nearest.png"}
     assert all(data.startswith(b"\x89PNG") and len(data) > 5000 for data in figures.values())
     assert Archive.open(tree / "synthetic").manifest["parameters"]["preset"] == "default"
     assert Archive.open(tree / "synthetic-paper").rows == 200 * 9
@@ -45,8 +45,9 @@ def test_metrics_have_the_agreed_names(tree: Path) -> None:
 
 def test_the_report_opens_offline(tree: Path) -> None:
     html = (tree / "report.html").read_text()
-    assert html.count("data:image/png;base64,") == 5
-    assert not re.findall(r"(?:src|href)=\"(?!data:)", html)
+    assert html.count("<img ") == 10 * 3 + 2 * 2  # real and two sets by class; frames without a script, nearest rows
+    assert html.count("<svg") == 2
+    assert not re.findall(r"(?:src|href)=\"(?!data:|#)", html)
     assert "of its twin trained on the real data" in html
     assert len(html) < 5_000_000
 

@@ -12,6 +12,7 @@ from reinject.cli.extract import extract
 from reinject.cli.importing import import_, inspect
 from reinject.cli.kernels import KernelCommand, kernels
 from reinject.cli.push import push
+from reinject.cli.report import report
 from reinject.cli.reproduce import reproduce
 from reinject.cli.sample import sample
 from reinject.cli.theory import theory
@@ -22,7 +23,7 @@ from reinject.cli.verify import trace, verify
 __all__ = ["app", "main"]
 
 _COMMANDS = (
-    *(demo, train, extract, evaluate, diagnose, tune, inspect),
+    *(demo, train, extract, evaluate, report, diagnose, tune, inspect),
     *(verify, trace, export, push, kernels, theory, reproduce),
 )
 

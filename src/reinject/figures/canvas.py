@@ -3,6 +3,7 @@
 from pathlib import Path
 from typing import Any
 
+import matplotlib
 import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
@@ -20,9 +21,16 @@ def new_figure(width: float, height: float, rows: int = 1, columns: int = 1) -> 
 
 
 def save(figure: Figure, path: Path) -> Path:
-    """Write the figure to ``path``, whose folder is made; the path."""
+    """Write the figure to ``path``, whose folder is made; the path.
+
+    SVG is for pages: text stays text, the background is the page's, and the same figure is the same file.
+    """
     path.parent.mkdir(parents=True, exist_ok=True)
-    figure.savefig(path)
+    if path.suffix == ".svg":
+        with matplotlib.rc_context({"svg.fonttype": "none", "svg.hashsalt": path.stem}):
+            figure.savefig(path, transparent=True, metadata={"Date": None})
+    else:
+        figure.savefig(path)
     return path
 
 

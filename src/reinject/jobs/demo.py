@@ -9,17 +9,20 @@ import torch
 
 from reinject import data, report
 from reinject.archive import Archive
-from reinject.diagnostics import class_shares, start_remembered
-from reinject.evaluation.utility import Utility
-from reinject.figures import class_histogram, film_strip, learning_curves, pca_plane, samples_by_class
+from reinject.diagnostics import start_remembered
+from reinject.figures import film_strip, pca_plane
 from reinject.files import write_json
 from reinject.jobs import Outcome
-from reinject.jobs.diagnose import diagnose
-from reinject.jobs.evaluate import METRICS, judge, pictured
+from reinject.jobs.evaluate import METRICS
+from reinject.jobs.evidence import gather
+from reinject.jobs.judgements import GROUPS, closest
+from reinject.jobs.pages import write_page
+from reinject.jobs.pictures import Judged, draw
 from reinject.jobs.provenance import shares
 from reinject.jobs.recipe import Models, load_models
 from reinject.jobs.sample import sample_models
 from reinject.jobs.train import TrainPlan, train
+from reinject.jobs.utility import MOST, judge
 from reinject.kernels.base import Emit
 from reinject.presets import PRESETS
 from reinject.progress import Advance, Progress, Silent
@@ -29,6 +32,7 @@ from reinject.synthesis import classify
 from reinject.walks import walk
 
 ARCHIVES = {"default": "synthetic", "paper": "synthetic-paper"}
+JUDGED = ("coverage", "memorisation")
 ENDS = 1000
 FRAMES = 16  # of the film strip
 
@@ -75,25 +79,34 @@ def demo(
     archives = {preset: Archive.open(partial / name) for preset, name in ARCHIVES.items()}
     dataset = data.load(plan.training.dataset, data_dir, seed, progress)
     judged = judge(archives, dataset, models.labelling(), range(seed, seed + plan.seeds), progress=progress)
-    with progress.task("drawing", 5, "figures") as advance:
-        remembered = _draw(partial / "figures", dataset, models, archives, judged, seed, advance)
+    found = {}
+    with progress.task("judging", len(archives), "sets") as advance:
+        for name, archive in archives.items():
+            evidence = gather(archive, dataset, models.labelling(), models, None, MOST, seed, "cpu", Silent())
+            judgements = {group: GROUPS[group].make(evidence) for group in JUDGED}
+            found[name] = Judged(archive, judged[name], judgements, closest(evidence))
+            advance(1)
+    with progress.task("drawing", 3, "figures") as advance:
+        remembered = _draw(partial / "figures", dataset, models, found, seed, advance)
     metrics = {
         "dataset": dataset.name,
         "seed": seed,
         "utility": judged["default"].as_json(),
         "utility_paper": judged["paper"].as_json(),
+        "judgements": {
+            name: {group: [made.as_json() for made in all_of] for group, all_of in one.judgements.items()}
+            for name, one in found.items()
+        },
         "class_shares": {name: shares(archive) for name, archive in archives.items()},
         "start_remembered": remembered,
         "seconds": round(time.monotonic() - began, 1),
     }
-    report.write(
+    write_page(
         partial / "report.html",
-        title=f"A synthetic {dataset.name}, sampled from an autoencoder",
-        judged=judged,
-        figures=partial / "figures",
-        walks={name: diagnose(archive.folder).lines for name, archive in archives.items()},
-        provenance={name: archive.manifest["parameters"] for name, archive in archives.items()},
-        command=f"reinject demo --out {out.name} --seed {seed}",
+        f"A synthetic {dataset.name}, sampled from an autoencoder",
+        found,
+        dataset,
+        f"reinject demo --out {out.name} --seed {seed}",
     )
     write_json(partial / METRICS, metrics)
     publish(partial, out)
@@ -105,33 +118,19 @@ def _draw(
     figures: Path,
     dataset: data.Dataset,
     models: Models,
-    archives: dict[str, Archive],
-    judged: dict[str, Utility],
+    found: dict[str, Judged],
     seed: int,
     advance: Advance,
 ) -> dict[str, float]:
     """All figures; returns the share of the start that the walks of each preset still carry at their end."""
     inputs = models.inputs
     names = dataset.class_names
-    samples_by_class(figures / "samples.png", pictured(dataset, archives), names, 0, 1)
-    advance(1)
-    class_histogram(
-        figures / "classes.png",
-        {
-            "real": class_shares(dataset.train.y, len(names)),
-            **{name: shares(archive) for name, archive in archives.items()},
-        },
-        names,
-    )
-    advance(1)
-    curves = {name: result.synthetic for name, result in judged.items()}
-    one = judged["default"]
-    learning_curves(figures / "curves.png", {"real": one.real, **curves, "noise": one.noise})
+    draw(figures, found, dataset)
     advance(1)
     _draw_walk(figures / "walk.png", models, "default", seed)
     advance(1)
     ends, remembered = {}, {}
-    for name in archives:
+    for name in found:
         ends[name] = _visited(models, name, ENDS, seed, PRESETS[name].emit)[-1]
         first, *_, last = _visited(models, name, ENDS, seed, "state")
         remembered[name] = start_remembered(first, last)

@@ -15,12 +15,12 @@ from reinject.evaluation.judgement import interval_of
 from reinject.evaluation.students import Table
 from reinject.evaluation.utility import Utility
 from reinject.files import read_json, write_json
-from reinject.jobs.evaluate import judge_tables
 from reinject.jobs.extract import extract
 from reinject.jobs.peers import IMAGES_ONLY, PEERS, Task, softened
 from reinject.jobs.recipe import Models, levels_of, load_models
 from reinject.jobs.sample import sample_models
 from reinject.jobs.train import plan_for, train
+from reinject.jobs.utility import judge_tables
 from reinject.presets import PRESETS, Settings, choose
 from reinject.progress import Progress
 

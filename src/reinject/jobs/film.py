@@ -1,0 +1,112 @@
+"""Some walks of an archive, walked again and kept step by step, to be watched."""
+
+from collections.abc import Iterator
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from reinject.archive import Archive, blocks_of
+from reinject.errors import ArchiveError
+from reinject.jobs.held import resolve_held
+from reinject.jobs.recipe import Models, levels_of
+from reinject.jobs.starts import resolve
+from reinject.kernels.base import Emit
+from reinject.presets import Settings, Walker
+from reinject.report import Film, Sprites
+from reinject.synthesis import classify
+from reinject.walks import Visited, walk
+
+WALKS = 8
+FRAMES = 20
+
+
+def film(archive: Archive, models: Models, data_dir: str | None = None) -> Film:
+    """The first walks of an archive from their start to their end, as states and as reconstructions.
+
+    Arguments:
+        archive: the archive, of images.
+        models: that made it.
+        data_dir: where to look for data sets that walks began at.
+
+    Raises:
+        ReinjectError: a start that is not at hand.
+    """
+    settings, walker = walker_of(archive, models, data_dir)
+    numbers = range(min(WALKS, blocks_of(archive.manifest["parameters"])[0][1]))
+    steps = sorted({round(at) for at in np.linspace(0, settings.steps, FRAMES)})
+    states = _frames(archive, settings, walker, numbers, steps, "state")
+    means = _frames(archive, settings, walker, numbers, steps, "reconstruction")
+    captions = _captions(means, models)
+    pairs = torch.stack([states, means], 2).flatten(0, 2)
+    levels = levels_of(models.inputs)
+    unit = ((pairs - levels.low) / (levels.high - levels.low)).numpy()
+    return Film(list(numbers), steps, captions, Sprites.of(unit))
+
+
+def walker_of(archive: Archive, models: Models, data_dir: str | None = None) -> tuple[Settings, Walker]:
+    """The settings of an archive, and what walked.
+
+    Raises:
+        ReinjectError: a start that is not at hand.
+    """
+    if not models.autoencoders:
+        raise ArchiveError(str(archive.folder), "was made by an autoencoder that is not on disk", "Sample from models")
+    parameters, inputs = archive.manifest["parameters"], models.inputs
+    settings = Settings.from_json(parameters["settings"])
+    last = parameters["ranges"][-1]["walks"][1]
+    start = resolve(settings.start, inputs, walks=last, seed=parameters["seed"], data_dir=data_dir)
+    held = resolve_held(settings, inputs, most=parameters["block_size"], data_dir=data_dir)
+    walker = settings.build(models.ensemble(), inputs.radius, start=start, classifier=models.C, held=held)
+    return settings, walker
+
+
+def starts_of(archive: Archive, settings: Settings, walker: Walker, most: int) -> tuple[Tensor, Tensor]:
+    """Numbers and starts x_0 of the first walks, data units."""
+    part = next(iter(_walked(archive, settings, walker, 0, None)))
+    return part.walk[:most], part.x[:most]
+
+
+def _walked(
+    archive: Archive, settings: Settings, walker: Walker, steps: int, only: range | None, emit: Emit = "state"
+) -> Iterator[Visited]:
+    parameters = archive.manifest["parameters"]
+    return walk(
+        walker.kernel,
+        walker.start,
+        walker.event_shape,
+        walks=blocks_of(parameters)[0][1],
+        steps=steps,
+        seed=parameters["seed"],
+        block_size=parameters["block_size"],
+        emit=emit,
+        limit=settings.limit,
+        seen=walker.seen,
+        only=only,
+    )
+
+
+def _frames(
+    archive: Archive, settings: Settings, walker: Walker, numbers: range, steps: list[int], emit: Emit
+) -> Tensor:
+    """(walks, frames, *event); a walk that has ended stands still."""
+    wanted, found = set(steps), []
+    last: Tensor | None = None
+    for part in _walked(archive, settings, walker, settings.steps, numbers, emit):
+        now = part.x.new_zeros((len(numbers), *part.x.shape[1:])) if last is None else last.clone()
+        now[part.walk] = part.x
+        last = now
+        if part.step in wanted:
+            found.append(now)
+    assert last is not None
+    return torch.stack([*found, *[last] * (len(steps) - len(found))], 1)
+
+
+def _captions(x: Tensor, models: Models) -> list[list[str]]:
+    """Label and probability of each frame of each walk; nothing where nothing labels."""
+    if models.C is None:
+        return [[""] * x.shape[1] for _ in x]
+    names = models.inputs.class_names
+    confidence, label = classify(models.C, x.flatten(0, 1)).max(1)
+    said = [f"{names[int(k)]} {float(p):.0%}" for k, p in zip(label, confidence, strict=True)]
+    return [said[k * x.shape[1] : (k + 1) * x.shape[1]] for k in range(len(x))]

@@ -1,0 +1,149 @@
+"""Students of synthetic sets, of real data and of controls, trained side by side."""
+
+from collections.abc import Mapping, Sequence
+
+import torch
+from torch import Tensor
+
+from reinject import data
+from reinject.archive import Archive
+from reinject.errors import ArchiveError, DataError
+from reinject.evaluation.students import SOFT, Bench, Kind, Table, workers_for
+from reinject.evaluation.utility import Utility, reference, students_needed, utility
+from reinject.jobs.evidence import levels_for
+from reinject.jobs.recipe import Models
+from reinject.progress import Progress
+from reinject.samples import Storage
+from reinject.synthesis import Classifier, classify, ready
+from reinject.training import make_fabric
+
+MOST = 300_000
+
+
+def judge(
+    archives: Mapping[str, Archive],
+    dataset: data.Dataset,
+    classifier: Classifier,
+    seeds: Sequence[int],
+    *,
+    most: int = MOST,
+    device: str = "cpu",
+    kind: Kind = "mlp",
+    r: Models | None = None,
+    progress: Progress,
+) -> dict[str, Utility]:
+    """The utility of each archive, all against the same real and noise students.
+
+    ``r``: the models, for the control of reconstructions; without them it is left out, as is that of soft labels for
+    students that cannot learn from them.
+
+    Raises:
+        DataError, ArchiveError: an archive does not match the data set, or is smaller than it.
+    """
+    for archive in archives.values():
+        check_match(archive, dataset)
+        _check_enough(archive, dataset)
+    levels = levels_for(dataset, next(iter(archives.values())))
+    rows = sum(min(most, archive.rows) for archive in archives.values())
+    with progress.task("reading the samples", rows, "samples") as advance_rows:
+        tables = {
+            name: Table.of(*_labelled(*archive.read(most, seeds[0], advance_rows)), archive.storage)
+            for name, archive in archives.items()
+        }
+    return judge_tables(tables, dataset, levels, classifier, seeds, device=device, kind=kind, r=r, progress=progress)
+
+
+def judge_tables(
+    tables: Mapping[str, Table],
+    dataset: data.Dataset,
+    levels: Storage,
+    classifier: Classifier,
+    seeds: Sequence[int],
+    *,
+    noise_seeds: Sequence[int] | None = None,
+    device: str = "cpu",
+    kind: Kind = "mlp",
+    r: Models | None = None,
+    progress: Progress,
+) -> dict[str, Utility]:
+    """As :func:`judge`, for samples from anywhere.
+
+    Arguments:
+        tables: name -> samples and their labels.
+        dataset: the real data.
+        levels: how it is kept, in the units of the classifier.
+        classifier: that labels the noise control and the reconstructions.
+        seeds: of the students.
+        noise_seeds: of the noise control; default: those of the students.
+        device, kind, r, progress: as there.
+    """
+    train = Table.of(dataset.train.x, dataset.train.y, levels)
+    controls = _controls(train, classifier, r, kind)
+    noises = seeds if noise_seeds is None else noise_seeds
+    total = students_needed(len(train), len(tables), len(seeds), len(controls), len(noises))
+    with progress.task("training students", total, "students") as advance:
+        place = make_fabric(device).device
+        test = Table.of(dataset.test.x, dataset.test.y, levels)
+        bench = Bench(test, dataset.class_names, device, workers_for(place), lambda: advance(1))
+        C = ready(classifier, place)
+
+        @torch.no_grad()
+        def label(x: Tensor) -> Tensor:
+            return torch.cat([C(part.to(place)).argmax(1).cpu() for part in torch.split(x, 4096)])
+
+        against = reference(bench, train, label, seeds, noise_seeds=noises, kind=kind, controls=controls)
+        return {name: utility(against, table) for name, table in tables.items()}
+
+
+def _labelled(x: Tensor, y: Tensor) -> tuple[Tensor, Tensor]:
+    """The samples that have a label."""
+    return (x, y) if bool((y >= 0).all()) else (x[y >= 0], y[y >= 0])
+
+
+def _controls(train: Table, classifier: Classifier, r: Models | None, kind: Kind) -> dict[str, Table]:
+    """Sets without which the ratio says little: the classifier's own knowledge, on real and reconstructed inputs."""
+    parts = [train.storage.load(torch.from_numpy(train.x[k : k + 1024])) for k in range(0, len(train), 1024)]
+    found = {}
+    if kind in SOFT:
+        soft = torch.cat([classify(classifier, x) for x in parts]).cpu().numpy()
+        found["real inputs, soft labels"] = Table(train.x, soft, train.storage)
+    if r is not None:
+        ensemble = r.ensemble()
+        with torch.no_grad():
+            given = [train.storage.store(ensemble(x))[0] for x in parts]
+        y = torch.cat([classify(classifier, train.storage.load(x)).argmax(1).cpu() for x in given])
+        found["reconstructions of real inputs"] = Table.of(torch.cat(given), y, train.storage)
+    return found
+
+
+def check_match(archive: Archive, dataset: data.Dataset) -> None:
+    """Raise DataError where an archive and a data set differ in space, shape or classes."""
+    space = archive.manifest["parameters"].get("space", "")
+    if space != dataset.space:
+        raise DataError(
+            dataset.name,
+            f"lives in {dataset.space or 'pixels'}, the archive {archive.folder} in {space or 'pixels'}",
+            "Evaluate in one space: against the data that the models were trained on",
+        )
+    if archive.event_shape != dataset.shape:
+        raise DataError(
+            dataset.name,
+            f"has images {dataset.shape}, the archive {archive.folder} samples {archive.event_shape}",
+            "Evaluate against the data set that the models were trained on",
+        )
+    if archive.class_names and archive.class_names != dataset.class_names:
+        raise DataError(
+            dataset.name,
+            f"has other classes than the archive {archive.folder}",
+            "Evaluate against the data set that the models were trained on",
+        )
+
+
+def _check_enough(archive: Archive, dataset: data.Dataset) -> None:
+    labelled = archive.rows - archive.manifest["counts"]["unlabelled"]
+    if labelled < len(dataset.train):
+        raise ArchiveError(
+            str(archive.folder),
+            f"{labelled} labelled samples, fewer than the {len(dataset.train)} real ones to compare at equal n",
+            "Sample more walks",
+        )

@@ -1,0 +1,186 @@
+"""What a page shows, and writing it."""
+
+import json
+import re
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import jinja2
+import numpy as np
+from numpy.typing import NDArray
+
+from reinject.evaluation.judgement import Judgement
+from reinject.evaluation.utility import Utility
+from reinject.report.sprites import Sprites
+from reinject.report.tables import alarms, headline, judgement_rows, table, verdict
+
+_THEMED = {
+    **dict.fromkeys(("#222222", "#000000"), "currentColor"),
+    **{"#0072b2": "var(--blue)", "#999999": "var(--grey)", "#ffffff": "var(--ground)"},
+}
+
+
+@dataclass(frozen=True)
+class Film:
+    """Some walks, state after state.
+
+    Attributes:
+        walks: numbers of the walks, W of them.
+        steps: after how many steps each of the F frames is.
+        captions: label and confidence of r(x) of each walk and frame, W rows of F.
+        sprites: images in the order walk, frame, (state, reconstruction of it).
+    """
+
+    walks: Sequence[int]
+    steps: Sequence[int]
+    captions: Sequence[Sequence[str]]
+    sprites: Sprites
+
+    def as_json(self) -> dict[str, object]:
+        """As JSON values, for the page's script."""
+        return {
+            "walks": list(self.walks),
+            "steps": list(self.steps),
+            "captions": [list(row) for row in self.captions],
+            "sprites": self.sprites.as_json(),
+        }
+
+
+@dataclass(frozen=True)
+class Map:
+    """Points of several sets in a plane.
+
+    Attributes:
+        groups: name -> points, (N, 2), in the order of the images.
+        texts: name -> what each point is, in words.
+        classes: name -> class of each point, -1: none.
+        class_names: of the classes.
+        sprites: an image a point, of the groups one after another; None: the samples are no images.
+    """
+
+    groups: Mapping[str, NDArray[np.float64]]
+    texts: Mapping[str, Sequence[str]]
+    classes: Mapping[str, Sequence[int]]
+    class_names: Sequence[str]
+    sprites: Sprites | None
+
+    def as_json(self) -> dict[str, object]:
+        """As JSON values, for the page's script."""
+        first = np.cumsum([0, *(len(points) for points in self.groups.values())])
+        return {
+            "groups": [
+                {
+                    "name": name,
+                    "xy": points.round(3).tolist(),
+                    "texts": list(self.texts[name]),
+                    "classes": [int(k) for k in self.classes[name]],
+                    "first": int(first[k]),
+                }
+                for k, (name, points) in enumerate(self.groups.items())
+            ],
+            "classNames": list(self.class_names),
+            "sprites": self.sprites and self.sprites.as_json(),
+        }
+
+
+@dataclass(frozen=True)
+class Side:
+    """What is known of one archive.
+
+    Attributes:
+        about: a sentence: how many samples of what.
+        command: that makes the archive again.
+        provenance: its parameters.
+        walks: what the diagnostics say of its walks, line by line.
+        judged: its utility, if that was judged.
+        judgements: group -> what else was judged.
+        samples: a strip of images a class; none where samples are no images.
+        film: some of its walks; None where they cannot be walked again.
+        nearest: the samples that are nearest to training rows, and below them these rows.
+        notes: what was left out, and why.
+    """
+
+    about: str
+    command: str
+    provenance: Mapping[str, Any]
+    walks: Sequence[str] = ()
+    judged: Utility | None = None
+    judgements: Mapping[str, Sequence[Judgement]] = field(default_factory=dict)
+    samples: Sequence[Sprites | None] = ()
+    film: Film | None = None
+    nearest: Sprites | None = None
+    notes: Sequence[str] = ()
+
+
+@dataclass(frozen=True)
+class Page:
+    """A report on one archive, or on several side by side.
+
+    Attributes:
+        title: what it is about.
+        sides: name -> what is known of an archive; the first is the one that the verdict speaks of.
+        command: that makes the page again.
+        class_names: of the samples; none where they have no labels.
+        real: a strip of real images a class, to be shown beside the samples.
+        curves, classes: charts as SVG; "": none.
+        map: real, synthetic and start points in a plane.
+    """
+
+    title: str
+    sides: Mapping[str, Side]
+    command: str
+    class_names: Sequence[str] = ()
+    real: Sequence[Sprites | None] = ()
+    curves: str = ""
+    classes: str = ""
+    map: Map | None = None
+
+
+def write(path: Path, page: Page) -> Path:
+    """Write the page; it loads nothing from anywhere."""
+    environment = jinja2.Environment(
+        loader=jinja2.PackageLoader("reinject"), autoescape=True, undefined=jinja2.StrictUndefined, trim_blocks=True
+    )
+    first = next(iter(page.sides.values()))
+    judged = {name: side.judged for name, side in page.sides.items() if side.judged is not None}
+    html = environment.get_template("report.html.j2").render(
+        page=page,
+        verdict=verdict(first.judged) if first.judged else first.about,
+        seeds=len(first.judged.ratio.values) if first.judged else 0,
+        headlines={name: headline(side.judged, side.judgements) for name, side in page.sides.items()},
+        alarms={name: alarms(side.judgements) for name, side in page.sides.items()},
+        tested=any("memorisation" in side.judgements for side in page.sides.values()),
+        table=table(judged) if judged else [],
+        rows={name: judgement_rows(side.judgements) for name, side in page.sides.items() if side.judgements},
+        questions={
+            one.name: one.question for side in page.sides.values() for g in side.judgements.values() for one in g
+        },
+        films={name: side.film.as_json() for name, side in page.sides.items() if side.film},
+        map=page.map and page.map.as_json(),
+        provenance={name: json.dumps(side.provenance, indent=1) for name, side in page.sides.items()},
+        charts={"curves": themed(page.curves, "curves"), "classes": themed(page.classes, "classes")},
+    )
+    path.parent.mkdir(parents=True, exist_ok=True)
+    partial = path.with_name(path.name + ".partial")  # an earlier page stays until this one is whole
+    try:
+        partial.write_text(html, encoding="utf-8")
+        partial.replace(path)
+    finally:
+        partial.unlink(missing_ok=True)
+    return path
+
+
+def themed(svg: str, name: str) -> str:
+    """A chart that takes the page's colours, light or dark, and can stand on it beside others.
+
+    Example:
+        >>> themed('<?xml version="1.0"?><svg><path id="a" style="stroke: #000000"/><use href="#a"/></svg>', "c")
+        '<svg><path id="c-a" style="stroke: currentColor"/><use href="#c-a"/></svg>'
+    """
+    start = svg.find("<svg")
+    body = re.sub(r"<metadata>.*?</metadata>", "", svg[max(start, 0) :], flags=re.DOTALL)
+    for colour, stand_in in _THEMED.items():
+        body = body.replace(colour, stand_in)
+    return re.sub(r'(\bid="|href="#|url\(#)', rf"\1{name}-", body)

@@ -1,0 +1,185 @@
+"""The report: its numbers, its images, what it shows of archives of every kind, what it refuses."""
+
+import json
+import re
+import shutil
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from hypothesis import given
+from hypothesis import strategies as st
+from PIL import Image
+
+from reinject import Archive
+from reinject.errors import ArchiveError, ArgumentError, DataError
+from reinject.evaluation.judgement import Judgement
+from reinject.jobs.recipe import load_models
+from reinject.jobs.report import report
+from reinject.jobs.sample import sample_models
+from reinject.presets import PRESETS
+from reinject.report import Sprites
+from reinject.report.tables import alarms, headline
+from test_cli import run
+
+
+def opened(sheet: Sprites) -> Image.Image:
+    import base64
+    import io
+
+    return Image.open(io.BytesIO(base64.b64decode(sheet.uri.partition(",")[2])))
+
+
+@given(st.integers(1, 20), st.sampled_from([1, 3]), st.integers(2, 9), st.integers(2, 9))
+def test_every_image_can_be_cut_out_again(count: int, channels: int, height: int, width: int) -> None:
+    x = np.random.default_rng(0).random((count, channels, height, width), np.float32)
+    sheet = Sprites.of(x)
+    pixels = np.asarray(opened(sheet).convert("RGB"))
+    for k in range(count):
+        top, left = k // sheet.columns * height, k % sheet.columns * width
+        cut = pixels[top : top + height, left : left + width].transpose(2, 0, 1)
+        assert np.abs(cut / 255 - x[k]).max() <= 0.5 / 255 + 1e-6
+
+
+@pytest.mark.parametrize(("shape", "count"), [((3, 32, 32), 3900), ((1, 28, 28), 3900), ((3, 224, 224), 64)])
+def test_even_noise_fits(shape: tuple[int, ...], count: int) -> None:
+    x = np.random.default_rng(0).random((count, *shape), np.float32)
+    sheet = Sprites.of(x, most=1_500_000)
+    assert len(sheet.uri) <= 1_500_000 * 4 / 3 + 100
+    assert opened(sheet).size == (sheet.columns * sheet.width, -(-count // sheet.columns) * sheet.height)
+
+
+def judgement(name: str, value: float, null: float, interval: tuple[float, float], p: float | None = None) -> Judgement:
+    return Judgement(name, "?", value, null, interval, 100, p)
+
+
+def test_the_first_screen_has_four_numbers_at_most() -> None:
+    names = ("precision", "recall", "copies", "classifier", "density")
+    found = {"all": [judgement(name, 0.4, 0.9, (0.35, 0.45)) for name in names]}
+    numbers = headline(None, found)
+    assert [one.name for one in numbers] == ["recall", "copies", "classifier", "precision"]
+    assert numbers[0].interval == "95%: 0.350 to 0.450"
+    assert "real data itself: 0.900" in numbers[0].meaning
+
+
+def test_what_must_not_be_overlooked() -> None:
+    quiet = {
+        "memorisation": [judgement("copies", 0.001, 0, (0, 0.002), 0.3)],
+        "membership": [judgement("loss on the student", 0.02, 0.01, (0.008, 0.03))],
+    }
+    assert alarms(quiet) == []
+    loud = {
+        "membership": [
+            judgement("loss on the student", 0.02, 0.01, (0.015, 0.03)),
+            judgement("likelihood ratio on the classifier", 0.03, 0.01, (0.02, 0.04)),
+        ],
+        "two-sample": [judgement("classifier", 0.9, 0.5, (0.85, 0.95))],
+    }
+    members, told = alarms(loud)
+    assert "likelihood ratio on the classifier finds 3.0%" in members
+    assert "90% of the time" in told
+
+
+def archive(models: Path, out: Path) -> Path:
+    sample_models(load_models([models]), out, "paper", PRESETS["paper"], walks=40, seed=0)
+    return out
+
+
+def embedded(page: Path, name: str) -> object:
+    return json.loads(re.search(rf'id="{name}">(.*?)</script>', page.read_text(), re.DOTALL)[1])  # type: ignore[index]
+
+
+def test_a_map_and_walks_without_real_data(models: Path, tmp_path: Path) -> None:
+    folder = archive(models, tmp_path / "s")
+    report(folder, tmp_path / "r.html")
+    points, (film,) = embedded(tmp_path / "r.html", "points"), embedded(tmp_path / "r.html", "films")
+    groups = {group["name"]: group for group in points["groups"]}
+    assert groups.keys() == {"paper", "starts"}
+    assert len(groups["paper"]["xy"]) == len(groups["paper"]["texts"]) == 360
+    assert groups["starts"]["first"] == 360
+    said = {re.sub(r"^\S+ ", "", text.replace(", ", " ")) for text in groups["paper"]["texts"]}
+    walk, step = (Archive.open(folder).numbers(name) for name in ("walk", "step"))
+    assert said == {f"walk {n} step {i}" for n, i in zip(walk, step, strict=True)}
+    assert film["walks"] == list(range(8))
+    assert film["steps"] == list(range(11))
+    assert "not judged" not in (tmp_path / "r.html").read_text()
+
+
+def test_the_film_shows_the_rows_of_the_archive(models: Path, tmp_path: Path) -> None:
+    """The frame of walk w after i steps is the row that the archive keeps of it, to the last level."""
+    from reinject.jobs.film import film
+
+    folder = Archive.open(archive(models, tmp_path / "s"))
+    shown = film(folder, load_models([models]))
+    pixels = np.asarray(opened(shown.sprites))
+    x, _ = folder.read()
+    walk, step = (folder.numbers(name) for name in ("walk", "step"))
+    compared = 0
+    for row in np.flatnonzero(walk < 8):
+        k = 2 * (int(walk[row]) * len(shown.steps) + shown.steps.index(step[row]))
+        top, left = k // shown.sprites.columns * 8, k % shown.sprites.columns * 8
+        assert torch.equal(torch.tensor(pixels[top : top + 8, left : left + 8]), x[row, 0])
+        compared += 1
+    assert compared == 8 * 9
+
+
+def test_unlabelled_samples_and_features(models: Path, tmp_path: Path) -> None:
+    folder = tmp_path / "bare"
+    status, _, said = run("sample", models, "--out", folder, "--labels", "none", "--walks", 30, "--preset", "paper")
+    assert status == 0, said
+    report(folder, tmp_path / "bare.html")
+    html = (tmp_path / "bare.html").read_text()
+    assert "without labels" not in html
+    assert "Balance of the classes" not in html
+    assert "samples of class any" in html
+
+
+def test_archives_that_cannot_be_compared(models: Path, small_models: Path, tmp_path: Path) -> None:
+    a, b = archive(models, tmp_path / "a"), archive(small_models, tmp_path / "b")
+    with pytest.raises(ArchiveError, match="b: has event shape"):
+        report(a, tmp_path / "r.html", beside=[b])
+    with pytest.raises(ArgumentError, match="--beside: a is given twice"):
+        report(a, tmp_path / "r.html", beside=[a])
+    with pytest.raises(DataError, match="digits: has images"):
+        report(b, tmp_path / "r.html", against="digits")
+    assert not (tmp_path / "r.html").exists()
+
+
+def test_an_earlier_page_is_kept(models: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    folder, page = archive(models, tmp_path / "s"), tmp_path / "r.html"
+    page.write_text("mine")
+    with pytest.raises(ArchiveError, match="exists already"):
+        report(folder, page)
+    with pytest.raises(ArgumentError, match="is a folder"):
+        report(folder, tmp_path)
+    with monkeypatch.context() as patch:
+        patch.setattr(Path, "replace", lambda *_: (_ for _ in ()).throw(OSError(28, "No space left on device")))
+        with pytest.raises(OSError, match="No space"):
+            report(folder, page, overwrite=True)
+    assert page.read_text() == "mine"
+    assert {path.name for path in tmp_path.iterdir()} == {"s", "r.html"}
+    report(folder, page, overwrite=True)
+    assert page.read_text().startswith("<!doctype html>")
+
+
+def test_models_that_are_gone(models: Path, tmp_path: Path) -> None:
+    folder = archive(shutil.copytree(models, tmp_path / "m"), tmp_path / "s")
+    shutil.rmtree(tmp_path / "m")
+    report(folder, tmp_path / "r.html")
+    html = (tmp_path / "r.html").read_text()
+    assert "not followed: " in html
+    assert "Walks, step by step" not in html
+    report(folder, tmp_path / "s.html", models=[models])
+    assert "Walks, step by step" in (tmp_path / "s.html").read_text()
+
+
+def test_the_command(models: Path, tmp_path: Path) -> None:
+    folder = archive(models, tmp_path / "s")
+    status, text, _ = run("report", folder, "--out", tmp_path / "r.html", "--against", "digits", "--judge", "none")
+    assert status == 0
+    assert "Open" in text
+    assert run("report", tmp_path / "no", "--out", tmp_path / "x.html")[0] == 1
+    html = (tmp_path / "r.html").read_text()
+    assert "real images of class 3" in html
+    assert "Judgements</h2>" not in html
