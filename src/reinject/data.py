@@ -132,6 +132,11 @@ def _features_folder(name: str, data_dir: str | Path | None) -> Path | None:
     return next((place for place in places if (place / FEATURES_CONFIG).is_file()), None)
 
 
+def found_at(name: str, data_dir: str | Path | None = None) -> Path | None:
+    """The folder that a data set would be read from; None: there is none, and the hub would be asked."""
+    return next((place for place in _places(name, data_dir or os.environ.get("REINJECT_DATA")) if place.is_dir()), None)
+
+
 def _places(name: str, root: str | Path | None) -> list[Path]:
     """The folders where a data set may be, the first one first."""
     return [Path(root) / name, Path(name)] if root is not None else [Path(name)]
@@ -201,7 +206,7 @@ def _read(name: str, data_dir: str | Path | None) -> dict[str, Any]:
     root = data_dir or os.environ.get("REINJECT_DATA")
     if root is not None and not Path(root).is_dir():
         raise DataError(str(root), "the data directory does not exist", "Give another --data-dir or REINJECT_DATA")
-    folder = next((place for place in _places(name, root) if place.is_dir()), None)
+    folder = found_at(name, root)
     source = str(folder) if folder is not None else HUB_NAMES.get(name, name)
     if folder is None and "/" not in source:
         raise _not_found(name, root, "the hub's names are owner/name")

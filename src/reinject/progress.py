@@ -1,12 +1,16 @@
 """How long jobs say how far they are, always on standard error: silent, bars on a terminal, or plain lines."""
 
+import logging
 import sys
 import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import AbstractContextManager, contextmanager
+from pathlib import Path
 from typing import Protocol
 
 Advance = Callable[[float], None]
+LOG = logging.getLogger("reinject")
+LOG.addHandler(logging.NullHandler())
 
 
 class Progress(Protocol):
@@ -114,6 +118,45 @@ class Bars:
         print(text, file=sys.stderr, flush=True)
 
 
+class Logged:
+    """Tells the log when tasks begin and end, and another progress all of it.
+
+    Example:
+        >>> with Logged(Silent()).task("sampling", 10, "samples") as advance:
+        ...     advance(10)
+    """
+
+    def __init__(self, inner: Progress) -> None:
+        self.inner = inner
+
+    @contextmanager
+    def task(self, name: str, total: float, unit: str) -> Iterator[Advance]:
+        """As :class:`Progress`."""
+        LOG.info("%s: %s %s", name, f"{total:,.0f}", unit)
+        began = time.monotonic()
+        with self.inner.task(name, total, unit) as advance:
+            yield advance
+        LOG.info("%s: done in %.1f s", name, time.monotonic() - began)
+
+    def note(self, text: str) -> None:
+        """As :class:`Progress`."""
+        self.inner.note(text)
+
+    def say(self, text: str) -> None:
+        """As :class:`Progress`."""
+        LOG.info(text)
+        self.inner.say(text)
+
+
+def log_to(path: Path) -> None:
+    """Write to a file, line by line with the time, what is done from now on; what the file holds stays."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    handler = logging.FileHandler(path, encoding="utf-8")
+    handler.setFormatter(logging.Formatter("%(asctime)s %(levelname)s %(message)s"))
+    LOG.addHandler(handler)
+    LOG.setLevel(logging.INFO)
+
+
 def histogram(counts: Sequence[int]) -> str:
     """Counts as a line of bars, the highest full.
 
@@ -126,5 +169,5 @@ def histogram(counts: Sequence[int]) -> str:
 
 
 def for_this_terminal() -> Progress:
-    """Bars where standard error is a terminal, plain lines elsewhere."""
-    return Bars() if sys.stderr.isatty() else Lines()
+    """Bars where standard error is a terminal, plain lines elsewhere; both tell the log, where there is one."""
+    return Logged(Bars() if sys.stderr.isatty() else Lines())

@@ -14,6 +14,7 @@ from reinject.archive.schema import MANIFEST, blocks_of
 from reinject.files import sha256
 
 _BESIDE = {MANIFEST, "README.md"}
+_RUNS = "run*.toml"  # the command line's own notes
 
 
 def verify(folder: Path, on_rows: Callable[[int], None] = lambda _: None) -> list[str]:
@@ -142,5 +143,5 @@ def _strangers(folder: Path, manifest: dict[str, Any]) -> Iterator[str]:
     known = _BESIDE | {entry["file"] for entry in manifest["shards"]}
     for path in sorted(folder.rglob("*")):
         name = path.relative_to(folder).as_posix()
-        if path.is_file() and name not in known and not name.startswith("."):
+        if path.is_file() and name not in known and not name.startswith(".") and not path.match(_RUNS):
             yield f"{name} does not belong to the archive"

@@ -4,8 +4,10 @@ import logging
 import os
 
 from reinject.cli.app import app, guarded
+from reinject.cli.config import Command
 from reinject.cli.demo import demo
 from reinject.cli.diagnose import diagnose
+from reinject.cli.doctor import doctor
 from reinject.cli.evaluate import evaluate
 from reinject.cli.export import export
 from reinject.cli.extract import extract
@@ -24,12 +26,12 @@ __all__ = ["app", "main"]
 
 _COMMANDS = (
     *(demo, train, extract, evaluate, report, diagnose, tune, inspect),
-    *(verify, trace, export, push, kernels, theory, reproduce),
+    *(doctor, verify, trace, export, push, kernels, theory, reproduce),
 )
 
 for _command in _COMMANDS:
-    app.command()(guarded(_command))
-app.command("import")(guarded(import_))
+    app.command(cls=Command)(guarded(_command))
+app.command("import", cls=Command)(guarded(import_))
 app.command(cls=KernelCommand)(guarded(sample))
 
 

@@ -4,8 +4,9 @@ import errno
 import functools
 import json
 import os
-import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
 from typing import Annotated, Any
 
 import typer
@@ -13,6 +14,7 @@ import typer
 from reinject import __version__
 from reinject.errors import ReinjectError
 from reinject.jobs import Outcome
+from reinject.progress import LOG, log_to
 
 app = typer.Typer(
     name="reinject",
@@ -33,32 +35,47 @@ def guarded(command: Callable[..., None]) -> Callable[..., None]:
 
     @functools.wraps(command)
     def run(*args: Any, **kwargs: Any) -> None:
-        try:
+        with told():
             command(*args, **kwargs)
-        except KeyboardInterrupt:
-            _fail("interrupted. What is finished is kept; run the same command again to go on.", 130)
-        except ReinjectError as error:
-            _fail(str(error), 1)
-        except OSError as error:
-            if error.errno not in _DISK:
-                raise
-            place = error.filename or "the output folder"
-            why = os.strerror(error.errno)
-            _fail(f"{place}: {why}. Free space or choose another --out, then run the same command again.", 1)
 
     return run
 
 
+@contextmanager
+def told() -> Iterator[None]:
+    """Turn a failure that a user can cause into a sentence and a status."""
+    try:
+        yield
+    except KeyboardInterrupt:
+        _fail("interrupted. What is finished is kept; run the same command again to go on.", 130)
+    except ReinjectError as error:
+        _fail(str(error), 1)
+    except OSError as error:
+        if error.errno not in _DISK:
+            raise
+        place = error.filename or "the output folder"
+        why = os.strerror(error.errno)
+        _fail(f"{place}: {why}. Free space or choose another --out, then run the same command again.", 1)
+
+
 def _fail(sentence: str, status: int) -> None:
-    print(f"reinject: {sentence}", file=sys.stderr)
+    LOG.error(sentence)
+    typer.secho("reinject: ", fg="red", bold=True, nl=False, err=True)
+    typer.echo(sentence, err=True)
     raise typer.Exit(status)
 
 
 @app.callback(invoke_without_command=True)
 def root(
     version: Annotated[bool, typer.Option("--version", help="Print the version.")] = False,
+    log: Annotated[
+        Path | None, typer.Option(help="Write what is done, and when, to this file too.", metavar="FILE")
+    ] = None,
 ) -> None:
     """Sample from any autoencoder."""
+    if log is not None:
+        with told():
+            log_to(log)
     if version:
         print(__version__)
         raise typer.Exit
@@ -66,6 +83,8 @@ def root(
 
 def finish(outcome: Outcome, as_json: bool) -> None:
     """Print what a job has to say: its numbers as JSON, or its lines; exit with status 1 where it failed."""
+    for line in outcome.lines:
+        LOG.info(line)
     print(json.dumps(outcome.result, indent=1) if as_json else "\n".join(outcome.lines))
     if outcome.failure:
         _fail(outcome.failure, 1)

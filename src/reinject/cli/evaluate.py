@@ -6,18 +6,29 @@ from typing import Annotated, Literal
 import typer
 
 from reinject.cli.app import finish
-from reinject.cli.options import DATASET, DataDir, Device, Json, Overwrite, Seed, Synthetic
+from reinject.cli.options import (
+    DATASET,
+    DataDir,
+    Device,
+    Json,
+    Overwrite,
+    Seed,
+    Synthetic,
+    dataset_names,
+    judgement_names,
+)
 from reinject.progress import for_this_terminal
 
 
 def evaluate(
     synthetic: Synthetic,
-    against: Annotated[str, typer.Option(help=f"The real data: {DATASET}")],
+    against: Annotated[str, typer.Option(help=f"The real data: {DATASET}", autocompletion=dataset_names)],
     judge: Annotated[
         list[str] | None,
         typer.Option(
             help="utility, coverage, two-sample, spurious, memorisation or membership; may be given several times.",
             show_default="all that can be judged",
+            autocompletion=judgement_names,
         ),
     ] = None,
     features: Annotated[

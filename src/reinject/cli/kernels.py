@@ -6,14 +6,14 @@ from functools import cache
 from typing import Annotated, Any
 
 import typer
-from typer.core import TyperCommand
 
+from reinject.cli.config import Command
 from reinject.cli.options import Json
 
 PANEL = "Options of kernels"
 
 
-class KernelCommand(TyperCommand):
+class KernelCommand(Command):
     """A command with the options of all kernels, which it leaves in ``context.obj`` as text, those that were given.
 
     Reading them loads torch, so they are read when the command is about to run or to be explained, not before.

@@ -8,6 +8,26 @@ import typer
 from reinject.errors import ArgumentError
 from reinject.files import place_of
 
+_JUDGED = ("utility", "coverage", "two-sample", "spurious", "memorisation", "membership")
+
+
+def kernel_names() -> list[str]:
+    """For the shell's completion."""
+    from reinject.kernels import KERNELS
+
+    return list(KERNELS)
+
+
+def dataset_names() -> list[str]:
+    """For the shell's completion."""
+    return ["digits", "mnist", "fashion_mnist", "cifar10", "cifar100"]
+
+
+def judgement_names() -> list[str]:
+    """For the shell's completion."""
+    return list(_JUDGED)
+
+
 Synthetic = Annotated[
     Path, typer.Argument(parser=place_of, metavar="SYNTHETIC", help="Folder or URL that reinject sample made.")
 ]

@@ -1,14 +1,18 @@
 """``reinject sample``."""
 
+import functools
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
 
 from reinject.cli.app import finish
-from reinject.cli.options import DataDir, Device, Json, Overwrite, Seed, numbers_of, weights_of
+from reinject.cli.options import DataDir, Device, Json, Overwrite, Seed, kernel_names, numbers_of, weights_of
 from reinject.files import place_of
 from reinject.progress import for_this_terminal
+
+if TYPE_CHECKING:
+    from reinject.presets import Settings
 
 
 def sample(
@@ -28,7 +32,8 @@ def sample(
     preset: Annotated[
         str | None,
         typer.Option(
-            help="default (the best that we know), paper (Algorithm 1 as printed), or a file of reinject tune."
+            help="default (the best that we know), paper (Algorithm 1 as printed), or a file of reinject tune.",
+            autocompletion=lambda: ["default", "paper"],
         ),
     ] = None,
     walks: Annotated[int, typer.Option(help="Number of walks, N_s.")] = 10_000,
@@ -45,7 +50,11 @@ def sample(
     ] = None,
     kernel: Annotated[
         str | None,
-        typer.Option(help="The transition; reinject kernels lists them.", show_default="the preset's"),
+        typer.Option(
+            help="The transition; reinject kernels lists them.",
+            show_default="the preset's",
+            autocompletion=kernel_names,
+        ),
     ] = None,
     emit: Annotated[
         str | None, typer.Option(help="What is kept: state or reconstruction.", show_default="the preset's")
@@ -162,12 +171,16 @@ def sample(
     data_dir: DataDir = None,
     device: Device = "cpu",
     seed: Seed = 0,
+    dry_run: Annotated[
+        bool, typer.Option("--dry-run", help="Write nothing: predict time, memory and disk from a small run.")
+    ] = False,
     overwrite: Overwrite = False,
     as_json: Json = False,
 ) -> None:
     """Walk, label, write a labelled synthetic data set; run again after a cut to go on."""
     from reinject.cluster import Cluster
     from reinject.execution import Execution
+    from reinject.jobs.forecast import forecast
     from reinject.jobs.held import resolve_held
     from reinject.jobs.recipe import load_models
     from reinject.jobs.sample import reach_of
@@ -201,30 +214,52 @@ def sample(
     )
     if tuned:
         name = Path(name).stem
+    written_down(context, settings)
     selection = Selection(labels, abstain, confidence, weights_of(class_weights), quota, distinct, private, apart)
     progress = for_this_terminal()
     reach = reach_of(out, walks, block_size, append)
-    outcome = run(
+    prepared = functools.partial(
+        run,
         loaded,
-        out,
-        name,
-        settings,
+        preset=name,
+        settings=settings,
         start=resolve(start, inputs, walks=reach, seed=seed, data_dir=data_dir, progress=progress),
         held=resolve_held(settings, inputs, most=block_size, data_dir=data_dir, progress=progress),
         selection=selection,
         private=resolve_private(selection, inputs, data_dir, progress),
-        workers=workers,
-        cluster=Cluster(address, workers or 1, gpus) if on == "ray" else None,
-        walks=walks,
         seed=seed,
         block_size=block_size,
         store=store,
         images=images,
         compression=compression,
         execution=Execution(chunk, precision, compiled),
+    )
+    if dry_run:
+        outcome = forecast(
+            out,
+            lambda place, few: prepared(place, walks=few),
+            walks=walks,
+            block_size=block_size,
+            workers=workers,
+            replace=overwrite or append,
+        )
+        finish(outcome, as_json)
+        return
+    outcome = prepared(
+        out,
+        walks=walks,
+        workers=workers,
+        cluster=Cluster(address, workers or 1, gpus) if on == "ray" else None,
         overwrite=overwrite,
         append=append,
         resume=resume,
         progress=progress,
     )
     finish(outcome, as_json)
+
+
+def written_down(context: typer.Context, settings: "Settings") -> None:
+    """Let the run's configuration file have the settings themselves: presets may change from version to version."""
+    names = ("kernel", "steps", "burn_in", "thin", "emit", "start")
+    context.params.update({name: getattr(settings, name) for name in names})
+    context.obj = {**settings.options}

@@ -6,12 +6,12 @@ from typing import Annotated, Literal
 import typer
 
 from reinject.cli.app import finish
-from reinject.cli.options import DATASET, DataDir, Device, Json, Overwrite, Seed, numbers_of
+from reinject.cli.options import DATASET, DataDir, Device, Json, Overwrite, Seed, dataset_names, numbers_of
 from reinject.progress import for_this_terminal
 
 
 def train(
-    dataset: Annotated[str, typer.Argument(help=DATASET)],
+    dataset: Annotated[str, typer.Argument(help=DATASET, autocompletion=dataset_names)],
     out: Annotated[Path, typer.Option(help="Folder to make, with autoencoder/ and classifier/.")],
     objective: Annotated[
         str | None,

@@ -1,0 +1,187 @@
+"""Configuration files, forecasts, the log, the shell's completion, the doctor."""
+
+import json
+import os
+import subprocess
+import sys
+import tomllib
+from pathlib import Path
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from reinject import Archive
+from reinject.cli.config import as_toml, options_in
+from reinject.errors import ArgumentError
+from test_cli import REINJECT, run
+
+TEXT = st.text(st.characters(exclude_categories=["Cs"]), max_size=20)
+VALUES = st.one_of(st.booleans(), st.integers(-(2**40), 2**40), st.floats(allow_nan=False, allow_infinity=False), TEXT)
+
+
+@given(st.dictionaries(st.sampled_from(["walks", "class-weights", "k"]), st.one_of(VALUES, st.lists(TEXT, min_size=1))))
+def test_what_is_written_is_read(values: dict[str, object]) -> None:
+    assert tomllib.loads(as_toml("sample", values)) == {"command": "sample", **values}
+
+
+@given(st.binary(max_size=60))
+def test_any_file_is_read_or_refused_in_a_sentence(tmp_path_factory: pytest.TempPathFactory, data: bytes) -> None:
+    path = tmp_path_factory.mktemp("c") / "run.toml"
+    path.write_bytes(data)
+    try:
+        found = options_in(path, "sample", {"walks": "walks", "k": "k"})
+    except ArgumentError as refused:
+        sentence = str(refused)
+    else:
+        sentence = ""
+        assert found.keys() <= {"walks", "k"}
+    assert "\n" not in sentence
+
+
+def samples(folder: Path) -> dict[str, bytes]:
+    return {
+        path.relative_to(folder).as_posix(): path.read_bytes()
+        for path in folder.rglob("*")
+        if path.is_file() and not path.match("run*.toml")
+    }
+
+
+@pytest.mark.parametrize(
+    "options",
+    [
+        "--preset paper",
+        "--sigma geometric:.3r:.05r --classes 3,1 --guidance 2",
+        "--kernel half-denoising --sigma .2 --steps 14 --store float --confidence 0.3 --quota even",
+        "--labels none --box 0,1 --no-latent",
+    ],
+)
+def test_every_run_leaves_the_file_that_makes_it_again(models: Path, tmp_path: Path, options: str) -> None:
+    first, again = tmp_path / "a", tmp_path / "b"
+    assert run("sample", models, "--out", first, "--walks", 40, "--seed", 3, *options.split(" "))[0] == 0
+    assert run("sample", "--config", first / "run.toml", "--out", again)[0] == 0
+    assert samples(again) == samples(first)
+    assert run("verify", first)[0] == 0
+    kept = tomllib.loads((first / "run.toml").read_text())
+    assert kept["kernel"]
+    assert kept["steps"] > 0  # the settings themselves: presets may change from version to version
+    assert {**kept, "out": ""} == {**tomllib.loads((again / "run.toml").read_text()), "out": ""}
+
+
+def test_what_is_given_goes_first(models: Path, tmp_path: Path) -> None:
+    (tmp_path / "c.toml").write_text(f'models = ["{models}"]\nwalks = 30\npreset = "paper"\nblock_size = 16\n')
+    assert run("sample", "--config", tmp_path / "c.toml", "--out", tmp_path / "s", "--walks", 20)[0] == 0
+    parameters = Archive.open(tmp_path / "s").manifest["parameters"]
+    assert (parameters["walks"], parameters["block_size"], parameters["preset"]) == (20, 16, "paper")
+
+
+def test_an_appended_run_leaves_its_own_file(models: Path, tmp_path: Path) -> None:
+    for more in ([], ["--append"], ["--append"]):
+        assert run("sample", models, "--out", tmp_path / "s", "--walks", 20, "--preset", "paper", *more)[0] == 0
+    files = sorted(path.name for path in (tmp_path / "s").glob("*.toml"))
+    assert files == ["run-2.toml", "run-3.toml", "run.toml"]
+    assert "append" not in tomllib.loads((tmp_path / "s" / "run.toml").read_text())
+    for k, name in enumerate(("run.toml", "run-2.toml", "run-3.toml")):
+        assert run("sample", "--config", tmp_path / "s" / name, "--out", tmp_path / "t")[0] == 0, k
+    assert Archive.open(tmp_path / "t").rows == 3 * 20 * 9
+    assert run("verify", tmp_path / "t")[0] == 0
+
+
+@pytest.mark.parametrize(
+    ("text", "why"),
+    [
+        ("walk = 3", "'walk' is no option of sample. Did you mean walks"),
+        ("walks = ", "is no TOML"),
+        ('command = "train"', "is for reinject train. Run reinject train --config"),
+        ("[sample]\nwalks = 3", "'sample' is no option of sample"),
+        ("[walks]\na = 3", "'walks' is a table"),
+    ],
+)
+def test_files_that_are_none(tmp_path: Path, text: str, why: str) -> None:
+    (tmp_path / "c.toml").write_text(text)
+    status, _, said = run("sample", "--config", tmp_path / "c.toml", "--out", tmp_path / "s")
+    assert status == 1
+    assert why in said
+    assert not (tmp_path / "s").exists()
+    assert "No such file" in run("sample", "--config", tmp_path / "none.toml")[2]
+
+
+def test_a_value_of_the_wrong_type_is_the_options_own_error(models: Path, tmp_path: Path) -> None:
+    (tmp_path / "c.toml").write_text('walks = "many"')
+    status, _, said = run("sample", models, "--config", tmp_path / "c.toml", "--out", tmp_path / "s")
+    assert status == 2
+    assert "--walks" in said
+
+
+def test_a_dry_run_writes_nothing_and_is_near(models: Path, tmp_path: Path) -> None:
+    options = ["sample", models, "--out", tmp_path / "s", "--walks", 3000, "--block-size", 256, "--json"]
+    status, text, _ = run(*options, "--dry-run")
+    assert status == 0
+    assert list(tmp_path.iterdir()) == []
+    forecast = json.loads(text)
+    assert run(*options)[0] == 0
+    archive = Archive.open(tmp_path / "s")
+    assert forecast["rows"] == archive.rows
+    assert forecast["bytes"] == pytest.approx(sum(shard["bytes"] for shard in archive.manifest["shards"]), rel=0.1)
+    assert forecast["memory_bytes"] > 50e6
+    status, _, said = run(*options, "--dry-run")
+    assert status == 1
+    assert "already holds something" in said
+
+
+def test_a_forecast_says_when_the_disk_is_too_small(
+    models: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    import shutil
+
+    monkeypatch.setattr(shutil, "disk_usage", lambda _: shutil._ntuple_diskusage(10**6, 10**6 - 5000, 5000))  # type: ignore[attr-defined]
+    status, text, said = run("sample", models, "--out", tmp_path / "s", "--walks", 500, "--dry-run")
+    assert status == 1
+    assert "would write" in text
+    assert "are needed, 5 kB are free" in said
+
+
+def test_the_log(models: Path, tmp_path: Path) -> None:
+    log = tmp_path / "logs" / "l.txt"
+    good = [*REINJECT, "--log", str(log), "sample", str(models), "--out", str(tmp_path / "s"), "--walks", "30"]
+    assert subprocess.run(good, capture_output=True, check=False).returncode == 0
+    assert subprocess.run(good, capture_output=True, check=False).returncode == 1  # is there already
+    lines = log.read_text().splitlines()
+    assert any("INFO sampling: done in" in line for line in lines)
+    assert "ERROR" in lines[-1]
+    assert "already holds something" in lines[-1]
+
+
+@pytest.mark.parametrize(
+    ("words", "expected"),
+    [
+        ("reinject sample --kernel la", "langevin"),
+        ("reinject sample --preset p", "paper"),
+        ("reinject evaluate s --judge mem", "memorisation membership"),
+        ("reinject evaluate s --against fash", "fashion_mnist"),
+        ("reinject ev", "evaluate"),
+    ],
+)
+def test_completion(words: str, expected: str) -> None:
+    environment = {
+        **os.environ,
+        "_REINJECT_COMPLETE": "complete_bash",
+        "COMP_WORDS": words,
+        "COMP_CWORD": str(len(words.split(" ")) - 1),
+    }
+    program = [sys.executable, "-c", "from reinject.cli import app; app(prog_name='reinject')"]
+    done = subprocess.run(program, env=environment, capture_output=True, text=True, check=False)
+    assert done.stdout.split() == expected.split()
+
+
+def test_the_doctor(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "mnist").mkdir()
+    status, text, _ = run("doctor", "--data-dir", tmp_path, "--json")
+    found = json.loads(text)
+    assert status == 0
+    assert found["data"]["mnist"] == str(tmp_path / "mnist")
+    assert "hub" in found["data"]["cifar10"]
+    assert found["packages"]["torch"].startswith("2.")
+    monkeypatch.delenv("REINJECT_DATA", raising=False)
+    monkeypatch.chdir(tmp_path.parent)
+    assert "set REINJECT_DATA" in run("doctor")[1]
