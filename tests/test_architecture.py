@@ -43,9 +43,10 @@ MAY_IMPORT = {
     "evaluation": {"data", "samples", "training", "models"},
     "figures": {"evaluation"},
     "report": {"figures"},
+    "explorer": {"presets", "report"},
     "jobs": {
-        "archive", "bundle", "cluster", "data", "diagnostics", "evaluation", "figures", "models", "objectives",
-        "presets", "progress", "report", "score", "staging", "synthesis", "theory", "training",
+        "archive", "bundle", "cluster", "data", "diagnostics", "evaluation", "explorer", "figures", "models",
+        "objectives", "presets", "progress", "report", "score", "staging", "synthesis", "theory", "training",
     },
     "cli": {"jobs", "presets", "progress", "files"},
 }  # fmt: skip

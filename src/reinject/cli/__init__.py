@@ -9,6 +9,7 @@ from reinject.cli.demo import demo
 from reinject.cli.diagnose import diagnose
 from reinject.cli.doctor import doctor
 from reinject.cli.evaluate import evaluate
+from reinject.cli.explore import explore
 from reinject.cli.export import export
 from reinject.cli.extract import extract
 from reinject.cli.importing import import_, inspect
@@ -26,7 +27,7 @@ __all__ = ["app", "main"]
 
 _COMMANDS = (
     *(demo, train, extract, evaluate, report, diagnose, tune, inspect),
-    *(doctor, verify, trace, export, push, kernels, theory, reproduce),
+    *(explore, doctor, verify, trace, export, push, kernels, theory, reproduce),
 )
 
 for _command in _COMMANDS:

@@ -63,7 +63,8 @@ def sample(
         str | None,
         typer.Option(
             help="normal, normal:STD, uniform, uniform:LOW:HIGH (data units), data:DATASET (training points), "
-            "fitted:DATASET (a Gaussian fitted to them) or archive:FOLDER (go on where its walks ended).",
+            "fitted:DATASET (a Gaussian fitted to them), archive:FOLDER (go on where its walks ended) or points:FILE "
+            "(an image, or a .npy file of points).",
             show_default="the preset's",
         ),
     ] = None,

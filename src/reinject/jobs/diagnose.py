@@ -30,7 +30,7 @@ from reinject.reconstruction import Ensemble
 from reinject.score import lam_of_sigma, score
 from reinject.walks import Visited, walk
 
-_WITH_DATA = ("data", "fitted", "archive")  # starts that cannot be drawn again from the manifest alone
+_WITH_DATA = ("data", "fitted", "archive", "points")  # starts that cannot be drawn again from the manifest alone
 _AXES = 3  # leading principal axes that are followed
 
 

@@ -21,6 +21,7 @@ from reinject.progress import Progress, Silent
 
 T = TypeVar("T")
 _IMAGES = (".png", ".jpg", ".jpeg", ".bmp", ".webp", ".gif")
+FILES = (*_IMAGES, ".npy")
 
 
 def resolve_held(

@@ -1,4 +1,4 @@
-"""Starts that a command line names and that need data: ``data:DATASET``, ``fitted:DATASET``, ``archive:FOLDER``."""
+"""Starts that a command line names and that need data: those of a data set, of an archive, of a file."""
 
 from dataclasses import replace
 from pathlib import Path
@@ -10,6 +10,7 @@ from torch import Tensor
 from reinject import data
 from reinject.archive import Archive
 from reinject.errors import ArgumentError
+from reinject.jobs.held import FILES, points_of
 from reinject.jobs.recipe import values_for
 from reinject.models import Inputs
 from reinject.progress import Progress, Silent
@@ -31,7 +32,8 @@ def resolve(
 
     Arguments:
         text: ``data:DATASET``: walks start at different training points, drawn at random; ``fitted:DATASET``: from the
-            Gaussian fitted to up to 10,000 of them; ``archive:FOLDER``: walk k where walk k of an archive ended.
+            Gaussian fitted to up to 10,000 of them; ``archive:FOLDER``: walk k where walk k of an archive ended;
+            ``points:FILE``: walk k at point k, modulo their number, of an image or a .npy file in data units.
         inputs: of the models, whose shape and range the data must have.
         walks: one more than the number of the last walk; fewer of them begin at the same points.
         seed: of the draw.
@@ -43,11 +45,16 @@ def resolve(
         DataError, ArchiveError: no such data set or archive.
     """
     kind, _, name = (text or "").partition(":")
-    if kind not in ("data", "fitted", "archive"):
+    if kind not in ("data", "fitted", "archive", "points"):
         return None
     if not name:
         raise ArgumentError("--start", f"{text!r} names no data", f"Give {kind}:NAME")
-    points = _last_states(name) if kind == "archive" else _points(name, kind, walks, seed, inputs, data_dir, progress)
+    if kind == "archive":
+        points = _last_states(name)
+    elif kind == "points":
+        points = _given(name, inputs)
+    else:
+        points = _points(name, kind, walks, seed, inputs, data_dir, progress)
     if tuple(points.shape[1:]) != inputs.shape:
         raise ArgumentError(
             "--start", f"{text!r} has points {tuple(points.shape[1:])}, the models take {inputs.shape}", "Give others"
@@ -62,6 +69,13 @@ def _points(
     order = torch.randperm(len(dataset.train), generator=torch.Generator().manual_seed(seed))
     some = dataset.train.take(order[: _FIT if kind == "fitted" else walks])
     return values_for(replace(dataset, train=some), inputs, "the model")
+
+
+def _given(name: str, inputs: Inputs) -> Tensor:
+    if Path(name).suffix not in FILES:
+        raise ArgumentError("--start", f"{name!r} is neither an image nor a .npy file", "Give points:FILE.npy")
+    points = points_of(name, inputs, part="train")
+    return points if points.ndim > len(inputs.shape) else points[None]
 
 
 def _last_states(folder: str) -> Tensor:

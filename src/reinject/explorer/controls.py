@@ -1,0 +1,181 @@
+"""The controls of the walks: kernel and its options, steps, seed, asked class."""
+
+from collections.abc import Awaitable, Callable
+from dataclasses import replace
+from typing import Any
+
+import torch
+from nicegui import ui
+from torch import Tensor
+
+from reinject.errors import ArgumentError
+from reinject.explorer.session import Choice, World
+from reinject.kernels import KERNELS
+from reinject.presets import Settings, default_of, flag, options_of, settings_of
+
+REGIONS = {
+    "": "nothing",
+    ":{h},:": "the upper half",
+    "{h}:,:": "the lower half",
+    ":,:{w}": "the left half",
+    ":,{w}:": "the right half",
+}
+_SPREAD = 3.0  # a slider goes from 1/8 of the default to 8 times it
+
+
+def rows_and_columns(kind: str, shape: tuple[int, ...]) -> str:
+    """A region as ``--mask`` takes it.
+
+    Example:
+        >>> rows_and_columns(":{h},:", (1, 28, 28))
+        ':14,:'
+    """
+    return kind.format(h=shape[1] // 2, w=shape[2] // 2)
+
+
+def region(kind: str, shape: tuple[int, ...]) -> Tensor | None:
+    """What of a picture is known; None: nothing.
+
+    Example:
+        >>> region(":{h},:", (1, 2, 1)).flatten().tolist()
+        [True, False]
+    """
+    if not kind:
+        return None
+    parts = rows_and_columns(kind, shape).split(",")
+    rows, columns = (slice(*(int(n) if n else None for n in part.split(":"))) for part in parts)
+    mask = torch.zeros(shape, dtype=torch.bool)
+    mask[..., rows, columns] = True
+    return mask
+
+
+class Controls:
+    """Selects, sliders and fields, and the choice that they make.
+
+    Arguments:
+        world: the networks.
+        changed: called when something was changed.
+    """
+
+    def __init__(self, world: World, changed: Callable[[], Awaitable[None]]) -> None:
+        self.world, self.changed = world, changed
+        self.values: dict[str, Any] = {}
+        usual = "ancestral" if world.r.members[0].sigma is not None else "langevin"
+        self.kernel = ui.select(list(KERNELS), value=usual, label="kernel", on_change=self._other_kernel).classes(
+            "w-full"
+        )
+        self.summary = ui.label().classes("text-xs opacity-80")
+        self.box = ui.column().classes("w-full gap-1")
+        with ui.row().classes("w-full no-wrap"):
+            self.steps = ui.number("steps", min=1, max=1000, precision=0).classes("w-1/2")
+            self.walks = ui.select([1, 16, 64, 144, 256], value=64, label="walks").classes("w-1/2")
+        with ui.row().classes("w-full no-wrap items-center"):
+            self.seed = ui.number("seed", value=0, min=0, max=2**31 - 1, precision=0).classes("w-1/2")
+            ui.button("another seed", on_click=self._next_seed).props("flat dense")
+        self.emit = ui.select(["state", "reconstruction"], label="what is shown").classes("w-full")
+        names = {"": "any class", "all": "all, one after another"}
+        names |= {str(k): name for k, name in enumerate(world.inputs.class_names)}
+        self.asked = ui.select(names, value="", label="asked class").classes("w-full")
+        with ui.column().classes("w-full gap-0").bind_visibility_from(self.asked, "value", bool):
+            ui.label("weight of the classifier").classes("text-sm")
+            self.guidance = ui.slider(min=0, max=10, step=0.1, value=1).props(
+                'label aria-label="weight of the classifier"'
+            )
+        self.asked.set_visibility(world.C is not None)
+        self._fill(settings_of(usual))
+        for element in (self.steps, self.walks, self.seed, self.emit, self.asked, self.guidance):
+            element.on_value_change(changed)
+
+    def _fill(self, settings: Settings) -> None:
+        name = settings.kernel
+        self.summary.set_text((KERNELS[name].__doc__ or "").splitlines()[0])
+        self.steps.set_value(settings.steps)
+        self.emit.set_value(settings.emit)
+        self.box.clear()
+        self.values = {}
+        with self.box:
+            for item in options_of(name):
+                default = settings.options.get(item.name, default_of(name, item))
+                self.values[item.name] = _field(item.name, item.metadata["help"], default, self.changed)
+
+    async def _other_kernel(self) -> None:
+        self._fill(settings_of(self.kernel.value))
+        await self.changed()
+
+    def _next_seed(self) -> None:
+        self.seed.set_value(int(self.seed.value or 0) + 1)
+
+    def choice(self) -> Choice:
+        """What is asked for; raises ArgumentError where a field is empty."""
+        usual = settings_of(self.kernel.value)
+        options = {name: str(field.value).strip() for name, field in self.values.items() if str(field.value).strip()}
+        for name, field in (("steps", self.steps), ("seed", self.seed)):
+            if field.value is None:
+                raise ArgumentError(name, "is empty", "Give a whole number")
+        asked, names = self.asked.value, self.world.inputs.class_names
+        classes = tuple(range(len(names))) if asked == "all" else (int(asked),) if asked else ()
+        settings = replace(
+            usual,
+            options=options,
+            steps=int(self.steps.value),
+            burn_in=min(usual.burn_in, int(self.steps.value)),
+            emit=self.emit.value,
+            classes=classes,
+            guidance=float(self.guidance.value),
+        )
+        return Choice(settings, int(self.walks.value), int(self.seed.value))
+
+    def kept(self) -> dict[str, Any]:
+        """What a reload brings back."""
+        return {
+            "kernel": self.kernel.value,
+            "options": {name: field.value for name, field in self.values.items()},
+            **{name: getattr(self, name).value for name in _NAMES},
+        }
+
+    def restore(self, kept: dict[str, Any]) -> None:
+        """The controls as :meth:`kept` found them."""
+        if kept.get("kernel") not in KERNELS:
+            return
+        self.kernel.set_value(kept["kernel"])
+        self._fill(settings_of(kept["kernel"]))
+        for name, value in kept["options"].items():
+            if name in self.values:
+                self.values[name].set_value(value)
+        for name in _NAMES:
+            getattr(self, name).set_value(kept[name])
+
+
+_NAMES = ("steps", "walks", "seed", "emit", "asked", "guidance")
+
+
+def _field(name: str, text: str, default: str, changed: Callable[[], Awaitable[None]]) -> Any:
+    """A field for an option, and a slider for one that is a number; an r behind it is the data's radius."""
+    field = ui.input(f"{flag(name)}: {text}", value=default).classes("w-full").props("dense debounce=400")
+    _slider(name, text, default, field.set_value)
+    field.on_value_change(changed)
+    return field
+
+
+def _slider(name: str, text: str, default: str, put: Callable[[str], object]) -> None:
+    """A slider where the default is a number: of factors for noises and the like, of shares from 0 to 1 for others."""
+    number, unit = (default[:-1], "r") if default.endswith("r") else (default, "")
+    try:
+        base = float(number)
+    except ValueError:
+        return
+    if "units" in text and base > 0:
+        ends = (-_SPREAD, _SPREAD, 0.05, 0.0)
+
+        def meant(at: float) -> str:
+            return f"{base * 2**at:.4g}{unit}"
+    elif "." in number and 0 <= base <= 1:
+        ends = (0.0, 1.0, 0.01, base)
+
+        def meant(at: float) -> str:
+            return f"{at:.4g}"
+    else:
+        return
+    low, high, step, value = ends
+    slider = ui.slider(min=low, max=high, step=step, value=value).props(f'aria-label="{flag(name)}"')
+    slider.on("update:model-value", lambda event: put(meant(float(event.args))))

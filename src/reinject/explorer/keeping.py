@@ -1,0 +1,97 @@
+"""Keeping what is on the screen: its command line, its Python, and a run in the background."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+from nicegui import run, ui
+
+from reinject.errors import ReinjectError
+from reinject.explorer.commands import arguments, command, folder_for, snippet
+from reinject.explorer.controls import REGIONS, region, rows_and_columns
+from reinject.explorer.session import Choice, World
+
+Start = Callable[[list[str], "Bar"], str]
+_MOST = 100_000
+
+
+@dataclass
+class Bar:
+    """How far a run is, from 0 to 1; written by the thread that waits for it, read by the page."""
+
+    share: float = 0.0
+
+
+class Keeping:
+    """The button, and what it opens.
+
+    Arguments:
+        world: the networks.
+        out: folder of the runs.
+        choice: what is on the screen.
+    """
+
+    start_run: Start  # set by who serves the page
+
+    def __init__(self, world: World, out: Path, choice: Callable[[], Choice]) -> None:
+        self.world, self.out, self.choice = world, out, choice
+
+    def build(self) -> None:
+        """Lay it out."""
+        ui.button("keep", icon="bookmark", on_click=self.open).props("outline")
+        self.runs = ui.column().classes("w-full gap-1")
+
+    def open(self) -> None:
+        """Show how to make what is on the screen again, and offer to make more of it."""
+        try:
+            choice = self.choice()
+        except ReinjectError as error:
+            ui.notify(str(error), type="negative")
+            return
+        folder = folder_for(self.out)
+        picture = f"{folder}.npy" if choice.picture is not None else ""
+        mask = rows_of(choice) if choice.mask is not None else ""
+        with ui.dialog() as dialog, ui.card().classes("w-full max-w-3xl"):
+            ui.label("This shows the walks on the screen again; with more walks, they are its first ones.")
+            words = arguments(self.world, choice, str(folder), picture=picture, mask=mask)
+            ui.code(command(words), language="bash").classes("w-full")
+            ui.code(snippet(self.world, choice, picture=picture, mask=mask), language="python").classes("w-full")
+            walks = ui.number("walks", value=1000, min=1, max=_MOST, precision=0)
+
+            async def begin() -> None:
+                dialog.close()
+                asked = max(1, min(_MOST, int(walks.value or 1)))
+                found = arguments(self.world, choice, str(folder), picture=picture, mask=mask, walks=asked)
+                await self.run(choice, folder, picture, found)
+
+            with ui.row():
+                ui.button(f"start it in the background, into {folder.name}", on_click=begin)
+                ui.button("close", on_click=dialog.close).props("flat")
+        dialog.open()
+
+    async def run(self, choice: Choice, folder: Path, picture: str, words: list[str]) -> None:
+        """A run of ``reinject sample`` beside the page, with its progress."""
+        folder.parent.mkdir(parents=True, exist_ok=True)
+        if choice.picture is not None:
+            np.save(picture, choice.picture.numpy())
+        bar = Bar()
+        with self.runs:
+            label = ui.label(f"{folder.name}: running")
+            line = ui.linear_progress(0, show_value=False)
+        timer = ui.timer(0.3, lambda: line.set_value(round(bar.share, 3)))
+        said = await run.io_bound(self.start_run, words, bar)
+        timer.cancel()
+        line.set_value(1 if bar.share >= 1 else bar.share)
+        label.set_text(f"{folder.name}: {said}")
+
+
+def rows_of(choice: Choice) -> str:
+    """The mask of a choice as ``--mask`` takes it."""
+    assert choice.mask is not None
+    shape = tuple(choice.mask.shape)
+    for kind in REGIONS:
+        mask = region(kind, shape)
+        if mask is not None and bool((mask == choice.mask).all()):
+            return rows_and_columns(kind, shape)
+    raise AssertionError

@@ -1,0 +1,42 @@
+"""The server of the page."""
+
+import os
+from pathlib import Path
+
+from reinject.explorer.keeping import Keeping, Start
+from reinject.explorer.session import World
+
+
+def serve(world: World, out: Path, start_run: Start, *, port: int, show: bool) -> None:
+    """Answer on 127.0.0.1 until interrupted.
+
+    Arguments:
+        world: the networks.
+        out: folder of what visitors keep; nothing is written elsewhere.
+        start_run: makes an archive from the words of a command line.
+        port: to listen at.
+        show: whether a browser is opened.
+    """
+    os.environ.setdefault("NICEGUI_STORAGE_PATH", str(out / ".storage"))
+    from nicegui import app, ui
+
+    from reinject.explorer.guard import Guard
+    from reinject.explorer.page import Visitor
+
+    Keeping.start_run = staticmethod(start_run)
+
+    @ui.page("/", title="reinject explorer")
+    async def page() -> None:
+        await Visitor(world, out).build()
+
+    app.add_middleware(Guard)
+    ui.run(
+        host="127.0.0.1",
+        port=port,
+        show=show,
+        reload=False,
+        dark=None,
+        title="reinject explorer",
+        show_welcome_message=False,
+        favicon="🎲",
+    )

@@ -1,0 +1,160 @@
+"""The explorer in a browser: walk, step, back to the same picture, bad uploads, a reload, two visitors."""
+
+import contextlib
+import os
+import re
+import signal
+import socket
+import subprocess
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from reinject import Archive
+from test_cli import REINJECT
+
+Open = Callable[..., Any]
+WALL = ".wall img"
+
+
+@pytest.fixture(scope="module")
+def place(models: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[str, Path]]:
+    pytest.importorskip("nicegui")
+    folder = tmp_path_factory.mktemp("explorer")
+    environment = {name: value for name, value in os.environ.items() if not name.startswith("PYTEST")}
+    program = [*REINJECT, "explore", str(models), "--no-browser", "--out", str(folder / "out")]
+    with subprocess.Popen(program, cwd=folder, env=environment, stderr=subprocess.PIPE, text=True) as process:
+        assert process.stderr is not None
+        port = int(re.search(r":(\d+)", process.stderr.readline())[1])  # type: ignore[index]
+        for _ in range(600):
+            with contextlib.suppress(OSError), socket.create_connection(("127.0.0.1", port), 1):
+                break
+            time.sleep(0.1)
+        yield f"http://127.0.0.1:{port}", folder
+        process.send_signal(signal.SIGINT)
+
+
+def opened(open_page: Open, url: str, **options: Any) -> Any:
+    page = open_page(url, **options)
+    page.wait_for_selector(f"{WALL}[src^=data]")
+    return page
+
+
+def step(page: Any, number: int) -> None:
+    page.get_by_text(re.compile(rf"^step {number} of")).wait_for()
+
+
+def shown(page: Any) -> str:
+    return str(page.locator(WALL).first.get_attribute("src"))
+
+
+def test_walk_step_and_back_by_the_seed(open_page: Open, place: tuple[str, Path]) -> None:
+    page = opened(open_page, place[0])
+    step(page, 0)
+    seen = [shown(page)]
+    for number in (1, 2, 3):
+        page.get_by_role("button", name="step").click()
+        step(page, number)
+        seen.append(shown(page))
+    assert len(set(seen)) == 4
+    page.get_by_role("button", name="rewind").click()
+    step(page, 0)
+    assert shown(page) == seen[0]
+    page.get_by_role("button", name="play").click()
+    page.get_by_text(re.compile("^step 93 of 93")).wait_for(timeout=60_000)
+    page.get_by_role("button", name="another seed").click()
+    step(page, 0)
+    assert shown(page) != seen[0]
+    assert {url.split("/")[2] for url in open_page.asked if url.startswith("http")} == {place[0].split("/")[2]}  # type: ignore[attr-defined]
+
+
+def choose(page: Any, label: str, option: str) -> None:
+    page.get_by_label(label, exact=True).click()
+    page.get_by_role("option", name=option, exact=True).click()
+
+
+def test_a_mistyped_option_is_a_sentence_and_nothing_is_lost(open_page: Open, place: tuple[str, Path]) -> None:
+    page = opened(open_page, place[0])
+    before = shown(page)
+    page.get_by_label(re.compile("^sigma")).fill("many")
+    page.get_by_text("--sigma: 'many' is not").wait_for()
+    assert shown(page) == before
+
+
+def test_a_picture_and_what_is_none(open_page: Open, place: tuple[str, Path], tmp_path: Path) -> None:
+    page = opened(open_page, place[0])
+    choose(page, "kernel", "reinjection")
+    choose(page, "start", "a picture of yours")
+    (tmp_path / "no.png").write_bytes(b"this is no image")
+    page.locator("input[type=file]").set_input_files(tmp_path / "no.png")
+    page.get_by_text("is no image that can be read").wait_for()
+    before = shown(page)
+    Image.fromarray(np.tile(np.arange(0, 256, 4, dtype=np.uint8), (64, 1))).save(tmp_path / "yes.png")
+    page.locator("input[type=file]").set_input_files(tmp_path / "yes.png")
+    page.wait_for_function("before => document.querySelector('.wall img').src !== before", arg=before)
+
+
+def test_a_drawn_digit(open_page: Open, place: tuple[str, Path]) -> None:
+    page = opened(open_page, place[0])
+    choose(page, "start", "what you draw")
+    before = shown(page)
+    box = page.locator(".pad img").first.bounding_box()
+    page.mouse.move(box["x"] + 90, box["y"] + 20)
+    page.mouse.down()
+    page.mouse.move(box["x"] + 90, box["y"] + 170, steps=8)
+    page.mouse.up()
+    page.wait_for_function("before => document.querySelector('.wall img').src !== before", arg=before)
+
+
+def test_a_reload_keeps_what_was_asked_for(open_page: Open, place: tuple[str, Path]) -> None:
+    page = opened(open_page, place[0])
+    choose(page, "kernel", "half-denoising")
+    step(page, 0)
+    page.get_by_label("seed", exact=True).fill("7")
+    page.wait_for_timeout(600)
+    before = shown(page)
+    page.reload()
+    page.wait_for_selector(f"{WALL}[src^=data]")
+    assert page.get_by_label("seed", exact=True).input_value() == "7"
+    page.wait_for_function("before => document.querySelector('.wall img').src === before", arg=before)
+
+
+def test_two_visitors_do_not_disturb_each_other(open_page: Open, place: tuple[str, Path]) -> None:
+    one, other = opened(open_page, place[0]), opened(open_page, place[0])
+    start = shown(other)
+    assert shown(one) == start
+    for number in (1, 2):
+        one.get_by_role("button", name="step").click()
+        step(one, number)
+    assert shown(other) == start
+    other.get_by_role("button", name="step").click()
+    step(other, 1)
+    step(one, 2)
+
+
+def test_keep_starts_a_run(open_page: Open, place: tuple[str, Path]) -> None:
+    url, folder = place
+    page = opened(open_page, url)
+    page.get_by_role("button", name="keep").click()
+    page.get_by_text("reinject sample").first.wait_for()
+    page.get_by_label("walks").last.fill("200")
+    page.get_by_role("button", name="start it in the background").click()
+    page.get_by_text("labelled samples in").wait_for(timeout=60_000)
+    assert Archive.open(folder / "out" / "run-1").manifest["parameters"]["walks"] == 200
+    assert {path.name for path in folder.iterdir()} == {"out"}
+
+
+def test_the_page_answers_while_walks_run(open_page: Open, place: tuple[str, Path]) -> None:
+    page = opened(open_page, place[0])
+    page.get_by_label("steps", exact=True).fill("1000")
+    step(page, 0)
+    page.get_by_role("button", name="play").click()
+    choose(page, "asked class", "3")
+    page.get_by_role("button", name="pause").click()
+    page.get_by_role("button", name="play").wait_for()
+    assert int(page.get_by_text(re.compile(r"^step \d+ of")).text_content().split(" ")[1]) < 1000

@@ -1,0 +1,316 @@
+"""The explorer without its page: the walks it shows, what it lets in, the commands that it keeps."""
+
+import contextlib
+import io
+import json
+import os
+import re
+import shlex
+import signal
+import socket
+import subprocess
+import sys
+import time
+import urllib.error
+import urllib.request
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from hypothesis import given
+from hypothesis import strategies as st
+from PIL import Image
+
+from reinject import Archive, wrap
+from reinject.errors import ArgumentError, DataError, ModelError
+from reinject.explorer import pictures
+from reinject.explorer.commands import arguments, command, folder_for, snippet
+from reinject.explorer.guard import refused
+from reinject.explorer.session import Choice, Live, World
+from reinject.jobs.explore import explore
+from reinject.jobs.recipe import load_models
+from reinject.models import Inputs
+from reinject.presets import Settings, settings_of
+from reinject.reconstruction import Ensemble
+from test_cli import REINJECT, run
+
+LANGEVIN = Settings("langevin", {"lam": "0.2"}, steps=12)
+
+
+@pytest.fixture(scope="module")
+def world(models: Path) -> World:
+    loaded = load_models([models])
+    return World(loaded.ensemble(), loaded.C, loaded.inputs, str(models))
+
+
+def frames(live: Live) -> list[torch.Tensor]:
+    return [frame.x for frame in iter(live.advance, None)]
+
+
+CHOICES = {
+    "langevin": Choice(LANGEVIN, 16, seed=3),
+    "ancestral": Choice(replace(settings_of("ancestral"), steps=20), 9, seed=1),
+    "asked": Choice(replace(LANGEVIN, classes=(3, 1), guidance=2.0), 4),
+    "picture": Choice(LANGEVIN, 4, picture=torch.linspace(0, 1, 64).reshape(1, 8, 8)),
+    "known": Choice(
+        LANGEVIN,
+        4,
+        picture=torch.linspace(0, 1, 64).reshape(1, 8, 8),
+        mask=torch.arange(8)[None, :, None].expand(1, 8, 8) < 4,
+    ),
+}
+
+
+@pytest.mark.parametrize("name", CHOICES)
+def test_the_command_and_the_snippet_make_what_is_on_the_screen(
+    world: World, tmp_path: Path, name: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    choice = CHOICES[name]
+    choice = replace(choice, settings=replace(choice.settings, burn_in=0, thin=1))
+    shown = frames(Live(world, choice))
+    picture = mask = ""
+    if choice.picture is not None:
+        picture, mask = str(tmp_path / "p.npy"), ":4,:" if choice.mask is not None else ""
+        np.save(picture, choice.picture.numpy())
+    words = arguments(world, choice, str(tmp_path / "s"), picture=picture, mask=mask, walks=2 * choice.walks)
+    assert run(*shlex.split(command(words))[1:], "--store", "float")[0] == 0
+    archive = Archive.open(tmp_path / "s")
+    x, _ = archive.read()
+    walk, step = (archive.numbers(column) for column in ("walk", "step"))
+    for i, expected in enumerate(shown):
+        rows = np.flatnonzero((step == i) & (walk < choice.walks))
+        assert torch.equal(x[rows[np.argsort(walk[rows])]], expected)
+    printed = io.StringIO()
+    monkeypatch.chdir(tmp_path)
+    with contextlib.redirect_stdout(printed):
+        exec(compile(snippet(world, choice, picture=picture, mask=mask), "snippet", "exec"), {})
+    means = [float(line.split()[1]) for line in printed.getvalue().splitlines()]
+    assert means == [part.mean().item() for part in shown]
+    if choice.mask is not None:
+        assert torch.equal(shown[-1][:, choice.mask], choice.picture[choice.mask].expand(4, -1))  # type: ignore[index]
+
+
+def test_back_and_forth_by_the_seed(world: World) -> None:
+    live = Live(world, CHOICES["langevin"])
+    whole = frames(Live(world, CHOICES["langevin"]))
+    assert torch.equal(live.goto(7).x, whole[7])  # type: ignore[union-attr]
+    assert torch.equal(live.goto(2).x, whole[2])  # type: ignore[union-attr]
+    assert [len(live.history), live.step, live.ended] == [3, 2, False]
+    assert torch.equal(live.goto(100).x, whole[12])  # type: ignore[union-attr]
+    assert live.ended
+    assert live.advance() is None
+    other = frames(Live(world, replace(CHOICES["langevin"], seed=4)))
+    assert not torch.equal(other[0], whole[0])
+
+
+def test_what_is_said_of_a_frame(world: World) -> None:
+    frame = Live(world, CHOICES["langevin"]).advance()
+    assert frame is not None
+    with torch.no_grad():
+        energy = ((world.r(frame.x) - frame.x) ** 2).flatten(1).mean(1)
+        p = world.C(frame.x).softmax(1)  # type: ignore[misc]
+    assert torch.allclose(frame.energy, energy)
+    assert torch.equal(frame.label, p.argmax(1))
+    assert torch.allclose(frame.confidence, p.amax(1), atol=1e-6)
+
+
+def test_walks_that_break_are_counted_and_stand_still() -> None:
+    r = wrap(lambda x: torch.where(x.abs() > 1.5, torch.nan, 1.3 * x), (1, 2, 2))
+    world = World(Ensemble((r,)), None, Inputs((1, 2, 2)), "m")
+    live = Live(world, Choice(Settings("langevin", {}, steps=30), 16))
+    last = live.goto(30)
+    assert last is None or torch.isfinite(last.x).all()
+    assert live.stopped > 0
+
+
+@given(st.binary(max_size=200))
+def test_what_is_no_image_is_refused_in_a_sentence(data: bytes) -> None:
+    with pytest.raises(DataError, match="is no image that can be read"):
+        pictures.picture(b"\x89PNG" + data, Inputs((1, 8, 8)))
+
+
+@given(
+    st.sampled_from(["L", "RGB", "RGBA", "P", "1", "CMYK", "I;16"]),
+    st.integers(1, 60),
+    st.integers(1, 60),
+    st.sampled_from([(1, 8, 8), (3, 16, 12)]),
+)
+def test_any_image_becomes_a_point(mode: str, width: int, height: int, shape: tuple[int, ...]) -> None:
+    file = io.BytesIO()
+    Image.new(mode, (width, height)).save(file, "TIFF")
+    x = pictures.picture(file.getvalue(), Inputs(shape, low=-1, high=1))
+    assert tuple(x.shape) == shape
+    assert float(x.min()) >= -1
+    assert float(x.max()) <= 1
+
+
+def test_a_picture_that_would_fill_the_memory() -> None:
+    file = io.BytesIO()
+    Image.new("1", (30_000, 30_000)).save(file, "PNG")
+    with pytest.raises(DataError, match="upload: "):
+        pictures.picture(file.getvalue(), Inputs((1, 8, 8)))
+
+
+def test_the_wall() -> None:
+    x = torch.rand(5, 3, 4, 6)
+    sheet = np.asarray(Image.open(io.BytesIO(pictures.wall(x, Inputs((3, 4, 6))))))
+    assert sheet.shape == (2 * 5 - 1, 3 * 7 - 1, 3)
+    tile = sheet[5:9, 7:13].transpose(2, 0, 1) / 255
+    assert np.abs(tile - x[4].numpy()).max() <= 0.5 / 255 + 1e-6
+
+
+def test_the_field_of_a_plane() -> None:
+    from reinject.explorer.plane import Plane
+
+    world = World(Ensemble((wrap(lambda x: 0.5 * x, (2,)),)), None, Inputs((2,), mean=0, std=1), "m")
+    plane = Plane(world)
+    assert Image.open(io.BytesIO(plane.field)).size == (480, 480)
+    assert 'cx="240.0" cy="240.0" r="6"' in plane.points(torch.zeros(1, 2), 0)
+    assert 'cx="480.0" cy="0.0"' in plane.points(torch.full((1, 2), 99.0), 5)
+
+
+@pytest.mark.parametrize(
+    ("headers", "status"),
+    [
+        ({b"host": b"127.0.0.1:80"}, None),
+        ({b"host": b"localhost"}, None),
+        ({b"host": b"127.0.0.1", b"origin": b"http://127.0.0.1"}, None),
+        ({}, 403),
+        ({b"host": b"evil.example"}, 403),
+        ({b"host": b"127.0.0.1.evil.example"}, 403),
+        ({b"host": b"127.0.0.1@evil.example"}, 403),
+        ({b"host": b"127.0.0.1", b"origin": b"http://evil.example"}, 403),
+        ({b"host": b"127.0.0.1", b"origin": b"null"}, 403),
+        ({b"host": b"127.0.0.1:80", b"origin": b"http://127.0.0.1:81"}, 403),
+        ({b"host": b"127.0.0.1", b"content-length": b"100000000"}, 413),
+        ({b"host": b"127.0.0.1", b"content-length": b"-1"}, 413),
+    ],
+)
+def test_who_is_let_in(headers: dict[bytes, bytes], status: int | None) -> None:
+    found = refused(headers, 5_000_000)
+    assert (found and found[0]) == status
+
+
+@given(st.dictionaries(st.sampled_from([b"host", b"origin", b"content-length"]), st.binary(max_size=40)))
+def test_no_header_crashes_the_guard(headers: dict[bytes, bytes]) -> None:
+    refused(headers, 10)
+
+
+@pytest.fixture(scope="module")
+def server(models: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[str, int, Path]]:
+    pytest.importorskip("nicegui")
+    folder = tmp_path_factory.mktemp("explorer")
+    program = [*REINJECT, "explore", str(models), "--no-browser", "--out", str(folder / "out")]
+    environment = {name: value for name, value in os.environ.items() if not name.startswith("PYTEST")}
+    with subprocess.Popen(program, cwd=folder, env=environment, stderr=subprocess.PIPE, text=True) as process:
+        assert process.stderr is not None
+        line = process.stderr.readline()
+        port = int(re.search(r":(\d+)", line)[1])  # type: ignore[index]
+        for _ in range(600):
+            with contextlib.suppress(OSError), socket.create_connection(("127.0.0.1", port), 1):
+                break
+            time.sleep(0.1)
+        yield f"http://127.0.0.1:{port}", port, folder
+        assert process.poll() is None, "the server ended"
+        process.send_signal(signal.SIGINT)
+        assert process.wait(30) in (0, 130, -signal.SIGINT)
+
+
+def status_of(url: str, **options: object) -> int:
+    try:
+        with urllib.request.urlopen(urllib.request.Request(url, **options), timeout=60) as answer:  # type: ignore[arg-type]
+            return int(answer.status)
+    except urllib.error.HTTPError as error:
+        return int(error.code)
+
+
+def raw(port: int, text: bytes) -> bytes:
+    with socket.create_connection(("127.0.0.1", port), 30) as connection:
+        connection.sendall(text)
+        return connection.recv(2000)
+
+
+def test_only_this_machine_and_this_page(server: tuple[str, int, Path]) -> None:
+    url, port, _ = server
+    assert status_of(url) == 200
+    assert status_of(url, headers={"Host": "evil.example"}) == 403
+    assert status_of(url, headers={"Origin": "http://evil.example"}, data=b"x") == 403
+    assert status_of(f"http://localhost:{port}") == 200
+    upgrade = (
+        "Connection: Upgrade\r\nUpgrade: websocket\r\nSec-WebSocket-Version: 13\r\nSec-WebSocket-Key: "
+        + "A" * 22
+        + "=="
+    )
+    path = "/_nicegui_ws/socket.io/?EIO=4&transport=websocket"
+    head = f"GET {path} HTTP/1.1\r\nHost: 127.0.0.1:{port}\r\nOrigin: http://evil.example\r\n{upgrade}\r\n\r\n"
+    assert b" 403 " in raw(port, head.encode())
+    with (
+        contextlib.suppress(OSError),
+        socket.create_connection((socket.gethostbyname(socket.gethostname()), port), 2) as other,
+    ):
+        assert other.getpeername()[0].startswith("127."), "another address of this machine answers"
+
+
+@pytest.mark.parametrize(
+    "path",
+    ["/../../../../etc/passwd", "/%2e%2e/%2e%2e/etc/passwd", "/_nicegui/../../../etc/passwd", "//etc/passwd"],
+)
+def test_no_path_leads_outside(server: tuple[str, int, Path], path: str) -> None:
+    _, port, _ = server
+    answer = raw(port, f"GET {path} HTTP/1.1\r\nHost: 127.0.0.1:{port}\r\nConnection: close\r\n\r\n".encode())
+    assert b"root:" not in answer
+    assert b" 404 " in answer.splitlines()[0] or b" 307 " in answer.splitlines()[0]
+
+
+def test_large_bodies_are_cut_off(server: tuple[str, int, Path]) -> None:
+    url, port, _ = server
+    head = f"POST / HTTP/1.1\r\nHost: 127.0.0.1:{port}\r\nContent-Length: 100000000\r\n\r\n"
+    assert b" 413 " in raw(port, head.encode())
+    chunked = (
+        f"POST /_nicegui/client/x/upload/1 HTTP/1.1\r\nHost: 127.0.0.1:{port}\r\nTransfer-Encoding: chunked\r\n\r\n"
+    )
+    with contextlib.suppress(OSError), socket.create_connection(("127.0.0.1", port), 30) as connection:
+        connection.sendall(chunked.encode())
+        for _ in range(100):
+            connection.sendall(b"100000\r\n" + b"x" * 0x100000 + b"\r\n")
+    assert status_of(url) == 200
+
+
+def test_fifty_visitors_at_once(server: tuple[str, int, Path]) -> None:
+    url, _, folder = server
+    with ThreadPoolExecutor(50) as pool:
+        assert set(pool.map(status_of, [url] * 50)) == {200}
+    assert {path.name for path in folder.iterdir()} <= {"out"}
+
+
+def test_a_port_that_is_taken(models: Path, tmp_path: Path) -> None:
+    with socket.socket() as taken:
+        taken.bind(("127.0.0.1", 0))
+        with pytest.raises(ArgumentError, match=r"--port: \d+ is taken"):
+            explore(models, tmp_path, port=taken.getsockname()[1], show=False)
+    with pytest.raises(ModelError, match="no such folder of models"):
+        explore(tmp_path / "none", tmp_path, show=False)
+
+
+def test_runs_do_not_overwrite_each_other(tmp_path: Path) -> None:
+    assert folder_for(tmp_path).name == "run-1"
+    (tmp_path / "run-1").mkdir()
+    assert folder_for(tmp_path).name == "run-2"
+
+
+def test_a_run_beside_the_page(world: World, tmp_path: Path) -> None:
+    from reinject.explorer.keeping import Bar
+    from reinject.jobs.explore import _run
+
+    bar = Bar()
+    words = arguments(world, CHOICES["langevin"], str(tmp_path / "s"), walks=40)
+    assert _run(words, bar).startswith("520 labelled samples")
+    assert bar.share == 1
+    assert Archive.open(tmp_path / "s").rows == 520
+    assert "already holds something" in _run(words, bar)
+    assert json.loads((tmp_path / "s" / "manifest.json").read_text())["parameters"]["seed"] == 3
+    assert sys.executable
