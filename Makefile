@@ -4,7 +4,7 @@ SUDO := $(shell test $$(id -u) -eq 0 || echo sudo)
 BIN := .venv/bin
 STAMP := .venv/.installed
 
-.PHONY: setup demo test test-browser lint format clean
+.PHONY: setup demo test test-browser docs lint format clean
 
 setup: $(STAMP)
 
@@ -28,6 +28,10 @@ test-browser: $(STAMP)
 	$(BIN)/python -m pip install --quiet --constraint constraints.txt --editable '.[dev,browser]'
 	$(BIN)/python -m pytest tests/browser
 
+# The documentation, into site/; a warning is a failure.
+docs: $(STAMP)
+	NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --quiet
+
 lint: $(STAMP)
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
@@ -38,5 +42,5 @@ format: $(STAMP)
 	$(BIN)/ruff format .
 
 clean:
-	rm -rf .venv demo build dist .pytest_cache .mypy_cache .ruff_cache .hypothesis
+	rm -rf .venv demo site build dist .pytest_cache .mypy_cache .ruff_cache .hypothesis
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +

@@ -2,6 +2,7 @@
 
 import json
 import math
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -164,6 +165,20 @@ def test_numbers_out_of_range_are_named(make, sentence: str) -> None:
 def test_an_even_quota_is_a_blocks_share() -> None:
     (rule,) = Selection(quota="even").filters(Settings("langevin", steps=5, burn_in=2), ("a", "b", "c"), 8, 0, None)
     assert rule == Quota(8 * 4 // 3)
+
+
+def test_a_block_of_fewer_walks_has_its_share_of_an_even_quota() -> None:
+    """20 walks in blocks of 8 of 3 kept steps, two classes, all samples of one: 12, 12, and 6 of the last 4 walks."""
+    settings = Settings("langevin", steps=2)
+    blocks = [(0, 8), (8, 16), (16, 20)]
+    (rule,) = Selection(quota="even").filters(settings, ("a", "b"), 8, 0, None, blocks)
+    counts = []
+    for number, (first, last) in enumerate(blocks):
+        keep = rule.begin(number)
+        given = (replace(one, label=torch.zeros_like(one.label)) for one in parts(1, 3, last - first))
+        counts.append(sum(int(keep(one, one.x).sum()) for one in given))
+    assert counts == [12, 12, 6]
+    assert repr(rule) == "Quota(most=12)"  # what archives of any number of walks have in common
 
 
 R = wrap(lambda x: 0.9 * x, (4,), name="r")

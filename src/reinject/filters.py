@@ -65,24 +65,27 @@ class Quota:
 
     Attributes:
         most: samples of a class a block, >= 1.
+        each: the same for each block by its number, where blocks of fewer walks have fewer; none: ``most`` for all.
     """
 
     most: int
+    each: tuple[int, ...] = field(default=(), repr=False)
     name = "quota"
 
     def __post_init__(self) -> None:
         check_count("--quota", "quota", self.most)
 
-    def begin(self, block: int) -> Keep:  # noqa: ARG002
-        """The number of samples of its class up to it, itself included, is at most ``most``."""
+    def begin(self, block: int) -> Keep:
+        """The number of samples of its class up to it, itself included, is at most the block's."""
         seen: dict[int, int] = {}
+        most = self.each[block] if self.each else self.most
 
         def keep(part: LabelledSamples, _: Tensor) -> Tensor:
             kept = torch.ones(len(part.label), dtype=torch.bool)
             for k in set(part.label.tolist()):
                 if k >= 0:
                     rows = (part.label == k).nonzero().flatten()
-                    left = self.most - seen.get(k, 0)
+                    left = most - seen.get(k, 0)
                     kept[rows[max(left, 0) :]] = False
                     seen[k] = seen.get(k, 0) + min(len(rows), max(left, 0))
             return kept

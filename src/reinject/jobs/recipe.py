@@ -134,6 +134,11 @@ def _check_alike(bundles: Sequence[Bundle]) -> None:
             )
 
 
+def blocks_in(ranges: Sequence[tuple[int, int]], block_size: int) -> list[tuple[int, int]]:
+    """First walk, and one behind the last, of every block of some ranges of walks."""
+    return blocks_of({"ranges": [{"walks": pair} for pair in ranges], "block_size": block_size})
+
+
 @dataclass(frozen=True)
 class Recipe:
     """All that determines the rows of every block, beside the networks; what a worker process is given.
@@ -165,8 +170,7 @@ class Recipe:
     @property
     def blocks(self) -> list[tuple[int, int]]:
         """First walk, and one behind the last, of every block."""
-        ranges = [{"walks": pair} for pair in self.ranges]
-        return blocks_of({"ranges": ranges, "block_size": self.block_size})
+        return blocks_in(self.ranges, self.block_size)
 
     @property
     def rows(self) -> int:

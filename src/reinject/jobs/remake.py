@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from pathlib import Path
 
-from reinject.archive import Archive, MakeBlock
+from reinject.archive import Archive, MakeBlock, blocks_of
 from reinject.errors import ArchiveError
 from reinject.execution import Execution
 from reinject.jobs.held import resolve_held
@@ -60,7 +60,9 @@ def remake(
         ),
         resolve_held(settings, inputs, most=parameters["block_size"], data_dir=data_dir, progress=progress),
         selection.labels_of(settings),
-        selection.filters(settings, archive.class_names, parameters["block_size"], parameters["seed"], private),
+        selection.filters(
+            settings, archive.class_names, parameters["block_size"], parameters["seed"], private, blocks_of(parameters)
+        ),
     )
     make_block, walker = maker(found.ensemble(Execution(**parameters["execution"])), found.C, recipe)
     again = {

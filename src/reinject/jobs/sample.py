@@ -18,7 +18,7 @@ from reinject.errors import ArchiveError, check_count
 from reinject.execution import Execution
 from reinject.files import is_remote, place_of
 from reinject.jobs import Outcome
-from reinject.jobs.recipe import Models, Recipe, levels_of, maker, prepare
+from reinject.jobs.recipe import Models, Recipe, blocks_in, levels_of, maker, prepare
 from reinject.jobs.selection import Selection
 from reinject.jobs.workers import in_processes
 from reinject.presets import PRESETS, Held, Settings
@@ -123,7 +123,7 @@ def sample(
         start,
         held,
         labels,
-        chosen.filters(settings, names, block_size, seed, private),
+        chosen.filters(settings, names, block_size, seed, private, blocks_in(spans, block_size)),
     )
     make_block, walker = maker(whole, None if C is None else ready(C, whole.device), recipe)
     parameters = {

@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
+from functools import partial
 from typing import Any
 
 from torch import Tensor
@@ -79,13 +80,20 @@ class Selection:
         return Labels(settings.classes, self.abstain)
 
     def filters(
-        self, settings: Settings, class_names: Sequence[str], block_size: int, seed: int, points: Tensor | None
+        self,
+        settings: Settings,
+        class_names: Sequence[str],
+        block_size: int,
+        seed: int,
+        points: Tensor | None,
+        blocks: Sequence[tuple[int, int]] = (),
     ) -> tuple[Filter, ...]:
         """The filters, cheap ones first.
 
         Arguments:
             settings, class_names, block_size, seed: of the walks.
             points: what ``private`` names, data units.
+            blocks: first walk, and one behind the last, of every block; an even quota is a share of what it has.
 
         Raises:
             ArgumentError: a number out of range, weights of other classes, or no points to keep away from.
@@ -102,7 +110,9 @@ class Selection:
                 )
             found.append(Weights(self.class_weights, seed))
         if self.quota is not None:
-            found.append(Quota(self._most(settings, len(class_names), block_size)))
+            most = partial(self._most, settings, len(class_names))
+            each = tuple(most(last - first) for first, last in blocks) if self.quota == "even" else ()
+            found.append(Quota(most(block_size), each))
         if self.apart is not None:
             if points is None:
                 raise ArgumentError("--private", "its points are not given", "Give them, or leave out the distance")
@@ -111,10 +121,10 @@ class Selection:
             found.append(Distinct(self.distinct))
         return tuple(found)
 
-    def _most(self, settings: Settings, classes: int, block_size: int) -> int:
+    def _most(self, settings: Settings, classes: int, walks: int) -> int:
         if self.quota == "even":
             kept = len(range(settings.burn_in, settings.steps + 1, settings.thin))
-            return max(1, block_size * kept // classes)
+            return max(1, walks * kept // classes)
         try:
             return int(self.quota or 0)
         except ValueError as error:

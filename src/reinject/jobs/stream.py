@@ -7,7 +7,7 @@ import torch
 from torch import Tensor
 from torch.utils.data import IterableDataset, get_worker_info
 
-from reinject.jobs.recipe import Models, Recipe, load_models, maker
+from reinject.jobs.recipe import Models, Recipe, blocks_in, load_models, maker
 from reinject.jobs.selection import Selection, resolve_private
 from reinject.presets import DEFAULT, Settings
 from reinject.samples import Storage
@@ -78,7 +78,14 @@ class Stream(IterableDataset[tuple[Tensor, int]]):
             Storage("uint8", inputs.low, inputs.high),
             inputs.radius,
             labels=chosen.labels_of(self.settings),
-            filters=chosen.filters(self.settings, inputs.class_names, self.block_size, seed, self.private),
+            filters=chosen.filters(
+                self.settings,
+                inputs.class_names,
+                self.block_size,
+                seed,
+                self.private,
+                blocks_in([(0, self.walks)], self.block_size),
+            ),
         )
         C = loaded.C
         make_block, _ = maker(loaded.ensemble(), None if C is None else ready(C, self.device), recipe)

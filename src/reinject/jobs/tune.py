@@ -210,7 +210,7 @@ def candidates(models: Models, lam: float | None = None) -> Iterator[Settings]:
 
 def _tried(models: Models, settings: Settings, judges: Judges) -> Trial | None:
     """One candidate's trial; None where walks went astray."""
-    r, inputs = models.ensemble(), models.autoencoders[0].network.inputs
+    r, inputs = models.ensemble(), models.inputs
     walker, walks = settings.build(r, inputs.radius), judges.walks_for(settings)
 
     def visited(settings: Settings) -> list[Visited]:
