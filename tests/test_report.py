@@ -12,7 +12,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from PIL import Image
 
-from reinject import Archive
+from reinject import Archive, sample, wrap
 from reinject.errors import ArchiveError, ArgumentError, DataError
 from reinject.evaluation.judgement import Judgement
 from reinject.jobs.recipe import load_models
@@ -133,6 +133,16 @@ def test_unlabelled_samples_and_features(models: Path, tmp_path: Path) -> None:
     assert "without labels" not in html
     assert "Balance of the classes" not in html
     assert "samples of class any" in html
+
+
+def test_the_map_of_features_is_in_their_own_units(tmp_path: Path) -> None:
+    """Whatever range an archive of features states: real data beside it has none."""
+    r = wrap(lambda x: 0.8 * x, (2,))
+    sample(r, None, tmp_path / "s", walks=400, value_range=(-30.0, 30.0), store="float")
+    report(tmp_path / "s", tmp_path / "r.html")
+    (group,) = embedded(tmp_path / "r.html", "points")["groups"]
+    x, _ = Archive.open(tmp_path / "s").read(1200, seed=1)
+    assert np.std(group["xy"], axis=0).sum() == pytest.approx(x.std(0).sum().item(), rel=0.1)
 
 
 def test_archives_that_cannot_be_compared(models: Path, small_models: Path, tmp_path: Path) -> None:

@@ -116,10 +116,12 @@ class Visitor:
         lines = [_line(name) for name in ("mean", "chosen walk")]
         axes: dict[str, Any] = {"xAxis": {"type": "value", "name": "step"}, "yAxis": {"type": "log"}}
         self.energies = ui.echart({**usual, **axes, "legend": {"top": 0}, "series": lines}).classes("h-44 w-full")
-        ui.label("Labels of all walks").classes("text-sm")
         axes = {"xAxis": {"type": "category", "data": list(self.world.inputs.class_names)}, "yAxis": {"type": "value"}}
         bars: list[dict[str, Any]] = [{"type": "bar", "data": []}]
-        self.labels = ui.echart({**usual, **axes, "series": bars}).classes("h-40 w-full")
+        with ui.column().classes("w-full gap-2") as box:
+            ui.label("Labels of all walks").classes("text-sm")
+            self.labels = ui.echart({**usual, **axes, "series": bars}).classes("h-40 w-full")
+        box.set_visibility(self.world.C is not None)
         self.keeping = Keeping(self.world, self.out, self.choice)
         self.keeping.build()
 

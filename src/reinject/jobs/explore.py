@@ -1,6 +1,7 @@
 """``reinject explore``: the live page, on the user's models or on digits."""
 
 import atexit
+import contextlib
 import functools
 import importlib.util
 import socket
@@ -59,7 +60,8 @@ def explore(
     from reinject.explorer.serve import serve
 
     progress.say(f"http://127.0.0.1:{place}  (Ctrl-C ends it)")
-    serve(world, out, _run, port=place, show=show)
+    with contextlib.suppress(KeyboardInterrupt):  # that is how it ends
+        serve(world, out, _run, port=place, show=show)
 
 
 def _run(words: Sequence[str], bar: Bar) -> str:

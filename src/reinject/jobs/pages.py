@@ -139,7 +139,8 @@ def _unit(x: Tensor, storage: Storage) -> NDArray[np.float32]:
 
 
 def _in_unit(values: Tensor, storage: Storage) -> NDArray[np.float32]:
-    found: NDArray[np.float32] = ((values - storage.low) / (storage.high - storage.low)).numpy()
+    unit = (values - storage.low) / (storage.high - storage.low) if values.ndim == 4 else values
+    found: NDArray[np.float32] = unit.numpy()
     return found
 
 
