@@ -1,6 +1,14 @@
 """Shared fixtures: tiny models on disk, made once a session."""
 
+import contextlib
+import os
+import re
 import shutil
+import signal
+import socket
+import subprocess
+import sys
+import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -87,3 +95,24 @@ def open_page(browser: Any) -> Iterator[Callable[..., Any]]:
     for context in contexts:
         context.close()
     assert said == []
+
+
+@pytest.fixture(scope="module")
+def explorer(models: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[str, int, Path]]:
+    """An explorer that runs: its address, its port, and the folder where it was started."""
+    pytest.importorskip("nicegui")
+    folder = tmp_path_factory.mktemp("explorer")
+    environment = {name: value for name, value in os.environ.items() if not name.startswith("PYTEST")}
+    words = ["explore", str(models), "--no-browser", "--out", str(folder / "out")]
+    program = [sys.executable, "-c", "from reinject.cli import main; main()", *words]
+    with subprocess.Popen(program, cwd=folder, env=environment, stderr=subprocess.PIPE, text=True) as process:
+        assert process.stderr is not None
+        port = int(re.search(r":(\d+)", process.stderr.readline())[1])  # type: ignore[index]
+        for _ in range(600):
+            with contextlib.suppress(OSError), socket.create_connection(("127.0.0.1", port), 1):
+                break
+            time.sleep(0.1)
+        yield f"http://127.0.0.1:{port}", port, folder
+        assert process.poll() is None, "the explorer ended by itself"
+        process.send_signal(signal.SIGINT)
+        assert process.wait(30) == 0

@@ -3,17 +3,11 @@
 import contextlib
 import io
 import json
-import os
-import re
 import shlex
-import signal
 import socket
-import subprocess
 import sys
-import time
 import urllib.error
 import urllib.request
-from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from pathlib import Path
@@ -36,7 +30,7 @@ from reinject.jobs.recipe import load_models
 from reinject.models import Inputs
 from reinject.presets import Settings, settings_of
 from reinject.reconstruction import Ensemble
-from test_cli import REINJECT, run
+from test_cli import run
 
 LANGEVIN = Settings("langevin", {"lam": "0.2"}, steps=12)
 
@@ -200,26 +194,6 @@ def test_no_header_crashes_the_guard(headers: dict[bytes, bytes]) -> None:
     refused(headers, 10)
 
 
-@pytest.fixture(scope="module")
-def server(models: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[str, int, Path]]:
-    pytest.importorskip("nicegui")
-    folder = tmp_path_factory.mktemp("explorer")
-    program = [*REINJECT, "explore", str(models), "--no-browser", "--out", str(folder / "out")]
-    environment = {name: value for name, value in os.environ.items() if not name.startswith("PYTEST")}
-    with subprocess.Popen(program, cwd=folder, env=environment, stderr=subprocess.PIPE, text=True) as process:
-        assert process.stderr is not None
-        line = process.stderr.readline()
-        port = int(re.search(r":(\d+)", line)[1])  # type: ignore[index]
-        for _ in range(600):
-            with contextlib.suppress(OSError), socket.create_connection(("127.0.0.1", port), 1):
-                break
-            time.sleep(0.1)
-        yield f"http://127.0.0.1:{port}", port, folder
-        assert process.poll() is None, "the server ended"
-        process.send_signal(signal.SIGINT)
-        assert process.wait(30) in (0, 130, -signal.SIGINT)
-
-
 def status_of(url: str, **options: object) -> int:
     try:
         with urllib.request.urlopen(urllib.request.Request(url, **options), timeout=60) as answer:  # type: ignore[arg-type]
@@ -234,8 +208,8 @@ def raw(port: int, text: bytes) -> bytes:
         return connection.recv(2000)
 
 
-def test_only_this_machine_and_this_page(server: tuple[str, int, Path]) -> None:
-    url, port, _ = server
+def test_only_this_machine_and_this_page(explorer: tuple[str, int, Path]) -> None:
+    url, port, _ = explorer
     assert status_of(url) == 200
     assert status_of(url, headers={"Host": "evil.example"}) == 403
     assert status_of(url, headers={"Origin": "http://evil.example"}, data=b"x") == 403
@@ -259,15 +233,15 @@ def test_only_this_machine_and_this_page(server: tuple[str, int, Path]) -> None:
     "path",
     ["/../../../../etc/passwd", "/%2e%2e/%2e%2e/etc/passwd", "/_nicegui/../../../etc/passwd", "//etc/passwd"],
 )
-def test_no_path_leads_outside(server: tuple[str, int, Path], path: str) -> None:
-    _, port, _ = server
+def test_no_path_leads_outside(explorer: tuple[str, int, Path], path: str) -> None:
+    _, port, _ = explorer
     answer = raw(port, f"GET {path} HTTP/1.1\r\nHost: 127.0.0.1:{port}\r\nConnection: close\r\n\r\n".encode())
     assert b"root:" not in answer
     assert b" 404 " in answer.splitlines()[0] or b" 307 " in answer.splitlines()[0]
 
 
-def test_large_bodies_are_cut_off(server: tuple[str, int, Path]) -> None:
-    url, port, _ = server
+def test_large_bodies_are_cut_off(explorer: tuple[str, int, Path]) -> None:
+    url, port, _ = explorer
     head = f"POST / HTTP/1.1\r\nHost: 127.0.0.1:{port}\r\nContent-Length: 100000000\r\n\r\n"
     assert b" 413 " in raw(port, head.encode())
     chunked = (
@@ -280,8 +254,8 @@ def test_large_bodies_are_cut_off(server: tuple[str, int, Path]) -> None:
     assert status_of(url) == 200
 
 
-def test_fifty_visitors_at_once(server: tuple[str, int, Path]) -> None:
-    url, _, folder = server
+def test_fifty_visitors_at_once(explorer: tuple[str, int, Path]) -> None:
+    url, _, folder = explorer
     with ThreadPoolExecutor(50) as pool:
         assert set(pool.map(status_of, [url] * 50)) == {200}
     assert {path.name for path in folder.iterdir()} <= {"out"}

@@ -1,13 +1,7 @@
 """The explorer in a browser: walk, step, back to the same picture, bad uploads, a reload, two visitors."""
 
-import contextlib
-import os
 import re
-import signal
-import socket
-import subprocess
-import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -16,27 +10,14 @@ import pytest
 from PIL import Image
 
 from reinject import Archive
-from test_cli import REINJECT
 
 Open = Callable[..., Any]
 WALL = ".wall img"
 
 
-@pytest.fixture(scope="module")
-def place(models: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[str, Path]]:
-    pytest.importorskip("nicegui")
-    folder = tmp_path_factory.mktemp("explorer")
-    environment = {name: value for name, value in os.environ.items() if not name.startswith("PYTEST")}
-    program = [*REINJECT, "explore", str(models), "--no-browser", "--out", str(folder / "out")]
-    with subprocess.Popen(program, cwd=folder, env=environment, stderr=subprocess.PIPE, text=True) as process:
-        assert process.stderr is not None
-        port = int(re.search(r":(\d+)", process.stderr.readline())[1])  # type: ignore[index]
-        for _ in range(600):
-            with contextlib.suppress(OSError), socket.create_connection(("127.0.0.1", port), 1):
-                break
-            time.sleep(0.1)
-        yield f"http://127.0.0.1:{port}", folder
-        process.send_signal(signal.SIGINT)
+@pytest.fixture
+def place(explorer: tuple[str, int, Path]) -> tuple[str, Path]:
+    return explorer[0], explorer[2]
 
 
 def opened(open_page: Open, url: str, **options: Any) -> Any:
