@@ -10,6 +10,7 @@ from safetensors.torch import load_file, save_file
 from reinject import Archive, data
 from reinject.bundle import load
 from reinject.errors import ArgumentError, DataError, ModelError
+from reinject.foreign.backbone import load_backbone
 from reinject.jobs.evaluate import evaluate
 from reinject.jobs.extract import extract
 from reinject.jobs.held import points_of
@@ -66,6 +67,56 @@ def test_features_are_those_before_the_last_layer_and_standard(extractor: Path, 
     torch.testing.assert_close(found.test.x, (test - raw.mean(0)) / std, atol=1e-3, rtol=1e-3)
     assert torch.equal(found.test.y, DIGITS.test.y)
     assert found.space.startswith("penultimate of ")
+
+
+@pytest.fixture(scope="module")
+def backbone(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A small untrained ViT as its library writes it."""
+    transformers = pytest.importorskip("transformers")
+    folder = tmp_path_factory.mktemp("backbone")
+    torch.manual_seed(0)
+    config = transformers.ViTConfig(
+        hidden_size=16, num_hidden_layers=2, num_attention_heads=2, intermediate_size=32, image_size=8, patch_size=4
+    )
+    transformers.ViTModel(config).save_pretrained(folder)
+    described = {"image_mean": [0.4, 0.5, 0.6], "image_std": [0.2, 0.3, 0.4], "size": {"height": 8, "width": 8}}
+    (folder / "preprocessor_config.json").write_text(json.dumps(described))
+    return folder
+
+
+def test_a_backbone_of_transformers(backbone: Path, tmp_path: Path) -> None:
+    """Features equal the library's own output on images that it normalised itself; its space is its own."""
+    import transformers
+
+    result = extract("digits", f"hf:{backbone}", tmp_path / "f").result
+    assert (result["width"], result["rows"]) == (16, len(DIGITS.train) + len(DIGITS.test))
+    found = data.load(str(tmp_path / "f"))
+    network = transformers.AutoModel.from_pretrained(backbone).eval()
+    processor = transformers.ViTImageProcessorPil.from_pretrained(backbone)
+    pictures = [image.expand(3, -1, -1).numpy() for image in DIGITS.train.x]
+    with torch.no_grad():
+        values = processor(pictures, input_data_format="channels_first", return_tensors="pt").pixel_values
+        theirs = network(pixel_values=values).pooler_output
+    mean, std = theirs.mean(0), theirs.std(0)
+    assert torch.allclose(found.train.x, (theirs - mean) / std, atol=1e-3)
+    assert found.space.startswith("pooled of ")
+    large = load_backbone(str(backbone))(torch.rand(2, 1, 20, 30))
+    assert large.shape == (2, 16)
+
+
+def test_backbones_that_cannot_be_had(backbone: Path, features: Path, tmp_path: Path) -> None:
+    with pytest.raises(ModelError, match="hf:no/such: cannot be had"):
+        extract("digits", "hf:no/such", tmp_path / "f")
+    with pytest.raises(DataError, match="has no images for a vision backbone"):
+        extract(str(features), f"hf:{backbone}", tmp_path / "f")
+    pickled = tmp_path / "pickled"
+    pickled.mkdir()
+    for name in ("config.json", "preprocessor_config.json"):
+        (pickled / name).write_bytes((backbone / name).read_bytes())
+    torch.save(load_file(backbone / "model.safetensors"), pickled / "pytorch_model.bin")
+    with pytest.raises(ModelError, match="Give a vision model with safetensors"):
+        extract("digits", f"hf:{pickled}", tmp_path / "f")
+    assert not (tmp_path / "f").exists()
 
 
 def test_the_outputs_are_another_space(extractor: Path, features: Path, tmp_path: Path) -> None:

@@ -12,7 +12,14 @@ from reinject.progress import for_this_terminal
 
 def extract(
     dataset: Annotated[str, typer.Argument(help=DATASET)],
-    extractor: Annotated[Path, typer.Option("--with", help="Folder of a classifier, ours or imported.")],
+    extractor: Annotated[
+        str,
+        typer.Option(
+            "--with",
+            metavar="FOLDER|hf:NAME",
+            help="Folder of a classifier, ours or imported; or a vision backbone of transformers, by name or folder.",
+        ),
+    ],
     out: Annotated[Path, typer.Option(help="Folder to make, which is then a data set.")],
     layer: Annotated[
         Literal["penultimate", "output"], typer.Option(help="What goes into its last linear layer, or what comes out.")

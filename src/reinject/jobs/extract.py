@@ -1,17 +1,19 @@
 """``reinject extract``: the features that a frozen network gives of a data set, as a data set of their own."""
 
+from collections.abc import Callable
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, Literal, NamedTuple
 
 import torch
 from torch import Tensor, nn
 
 from reinject import data
 from reinject.bundle import load
-from reinject.errors import ModelError
+from reinject.errors import DataError, ModelError
 from reinject.evaluation.features import penultimate
 from reinject.files import fingerprint
 from reinject.foreign import Foreign
+from reinject.foreign.backbone import load_backbone
 from reinject.jobs import Outcome
 from reinject.jobs.recipe import classifier_in, values_for
 from reinject.models import CLASSIFIERS
@@ -19,12 +21,13 @@ from reinject.progress import Progress, Silent
 from reinject.staging import begin, check_free, partial_of, publish
 
 Layer = Literal["penultimate", "output"]
+BACKBONE = "hf:"
 _CHUNK = 256
 
 
 def extract(
     dataset: str,
-    extractor: Path,
+    extractor: Path | str,
     out: Path,
     *,
     layer: Layer = "penultimate",
@@ -40,7 +43,8 @@ def extract(
 
     Arguments:
         dataset: name of the data set.
-        extractor: folder of a classifier (or with one), ours or imported; it is not changed.
+        extractor: folder of a classifier (or with one), ours or imported; or hf:NAME, a vision backbone of
+            transformers, by name on the hub or from a folder. It is not changed.
         out: folder to make; its name is then a data set's.
         layer: what goes into the last linear layer, or the outputs themselves: that of a module whose output is its
             features.
@@ -57,25 +61,22 @@ def extract(
     """
     progress = progress or Silent()
     check_free(out, data.FEATURES_CONFIG, overwrite)
-    bundle = load(classifier_in(extractor))
-    network = bundle.network
-    foreign = isinstance(network, Foreign) and network.role == "classifier"
-    if type(network) not in CLASSIFIERS.values() and not foreign:
-        raise ModelError(str(bundle.folder), f"{type(network).__name__} is no classifier", "Give a classifier's folder")
+    if str(extractor).startswith(BACKBONE):
+        taken = _backbone(str(extractor).removeprefix(BACKBONE))
+    else:
+        taken = _classifier(Path(extractor), layer)
     found = data.load(dataset, data_dir, seed, progress)
-    of = penultimate(network, bundle.sha256).of if layer == "penultimate" else network
     rows = len(found.train) + len(found.test)
     features = {}
     with progress.task("extracting", rows, "inputs") as advance:
         for part in ("train", "test"):
-            x = values_for(found, network.inputs, f"the extractor {extractor}", part)
-            features[part] = _features(of, x, advance)
+            features[part] = _features(taken.of, taken.inputs_of(found, part), advance)
     mean = features["train"].mean(0)
     std = features["train"].std(0).clamp_min(1e-6)
-    space = f"{layer} of {bundle.sha256[:16]}, {fingerprint(mean, std)}"
+    space = f"{taken.layer} of {taken.sha256[:16]}, {fingerprint(mean, std)}"
     parts = [data.LabelledImages((features[name] - mean) / std, getattr(found, name).y) for name in ("train", "test")]
     partial = partial_of(out)
-    described: dict[str, Any] = {"dataset": dataset, "extractor": bundle.sha256, "layer": layer}
+    described: dict[str, Any] = {"dataset": dataset, "extractor": taken.sha256, "layer": taken.layer}
     begin(partial, described)
     data.write_features(partial, data.Dataset(out.name, parts[0], parts[1], found.class_names, space), described)
     publish(partial, out)
@@ -84,6 +85,44 @@ def extract(
         {"features": str(out), "rows": rows, "width": count, "space": space},
         [f"{count} features of {rows:,} inputs in {out}", f"Next: reinject train {out} --out MODELS"],
     )
+
+
+class _Taken(NamedTuple):
+    """What features are taken from: a function of inputs, its identity, its layer, and the inputs of a data set."""
+
+    of: Callable[[Tensor], Tensor]
+    sha256: str
+    layer: str
+    inputs_of: Callable[[data.Dataset, str], Tensor]
+
+
+def _classifier(folder: Path, layer: Layer) -> _Taken:
+    bundle = load(classifier_in(folder))
+    network = bundle.network
+    foreign = isinstance(network, Foreign) and network.role == "classifier"
+    if type(network) not in CLASSIFIERS.values() and not foreign:
+        raise ModelError(str(bundle.folder), f"{type(network).__name__} is no classifier", "Give a classifier's folder")
+    of = penultimate(network, bundle.sha256).of if layer == "penultimate" else network
+
+    def inputs_of(found: data.Dataset, part: str) -> Tensor:
+        return values_for(found, network.inputs, f"the extractor {folder}", part)
+
+    return _Taken(of, bundle.sha256, layer, inputs_of)
+
+
+def _backbone(name: str) -> _Taken:
+    backbone = load_backbone(name)
+
+    def inputs_of(found: data.Dataset, part: str) -> Tensor:
+        images: Tensor = getattr(found, part).x
+        if found.space or images.ndim != 4:
+            raise DataError(found.name, "has no images for a vision backbone", "Extract from images")
+        return images  # levels: in [0, 1] a part at a time
+
+    def of(levels: Tensor) -> Tensor:
+        return backbone(levels.float() / 255)  # type: ignore[no-any-return]
+
+    return _Taken(of, fingerprint(*backbone.state_dict().values()), "pooled", inputs_of)
 
 
 def _features(of: nn.Module | Any, x: Tensor, advance: Any) -> Tensor:

@@ -1,0 +1,85 @@
+"""Vision backbones of the transformers library, by name or from a folder: images in, pooled features out."""
+
+import importlib.util
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from reinject.errors import ModelError
+
+_MOMENTS = ("image_mean", "image_std")
+_USUAL = 0.5  # of both, where a model does not say
+
+
+class Backbone(nn.Module):
+    """Features of images: resized, normalised as the network was trained, pooled.
+
+    f(x) = pool(network((resize(x) - mean) / std)): the network's own pooled output, or the mean of its last layer.
+
+    Arguments:
+        network: a model of transformers.
+        size: height and width that it takes, pixels.
+        mean, std: of its training images, a value a channel.
+    """
+
+    mean: Tensor
+    std: Tensor
+
+    def __init__(self, network: nn.Module, size: tuple[int, int], mean: Tensor, std: Tensor) -> None:
+        super().__init__()
+        self.network, self.size = network, size
+        self.register_buffer("mean", mean.reshape(1, -1, 1, 1))
+        self.register_buffer("std", std.reshape(1, -1, 1, 1))
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Features (B, d) of images (B, 1 or 3, H, W) in [0, 1]."""
+        wide = x.expand(-1, self.mean.shape[1], -1, -1)
+        if tuple(wide.shape[2:]) != self.size:
+            smooth = {"mode": "bilinear", "align_corners": False, "antialias": True}
+            wide = nn.functional.interpolate(wide, self.size, **smooth)  # type: ignore[arg-type]
+        given: Any = self.network(pixel_values=(wide - self.mean) / self.std)
+        pooled = getattr(given, "pooler_output", None)
+        if pooled is not None:
+            return torch.as_tensor(pooled).flatten(1)
+        last = torch.as_tensor(given.last_hidden_state)
+        return last.mean((2, 3)) if last.ndim == 4 else last.mean(1)
+
+
+def load_backbone(name: str) -> Backbone:
+    """A backbone by its name on the Hugging Face hub, or from a folder; safetensors only, and no code of its own.
+
+    Raises:
+        ModelError: transformers is not installed; no such model, or one without safetensors; not one of images.
+    """
+    if importlib.util.find_spec("transformers") is None:
+        raise ModelError(name, "needs the package transformers", "pip install 'reinject[backbones]'")
+    from transformers import AutoConfig, AutoModel
+    from transformers.image_processing_base import ImageProcessingMixin
+
+    try:
+        config = AutoConfig.from_pretrained(name, trust_remote_code=False)
+        network = AutoModel.from_pretrained(name, use_safetensors=True, trust_remote_code=False)
+        seen, _ = ImageProcessingMixin.get_image_processor_dict(name)
+    except (OSError, ValueError, ImportError) as error:
+        why = next(iter(str(error).splitlines()), type(error).__name__)[:160]
+        raise ModelError(f"hf:{name}", f"cannot be had ({why})", "Give a vision model with safetensors") from error
+    if getattr(network, "main_input_name", "") != "pixel_values":
+        raise ModelError(f"hf:{name}", "is no model of images", "Give a vision backbone, such as a ViT or a ResNet")
+    channels = int(getattr(config, "num_channels", 3))
+    mean, std = (torch.tensor(seen.get(key) or [_USUAL] * channels) for key in _MOMENTS)
+    return Backbone(network.eval(), _size(config, seen), mean, std)
+
+
+def _size(config: Any, seen: dict[str, Any]) -> tuple[int, int]:
+    """Height and width, from what the processor or else the network says."""
+    for said in (seen.get("crop_size"), seen.get("size"), getattr(config, "image_size", None), 224):
+        if isinstance(said, int):
+            return said, said
+        if isinstance(said, dict) and "height" in said:
+            return int(said["height"]), int(said["width"])
+        if isinstance(said, dict) and "shortest_edge" in said:
+            return int(said["shortest_edge"]), int(said["shortest_edge"])
+        if isinstance(said, (list, tuple)) and len(said) == 2:
+            return int(said[0]), int(said[1])
+    raise AssertionError
