@@ -1,5 +1,6 @@
 """The explorer without its page: the walks it shows, what it lets in, the commands that it keeps."""
 
+import asyncio
 import contextlib
 import io
 import json
@@ -8,9 +9,11 @@ import socket
 import sys
 import urllib.error
 import urllib.request
+from collections.abc import MutableMapping
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -23,7 +26,7 @@ from reinject import Archive, wrap
 from reinject.errors import ArgumentError, DataError, ModelError
 from reinject.explorer import pictures
 from reinject.explorer.commands import arguments, command, folder_for, snippet
-from reinject.explorer.guard import refused
+from reinject.explorer.guard import Guard, refused
 from reinject.explorer.session import Choice, Live, World
 from reinject.jobs.explore import explore
 from reinject.jobs.recipe import load_models
@@ -187,6 +190,28 @@ def test_the_field_of_a_plane() -> None:
 def test_who_is_let_in(headers: dict[bytes, bytes], status: int | None) -> None:
     found = refused(headers, 5_000_000)
     assert (found and found[0]) == status
+
+
+@given(st.lists(st.integers(0, 40), max_size=8))
+def test_a_body_that_grows_ends_where_too_much_has_come(sizes: list[int]) -> None:
+    """Whatever its header says: what the page's server sees is at most the limit, then its sender is gone."""
+    messages = [{"type": "http.request", "body": b"x" * size, "more_body": True} for size in sizes]
+    taken: list[int] = []
+
+    async def receive() -> MutableMapping[str, Any]:
+        return messages.pop(0) if messages else {"type": "http.disconnect"}
+
+    async def server(_scope: Any, receive: Any, _send: Any) -> None:
+        while (message := await receive())["type"] == "http.request":
+            taken.append(len(message["body"]))
+
+    async def send(_: Any) -> None: ...
+
+    scope = {"type": "http", "headers": [(b"host", b"127.0.0.1")]}
+    asyncio.run(Guard(server, largest=100)(scope, receive, send))
+    assert sum(taken) <= 100
+    assert taken == sizes[: len(taken)]
+    assert len(taken) == len(sizes) or sum(sizes[: len(taken) + 1]) > 100
 
 
 @given(st.dictionaries(st.sampled_from([b"host", b"origin", b"content-length"]), st.binary(max_size=40)))

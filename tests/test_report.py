@@ -3,6 +3,7 @@
 import json
 import re
 import shutil
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -18,6 +19,7 @@ from reinject.evaluation.judgement import Judgement
 from reinject.jobs.recipe import load_models
 from reinject.jobs.report import report
 from reinject.jobs.sample import sample_models
+from reinject.kernels.base import Emit
 from reinject.presets import PRESETS
 from reinject.report import Sprites
 from reinject.report.tables import alarms, headline
@@ -106,20 +108,27 @@ def test_a_map_and_walks_without_real_data(models: Path, tmp_path: Path) -> None
     assert "not judged" not in (tmp_path / "r.html").read_text()
 
 
-def test_the_film_shows_the_rows_of_the_archive(models: Path, tmp_path: Path) -> None:
-    """The frame of walk w after i steps is the row that the archive keeps of it, to the last level."""
+@pytest.mark.parametrize("emit", ["state", "reconstruction"])
+def test_the_film_shows_the_rows_of_the_archive(models: Path, tmp_path: Path, emit: Emit) -> None:
+    """The frame of walk w after i steps is the row that the archive keeps of it, to the last level, and its label."""
     from reinject.jobs.film import film
 
-    folder = Archive.open(archive(models, tmp_path / "s"))
+    settings = replace(PRESETS["paper"], emit=emit)
+    sample_models(load_models([models]), tmp_path / "s", "paper", settings, walks=40, seed=5)
+    folder = Archive.open(tmp_path / "s")
     shown = film(folder, load_models([models]))
+    _, label = folder.read()
     pixels = np.asarray(opened(shown.sprites))
     x, _ = folder.read()
     walk, step = (folder.numbers(name) for name in ("walk", "step"))
     compared = 0
     for row in np.flatnonzero(walk < 8):
-        k = 2 * (int(walk[row]) * len(shown.steps) + shown.steps.index(step[row]))
+        frame = shown.steps.index(step[row])
+        k = 2 * (int(walk[row]) * len(shown.steps) + frame) + (emit == "reconstruction")
         top, left = k // shown.sprites.columns * 8, k % shown.sprites.columns * 8
         assert torch.equal(torch.tensor(pixels[top : top + 8, left : left + 8]), x[row, 0])
+        if emit == "reconstruction":
+            assert shown.captions[walk[row]][frame].split(" ")[0] == str(label[row].item())
         compared += 1
     assert compared == 8 * 9
 
