@@ -116,3 +116,4 @@ def explorer(models: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator
         assert process.poll() is None, "the explorer ended by itself"
         process.send_signal(signal.SIGINT)
         assert process.wait(30) == 0
+        assert "Traceback" not in process.stderr.read()  # Ctrl-C is how it ends, nothing to complain of

@@ -291,6 +291,8 @@ def test_a_port_that_is_taken(models: Path, tmp_path: Path) -> None:
         taken.bind(("127.0.0.1", 0))
         with pytest.raises(ArgumentError, match=r"--port: \d+ is taken"):
             explore(models, tmp_path, port=taken.getsockname()[1], show=False)
+    with pytest.raises(ArgumentError, match="99999 is no port"):
+        explore(models, tmp_path, port=99999, show=False)
     with pytest.raises(ModelError, match="no such folder of models"):
         explore(tmp_path / "none", tmp_path, show=False)
 

@@ -38,5 +38,6 @@ def serve(world: World, out: Path, start_run: Start, *, port: int, show: bool) -
         dark=None,
         title="reinject explorer",
         show_welcome_message=False,
+        uvicorn_logging_level="critical",  # or Ctrl-C prints where it came from
         favicon="🎲",
     )

@@ -86,11 +86,13 @@ def _free(port: int | None) -> int:
     """A port that nobody listens at.
 
     Raises:
-        ArgumentError: the given one is taken.
+        ArgumentError: the given one is taken, or is none.
     """
     with socket.socket() as probe:
         try:
             probe.bind(("127.0.0.1", port or 0))
         except OSError as error:
             raise ArgumentError("--port", f"{port} is taken", "Give another one, or none") from error
+        except OverflowError as error:
+            raise ArgumentError("--port", f"{port} is no port", "Give 1 to 65535, or none") from error
         return int(probe.getsockname()[1])
