@@ -1,11 +1,14 @@
 """Configuration files, forecasts, the log, the shell's completion, the doctor."""
 
 import json
+import math
 import os
 import subprocess
 import sys
 import tomllib
+from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import pytest
 from hypothesis import given
@@ -13,7 +16,10 @@ from hypothesis import strategies as st
 
 from reinject import Archive
 from reinject.cli.config import as_toml, options_in
+from reinject.cli.options import numbers_of
 from reinject.errors import ArgumentError
+from reinject.kernels import KERNELS
+from reinject.presets import Settings, choose, classes_of, options_of, settings_of, words_of
 from test_cli import REINJECT, run
 
 TEXT = st.text(st.characters(exclude_categories=["Cs"]), max_size=20)
@@ -54,6 +60,8 @@ def samples(folder: Path) -> dict[str, bytes]:
         "--sigma geometric:.3r:.05r --classes 3,1 --guidance 2",
         "--kernel half-denoising --sigma .2 --steps 14 --store float --confidence 0.3 --quota even",
         "--labels none --box 0,1 --no-latent",
+        "--preset paper --burn-in 0",  # the preset's is 2
+        "--kernel langevin --lam 0.2 --noise matched --burn-in 0 --classes 3 --guidance 0",
     ],
 )
 def test_every_run_leaves_the_file_that_makes_it_again(models: Path, tmp_path: Path, options: str) -> None:
@@ -85,6 +93,46 @@ def test_an_appended_run_leaves_its_own_file(models: Path, tmp_path: Path) -> No
         assert run("sample", "--config", tmp_path / "s" / name, "--out", tmp_path / "t")[0] == 0, k
     assert Archive.open(tmp_path / "t").rows == 3 * 20 * 9
     assert run("verify", tmp_path / "t")[0] == 0
+
+
+def test_runs_into_one_folder_each_leave_their_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("REINJECT_HOME", str(tmp_path / "home"))
+    monkeypatch.syspath_prepend(str(tmp_path))
+    (tmp_path / "own.py").write_text(
+        "from torch import nn\n"
+        "class A(nn.Module):\n    def forward(self, x): return 0.5 * x\n"
+        "C = nn.Sequential(nn.Flatten(), nn.Linear(16, 3))\n"
+    )
+    out, shape = tmp_path / "m", ("--shape", "1,4,4", "--range", "0,1", "--trust")
+    first = ("import", f"{tmp_path}/own.py:A", "--out", out, *shape)
+    for command in (first, ("import", f"{tmp_path}/own.py:C", "--as", "classifier", "--out", out, *shape), first):
+        status, _, said = run(*command, *(["--overwrite"] if (out / "autoencoder").exists() else []))
+        assert status == 0, said
+    kept = {path.name: tomllib.loads(path.read_text()) for path in out.glob("*.toml")}
+    assert {name: values["as"] for name, values in kept.items()} == {
+        "run.toml": "autoencoder",
+        "run-2.toml": "classifier",
+    }
+    assert not any("trust" in values for values in kept.values())
+    (tmp_path / "evil.toml").write_text("trust = true\n")
+    assert "'trust' is no option" in run(*first[:-1], "--config", tmp_path / "evil.toml")[2]
+
+
+def test_a_full_disk_at_the_very_end_is_a_sentence(
+    models: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    whole = Path.write_text
+
+    def full(path: Path, *rest: Any, **options: Any) -> int:
+        if path.name == "run.toml":
+            raise OSError(28, "No space left on device", str(path))
+        return whole(path, *rest, **options)
+
+    monkeypatch.setattr(Path, "write_text", full)
+    status, _, said = run("sample", models, "--out", tmp_path / "s", "--walks", 20)
+    assert status == 1
+    assert "No space left on device" in said
+    assert Archive.open(tmp_path / "s").rows > 0
 
 
 @pytest.mark.parametrize(
@@ -185,3 +233,41 @@ def test_the_doctor(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.delenv("REINJECT_DATA", raising=False)
     monkeypatch.chdir(tmp_path.parent)
     assert "set REINJECT_DATA" in run("doctor")[1]
+
+
+@given(
+    st.sampled_from(sorted(KERNELS)),
+    st.integers(1, 50),
+    st.integers(0, 5),
+    st.sampled_from([(), (2,), (1, 0, 2)]),
+    st.floats(0, 10),
+    st.sampled_from([None, (0.0, 1.0), (-1.5, 2.25)]),
+    st.sampled_from([math.inf, 1e6, 3.5]),
+)
+def test_settings_survive_being_words(
+    kernel: str,
+    steps: int,
+    burn_in: int,
+    classes: tuple[int, ...],
+    guidance: float,
+    box: tuple[float, float] | None,
+    limit: float,
+) -> None:
+    given = {"steps": steps, "burn_in": burn_in, "box": box, "limit": limit, "thin": 2, "emit": "state"}
+    guided = {"classes": classes, "guidance": guidance} if classes else {}
+    settings = replace(settings_of(kernel), **given, **guided)  # type: ignore[arg-type]
+    assert words_back(words_of(settings, ("a", "b", "c"))) == settings
+
+
+def words_back(words: list[str]) -> Settings:
+    """As the command line reads them."""
+    values: dict[str, Any] = {
+        name[2:].replace("-", "_"): text for name, text in zip(words[::2], words[1::2], strict=True)
+    }
+    kernel = values.pop("kernel")
+    options = {item.name: values.pop(item.name) for item in options_of(kernel) if item.name in values}
+    for name, read in {"steps": int, "burn_in": int, "thin": int, "guidance": float, "limit": float}.items():
+        values |= {name: read(values[name])} if name in values else {}
+    classes = classes_of(values.pop("classes", None), ("a", "b", "c"))
+    box = numbers_of("--box", values.pop("box")) if "box" in values else None
+    return choose(None, kernel, options, classes=classes, box=box, **values)[1]

@@ -2,6 +2,7 @@
 
 import json
 import re
+import shlex
 import shutil
 from dataclasses import replace
 from pathlib import Path
@@ -16,6 +17,7 @@ from PIL import Image
 from reinject import Archive, sample, wrap
 from reinject.errors import ArchiveError, ArgumentError, DataError
 from reinject.evaluation.judgement import Judgement
+from reinject.jobs.pages import command_of
 from reinject.jobs.recipe import load_models
 from reinject.jobs.report import report
 from reinject.jobs.sample import sample_models
@@ -182,6 +184,44 @@ def test_an_earlier_page_is_kept(models: Path, tmp_path: Path, monkeypatch: pyte
     assert page.read_text().startswith("<!doctype html>")
 
 
+@pytest.mark.parametrize(
+    ("options", "appended"),
+    [
+        ("--preset paper --seed 3", 2),
+        ("--kernel half-denoising --sigma .2 --burn-in 0 --store float --confidence 0.3 --quota 3 --walks 30", 0),
+        ("--labels none --box 0,1 --steps 5 --burn-in 2", 0),
+        ("--classes 3,1 --guidance 0 --labels asked --class-weights 0,1,0,1,1,1,1,1,1,1", 1),
+        ("--known digits --mask 0:4,: --block-size 16 --limit 1e6 --images array --compression gzip", 0),
+    ],
+)
+def test_the_commands_of_a_page_make_the_archive_again(
+    models: Path, tmp_path: Path, options: str, appended: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    first = ["sample", models, "--out", tmp_path / "s", "--walks", 20, *options.split(" ")]
+    assert run(*first)[0] == 0
+    for _ in range(appended):
+        assert run(*first, "--append")[0] == 0
+    lines = command_of(Archive.open(tmp_path / "s")).splitlines()
+    assert len(lines) == 1 + appended
+    monkeypatch.chdir(tmp_path / "s")
+    for line in lines:
+        assert run(*shlex.split(line)[1:])[0] == 0
+    shards = [path.relative_to(tmp_path / "s") for path in (tmp_path / "s").glob("data/*")]
+    assert shards
+    for path in shards:
+        assert (tmp_path / "s" / "AGAIN" / path).read_bytes() == (tmp_path / "s" / path).read_bytes()
+
+
+def test_pixels_are_not_compared_with_features(models: Path, tmp_path: Path) -> None:
+    a = archive(models, tmp_path / "a")
+    shutil.copytree(a, tmp_path / "b")
+    manifest = json.loads((a / "manifest.json").read_text())
+    manifest["parameters"]["space"] = "features of x"
+    (tmp_path / "b" / "manifest.json").write_text(json.dumps(manifest))
+    with pytest.raises(ArchiveError, match=r"b: has space features of x, .*a has pixels"):
+        report(a, tmp_path / "r.html", beside=[tmp_path / "b"])
+
+
 def test_models_that_are_gone(models: Path, tmp_path: Path) -> None:
     folder = archive(shutil.copytree(models, tmp_path / "m"), tmp_path / "s")
     shutil.rmtree(tmp_path / "m")
@@ -199,6 +239,19 @@ def test_the_command(models: Path, tmp_path: Path) -> None:
     assert status == 0
     assert "Open" in text
     assert run("report", tmp_path / "no", "--out", tmp_path / "x.html")[0] == 1
+    said = run(
+        "report",
+        folder,
+        "--out",
+        tmp_path / "x.html",
+        "--against",
+        "digits",
+        "--judge",
+        "none",
+        "--judge",
+        "two-sample",
+    )[2]
+    assert "--judge: none, and others" in said
     html = (tmp_path / "r.html").read_text()
     assert "real images of class 3" in html
     assert "Judgements</h2>" not in html

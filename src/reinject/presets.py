@@ -331,3 +331,20 @@ def classes_of(text: str | None, names: Sequence[str]) -> tuple[int, ...] | None
         if part not in known:
             raise ArgumentError("--classes", f"{part!r} is none of them", f"Give some of {', '.join(names)}, or all")
     return tuple(known[part] for part in text.split(","))
+
+
+def words_of(settings: Settings, class_names: Sequence[str] = ()) -> list[str]:
+    """The options of a command line of which :func:`choose` makes these settings again.
+
+    Example:
+        >>> words_of(Settings("reinjection", steps=5))[:4]
+        ['--kernel', 'reinjection', '--steps', '5']
+    """
+    plain = ("kernel", "steps", "burn_in", "thin", "emit", "start", "known", "mask", "measured")
+    values = {name: getattr(settings, name) for name in plain} | dict(settings.options)
+    if settings.classes:
+        values |= {"classes": ",".join(class_names[k] for k in settings.classes), "guidance": settings.guidance}
+    values["box"] = settings.box and ",".join(map(str, settings.box))
+    values["limit"] = None if math.isinf(settings.limit) else settings.limit
+    words = [word for name, value in values.items() if value is not None for word in (f"--{flag(name)}", str(value))]
+    return [*words, *(["--latent"] if settings.latent else [])]

@@ -1,5 +1,7 @@
 """The explorer in a browser: walk, step, back to the same picture, bad uploads, a reload, two visitors."""
 
+import base64
+import io
 import re
 from collections.abc import Callable
 from pathlib import Path
@@ -24,6 +26,11 @@ def opened(open_page: Open, url: str, **options: Any) -> Any:
     page = open_page(url, **options)
     page.wait_for_selector(f"{WALL}[src^=data]")
     return page
+
+
+def pixels(page: Any) -> np.ndarray:
+    """Of the wall."""
+    return np.asarray(Image.open(io.BytesIO(base64.b64decode(shown(page).split(",")[1]))))
 
 
 def step(page: Any, number: int) -> None:
@@ -78,6 +85,9 @@ def test_a_picture_and_what_is_none(open_page: Open, place: tuple[str, Path], tm
     Image.fromarray(np.tile(np.arange(0, 256, 4, dtype=np.uint8), (64, 1))).save(tmp_path / "yes.png")
     page.locator("input[type=file]").set_input_files(tmp_path / "yes.png")
     page.wait_for_function("before => document.querySelector('.wall img').src !== before", arg=before)
+    wall = pixels(page)
+    assert np.abs(wall[:8, :8].astype(int) - np.linspace(14, 238, 8).astype(int)).max() <= 2  # all begin at the picture
+    assert np.array_equal(wall[:8, :8], wall[-8:, -8:])
 
 
 def test_a_drawn_digit(open_page: Open, place: tuple[str, Path]) -> None:
@@ -90,6 +100,14 @@ def test_a_drawn_digit(open_page: Open, place: tuple[str, Path]) -> None:
     page.mouse.move(box["x"] + 90, box["y"] + 170, steps=8)
     page.mouse.up()
     page.wait_for_function("before => document.querySelector('.wall img').src !== before", arg=before)
+    choose(page, "known of it, and held", "the upper half")
+    step(page, 0)
+    page.get_by_role("button", name="step").click()
+    step(page, 1)
+    wall = pixels(page)
+    assert (wall[1:4, 3:5] > 200).any()  # the stroke, at half the width, in every walk
+    assert np.array_equal(wall[:4, :8], wall[-8:-4, -8:])
+    assert not np.array_equal(wall[4:8, :8], wall[-4:, -8:])
 
 
 def test_a_reload_keeps_what_was_asked_for(open_page: Open, place: tuple[str, Path]) -> None:
@@ -97,11 +115,16 @@ def test_a_reload_keeps_what_was_asked_for(open_page: Open, place: tuple[str, Pa
     choose(page, "kernel", "half-denoising")
     step(page, 0)
     page.get_by_label("seed", exact=True).fill("7")
+    page.get_by_role("textbox", name=re.compile("^sigma")).fill("0.123")
+    page.get_by_label("steps", exact=True).fill("17")
+    page.get_by_text("step 0 of 17").wait_for()
     page.wait_for_timeout(600)
     before = shown(page)
     page.reload()
     page.wait_for_selector(f"{WALL}[src^=data]")
     assert page.get_by_label("seed", exact=True).input_value() == "7"
+    assert page.get_by_role("textbox", name=re.compile("^sigma")).input_value() == "0.123"
+    assert page.get_by_label("steps", exact=True).input_value() == "17"
     page.wait_for_function("before => document.querySelector('.wall img').src === before", arg=before)
 
 

@@ -12,11 +12,14 @@ import typer
 from typer.core import TyperCommand
 
 from reinject import __version__
+from reinject.cli.app import told
 from reinject.errors import ArgumentError
 from reinject.files import is_remote
 
 RUN = "run.toml"
-_NOT_KEPT = ("config", "as_json", "overwrite", "append", "resume", "dry_run", "help")
+RUNS = "run*.toml"
+_NOT_KEPT = ("as_json", "overwrite", "append", "resume", "dry_run")
+_NEVER = ("config", "help", "trust")  # to let code run is said on the command line, never by a file
 
 
 class Command(TyperCommand):
@@ -28,9 +31,11 @@ class Command(TyperCommand):
 
     def invoke(self, ctx: Any) -> Any:
         """Runs the command, then writes down what it was run with."""
-        earlier = _earlier(ctx)
+        with told():
+            earlier = _earlier(ctx)
         result = super().invoke(ctx)
-        keep(ctx, earlier)
+        with told():
+            keep(ctx, earlier)
         return result
 
 
@@ -50,8 +55,6 @@ def _option() -> Any:
 
 def _take(ctx: typer.Context, value: str | None) -> None:
     if value is not None:
-        from reinject.cli.app import told
-
         with told():
             ctx.default_map = options_in(Path(value), ctx.info_name or "", _names(ctx))
 
@@ -60,9 +63,9 @@ def _names(ctx: Any) -> dict[str, str]:
     """Name of every option and argument, without dashes before it -> name of its parameter."""
     found: dict[str, str] = {}
     for parameter in ctx.command.get_params(ctx):
-        for word in (*parameter.opts, *parameter.secondary_opts):
-            found.setdefault(word.lstrip("-").replace("_", "-"), parameter.name)
-    return {name: parameter for name, parameter in found.items() if parameter not in ("config", "help")}
+        for word in parameter.opts:
+            found[word.lstrip("-").replace("_", "-")] = parameter.name
+    return {name: parameter for name, parameter in found.items() if parameter not in _NEVER}
 
 
 def options_in(path: Path, command: str, names: Mapping[str, str]) -> dict[str, Any]:
@@ -132,15 +135,20 @@ def _toml(value: Any) -> str:
 
 
 def _earlier(ctx: Any) -> dict[str, str]:
-    """Name -> text of the files of the runs that this one adds to."""
+    """Name -> text of the files of the runs that this one adds to, whose folder is made anew."""
     out = ctx.params.get("out")
     if not ctx.params.get("append") or out is None or is_remote(out):
         return {}
-    return {path.name: path.read_text(encoding="utf-8") for path in sorted(out.glob("run*.toml"))}
+    return {path.name: path.read_text(encoding="utf-8") for path in sorted(out.glob(RUNS))}
 
 
 def keep(ctx: Any, earlier: Mapping[str, str]) -> None:
-    """Leave ``run.toml`` in the folder of ``--out``, where the command made one; beside those of runs it added to."""
+    """Leave ``run.toml`` in the folder of ``--out``, where the command made one; beside those of runs that stand there.
+
+    Arguments:
+        ctx: of the command, which has run.
+        earlier: name -> text of files to put back first.
+    """
     out = ctx.params.get("out")
     if out is None or ctx.params.get("dry_run") or is_remote(out) or not out.is_dir():
         return
@@ -148,14 +156,20 @@ def keep(ctx: Any, earlier: Mapping[str, str]) -> None:
     values = {
         name: _json(given[parameter])
         for name, parameter in _names(ctx).items()
-        if parameter not in _NOT_KEPT and given.get(parameter) not in (None, (), [], False)
+        if parameter not in _NOT_KEPT and not _nothing(given.get(parameter))
     }
-    if ctx.params.get("latent") is False:
-        values["latent"] = False
-    text = as_toml(ctx.info_name, {**values, **({"append": True} if earlier else {})})
+    appended = bool(ctx.params.get("append"))
+    text = as_toml(ctx.info_name, {**values, **({"append": True} if appended else {})})
     for name, old in earlier.items():
         (out / name).write_text(old, encoding="utf-8")
-    (out / (f"run-{len(earlier) + 1}.toml" if earlier else RUN)).write_text(text, encoding="utf-8")
+    there = [path.read_text(encoding="utf-8") for path in out.glob(RUNS)]
+    if appended or text not in there:
+        (out / (f"run-{len(there) + 1}.toml" if there else RUN)).write_text(text, encoding="utf-8")
+
+
+def _nothing(value: Any) -> bool:
+    """Whether an option was not given and has no default; 0 and False are values."""
+    return value is None or (isinstance(value, (list, tuple)) and not value)
 
 
 def _json(value: Any) -> Any:

@@ -11,11 +11,13 @@ from reinject.cli.options import (
     DataDir,
     Device,
     Json,
+    Judge,
+    MadeBy,
     Overwrite,
     Seed,
+    Students,
     Synthetic,
     dataset_names,
-    judgement_names,
 )
 from reinject.progress import for_this_terminal
 
@@ -23,14 +25,7 @@ from reinject.progress import for_this_terminal
 def evaluate(
     synthetic: Synthetic,
     against: Annotated[str, typer.Option(help=f"The real data: {DATASET}", autocompletion=dataset_names)],
-    judge: Annotated[
-        list[str] | None,
-        typer.Option(
-            help="utility, coverage, two-sample, spurious, memorisation or membership; may be given several times.",
-            show_default="all that can be judged",
-            autocompletion=judgement_names,
-        ),
-    ] = None,
+    judge: Judge = None,
     features: Annotated[
         str | None,
         typer.Option(
@@ -41,14 +36,11 @@ def evaluate(
     student: Annotated[
         Literal["mlp", "cnn", "logistic", "knn", "boosting"], typer.Option(help="Who is trained for the utility.")
     ] = "mlp",
-    models: Annotated[
-        list[Path] | None,
-        typer.Option(help="Folder with the models that made the samples.", show_default="as the manifest says"),
-    ] = None,
+    models: MadeBy = None,
     out: Annotated[
         Path | None, typer.Option(help="Folder to make: metrics.json, figures, report.html.", show_default="none")
     ] = None,
-    seeds: Annotated[int, typer.Option(help="Students a size.", min=1)] = 3,
+    seeds: Students = 3,
     most: Annotated[int, typer.Option(help="Synthetic samples read at most.", min=1)] = 300_000,
     device: Device = "cpu",
     data_dir: DataDir = None,

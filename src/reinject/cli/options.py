@@ -8,8 +8,6 @@ import typer
 from reinject.errors import ArgumentError
 from reinject.files import place_of
 
-_JUDGED = ("utility", "coverage", "two-sample", "spurious", "memorisation", "membership")
-
 
 def kernel_names() -> list[str]:
     """For the shell's completion."""
@@ -20,17 +18,34 @@ def kernel_names() -> list[str]:
 
 def dataset_names() -> list[str]:
     """For the shell's completion."""
-    return ["digits", "mnist", "fashion_mnist", "cifar10", "cifar100"]
+    from reinject.data import NAMES
+
+    return list(NAMES)
 
 
 def judgement_names() -> list[str]:
     """For the shell's completion."""
-    return list(_JUDGED)
+    from reinject.jobs.judgements import GROUPS, UTILITY
+
+    return [UTILITY, *GROUPS]
 
 
 Synthetic = Annotated[
     Path, typer.Argument(parser=place_of, metavar="SYNTHETIC", help="Folder or URL that reinject sample made.")
 ]
+Judge = Annotated[
+    list[str] | None,
+    typer.Option(
+        help="utility, coverage, two-sample, spurious, memorisation, membership, or none; again and again.",
+        show_default="all that can be judged",
+        autocompletion=judgement_names,
+    ),
+]
+MadeBy = Annotated[
+    list[Path] | None,
+    typer.Option(help="Folder with the models that made the samples.", show_default="as the manifest says"),
+]
+Students = Annotated[int, typer.Option(help="Students a size.", min=1)]
 Seed = Annotated[int, typer.Option(help="Seed of all randomness; same seed, same result.", min=0)]
 Json = Annotated[bool, typer.Option("--json", help="Print the result as JSON on standard output.")]
 Overwrite = Annotated[bool, typer.Option("--overwrite", help="Replace what an earlier run of this command left there.")]

@@ -6,7 +6,7 @@ from typing import Annotated
 import typer
 
 from reinject.cli.app import finish
-from reinject.cli.options import DATASET, DataDir, Json, Overwrite, Seed, Synthetic
+from reinject.cli.options import DATASET, DataDir, Json, Judge, MadeBy, Overwrite, Seed, Students, Synthetic
 from reinject.files import place_of
 from reinject.progress import for_this_terminal
 
@@ -23,18 +23,9 @@ def report(
             parser=place_of, metavar="SYNTHETIC", help="Another archive, to be shown side by side; again and again."
         ),
     ] = None,
-    judge: Annotated[
-        list[str] | None,
-        typer.Option(
-            help="utility, coverage, two-sample, spurious, memorisation, membership, or none; again and again.",
-            show_default="all that can be judged",
-        ),
-    ] = None,
-    models: Annotated[
-        list[Path] | None,
-        typer.Option(help="Folder with the models that made the samples.", show_default="as the manifest says"),
-    ] = None,
-    seeds: Annotated[int, typer.Option(help="Students a size.", min=1)] = 3,
+    judge: Judge = None,
+    models: MadeBy = None,
+    seeds: Students = 3,
     data_dir: DataDir = None,
     seed: Seed = 0,
     overwrite: Overwrite = False,
@@ -48,8 +39,7 @@ def report(
         out,
         against=against,
         beside=beside or (),
-        judgements=[name for name in judge or () if name != "none"],
-        judged=judge != ["none"],
+        judgements=judge or (),
         models=models or (),
         seeds=seeds,
         seed=seed,

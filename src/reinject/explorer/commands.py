@@ -1,40 +1,36 @@
 """The command line and the Python snippet that make what is on the screen."""
 
 import shlex
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, fields, replace
 from pathlib import Path
 
 from reinject.explorer.session import Choice, World
-from reinject.presets import flag
+from reinject.presets import Settings, words_of
+
+Start = Callable[[Sequence[str], "Bar"], str]
 
 
-def arguments(
-    world: World, choice: Choice, out: str, *, picture: str = "", mask: str = "", walks: int = 0
-) -> list[str]:
+@dataclass
+class Bar:
+    """How far a run is, from 0 to 1; written by the thread that waits for it, read by the page."""
+
+    share: float = 0.0
+
+
+def arguments(world: World, choice: Choice, out: str, *, picture: str = "", walks: int = 0) -> list[str]:
     """Of ``reinject``, without its name.
 
     Arguments:
         world, choice: what is on the screen.
         out: folder to make.
-        picture: file of the picture, where there is one.
-        mask: file of what of it is known, or ROWS,COLUMNS.
+        picture: file of the choice's picture, where it has one.
         walks: how many, if more than there are on the screen; the first of them are those on the screen.
     """
-    settings = choice.settings
-    found = ["sample", world.models, "--out", out, "--kernel", settings.kernel]
-    for name, value in settings.options.items():
-        found += [f"--{flag(name)}", value]
-    for name in ("steps", "burn_in", "thin", "emit"):
-        found += [f"--{flag(name)}", str(getattr(settings, name))]
-    if settings.classes:
-        names = world.inputs.class_names
-        found += ["--classes", ",".join(names[k] for k in settings.classes), "--guidance", str(settings.guidance)]
-    if mask:
-        found += ["--known", picture, "--mask", mask]
-    elif picture:
-        found += ["--start", f"points:{picture}"]
-    elif settings.start != "normal":
-        found += ["--start", settings.start]
+    settings = _with_files(choice, picture)
+    if picture and not choice.mask:
+        settings = replace(settings, start=f"points:{picture}")
+    found = ["sample", world.models, "--out", out, *words_of(settings, world.inputs.class_names)]
     if world.C is None:
         found += ["--labels", "none"]
     found += ["--walks", str(walks or choice.walks), "--block-size", str(choice.walks), "--seed", str(choice.seed)]
@@ -46,24 +42,19 @@ def command(words: Sequence[str]) -> str:
     return shlex.join(["reinject", *words])
 
 
-def snippet(world: World, choice: Choice, *, picture: str = "", mask: str = "") -> str:
+def snippet(world: World, choice: Choice, *, picture: str = "") -> str:
     """Python that walks the walks on the screen, step by step."""
-    settings = choice.settings
-    start = ", start=start" if picture and not mask else ""
-    begins = f'start = resolve("points:{picture}", models.inputs, walks={choice.walks})\n' if start else ""
-    known = (
-        f'settings = replace(settings, known="{picture}", mask="{mask}")\n'
-        f"held = resolve_held(settings, models.inputs, most={choice.walks})\n"
-        if mask
-        else ""
-    )
+    settings = _with_files(choice, picture)
+    begins, holds = bool(picture and not choice.mask), bool(picture and choice.mask)
+    start = [f"start = resolve({f'points:{picture}'!r}, models.inputs, walks={choice.walks})"] if begins else []
+    held = [f"held = resolve_held(settings, models.inputs, most={choice.walks})"] if holds else []
+    given = ", start=start" if begins else ", held=held" if holds else ""
     imports = [
-        *(["from dataclasses import replace"] if mask else []),
         "from pathlib import Path\n",
         "from reinject import walk",
-        *(["from reinject.jobs.held import resolve_held"] if mask else []),
+        *(["from reinject.jobs.held import resolve_held"] if holds else []),
         "from reinject.jobs.recipe import load_models",
-        *(["from reinject.jobs.starts import resolve"] if start else []),
+        *(["from reinject.jobs.starts import resolve"] if begins else []),
         "from reinject.presets import Settings\n",
     ]
     labelled = "" if world.C is not None else ", labelled=False"
@@ -71,9 +62,11 @@ def snippet(world: World, choice: Choice, *, picture: str = "", mask: str = "") 
         [
             *imports,
             f"models = load_models([Path({world.models!r})]{labelled})",
-            f"settings = {settings!r}".replace("inf", 'float("inf")'),
-            f"{known}{begins}r, radius = models.ensemble(), models.inputs.radius",
-            f"walker = settings.build(r, radius, classifier=models.C{start}{', held=held' if mask else ''})",
+            f"settings = {_source(settings)}",
+            *start,
+            *held,
+            "r, radius = models.ensemble(), models.inputs.radius",
+            f"walker = settings.build(r, radius, classifier=models.C{given})",
             "parts = walk(",
             "    walker.kernel, walker.start, walker.event_shape, seen=walker.seen,",
             f"    walks={choice.walks}, block_size={choice.walks}, steps={settings.steps}, emit={settings.emit!r},"
@@ -84,6 +77,23 @@ def snippet(world: World, choice: Choice, *, picture: str = "", mask: str = "") 
             "",
         ]
     )
+
+
+def _with_files(choice: Choice, picture: str) -> Settings:
+    return replace(choice.settings, known=picture, mask=choice.mask) if picture and choice.mask else choice.settings
+
+
+def _source(settings: Settings) -> str:
+    """Python that makes the settings.
+
+    Example:
+        >>> _source(Settings("langevin", {"lam": "0.2"}, steps=3))
+        "Settings('langevin', options={'lam': '0.2'}, steps=3)"
+    """
+    usual = Settings(settings.kernel)
+    values = {item.name: getattr(settings, item.name) for item in fields(settings)}
+    given = [f"{name}={value!r}" for name, value in values.items() if value != getattr(usual, name)]
+    return f"Settings({', '.join([repr(settings.kernel), *given])})"
 
 
 def folder_for(root: Path) -> Path:

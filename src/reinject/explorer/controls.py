@@ -1,17 +1,15 @@
 """The controls of the walks: kernel and its options, steps, seed, asked class."""
 
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import replace
 from typing import Any
 
-import torch
 from nicegui import ui
-from torch import Tensor
 
 from reinject.errors import ArgumentError
 from reinject.explorer.session import Choice, World
 from reinject.kernels import KERNELS
-from reinject.presets import Settings, default_of, flag, options_of, settings_of
+from reinject.presets import default_of, flag, options_of, settings_of
 
 REGIONS = {
     "": "nothing",
@@ -24,7 +22,7 @@ _SPREAD = 3.0  # a slider goes from 1/8 of the default to 8 times it
 
 
 def rows_and_columns(kind: str, shape: tuple[int, ...]) -> str:
-    """A region as ``--mask`` takes it.
+    """A region as ``--mask`` takes it; "" for nothing.
 
     Example:
         >>> rows_and_columns(":{h},:", (1, 28, 28))
@@ -33,37 +31,20 @@ def rows_and_columns(kind: str, shape: tuple[int, ...]) -> str:
     return kind.format(h=shape[1] // 2, w=shape[2] // 2)
 
 
-def region(kind: str, shape: tuple[int, ...]) -> Tensor | None:
-    """What of a picture is known; None: nothing.
-
-    Example:
-        >>> region(":{h},:", (1, 2, 1)).flatten().tolist()
-        [True, False]
-    """
-    if not kind:
-        return None
-    parts = rows_and_columns(kind, shape).split(",")
-    rows, columns = (slice(*(int(n) if n else None for n in part.split(":"))) for part in parts)
-    mask = torch.zeros(shape, dtype=torch.bool)
-    mask[..., rows, columns] = True
-    return mask
-
-
 class Controls:
     """Selects, sliders and fields, and the choice that they make.
 
     Arguments:
         world: the networks.
+        kept: what :meth:`kept` said before a reload; empty: the usual.
         changed: called when something was changed.
     """
 
-    def __init__(self, world: World, changed: Callable[[], Awaitable[None]]) -> None:
+    def __init__(self, world: World, kept: Mapping[str, Any], changed: Callable[[], Awaitable[None]]) -> None:
         self.world, self.changed = world, changed
         self.values: dict[str, Any] = {}
         usual = "ancestral" if world.r.members[0].sigma is not None else "langevin"
-        self.kernel = ui.select(list(KERNELS), value=usual, label="kernel", on_change=self._other_kernel).classes(
-            "w-full"
-        )
+        self.kernel = ui.select(list(KERNELS), value=kept.get("kernel", usual), label="kernel").classes("w-full")
         self.summary = ui.label().classes("text-xs opacity-80")
         self.box = ui.column().classes("w-full gap-1")
         with ui.row().classes("w-full no-wrap"):
@@ -82,24 +63,30 @@ class Controls:
                 'label aria-label="weight of the classifier"'
             )
         self.asked.set_visibility(world.C is not None)
-        self._fill(settings_of(usual))
-        for element in (self.steps, self.walks, self.seed, self.emit, self.asked, self.guidance):
-            element.on_value_change(changed)
+        self._fill(kept.get("options", {}))
+        for name in _NAMES:
+            getattr(self, name).set_value(kept.get(name, getattr(self, name).value))
+        self.kernel.on_value_change(self._other_kernel)  # last, or filling would call them
+        for name in _NAMES:
+            getattr(self, name).on_value_change(changed)
 
-    def _fill(self, settings: Settings) -> None:
-        name = settings.kernel
-        self.summary.set_text((KERNELS[name].__doc__ or "").splitlines()[0])
+    def _fill(self, options: Mapping[str, str]) -> None:
+        """The fields of the kernel that is chosen, with these values or its own."""
+        settings = settings_of(self.kernel.value)
+        self.summary.set_text((KERNELS[settings.kernel].__doc__ or "").splitlines()[0])
         self.steps.set_value(settings.steps)
         self.emit.set_value(settings.emit)
         self.box.clear()
         self.values = {}
         with self.box:
-            for item in options_of(name):
-                default = settings.options.get(item.name, default_of(name, item))
-                self.values[item.name] = _field(item.name, item.metadata["help"], default, self.changed)
+            for item in options_of(settings.kernel):
+                default = settings.options.get(item.name, default_of(settings.kernel, item))
+                field = _field(item.name, item.metadata["help"], default, options.get(item.name, default))
+                field.on_value_change(self.changed)
+                self.values[item.name] = field
 
     async def _other_kernel(self) -> None:
-        self._fill(settings_of(self.kernel.value))
+        self._fill({})
         await self.changed()
 
     def _next_seed(self) -> None:
@@ -133,27 +120,14 @@ class Controls:
             **{name: getattr(self, name).value for name in _NAMES},
         }
 
-    def restore(self, kept: dict[str, Any]) -> None:
-        """The controls as :meth:`kept` found them."""
-        if kept.get("kernel") not in KERNELS:
-            return
-        self.kernel.set_value(kept["kernel"])
-        self._fill(settings_of(kept["kernel"]))
-        for name, value in kept["options"].items():
-            if name in self.values:
-                self.values[name].set_value(value)
-        for name in _NAMES:
-            getattr(self, name).set_value(kept[name])
-
 
 _NAMES = ("steps", "walks", "seed", "emit", "asked", "guidance")
 
 
-def _field(name: str, text: str, default: str, changed: Callable[[], Awaitable[None]]) -> Any:
+def _field(name: str, text: str, default: str, value: str) -> Any:
     """A field for an option, and a slider for one that is a number; an r behind it is the data's radius."""
-    field = ui.input(f"{flag(name)}: {text}", value=default).classes("w-full").props("dense debounce=400")
+    field = ui.input(f"{flag(name)}: {text}", value=value).classes("w-full").props("dense debounce=400")
     _slider(name, text, default, field.set_value)
-    field.on_value_change(changed)
     return field
 
 

@@ -1,26 +1,15 @@
 """Keeping what is on the screen: its command line, its Python, and a run in the background."""
 
 from collections.abc import Callable
-from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 from nicegui import run, ui
 
-from reinject.errors import ReinjectError
-from reinject.explorer.commands import arguments, command, folder_for, snippet
-from reinject.explorer.controls import REGIONS, region, rows_and_columns
+from reinject.explorer.commands import Bar, Start, arguments, command, folder_for, snippet
 from reinject.explorer.session import Choice, World
 
-Start = Callable[[list[str], "Bar"], str]
 _MOST = 100_000
-
-
-@dataclass
-class Bar:
-    """How far a run is, from 0 to 1; written by the thread that waits for it, read by the page."""
-
-    share: float = 0.0
 
 
 class Keeping:
@@ -29,13 +18,12 @@ class Keeping:
     Arguments:
         world: the networks.
         out: folder of the runs.
-        choice: what is on the screen.
+        start_run: makes an archive from the words of a command line.
+        shown: what is on the screen; None: nothing yet.
     """
 
-    start_run: Start  # set by who serves the page
-
-    def __init__(self, world: World, out: Path, choice: Callable[[], Choice]) -> None:
-        self.world, self.out, self.choice = world, out, choice
+    def __init__(self, world: World, out: Path, start_run: Start, shown: Callable[[], Choice | None]) -> None:
+        self.world, self.out, self.start_run, self.shown = world, out, start_run, shown
 
     def build(self) -> None:
         """Lay it out."""
@@ -44,25 +32,22 @@ class Keeping:
 
     def open(self) -> None:
         """Show how to make what is on the screen again, and offer to make more of it."""
-        try:
-            choice = self.choice()
-        except ReinjectError as error:
-            ui.notify(str(error), type="negative")
+        choice = self.shown()
+        if choice is None:
             return
         folder = folder_for(self.out)
         picture = f"{folder}.npy" if choice.picture is not None else ""
-        mask = rows_of(choice) if choice.mask is not None else ""
         with ui.dialog() as dialog, ui.card().classes("w-full max-w-3xl"):
             ui.label("This shows the walks on the screen again; with more walks, they are its first ones.")
-            words = arguments(self.world, choice, str(folder), picture=picture, mask=mask)
+            words = arguments(self.world, choice, str(folder), picture=picture)
             ui.code(command(words), language="bash").classes("w-full")
-            ui.code(snippet(self.world, choice, picture=picture, mask=mask), language="python").classes("w-full")
+            ui.code(snippet(self.world, choice, picture=picture), language="python").classes("w-full")
             walks = ui.number("walks", value=1000, min=1, max=_MOST, precision=0)
 
             async def begin() -> None:
                 dialog.close()
                 asked = max(1, min(_MOST, int(walks.value or 1)))
-                found = arguments(self.world, choice, str(folder), picture=picture, mask=mask, walks=asked)
+                found = arguments(self.world, choice, str(folder), picture=picture, walks=asked)
                 await self.run(choice, folder, picture, found)
 
             with ui.row():
@@ -84,14 +69,3 @@ class Keeping:
         timer.cancel()
         line.set_value(1 if bar.share >= 1 else bar.share)
         label.set_text(f"{folder.name}: {said}")
-
-
-def rows_of(choice: Choice) -> str:
-    """The mask of a choice as ``--mask`` takes it."""
-    assert choice.mask is not None
-    shape = tuple(choice.mask.shape)
-    for kind in REGIONS:
-        mask = region(kind, shape)
-        if mask is not None and bool((mask == choice.mask).all()):
-            return rows_and_columns(kind, shape)
-    raise AssertionError

@@ -1,7 +1,6 @@
 """The page of one visitor: controls on the left, walks in the middle, what is known of them on the right."""
 
 import asyncio
-import contextlib
 import time
 from collections.abc import Callable
 from dataclasses import replace
@@ -13,7 +12,8 @@ from nicegui import app, events, run, ui
 
 from reinject.errors import ReinjectError
 from reinject.explorer import pictures
-from reinject.explorer.controls import REGIONS, Controls, region
+from reinject.explorer.commands import Start
+from reinject.explorer.controls import REGIONS, Controls, rows_and_columns
 from reinject.explorer.keeping import Keeping
 from reinject.explorer.plane import Plane
 from reinject.explorer.session import Choice, Frame, Live, World
@@ -33,8 +33,8 @@ _STYLE = """
 class Visitor:
     """One page, its walks and its controls; nothing here is shared with another visitor but the networks."""
 
-    def __init__(self, world: World, out: Path) -> None:
-        self.world, self.out = world, out
+    def __init__(self, world: World, out: Path, start_run: Start) -> None:
+        self.world, self.out, self.start_run = world, out, start_run
         self.live: Live | None = None
         self.frame: Frame | None = None
         self.playing = False
@@ -48,19 +48,21 @@ class Visitor:
     async def build(self) -> None:
         """Lay the page out, and begin; a tab that was reloaded goes on with what it had asked for."""
         ui.add_css(_STYLE)
+        try:
+            await ui.context.client.connected(timeout=10)  # before, there is no tab that could have kept anything
+        except TimeoutError:
+            return
+        kept = app.storage.tab.get(_KEPT, {})
         with ui.row().classes("w-full items-start gap-6"):
             with ui.column().classes("w-full sm:w-72 gap-2 max-sm:order-2"):
                 ui.label("reinject explorer").classes("text-xl").props("role=heading aria-level=1")
-                self.controls = Controls(self.world, self.restart)
+                self.controls = Controls(self.world, kept, self.restart)
                 if self.pad is not None:
                     self._start_controls()
             with ui.column().classes("gap-2 max-w-full"):
                 self._player()
             with ui.column().classes("w-full sm:w-80 gap-2 max-sm:order-3"):
                 self._right()
-        with contextlib.suppress(TimeoutError):
-            await ui.context.client.connected(timeout=10)
-            self.controls.restore(app.storage.tab.get(_KEPT, {}))
         ui.timer(_CHART, self._charts)
         await self.restart()
 
@@ -122,7 +124,7 @@ class Visitor:
             ui.label("Labels of all walks").classes("text-sm")
             self.labels = ui.echart({**usual, **axes, "series": bars}).classes("h-40 w-full")
         box.set_visibility(self.world.C is not None)
-        self.keeping = Keeping(self.world, self.out, self.choice)
+        self.keeping = Keeping(self.world, self.out, self.start_run, lambda: self.live.choice if self.live else None)
         self.keeping.build()
 
     def choice(self) -> Choice:
@@ -136,11 +138,11 @@ class Visitor:
         picture = self.pad.point() if kind == "drawn" and self.pad is not None else self.given
         if kind == "noise" or picture is None:
             return choice
-        mask = region(self.known.value, self.world.inputs.shape)
+        mask = rows_and_columns(self.known.value, self.world.inputs.shape)
         return replace(choice, picture=picture, mask=mask)
 
     async def restart(self) -> None:
-        """Begin anew with what the controls ask for, at the step that is on the screen; say what does not fit."""
+        """Begin anew, at step 0, with what the controls ask for; say what does not fit."""
         async with self.lock:
             try:
                 choice = self.choice()
@@ -153,8 +155,7 @@ class Visitor:
                 return
             self.live, frame = begun
             self.time.props(f"max={choice.settings.steps}")
-            with contextlib.suppress(RuntimeError):  # no tab yet
-                app.storage.tab[_KEPT] = self.controls.kept()
+            app.storage.tab[_KEPT] = self.controls.kept()
             self._show(frame)
 
     async def toggle(self) -> None:

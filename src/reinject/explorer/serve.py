@@ -3,7 +3,7 @@
 import os
 from pathlib import Path
 
-from reinject.explorer.keeping import Keeping, Start
+from reinject.explorer.commands import Start
 from reinject.explorer.session import World
 
 
@@ -23,11 +23,9 @@ def serve(world: World, out: Path, start_run: Start, *, port: int, show: bool) -
     from reinject.explorer.guard import Guard
     from reinject.explorer.page import Visitor
 
-    Keeping.start_run = staticmethod(start_run)
-
     @ui.page("/", title="reinject explorer")
     async def page() -> None:
-        await Visitor(world, out).build()
+        await Visitor(world, out, start_run).build()
 
     app.add_middleware(Guard)
     ui.run(

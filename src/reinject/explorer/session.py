@@ -1,20 +1,19 @@
 """One visitor's walks: a step forth, back by the seed, and what there is to see of them; no page in here."""
 
 from collections.abc import Iterator
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
+from functools import partial
 
 import torch
 from torch import Tensor
 
-from reinject.kernels.clamped import Clamped
+from reinject.kernels.clamped import Clamped, region
 from reinject.models import Inputs
 from reinject.presets import Settings, Walker
 from reinject.reconstruction import Ensemble
 from reinject.starts import Points
 from reinject.synthesis import Classifier, classify
 from reinject.walks import Visited, walk
-
-MOST_WALKS = 256
 
 
 @dataclass(frozen=True)
@@ -43,14 +42,14 @@ class Choice:
         walks: number of walks, at most 256.
         seed: of all randomness.
         picture: where walks begin, (*event), data units; None: at the settings' start.
-        mask: what of the picture is known and held, bool, (*event); None: nothing is held.
+        mask: what of the picture is known and held, as ROWS,COLUMNS; "": nothing is held, walks begin at the picture.
     """
 
     settings: Settings
     walks: int = 64
     seed: int = 0
     picture: Tensor | None = None
-    mask: Tensor | None = None
+    mask: str = ""
 
 
 @dataclass(frozen=True)
@@ -152,14 +151,9 @@ class Live:
 
 def walker_of(world: World, choice: Choice) -> Walker:
     """What walks; raises ReinjectError where the choice does not fit."""
-    settings, start, held = choice.settings, None, None
-    if choice.picture is not None and choice.mask is None:
+    start, held = None, None
+    if choice.picture is not None and not choice.mask:
         start = Points(choice.picture[None])
-    if choice.picture is not None and choice.mask is not None:
-        known, mask = choice.picture, choice.mask
-        settings = replace(settings, known="picture", mask="mask")
-
-        def held(kernel):  # type: ignore[no-untyped-def]
-            return Clamped(kernel, known=known, mask=mask)
-
-    return settings.build(world.r, world.inputs.radius, start=start, classifier=world.C, held=held)
+    if choice.picture is not None and choice.mask:
+        held = partial(Clamped, known=choice.picture, mask=region(choice.mask, world.inputs.shape))
+    return choice.settings.build(world.r, world.inputs.radius, start=start, classifier=world.C, held=held)

@@ -9,7 +9,7 @@ from torch import Tensor, nn
 from reinject.errors import ModelError
 
 _MOMENTS = ("image_mean", "image_std")
-_USUAL = 0.5  # of both, where a model does not say
+_SEEN = "preprocessor_config.json"
 
 
 class Backbone(nn.Module):
@@ -66,14 +66,25 @@ def load_backbone(name: str) -> Backbone:
         raise ModelError(f"hf:{name}", f"cannot be had ({why})", "Give a vision model with safetensors") from error
     if getattr(network, "main_input_name", "") != "pixel_values":
         raise ModelError(f"hf:{name}", "is no model of images", "Give a vision backbone, such as a ViT or a ResNet")
-    channels = int(getattr(config, "num_channels", 3))
-    mean, std = (torch.tensor(seen.get(key) or [_USUAL] * channels) for key in _MOMENTS)
-    return Backbone(network.eval(), _size(config, seen), mean, std)
+    return Backbone(network.eval(), _size(name, config, seen), *_moments(name, config, seen))
 
 
-def _size(config: Any, seen: dict[str, Any]) -> tuple[int, int]:
+def _moments(name: str, config: Any, seen: dict[str, Any]) -> tuple[Tensor, Tensor]:
+    """Mean and standard deviation of a channel; 0 and 1 where images are not to be normalised."""
+    if seen.get("do_normalize") is False:
+        channels = int(getattr(config, "num_channels", 3))
+        return torch.zeros(channels), torch.ones(channels)
+    if any(not isinstance(seen.get(key), list) for key in _MOMENTS):
+        raise ModelError(
+            f"hf:{name}", "does not say how its images were normalised", f"Give {' and '.join(_MOMENTS)} in {_SEEN}"
+        )
+    mean, std = (torch.tensor(seen[key], dtype=torch.float32) for key in _MOMENTS)
+    return mean, std
+
+
+def _size(name: str, config: Any, seen: dict[str, Any]) -> tuple[int, int]:
     """Height and width, from what the processor or else the network says."""
-    for said in (seen.get("crop_size"), seen.get("size"), getattr(config, "image_size", None), 224):
+    for said in (seen.get("crop_size"), seen.get("size"), getattr(config, "image_size", None)):
         if isinstance(said, int):
             return said, said
         if isinstance(said, dict) and "height" in said:
@@ -82,4 +93,4 @@ def _size(config: Any, seen: dict[str, Any]) -> tuple[int, int]:
             return int(said["shortest_edge"]), int(said["shortest_edge"])
         if isinstance(said, (list, tuple)) and len(said) == 2:
             return int(said[0]), int(said[1])
-    raise AssertionError
+    raise ModelError(f"hf:{name}", "does not say the size of its images", f"Give size in {_SEEN}")

@@ -1,5 +1,6 @@
 """What a command does, from names and folders to files: rooms put together, and nothing else."""
 
+import shlex
 from dataclasses import dataclass
 from typing import Any
 
@@ -11,3 +12,17 @@ class Outcome:
     result: Any
     lines: list[str]
     failure: str = ""
+
+
+def command_line(name: str, *words: object, **options: object) -> str:
+    """A command of ours as a shell reads it, without the options that are None or empty; those of a list come again.
+
+    Example:
+        >>> command_line("report", "a b", against="digits", beside=["c", "d"], data_dir=None)
+        "reinject report 'a b' --against digits --beside c --beside d"
+    """
+    found = ["reinject", name, *map(str, words)]
+    for option, value in options.items():
+        each = value if isinstance(value, (list, tuple)) else [] if value is None else [value]
+        found += [word for one in each for word in (f"--{option.replace('_', '-')}", str(one))]
+    return shlex.join(found)

@@ -12,7 +12,7 @@ from reinject.archive import Archive
 from reinject.diagnostics import start_remembered
 from reinject.figures import film_strip, pca_plane
 from reinject.files import write_json
-from reinject.jobs import Outcome
+from reinject.jobs import Outcome, command_line
 from reinject.jobs.evaluate import METRICS
 from reinject.jobs.evidence import gather
 from reinject.jobs.judgements import GROUPS, closest
@@ -106,7 +106,7 @@ def demo(
         f"A synthetic {dataset.name}, sampled from an autoencoder",
         found,
         dataset,
-        f"reinject demo --out {out.name} --seed {seed}",
+        command_line("demo", out=out, seed=seed, seeds=plan.seeds),
     )
     write_json(partial / METRICS, metrics)
     publish(partial, out)

@@ -23,6 +23,7 @@ _EXTRAS = {
     "cluster": ("ray",),
     "zarr": ("zarr",),
     "explorer": ("nicegui",),
+    "backbones": ("transformers",),
 }
 _LOW = 5e9  # bytes of disk
 _HUB = "from the hub, where there is a network"

@@ -13,7 +13,7 @@ from reinject.evaluation.judgement import Judgement
 from reinject.evaluation.students import Kind
 from reinject.evaluation.utility import Utility
 from reinject.files import write_json
-from reinject.jobs import Outcome
+from reinject.jobs import Outcome, command_line
 from reinject.jobs.evidence import Evidence, disjoint, gather
 from reinject.jobs.judgements import GROUPS, UTILITY, closest, wanted
 from reinject.jobs.pages import write_page
@@ -94,7 +94,9 @@ def evaluate(
     )
     metrics = {**one.metrics, "seconds": round(time.monotonic() - began, 1)}
     if out is not None:
-        _write(out, metrics, one, models, data_dir)
+        asked = {"judge": judgements, "features": features, "student": student, "models": models, "seeds": seeds}
+        command = command_line("evaluate", folder, against=against, **asked, most=most, seed=seed, out=out)
+        _write(out, metrics, one, models, command, data_dir)
     return Outcome(metrics, [*one.lines(), f"{metrics['seconds']} s"])
 
 
@@ -213,12 +215,13 @@ def _made_by(archive: Archive, models: Sequence[Path]) -> tuple[Models | None, l
     return (found, []) if found.autoencoders else (None, ["the autoencoder is not on disk: nothing is said about it"])
 
 
-def _write(out: Path, metrics: dict[str, Any], one: Examined, models: Sequence[Path], data_dir: str | None) -> None:
+def _write(
+    out: Path, metrics: dict[str, Any], one: Examined, models: Sequence[Path], command: str, data_dir: str | None
+) -> None:
     partial = partial_of(out)
     found = {one.name: one.judged(models)}
     draw(partial / "figures", found, one.dataset)
     write_json(partial / METRICS, metrics)
-    command = f"reinject evaluate {one.archive.folder} --against {metrics['against']} --out {out}"
     title = f"{one.archive.folder.name} against {one.dataset.name}"
     write_page(partial / "report.html", title, found, one.dataset, command, data_dir)
     publish(partial, out)

@@ -12,7 +12,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from reinject.errors import ArgumentError, ModelError
-from reinject.explorer.keeping import Bar
+from reinject.explorer.commands import Bar
 from reinject.explorer.session import World
 from reinject.jobs.recipe import load_models
 from reinject.jobs.train import TrainPlan, train

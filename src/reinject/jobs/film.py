@@ -62,10 +62,9 @@ def walker_of(archive: Archive, models: Models, data_dir: str | None = None) -> 
     return settings, walker
 
 
-def starts_of(archive: Archive, settings: Settings, walker: Walker, most: int) -> tuple[Tensor, Tensor]:
-    """Numbers and starts x_0 of the first walks, data units."""
-    part = next(iter(_walked(archive, settings, walker, 0, None)))
-    return part.walk[:most], part.x[:most]
+def starts_of(archive: Archive, settings: Settings, walker: Walker, most: int) -> Tensor:
+    """The starts x_0 of the first walks, data units."""
+    return next(_walked(archive, settings, walker, 0, None)).x[:most]
 
 
 def _walked(

@@ -5,6 +5,7 @@ import sys
 import tempfile
 import time
 from collections.abc import Callable
+from dataclasses import asdict, dataclass
 from pathlib import Path
 
 import torch
@@ -17,6 +18,28 @@ from reinject.staging import check_free
 
 _PROBES = (32, 128, 512, 1024)
 _ENOUGH = 2.0  # seconds of a probe that are taken for the whole
+
+
+@dataclass(frozen=True)
+class Forecast:
+    """What a run would take.
+
+    Attributes:
+        rows: samples.
+        seconds: with all workers, at best.
+        bytes: of disk.
+        free_bytes: of the disk that the archive would be on; None: not on a disk of this machine.
+        memory_bytes: of all processes.
+        probed_walks, probed_seconds: of the run that it is reckoned from.
+    """
+
+    rows: int
+    seconds: float
+    bytes: int
+    free_bytes: int | None
+    memory_bytes: int
+    probed_walks: int
+    probed_seconds: float
 
 
 def forecast(
@@ -65,33 +88,33 @@ def forecast(
         size = sum(shard["bytes"] for shard in archive.manifest["shards"])
         times = walks / few
         memory = before + (_peak() - before) * min(block_size, walks) / few
-    result = {
-        "rows": round(archive.rows * times),
-        "seconds": round(seconds * times / (workers or 1), 1),
-        "bytes": round(size * times),
-        "free_bytes": None if is_remote(out) else shutil.disk_usage(_existing(out)).free,
-        "memory_bytes": round(memory * (workers or 1)),
-        "probe": {"walks": few, "seconds": round(seconds, 2)},
-    }
-    return Outcome(result, _lines(out, result, workers), _failure(out, result["bytes"], result["free_bytes"]))
+    found = Forecast(
+        rows=round(archive.rows * times),
+        seconds=round(seconds * times / (workers or 1), 1),
+        bytes=round(size * times),
+        free_bytes=None if is_remote(out) else shutil.disk_usage(_existing(out)).free,
+        memory_bytes=round(memory * (workers or 1)),
+        probed_walks=few,
+        probed_seconds=round(seconds, 2),
+    )
+    return Outcome(asdict(found), _lines(out, found, workers), _failure(out, found))
 
 
-def _lines(out: Path, result: dict[str, object], workers: int | None) -> list[str]:
-    probe = result["probe"]
-    assert isinstance(probe, dict)
+def _lines(out: Path, found: Forecast, workers: int | None) -> list[str]:
     others = f" with {workers} workers, at best" if workers else ""
-    free = "" if result["free_bytes"] is None else f"; {_size(result['free_bytes'])} are free there"
+    free = "" if found.free_bytes is None else f"; {_size(found.free_bytes)} are free there"
     return [
-        f"would write some {result['rows']:,} samples to {out}: {_size(result['bytes'])} of disk{free}",
-        f"would take {_duration(result['seconds'])}{others}, and {_size(result['memory_bytes'])} of memory",
-        f"from {probe['walks']:,} walks in {probe['seconds']} s; nothing has been written",
+        f"would write some {found.rows:,} samples to {out}: {_size(found.bytes)} of disk{free}",
+        f"would take {_duration(found.seconds)}{others}, and {_size(found.memory_bytes)} of memory",
+        f"from {found.probed_walks:,} walks in {found.probed_seconds} s; nothing has been written",
     ]
 
 
-def _failure(out: Path, needed: int, free: int | None) -> str:
-    if free is None or needed < free:
+def _failure(out: Path, found: Forecast) -> str:
+    if found.free_bytes is None or found.bytes < found.free_bytes:
         return ""
-    return f"{out}: {_size(needed)} are needed, {_size(free)} are free. Free space, or choose another --out"
+    needed, free = _size(found.bytes), _size(found.free_bytes)
+    return f"{out}: {needed} are needed, {free} are free. Free space, or choose another --out"
 
 
 def _existing(path: Path) -> Path:
@@ -108,14 +131,13 @@ def _peak() -> int:
     return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * (1 if sys.platform == "darwin" else 1024)
 
 
-def _size(count: object) -> str:
+def _size(value: float) -> str:
     """A number of bytes.
 
     Example:
         >>> _size(999), _size(12_300_000)
         ('999 B', '12.3 MB')
     """
-    value = float(str(count))
     for unit in ("B", "kB", "MB", "GB", "TB"):
         if value < 1000 or unit == "TB":
             return f"{value:.0f} B" if unit == "B" else f"{value:.3g} {unit}"
@@ -123,12 +145,13 @@ def _size(count: object) -> str:
     raise AssertionError
 
 
-def _duration(seconds: object) -> str:
+def _duration(seconds: float) -> str:
     """Seconds in words.
 
     Example:
         >>> _duration(3.2), _duration(600), _duration(7200.0)
         ('3.2 s', '10 min', '2.0 h')
     """
-    value = float(str(seconds))
-    return f"{value:.1f} s" if value < 120 else f"{value / 60:.0f} min" if value < 7200 else f"{value / 3600:.1f} h"
+    if seconds < 120:
+        return f"{seconds:.1f} s"
+    return f"{seconds / 60:.0f} min" if seconds < 7200 else f"{seconds / 3600:.1f} h"

@@ -14,7 +14,7 @@ from reinject import data
 from reinject.errors import ArgumentError, DataError
 from reinject.images import decode
 from reinject.jobs.recipe import check_space, levels_of
-from reinject.kernels.clamped import Clamped, Measured
+from reinject.kernels.clamped import Clamped, Measured, region
 from reinject.models import Inputs
 from reinject.presets import Held, Settings
 from reinject.progress import Progress, Silent
@@ -96,19 +96,7 @@ def _mask(text: str, inputs: Inputs) -> Tensor:
     if path.suffix.lower() in _IMAGES:
         pixels = torch.from_numpy(decode([_bytes(path)], text))[0]
         return (pixels > 127).expand(inputs.shape) if pixels.shape[1:] == inputs.shape[1:] else pixels > 127
-    try:
-        rows, columns = (slice(*(int(n) if n else None for n in part.split(":"))) for part in text.split(","))
-    except (ValueError, TypeError) as error:
-        raise ArgumentError(
-            "--mask", f"{text!r} is no file and not ROWS,COLUMNS", "Give a .png or .npy file, or such as 0:14,:"
-        ) from error
-    if len(inputs.shape) < 2:
-        raise ArgumentError("--mask", f"inputs {inputs.shape} have no rows and columns", "Give a .npy file")
-    mask = torch.zeros(inputs.shape, dtype=torch.bool)
-    mask[..., rows, columns] = True
-    if not bool(mask.any()):
-        raise ArgumentError("--mask", f"{text!r} holds nothing of {inputs.shape}", "Give rows and columns inside")
-    return mask
+    return region(text, inputs.shape)
 
 
 def _bytes(path: Path) -> bytes:

@@ -158,15 +158,19 @@ UTILITY = "utility"
 
 
 def wanted(names: Sequence[str], labelled: bool) -> list[str]:
-    """The judgements to make: those that are asked for, or all that can be made.
+    """The judgements to make: those that are asked for, or all that can be made; ``none``: none.
 
     Raises:
-        ArgumentError: a name that is none, or one that needs labels where there are none.
+        ArgumentError: a name that is none, none beside others, or one that needs labels where there are none.
 
     Example:
-        >>> wanted((), False)
-        ['coverage', 'two-sample', 'memorisation']
+        >>> wanted((), False), wanted(("none",), True)
+        (['coverage', 'two-sample', 'memorisation'], [])
     """
+    if "none" in names:
+        if len(names) > 1:
+            raise ArgumentError("--judge", "none, and others", "Leave out one of the two")
+        return []
     known = [UTILITY, *GROUPS]
     needing = [name for name in known if name == UTILITY or GROUPS[name].labelled]
     for name in names:

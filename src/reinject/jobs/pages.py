@@ -13,11 +13,13 @@ from reinject import data, report
 from reinject.archive import Archive
 from reinject.errors import ReinjectError
 from reinject.figures.plane import projected
+from reinject.jobs import command_line
 from reinject.jobs.diagnose import diagnose
 from reinject.jobs.film import film, starts_of, walker_of
 from reinject.jobs.pictures import Judged, draw_classes, draw_curves
 from reinject.jobs.provenance import find_models
-from reinject.presets import flag
+from reinject.jobs.selection import Selection
+from reinject.presets import PRESETS, Settings, words_of
 from reinject.report import Map, Page, Side, Sprites
 from reinject.report.sprites import drawable
 from reinject.samples import Storage
@@ -28,6 +30,7 @@ _ON_MAP = 1200  # points of a set
 _STARTS = 300
 _SHEET = 1_500_000  # bytes of the map's images
 _FITTED = 5000  # rows that the plane is fitted to
+_USUAL = Selection().as_json()
 
 
 def write_page(
@@ -69,12 +72,10 @@ def write_page(
 
 def _side(one: Judged, data_dir: str | None) -> tuple[Side, Tensor | None]:
     """One archive, and where its walks began; None where that cannot be had."""
-    archive, notes = one.archive, list(one.notes)
-    parameters = archive.manifest["parameters"]
-    shown, x0 = None, None
+    archive, shown, x0 = one.archive, None, None
     try:
         models = find_models(archive, one.models)
-        _, x0 = starts_of(archive, *walker_of(archive, models, data_dir), _STARTS)
+        x0 = starts_of(archive, *walker_of(archive, models, data_dir), _STARTS)
         if drawable(archive.event_shape):
             shown = film(archive, models, data_dir)
         lines = diagnose(archive.folder, models=one.models).lines
@@ -84,7 +85,7 @@ def _side(one: Judged, data_dir: str | None) -> tuple[Side, Tensor | None]:
     side = Side(
         about=_about(archive),
         command=command_of(archive),
-        provenance=parameters,
+        provenance=archive.manifest["parameters"],
         walks=lines,
         judged=one.utility,
         judgements=one.judgements,
@@ -93,7 +94,7 @@ def _side(one: Judged, data_dir: str | None) -> tuple[Side, Tensor | None]:
         else (),
         film=shown,
         nearest=None if one.nearest is None else Sprites.of(np.concatenate(one.nearest), len(one.nearest[0])),
-        notes=notes,
+        notes=one.notes,
     )
     return side, x0
 
@@ -107,23 +108,34 @@ def _about(archive: Archive) -> str:
 
 
 def command_of(archive: Archive) -> str:
-    """The command line that makes an archive again, as near as its manifest says it."""
-    parameters, models = archive.manifest["parameters"], archive.manifest["models"]
-    if "settings" not in parameters:
-        return "# written from Python, without the settings of a walk"
-    settings = parameters["settings"]
-    folders = [str(Path(entry["folder"]).parent) for entry in models.get("autoencoders", [])] or ["MODELS"]
-    walks = parameters["ranges"][-1]["walks"][1]
-    options = [f"--{flag(name)} {value}" for name, value in settings["options"].items()]
-    kept = [f"--{flag(name)} {settings[name]}" for name in ("steps", "burn_in", "thin", "emit")]
-    return " ".join(
-        [
-            f"reinject sample {' '.join(folders)} --out {archive.folder.name} --kernel {settings['kernel']}",
-            *options,
-            *kept,
-            f"--walks {walks} --seed {parameters['seed']} --block-size {parameters['block_size']}",
-        ]
-    )
+    """The commands that make an archive again, one a range of walks; paths are those seen from its folder."""
+    manifest = archive.manifest
+    parameters, models = manifest["parameters"], manifest["models"]
+    if "settings" not in parameters or not models.get("autoencoders"):
+        return "# written from Python: its networks, or the settings of its walks, are not on disk"
+    folders = [str(Path(entry["folder"]).parent) for entry in models["autoencoders"]]
+    judges = [entry["folder"] for entry in models.get("classifiers", [])]
+    selection = {name: value for name, value in parameters["selection"].items() if value != _USUAL[name]}
+    options = {
+        "preset": parameters["preset"] if parameters["preset"] in PRESETS else None,
+        **selection,
+        "class_weights": ",".join(map(str, selection.get("class_weights", ()))) or None,
+        "labels": selection.get("labels") if judges else "none",
+        "classifier": None if judges == [f"{folders[0]}/classifier"] else judges,
+        "store": archive.storage.kind,
+        "images": manifest["images"],
+        "compression": manifest["compression"],
+        "seed": parameters["seed"],
+        "block_size": parameters["block_size"],
+        **{name: value for name, value in parameters["execution"].items() if name != "compiled"},
+    }
+    words = [*folders, *words_of(Settings.from_json(parameters["settings"]), archive.class_names)]
+    ranges = [one["walks"] for one in parameters["ranges"]]
+    lines = [
+        command_line("sample", *words, out="AGAIN", walks=last - first, **options) + (" --append" if k else "")
+        for k, (first, last) in enumerate(ranges)
+    ]
+    return "\n".join(f"{line} --compile" if parameters["execution"]["compiled"] else line for line in lines)
 
 
 def _units(dataset: data.Dataset) -> tuple[NDArray[np.float32], NDArray[np.int64]]:

@@ -7,11 +7,12 @@ from pathlib import Path
 from reinject import data
 from reinject.archive import Archive
 from reinject.errors import ArchiveError, ArgumentError
-from reinject.jobs import Outcome
+from reinject.jobs import Outcome, command_line
 from reinject.jobs.evaluate import examine
+from reinject.jobs.judgements import wanted
 from reinject.jobs.pages import write_page
 from reinject.jobs.pictures import Judged
-from reinject.jobs.utility import check_match
+from reinject.jobs.utility import check_match, space_of
 from reinject.progress import Progress, Silent
 
 
@@ -22,7 +23,6 @@ def report(
     against: str | None = None,
     beside: Sequence[Path | str] = (),
     judgements: Sequence[str] = (),
-    judged: bool = True,
     models: Sequence[Path] = (),
     seeds: int = 3,
     seed: int = 0,
@@ -37,8 +37,8 @@ def report(
         out: the HTML file to make.
         against: name of the real data to compare with; default: none, and nothing is judged.
         beside: other archives of the same shape and classes, shown side by side with it.
-        judgements: what is judged, as for :func:`reinject.evaluate`; default: all that can be.
-        judged: whether anything is; without, real data is only shown.
+        judgements: what is judged, as for :func:`reinject.evaluate`; default: all that can be; ("none",): real data is
+            only shown.
         models: folders with the models that made the samples; default: as the manifests say.
         seeds: students a size.
         seed: of the first student.
@@ -59,30 +59,22 @@ def report(
         raise ArchiveError(str(out), "exists already", "Give --overwrite, or another --out")
     archives = _named([Archive.open(one) for one in (folder, *beside)])
     _check_alike(list(archives.values()))
+    asked = {"judgements": judgements, "models": models, "seeds": seeds, "seed": seed, "data_dir": data_dir}
+    judged = against is not None and bool(wanted(judgements, bool(next(iter(archives.values())).class_names)))
     dataset, found = None, {}
-    if against is not None:
+    for name, archive in archives.items():
+        if against is not None and judged:
+            one = examine(archive.folder, against, progress=progress, **asked)  # type: ignore[arg-type]
+            dataset, found[name] = one.dataset, one.judged(models)
+        else:
+            found[name] = Judged(archive, models=models)
+    if against is not None and dataset is None:
         dataset = data.load(against, data_dir, seed, progress)
         check_match(next(iter(archives.values())), dataset)
-    for name, archive in archives.items():
-        if against is None or not judged:
-            found[name] = Judged(archive, models=models)
-            continue
-        one = examine(
-            archive.folder,
-            against,
-            judgements=judgements,
-            models=models,
-            data_dir=data_dir,
-            seeds=seeds,
-            seed=seed,
-            progress=progress,
-        )
-        found[name] = one.judged(models)
     title = " beside ".join(archive.folder.name for archive in archives.values())
     title += f" against {dataset.name}" if dataset is not None else ""
-    options = [f"--against {against}"] if against else []
-    options += [f"--beside {other}" for other in beside]
-    command = " ".join([f"reinject report {folder}", *options, f"--out {out.name}"])
+    given = {"judge": judgements, "models": models, "seeds": seeds, "seed": seed} if against is not None else {}
+    command = command_line("report", folder, against=against, beside=beside, out=out, **given)
     write_page(out, title, found, dataset, command, data_dir)
     seconds = round(time.monotonic() - began, 1)
     size = out.stat().st_size
@@ -101,13 +93,15 @@ def _named(archives: Sequence[Archive]) -> dict[str, Archive]:
 
 
 def _check_alike(archives: Sequence[Archive]) -> None:
-    first, *others = archives
-    for other in others:
-        for what in ("event_shape", "class_names"):
-            here, there = getattr(first, what), getattr(other, what)
-            if here != there:
+    first, *others = (
+        {"event shape": one.event_shape, "class names": one.class_names, "space": space_of(one) or "pixels"}
+        for one in archives
+    )
+    for archive, other in zip(archives[1:], others, strict=True):
+        for what, here in first.items():
+            if here != other[what]:
                 raise ArchiveError(
-                    str(other.folder),
-                    f"has {what.replace('_', ' ')} {there}, {first.folder} has {here}",
+                    str(archive.folder),
+                    f"has {what} {other[what]}, {archives[0].folder} has {here}",
                     "Compare archives of one kind of sample",
                 )

@@ -116,9 +116,14 @@ def _controls(train: Table, classifier: Classifier, r: Models | None, kind: Kind
     return found
 
 
+def space_of(archive: Archive) -> str:
+    """The space that samples live in; "": pixels, or nothing that has a name."""
+    return str(archive.manifest["parameters"].get("space", ""))
+
+
 def check_match(archive: Archive, dataset: data.Dataset) -> None:
     """Raise DataError where an archive and a data set differ in space, shape or classes."""
-    space = archive.manifest["parameters"].get("space", "")
+    space = space_of(archive)
     if space != dataset.space:
         raise DataError(
             dataset.name,

@@ -13,6 +13,35 @@ from reinject.kernels.base import Info, Kernel, State
 from reinject.kernels.wrappers import autoencoder_of, rows_of
 
 
+def region(text: str, shape: tuple[int, ...]) -> Bool[Tensor, "*event"]:
+    """Rows and columns of images as a mask.
+
+    Arguments:
+        text: ROWS,COLUMNS as slices.
+        shape: (*event), at least two axes, of which the last two are rows and columns.
+
+    Raises:
+        ArgumentError: no such text, no such axes, or nothing inside.
+
+    Example:
+        >>> region(":1,:", (1, 2, 1)).flatten().tolist()
+        [True, False]
+    """
+    try:
+        rows, columns = (slice(*(int(n) if n else None for n in part.split(":"))) for part in text.split(","))
+    except (ValueError, TypeError) as error:
+        raise ArgumentError(
+            "--mask", f"{text!r} is no file and not ROWS,COLUMNS", "Give a .png or .npy file, or such as 0:14,:"
+        ) from error
+    if len(shape) < 2:
+        raise ArgumentError("--mask", f"inputs {shape} have no rows and columns", "Give a .npy file")
+    mask = torch.zeros(shape, dtype=torch.bool)
+    mask[..., rows, columns] = True
+    if not bool(mask.any()):
+        raise ArgumentError("--mask", f"{text!r} holds nothing of {shape}", "Give rows and columns inside")
+    return mask
+
+
 @dataclass(frozen=True)
 class Clamped:
     """A step of any kernel, after which the known values of x are put back: inpainting.
