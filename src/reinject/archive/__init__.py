@@ -2,6 +2,7 @@
 
 from reinject.archive.manifest import read_manifest
 from reinject.archive.read import Archive
+from reinject.archive.remote import was_cut_short
 from reinject.archive.repair import repair
 from reinject.archive.schema import Plan, blocks_of, packages
 from reinject.archive.shards import MakeBlock, Run, adopt_shard, write_shard
@@ -20,6 +21,7 @@ __all__ = [
     "read_manifest",
     "repair",
     "verify",
+    "was_cut_short",
     "write",
     "write_shard",
 ]

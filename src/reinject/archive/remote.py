@@ -2,22 +2,25 @@
 
 Shards are made in a folder of this machine and uploaded one by one; the manifest goes last, so an archive with a
 manifest is whole there too. The entries of shards that have arrived stay here until then: the same command on the same
-machine goes on where it was. Object stores know no rename and no lock.
+machine goes on where it was. Object stores know no rename and no lock. Shards that are appended lie beside the old ones
+before the manifest names them: until then, what lists the folder instead of reading the manifest sees some of them.
 """
 
 import hashlib
 import re
 import shutil
 import tempfile
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
+from reinject.archive.manifest import read_manifest
 from reinject.archive.schema import MANIFEST, Plan
 from reinject.archive.shards import MakeBlock, Run, entry_file, made
 from reinject.errors import ArchiveError
-from reinject.files import read_json
-from reinject.staging import PLAN, begin, release
+from reinject.files import is_remote, read_json, write_json
+from reinject.staging import PLAN, begin, discard, partial_of, release
+from reinject.staging import was_cut_short as was_cut_here
 
 _OURS = re.compile(r"manifest\.json|README\.md|data/shard-\d{6,}\.parquet")
 Finish = Callable[[Path, Plan, list[dict[str, Any]], Path], None]
@@ -29,6 +32,19 @@ def scratch_of(out: Path) -> Path:
     return Path(tempfile.gettempdir()) / f"reinject-{name}"
 
 
+def is_begun(out: Path) -> bool:
+    """Whether there is an unfinished run to go on with, on this machine."""
+    return (scratch_of(out) / PLAN).is_file() if is_remote(out) else partial_of(out).is_dir()
+
+
+def was_cut_short(out: Path) -> bool:
+    """Whether the run that put ``out`` there was killed while it tidied up: the same command has nothing left to do."""
+    if not is_remote(out):
+        return was_cut_here(out)
+    here, there = scratch_of(out) / MANIFEST, out / MANIFEST
+    return here.is_file() and there.is_file() and here.read_bytes() == there.read_bytes()
+
+
 def write_remote(
     out: Path,
     plan: Plan,
@@ -36,6 +52,8 @@ def write_remote(
     finish: Finish,
     *,
     overwrite: bool,
+    anew: bool,
+    base: Path | None,
     on_rows: Callable[[int], None],
     on_shard: Callable[[dict[str, Any]], None],
     run: Run | None,
@@ -44,24 +62,28 @@ def write_remote(
 
     Arguments:
         out: the place.
-        plan, make_block, overwrite, on_rows, on_shard, run: as there.
+        plan, make_block, overwrite, base, on_rows, on_shard, run: as there.
+        anew: give up an unfinished run, and what has arrived of it.
         finish: writes card and manifest of these entries into a folder.
 
     Raises:
         ArchiveError: there is an archive already, or an unfinished run of another plan was on its way there.
     """
     scratch = scratch_of(out)
-    if not (scratch / PLAN).is_file():  # or else a run goes on
+    if anew:
+        _give_up(scratch, out)
+    if base is None and not is_begun(out):
         _clear(out, overwrite)
     begin(scratch, plan.as_json())
     (scratch / "data").mkdir(exist_ok=True)
     (out / "data").mkdir(parents=True, exist_ok=True)
+    for entry in read_manifest(base)["shards"] if base is not None else []:
+        write_json(scratch / entry_file(entry["block"]), entry)
     known = {number: _arrived(scratch, out, number) for number in range(plan.blocks)}
     on_rows(sum(entry["rows"] for entry in known.values() if entry is not None))
     missing = [number for number, entry in known.items() if entry is None]
     for entry in made(scratch, plan, missing, make_block, on_rows, run):
-        _upload(scratch / entry["file"], out / entry["file"])
-        (scratch / entry["file"]).unlink()
+        deliver(scratch / entry["file"], out / entry["file"])
         known[entry["block"]] = entry
         on_shard(entry)
     finish(out, plan, [entry for _, entry in sorted(known.items()) if entry is not None], scratch)
@@ -74,14 +96,36 @@ def write_remote(
 
 def _clear(out: Path, overwrite: bool) -> None:
     """Remove an archive, the manifest first: shards that stayed would be read as those of the new one."""
-    there = [path for path in out.rglob("*") if path.is_file()] if out.is_dir() else []
-    ours = [path for path in there if _OURS.fullmatch(str(path.relative_to(out)))]
+    there, ours = _files(out)
     if there and not overwrite:
         raise ArchiveError(str(out), "already holds something", "Choose another --out, or replace it with --overwrite")
     if len(ours) < len(there):
         raise ArchiveError(str(out), "holds files that were not made here", "Choose another --out, or remove them")
     for path in sorted(ours, key=lambda path: path.name != MANIFEST):
         path.unlink()
+
+
+def _give_up(scratch: Path, out: Path) -> None:
+    """Remove an unfinished run, and the shards of it that have arrived: those that no manifest names."""
+    if not is_begun(out):
+        return
+    discard(scratch)
+    named = {entry["file"] for entry in read_manifest(out)["shards"]} if (out / MANIFEST).is_file() else set()
+    for path in _files(out)[1]:
+        if path.name.endswith(".parquet") and str(path.relative_to(out)) not in named:
+            path.unlink()
+
+
+def _files(out: Path) -> tuple[list[Path], list[Path]]:
+    """All files that are there, and those of them that have a name of ours."""
+    there = list(_all(out)) if out.is_dir() else []
+    return there, [path for path in there if _OURS.fullmatch(str(path.relative_to(out)))]
+
+
+def _all(folder: Path) -> Iterator[Path]:
+    """Files at any depth; a pattern would take brackets in the folder's name for its own."""
+    for path in folder.iterdir():
+        yield from _all(path) if path.is_dir() else [path]
 
 
 def _arrived(scratch: Path, out: Path, number: int) -> dict[str, Any] | None:
@@ -92,6 +136,15 @@ def _arrived(scratch: Path, out: Path, number: int) -> dict[str, Any] | None:
     entry: dict[str, Any] = read_json(path, ArchiveError)
     there = out / entry["file"]
     return entry if there.is_file() and there.stat().st_size == entry["bytes"] else None
+
+
+def deliver(path: Path, there: Path) -> None:
+    """Move a file to its place, here or elsewhere."""
+    if not is_remote(there):
+        path.replace(there)
+        return
+    _upload(path, there)
+    path.unlink()
 
 
 def _upload(path: Path, there: Path) -> None:

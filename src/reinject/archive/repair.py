@@ -5,9 +5,11 @@ from pathlib import Path
 from typing import Any
 
 from reinject.archive.manifest import read_manifest
+from reinject.archive.remote import deliver, scratch_of
 from reinject.archive.schema import MANIFEST, Plan
 from reinject.archive.shards import MakeBlock, Run, is_whole, made
 from reinject.errors import ArchiveError
+from reinject.files import is_remote
 from reinject.staging import begin, differences, discard
 
 
@@ -22,8 +24,8 @@ def repair(
 ) -> Path:
     """Make the shards of a finished archive again that are missing or damaged; arguments as for :func:`write`.
 
-    They are made in ``OUT.repair`` and take the place of the old ones when they are what the manifest says, so that
-    nothing is lost where they are not.
+    They are made in ``OUT.repair``, or a temporary folder for a place elsewhere, and take the place of the old ones
+    when they are what the manifest says, so that nothing is lost where they are not.
 
     Raises:
         ArchiveError: no archive, another plan, or a shard that comes out otherwise than its hash says.
@@ -36,7 +38,8 @@ def repair(
         raise ArchiveError(
             str(out), f"is of a run that differs in {', '.join(unlike)}", "Repeat that run, or choose another --out"
         )
-    scratch = out.with_name(out.name + ".repair")
+    beside = out.with_name(out.name + ".repair")
+    scratch = scratch_of(beside) if is_remote(out) else beside
     discard(scratch)
     begin(scratch, wanted)
     try:
@@ -52,7 +55,7 @@ def repair(
                     "comes out otherwise than it was: another device or number of threads",
                     "Sample again with --overwrite",
                 )
-            (scratch / entry["file"]).replace(out / entry["file"])
+            deliver(scratch / entry["file"], out / entry["file"])
     finally:
         discard(scratch)
     return out

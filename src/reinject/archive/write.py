@@ -12,7 +12,7 @@ from typing import Any, Literal
 import numpy as np
 
 from reinject.archive.card import data_card
-from reinject.archive.remote import write_remote
+from reinject.archive.remote import is_begun, write_remote
 from reinject.archive.repair import repair
 from reinject.archive.schema import MANIFEST, SCHEMA_VERSION, Plan, schema_of
 from reinject.archive.shards import MakeBlock, Run, finished, forget_entries, made, take_shards
@@ -54,14 +54,13 @@ def write(
             was asked for; no walk gave a sample.
         OSError: the disk is full, or not to be written; finished shards stay in ``OUT.partial``.
     """
+    told: dict[str, Any] = {"on_rows": on_rows, "on_shard": on_shard, "run": run}
+    if resume == "always" and not is_begun(out):
+        return repair(out, plan, make_block, **told)
     if is_remote(out):
-        if base is not None or resume != "if-possible":
-            raise ArchiveError(str(out), "is not on this machine", "Leave out --append and --resume there")
-        options: dict[str, Any] = {"overwrite": overwrite, "on_rows": on_rows, "on_shard": on_shard, "run": run}
-        return write_remote(out, plan, make_block, _finish, **options)
+        anew = resume == "never"
+        return write_remote(out, plan, make_block, _finish, overwrite=overwrite, anew=anew, base=base, **told)
     partial = partial_of(out)
-    if resume == "always" and not partial.is_dir():
-        return repair(out, plan, make_block, on_rows=on_rows, on_shard=on_shard, run=run)
     if resume == "never":
         discard(partial)
     check_free(out, MANIFEST, overwrite or base is not None)

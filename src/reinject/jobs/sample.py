@@ -25,7 +25,7 @@ from reinject.presets import PRESETS, Held, Settings
 from reinject.progress import Progress, Silent, histogram
 from reinject.reconstruction import Ensemble, Reconstruction
 from reinject.samples import Storage
-from reinject.staging import before_publishing, differences, was_cut_short
+from reinject.staging import before_publishing, differences
 from reinject.starts import Start
 from reinject.synthesis import Classifier, ready
 from reinject.walks import BLOCK
@@ -191,7 +191,7 @@ def _ranges(out: Path, walks: int, block_size: int) -> tuple[Path, list[dict[str
     """The archive that walks are added to, and the ranges of all walks with the new ones, which begin a new block."""
     base = before_publishing(out)
     known = archive.read_manifest(base)["parameters"]["ranges"]
-    if was_cut_short(base) and known == _more(known[:-1], walks, block_size):
+    if archive.was_cut_short(base) and known == _more(known[:-1], walks, block_size):
         return base, known
     return base, _more(known, walks, block_size)
 

@@ -6,8 +6,6 @@ from pathlib import Path
 from reinject.archive import Archive, read_manifest
 from reinject.archive import repair as again
 from reinject.archive import verify as faults_of
-from reinject.errors import ArchiveError
-from reinject.files import is_remote
 from reinject.jobs import Outcome
 from reinject.jobs.remake import remake
 from reinject.progress import Progress, Silent
@@ -38,8 +36,6 @@ def verify(
             :func:`reinject.jobs.remake.remake`, or shards that come out otherwise than they were.
     """
     if repair:
-        if is_remote(folder):
-            raise ArchiveError(str(folder), "is not on this machine", "Repair a copy of it here")
         archive = Archive(folder, read_manifest(folder))
         again(folder, archive.plan(), remake(archive, models, data_dir, progress))
     rows = read_manifest(folder)["counts"]["rows"]
