@@ -10,7 +10,7 @@ import numpy as np
 
 from reinject.jobs.demo import DemoPlan, demo
 from reinject.jobs.labelling import SEES
-from reinject.jobs.train import TrainPlan
+from reinject.jobs.plans import TrainPlan
 from reinject.progress import for_this_terminal
 
 

@@ -10,9 +10,10 @@ import torch
 
 from reinject.archive import Archive
 from reinject.bundle import load
+from reinject.jobs.plans import plan_for
 from reinject.jobs.recipe import load_models
 from reinject.jobs.sample import sample_models
-from reinject.jobs.train import plan_for, train
+from reinject.jobs.train import train
 from reinject.presets import choose
 from reinject.progress import for_this_terminal
 from reinject.synthesis import classify

@@ -8,9 +8,10 @@ import time
 from pathlib import Path
 
 from reinject.jobs.evaluate import evaluate
+from reinject.jobs.plans import plan_for
 from reinject.jobs.recipe import load_models
 from reinject.jobs.sample import sample_models
-from reinject.jobs.train import plan_for, train
+from reinject.jobs.train import train
 from reinject.presets import PRESETS
 from reinject.progress import for_this_terminal
 

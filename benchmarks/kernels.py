@@ -18,8 +18,9 @@ from PIL import Image
 from reinject import data
 from reinject.diagnostics import convergence
 from reinject.jobs.objective import Numbers
+from reinject.jobs.plans import plan_for
 from reinject.jobs.recipe import load_models
-from reinject.jobs.train import plan_for, train
+from reinject.jobs.train import train
 from reinject.kernels import KERNELS
 from reinject.presets import Walker, settings_of
 from reinject.reconstruction import Ensemble

@@ -13,9 +13,10 @@ import torch
 from torch.utils.flop_counter import FlopCounterMode
 
 from reinject.archive import Archive, verify
+from reinject.jobs.plans import plan_for
 from reinject.jobs.recipe import load_models
 from reinject.jobs.sample import sample_models
-from reinject.jobs.train import plan_for, train
+from reinject.jobs.train import train
 from reinject.presets import PRESETS, Settings
 from reinject.progress import for_this_terminal
 from reinject.walks import walk

@@ -22,7 +22,8 @@ from jaxtyping import install_import_hook
 CHECKED = ["reinject.score", "reinject.diagnostics", "reinject.kernels"]
 install_import_hook(CHECKED, "beartype.beartype")
 
-from reinject.jobs.train import TrainPlan, train  # noqa: E402
+from reinject.jobs.plans import TrainPlan  # noqa: E402
+from reinject.jobs.train import train  # noqa: E402
 from reinject.models import Inputs, MLPAutoencoder, MLPClassifier  # noqa: E402
 from reinject.training import Recipe  # noqa: E402
 

@@ -17,11 +17,12 @@ from reinject.jobs.held import points_of
 from reinject.jobs.importing import Wanted, import_model
 from reinject.jobs.inspect import inspect
 from reinject.jobs.labelling import AUGMENT, augmented, shaken
+from reinject.jobs.plans import plan_for
 from reinject.jobs.recipe import load_models
 from reinject.jobs.sample import sample_models
 from reinject.jobs.starts import resolve
 from reinject.jobs.trace import trace
-from reinject.jobs.train import plan_for, train
+from reinject.jobs.train import train
 from reinject.jobs.tune import tune
 from reinject.presets import PRESETS
 

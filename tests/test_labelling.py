@@ -10,7 +10,7 @@ import torch
 from reinject.bundle import load
 from reinject.errors import ArgumentError
 from reinject.jobs.labelling import SEES, loss_of
-from reinject.jobs.train import plan_for
+from reinject.jobs.plans import plan_for
 from reinject.models import Inputs
 from test_cli import run
 

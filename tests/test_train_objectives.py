@@ -11,7 +11,8 @@ from safetensors.torch import load_file
 from reinject.bundle import load
 from reinject.errors import ArgumentError, CollapseError
 from reinject.jobs.objective import AUTOENCODER_OF, Numbers, build, choose
-from reinject.jobs.train import TrainPlan, plan_for, train
+from reinject.jobs.plans import TrainPlan, plan_for
+from reinject.jobs.train import train
 from reinject.models import AUTOENCODERS, CLASSIFIERS, Inputs
 from reinject.objectives import Contractive, Denoising, PerfectLossy, reconstruction
 from reinject.progress import Silent

@@ -88,6 +88,8 @@ def test_an_archive_without_labels_is_judged_by_what_needs_none(tmp_path: Path) 
     assert "classifier&#39;s" in page or "classifier's" in page
     with pytest.raises(ModelError, match="membership needs labels"):
         evaluate(folder, "digits", judgements=["membership"])
+    with pytest.raises(ArgumentError, match="--shadows: needs --judge membership and the autoencoder"):
+        evaluate(folder, "digits", judgements=["coverage"], shadows=True)
 
 
 def test_all_judgements_of_what_a_run_made(models: Path, tmp_path: Path) -> None:
@@ -96,12 +98,13 @@ def test_all_judgements_of_what_a_run_made(models: Path, tmp_path: Path) -> None
 
     settings = Settings("langevin", {}, steps=4, burn_in=2)
     sample_models(load_models([models]), tmp_path / "s", "quick", settings, walks=1000, seed=0)
-    result = evaluate(tmp_path / "s", "digits", seeds=1, out=tmp_path / "e").result
+    result = evaluate(tmp_path / "s", "digits", seeds=1, out=tmp_path / "e", shadows=True).result
     assert result["judgements"].keys() == {"coverage", "two-sample", "spurious", "memorisation", "membership"}
     assert result["features"]["name"] == "penultimate"
     assert result["notes"] == []
     names = {one["name"] for group in result["judgements"].values() for one in group}
-    assert {"attractors", "reconstruction on the autoencoder", "likelihood ratio on the student"} <= names
+    by_shadows = {f"likelihood ratio on the {target}" for target in ("autoencoder", "classifier", "student")}
+    assert {"attractors", "reconstruction on the autoencoder", *by_shadows} <= names
     assert result["utility"]["controls"].keys() == {"real inputs, soft labels", "reconstructions of real inputs"}
     page = (tmp_path / "e" / "report.html").read_text()
     assert all(one in page for one in ("attractors", "At 1% false alarms".lower(), "nearest to training images"))

@@ -1,16 +1,23 @@
 """Membership: attacks with known power, and none where there is nothing to find."""
 
 import math
+from pathlib import Path
 
 import numpy as np
 import pytest
 import torch
 from scipy import stats
 
+from conftest import TINY
 from reinject import data
-from reinject.errors import DataError
-from reinject.evaluation.membership import attack, likelihood_ratio, logit, scores, shadow_models
+from reinject.errors import DataError, ModelError
+from reinject.evaluation.membership import attack, likelihood_ratio, logit, part_of, scores, shadow_models
 from reinject.evaluation.students import Bench, Student, Table, learn
+from reinject.jobs.plans import TrainPlan
+from reinject.jobs.recipe import load_models
+from reinject.jobs.shadows import closeness, plan_of, shadow_autoencoders
+from reinject.jobs.train import train_on
+from reinject.progress import Silent
 from reinject.samples import Storage
 from reinject.training import Recipe
 
@@ -81,6 +88,38 @@ def test_a_network_that_learned_by_heart_is_found_out_by_all() -> None:
         found = attack("classifier", by, score[:few], score[few:])
         assert found.detail["auc"] > (0.6 if by == "confidence" else 0.8), by
     assert attack("classifier", "loss", attacks["loss"][:few], attacks["loss"][few:]).p < 1e-3
+
+
+def test_an_autoencoder_that_learned_by_heart_is_found_out_by_its_shadows(tmp_path: Path) -> None:
+    """And better than by its error alone: some digits are harder than others, and shadows know which."""
+    digits = data.load("digits")
+    few = 300
+    small = data.Dataset("digits", digits.train.take(torch.arange(few)), digits.test, digits.class_names)
+    recipe = Recipe(epochs=1, batch=32, least_steps=300)
+    plan = TrainPlan(
+        "digits", autoencoder="mlp", objective="reconstruction", autoencoder_recipe=recipe, only="autoencoder"
+    )
+    train_on(plan, small, tmp_path / "m", device="cpu", progress=Silent())
+    models = load_models([tmp_path / "m"], labelled=False)
+    train, test = (Table.of(part.x[:few], part.y[:few], Storage()) for part in (small.train, small.test))
+    rows = np.arange(2 * few)
+    probed = part_of(train, test, rows)
+    shadows, inside = shadow_autoencoders(models, train, test, rows, probed)
+    assert inside.sum(0).tolist() == [4] * (2 * few)
+    assert (shadows * inside).sum() / inside.sum() > (shadows * ~inside).sum() / (~inside).sum() + 0.1
+    phi = closeness(models, probed)
+    ratio = likelihood_ratio(phi, shadows, inside)
+    area, plain = (attack("autoencoder", "a", s[:few], s[few:]).detail["auc"] for s in (ratio, phi))
+    assert area > plain + 0.1
+    assert area > 0.85
+
+
+def test_shadows_are_of_one_autoencoder_of_ours(models: Path, small_models: Path) -> None:
+    assert plan_of(load_models([models])) == TINY
+    with pytest.raises(ModelError, match="Leave out --shadows"):
+        plan_of(load_models([small_models]))
+    with pytest.raises(ModelError, match="Leave out --shadows"):
+        plan_of(load_models([models, models]))
 
 
 def test_too_few_rows_are_refused() -> None:

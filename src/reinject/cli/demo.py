@@ -20,7 +20,7 @@ def demo(
     """From scikit-learn's digits to a report: train, sample (default preset and the paper's), judge, draw."""
     from reinject.jobs.demo import DemoPlan
     from reinject.jobs.demo import demo as run
-    from reinject.jobs.train import TrainPlan
+    from reinject.jobs.plans import TrainPlan
 
     plan = DemoPlan(TrainPlan("digits", seed=seed), seeds=seeds)
     outcome = run(plan, out, overwrite=overwrite, progress=for_this_terminal())

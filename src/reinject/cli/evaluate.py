@@ -42,6 +42,10 @@ def evaluate(
     ] = None,
     seeds: Students = 3,
     most: Annotated[int, typer.Option(help="Synthetic samples read at most.", min=1)] = 300_000,
+    shadows: Annotated[
+        bool,
+        typer.Option("--shadows", help="Train 8 autoencoders like the one attacked, for the likelihood ratio on it."),
+    ] = False,
     device: Device = "cpu",
     data_dir: DataDir = None,
     seed: Seed = 0,
@@ -62,6 +66,7 @@ def evaluate(
         seeds=seeds,
         most=most,
         seed=seed,
+        shadows=shadows,
         device=device,
         out=out,
         overwrite=overwrite,

@@ -85,7 +85,7 @@ def train(
 ) -> None:
     """Train an autoencoder and a classifier; run again after a cut to go on from the last checkpoint."""
     from reinject.jobs.objective import Numbers
-    from reinject.jobs.train import plan_for
+    from reinject.jobs.plans import plan_for
     from reinject.jobs.train import train as run
 
     plan = plan_for(

@@ -118,6 +118,23 @@ def likelihood_ratio(target: Tensor, shadows: Tensor, inside: Tensor) -> Tensor:
     return score
 
 
+def halves(total: int, seed: int = 0) -> list[NDArray[np.int64]]:
+    """Random halves of so many rows, and what they leave; each row is in half of them.
+
+    Example:
+        >>> sorted(np.concatenate(halves(3)[:2]).tolist())
+        [0, 1, 2]
+    """
+    orders = (np.random.default_rng([seed, split]).permutation(total) for split in range(SPLITS))
+    return [half for order in orders for half in (order[: total // 2], order[total // 2 :])]
+
+
+def part_of(train: Table, test: Table, rows: NDArray[np.int64]) -> Table:
+    """Some rows of two tables, by their numbers counted through both."""
+    few = [train.take(rows[rows < len(train)]), test.take(rows[rows >= len(train)] - len(train))]
+    return Table(np.concatenate([part.x for part in few]), np.concatenate([part.y for part in few]), test.storage)
+
+
 def shadow_models(
     bench: Bench, train: Table, rows: NDArray[np.int64], probed: Table, seed: int = 0
 ) -> tuple[Tensor, Tensor]:
@@ -133,21 +150,11 @@ def shadow_models(
     Returns:
         phi of each model, float64, (2 SPLITS, N); whether the row was in its half, bool, the same shape.
     """
-    test = bench.test
-    total = len(train) + len(test)
-    tasks: list[tuple[Student, Table]] = []
-    inside = []
-    for split in range(SPLITS):
-        order = np.random.default_rng([seed, split]).permutation(total)
-        for half in (order[: total // 2], order[total // 2 :]):
-            few = [train.take(half[half < len(train)]), test.take(half[half >= len(train)] - len(train))]
-            table = Table(
-                np.concatenate([part.x for part in few]), np.concatenate([part.y for part in few]), test.storage
-            )
-            tasks.append((Student(seed + len(tasks), len(table)), table))
-            inside.append(torch.from_numpy(np.isin(rows, half)))
-    found = bench.probabilities(tasks, probed)
+    chosen = halves(len(train) + len(bench.test), seed)
+    tables = [part_of(train, bench.test, half) for half in chosen]
+    found = bench.probabilities([(Student(seed + k, len(one)), one) for k, one in enumerate(tables)], probed)
     y = torch.from_numpy(probed.y)
+    inside = [torch.from_numpy(np.isin(rows, half)) for half in chosen]
     return torch.stack([logit(p, y) for p in found]), torch.stack(inside)
 
 

@@ -18,10 +18,11 @@ from reinject.jobs.evidence import gather
 from reinject.jobs.judgements import GROUPS, closest
 from reinject.jobs.pages import write_page
 from reinject.jobs.pictures import Judged, draw
+from reinject.jobs.plans import TrainPlan
 from reinject.jobs.provenance import shares
 from reinject.jobs.recipe import Models, load_models
 from reinject.jobs.sample import sample_models
-from reinject.jobs.train import TrainPlan, train
+from reinject.jobs.train import train
 from reinject.jobs.utility import MOST, judge
 from reinject.kernels.base import Emit
 from reinject.presets import PRESETS

@@ -2,13 +2,13 @@
 
 import time
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
 from reinject import data, report
 from reinject.archive import Archive
-from reinject.errors import DataError, ReinjectError, check_count
+from reinject.errors import ArgumentError, DataError, ReinjectError, check_count
 from reinject.evaluation.judgement import Judgement
 from reinject.evaluation.students import Kind
 from reinject.evaluation.utility import Utility
@@ -20,6 +20,7 @@ from reinject.jobs.pages import write_page
 from reinject.jobs.pictures import Judged, draw
 from reinject.jobs.provenance import find_classifiers, find_models, shares
 from reinject.jobs.recipe import Models
+from reinject.jobs.shadows import plan_of
 from reinject.jobs.utility import MOST, check_match, judge
 from reinject.progress import Progress, Silent
 from reinject.report.sprites import drawable
@@ -42,6 +43,7 @@ def evaluate(
     seeds: int = 3,
     most: int = MOST,
     seed: int = 0,
+    shadows: bool = False,
     device: str = "cpu",
     out: Path | None = None,
     overwrite: bool = False,
@@ -64,6 +66,8 @@ def evaluate(
         seeds: number of students a size; their mean and spread are reported.
         most: synthetic samples that are read at most, drawn at random; the number used is reported.
         seed: of the first student, of the draws, and of the split of a data set that has no test part.
+        shadows: train eight autoencoders like the one that made the samples, on random halves of the rows, for the
+            likelihood ratio attack on it.
         device: where students train.
         out: folder for metrics.json, figures and report.html; default: none is written.
         overwrite: replace an earlier evaluation at ``out``.
@@ -89,6 +93,7 @@ def evaluate(
         seeds=seeds,
         most=most,
         seed=seed,
+        shadows=shadows,
         device=device,
         progress=progress,
     )
@@ -96,6 +101,7 @@ def evaluate(
     if out is not None:
         asked = {"judge": judgements, "features": features, "student": student, "models": models, "seeds": seeds}
         command = command_line("evaluate", folder, against=against, **asked, most=most, seed=seed, out=out)
+        command += " --shadows" if shadows else ""
         _write(out, metrics, one, models, command, data_dir)
     return Outcome(metrics, [*one.lines(), f"{metrics['seconds']} s"])
 
@@ -154,6 +160,7 @@ def examine(
     seeds: int = 3,
     most: int = MOST,
     seed: int = 0,
+    shadows: bool = False,
     device: str = "cpu",
     progress: Progress | None = None,
 ) -> Examined:
@@ -166,11 +173,16 @@ def examine(
     names = wanted(judgements, labelled)
     C = (classifier or _classifier(archive, models)) if labelled else None
     made_by, notes = _made_by(archive, models)
+    if shadows:
+        if made_by is None or "membership" not in names:
+            raise ArgumentError("--shadows", "needs --judge membership and the autoencoder", "Leave it out")
+        plan_of(made_by)  # refused now, not after an hour
     dataset = data.load(against, data_dir, seed, progress)
     check_match(archive, dataset)
     dataset, shared = disjoint(dataset)
     notes += [f"{shared} test images that are training images too were left out"] if shared else []
     evidence = gather(archive, dataset, C, made_by, features, most, seed, device, progress)
+    evidence = replace(evidence, shadows=shadows, progress=progress)
     metrics: dict[str, Any] = {
         "archive": str(folder),
         "against": against,

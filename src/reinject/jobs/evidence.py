@@ -1,7 +1,7 @@
 """What judgements are made from: real and synthetic rows, walks, features, models."""
 
 from collections.abc import Callable
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 from pathlib import Path
 
@@ -19,7 +19,7 @@ from reinject.evaluation.judgement import Draw, Sets, draws
 from reinject.evaluation.students import Bench, Table, workers_for
 from reinject.files import fingerprint
 from reinject.jobs.recipe import Models, classifier_in
-from reinject.progress import Progress
+from reinject.progress import Progress, Silent
 from reinject.samples import Storage
 from reinject.synthesis import Classifier
 from reinject.training import make_fabric
@@ -39,6 +39,8 @@ class Evidence:
         models: that made the samples; None where they are not at hand.
         seed: of draws and students.
         device: where students train.
+        shadows: whether autoencoders are trained like the one that is attacked.
+        progress: who is told where something takes long.
     """
 
     train: Table
@@ -51,6 +53,8 @@ class Evidence:
     models: Models | None
     seed: int = 0
     device: str = "cpu"
+    shadows: bool = False
+    progress: Progress = field(default_factory=Silent)
 
     @cached_property
     def draws(self) -> list[Draw]:

@@ -17,9 +17,10 @@ from reinject.evaluation.utility import Utility
 from reinject.files import read_json, write_json
 from reinject.jobs.extract import extract
 from reinject.jobs.peers import IMAGES_ONLY, PEERS, Task, softened
+from reinject.jobs.plans import plan_for
 from reinject.jobs.recipe import Models, levels_of, load_models
 from reinject.jobs.sample import sample_models
-from reinject.jobs.train import plan_for, train
+from reinject.jobs.train import train
 from reinject.jobs.utility import judge_tables
 from reinject.presets import PRESETS, Settings, choose
 from reinject.progress import Progress
@@ -37,7 +38,7 @@ class Experiment:
     Attributes:
         dataset: name of the data set.
         extractor: data set on which the extractor of the features is trained; "": pixels.
-        training: options of :func:`reinject.jobs.train.plan_for`.
+        training: options of :func:`reinject.jobs.plans.plan_for`.
         best: the best settings that we know; beside them the paper's and the default preset walk.
         goal: ratio and skill to reach.
         peers: names of :data:`reinject.jobs.peers.PEERS`.

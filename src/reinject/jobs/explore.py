@@ -14,8 +14,9 @@ from pathlib import Path
 from reinject.errors import ArgumentError, ModelError
 from reinject.explorer.commands import Bar
 from reinject.explorer.session import World
+from reinject.jobs.plans import TrainPlan
 from reinject.jobs.recipe import load_models
-from reinject.jobs.train import TrainPlan, train
+from reinject.jobs.train import train
 from reinject.progress import Progress, Silent
 from reinject.staging import partial_of
 

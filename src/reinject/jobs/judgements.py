@@ -19,7 +19,7 @@ from reinject.evaluation.spurious import spurious
 from reinject.evaluation.students import Student, Table
 from reinject.evaluation.two_sample import two_sample
 from reinject.jobs.evidence import Evidence
-from reinject.jobs.recipe import Models
+from reinject.jobs.shadows import closeness, shadow_autoencoders
 
 MOST_NEAR = 10_000  # samples whose neighbours are looked at
 MOST_ROWS = 10_000  # of training and of held-out rows that are attacked
@@ -99,7 +99,20 @@ def judge_membership(evidence: Evidence) -> list[Judgement]:
         for name, p in targets.items()
     }
     if evidence.models is not None:
-        attacks["autoencoder"] = {"reconstruction": -_error(evidence.models, probed)}
+        phi = closeness(evidence.models, probed)
+        attacks["autoencoder"] = {"reconstruction": phi}
+        if evidence.shadows:
+            like, known = shadow_autoencoders(
+                evidence.models,
+                train,
+                test,
+                rows,
+                probed,
+                seed=evidence.seed,
+                device=evidence.device,
+                progress=evidence.progress,
+            )
+            attacks["autoencoder"]["likelihood ratio"] = likelihood_ratio(phi, like, known)
     return membership(attacks, count)
 
 
@@ -121,17 +134,6 @@ def closest(evidence: Evidence, rows: int = 12) -> tuple[NDArray[np.float32], ND
     pairs = (of(evidence.synthetic, chosen[picked]), of(evidence.train, near[picked]))
     a, b = (((x - storage.low) / (storage.high - storage.low)).reshape(-1, *shape).numpy() for x in pairs)
     return a, b
-
-
-def _error(models: Models, table: Table) -> Tensor:
-    """|r(x) - x|^2 of each row."""
-    r = models.ensemble()
-    found = []
-    with torch.no_grad():
-        for part in np.array_split(np.arange(len(table)), max(1, len(table) // 1024)):
-            x = table.storage.load(torch.from_numpy(table.x[part]))
-            found.append((r(x) - x).flatten(1).double().square().sum(1).cpu())
-    return torch.cat(found)
 
 
 @dataclass(frozen=True)

@@ -1,0 +1,112 @@
+"""What determines trained models: which networks, on which data, how, by which objective."""
+
+from collections.abc import Collection
+from dataclasses import dataclass, field, replace
+
+from reinject import models
+from reinject.errors import ArgumentError
+from reinject.jobs.labelling import AUGMENT, SEES
+from reinject.jobs.objective import Numbers, choose
+from reinject.training import Recipe
+
+AUTOENCODER_RECIPE = Recipe(epochs=15, batch=128, warm_up=200, least_steps=4000)
+CLASSIFIER_RECIPE = Recipe(epochs=15, batch=128, least_steps=4000)
+
+
+@dataclass(frozen=True)
+class TrainPlan:
+    """What determines the trained models.
+
+    Attributes:
+        dataset: its name.
+        seed: of all randomness.
+        autoencoder: a key of models.AUTOENCODERS.
+        classifier: a key of models.CLASSIFIERS.
+        sees: what the classifier is trained on, one of jobs.labelling.SEES.
+        autoencoder_recipe, classifier_recipe: how they are trained.
+        objective: one of jobs.objective.OBJECTIVES.
+        numbers: of the objective.
+        low, high: values of the darkest and the brightest pixel, data units.
+        augment: how the classifier's images are varied, one of jobs.labelling.AUGMENT.
+        only: "autoencoder" or "classifier": the other is not trained; "": both are.
+    """
+
+    dataset: str
+    seed: int = 0
+    autoencoder: str = "mlp-denoiser"
+    classifier: str = "mlp"
+    autoencoder_recipe: Recipe = AUTOENCODER_RECIPE
+    classifier_recipe: Recipe = CLASSIFIER_RECIPE
+    objective: str = "denoising"
+    numbers: Numbers = field(default_factory=Numbers)
+    sees: str = SEES[0]
+    low: float = 0.0
+    high: float = 1.0
+    augment: str = AUGMENT[0]
+    only: str = ""
+
+    def __post_init__(self) -> None:
+        choose(self.objective, self.autoencoder)
+        self.numbers.refuse_strangers(self.objective)
+        _check_name("--classifier", self.classifier, models.CLASSIFIERS)
+        _check_name("--classifier-sees", self.sees, SEES)
+        _check_name("--augment", self.augment, AUGMENT)
+        if self.only == "classifier" and self.sees != "images":
+            raise ArgumentError("--only", "no autoencoder is trained whose reconstructions it sees", "Leave one out")
+
+
+def plan_for(
+    dataset: str,
+    *,
+    seed: int = 0,
+    autoencoder: str | None = None,
+    classifier: str = "mlp",
+    objective: str | None = None,
+    numbers: Numbers | None = None,
+    epochs: int | None = None,
+    classifier_epochs: int | None = None,
+    sees: str = SEES[0],
+    value_range: tuple[float, float] = (0.0, 1.0),
+    augment: str = AUGMENT[0],
+    only: str = "",
+) -> TrainPlan:
+    """The default way to train, with what was given in place of its values.
+
+    Arguments:
+        dataset, seed, autoencoder, classifier, objective, numbers: as in :class:`TrainPlan`; of the objective and the
+            autoencoder, the one that is not given follows from the other.
+        epochs, classifier_epochs: passes over the data, exactly, in place of the recipe's.
+        sees, augment, only: as in :class:`TrainPlan`.
+        value_range: values of the darkest and the brightest pixel.
+
+    Raises:
+        ArgumentError: an unknown network, a number out of range.
+    """
+
+    def recipe(usual: Recipe, passes: int | None) -> Recipe:
+        return usual if passes is None else replace(usual, epochs=passes, least_steps=0)
+
+    low, high = value_range
+    if not low < high:
+        raise ArgumentError("--value-range", f"{low},{high}", "Give LOW < HIGH")
+    objective, autoencoder = choose(objective, autoencoder)
+    return TrainPlan(
+        dataset,
+        seed,
+        autoencoder,
+        classifier,
+        recipe(AUTOENCODER_RECIPE, epochs),
+        recipe(CLASSIFIER_RECIPE, classifier_epochs),
+        objective,
+        numbers or Numbers(),
+        sees,
+        low=low,
+        high=high,
+        augment=augment,
+        only=only,
+    )
+
+
+def _check_name(option: str, name: str, known: Collection[str]) -> None:
+    if name not in known:
+        raise ArgumentError(option, f"{name!r} is not known", f"Use one of {', '.join(known)}")
