@@ -141,11 +141,14 @@ def sampled(models: Path, out: Path, **options: Any) -> Archive:
     return Archive.open(out)
 
 
-def test_walks_are_added_there(there: Path, models: Path, tmp_path: Path) -> None:
+def test_walks_are_added_there(there: Path, models: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     sampled(models, there, walks=16)
     before = uploaded(there)
     assert verify_job(there, repair=True, models=[models]).failure == ""
+    copy, sent = remote._upload, []
+    monkeypatch.setattr(remote, "_upload", lambda path, target: sent.append(path.name) or copy(path, target))
     sampled(models, there, walks=5, append=True)
+    assert sent == ["shard-000003.parquet", "README.md", "manifest.json"]
     after = uploaded(there)
     assert {name: after[name] for name in before if name.startswith("data/")} == {
         name: data for name, data in before.items() if name.startswith("data/")
