@@ -14,6 +14,9 @@ from reinject.progress import for_this_terminal
 if TYPE_CHECKING:
     from reinject.presets import Settings
 
+WALK, HELD = "The walk", "What is asked for or known"
+KEPT, ARCHIVE, RUNNING = "Labels and filters", "The archive", "Running"
+
 
 def sample(
     context: typer.Context,
@@ -32,18 +35,23 @@ def sample(
     preset: Annotated[
         str | None,
         typer.Option(
+            rich_help_panel=WALK,
             help="default (the best that we know), paper (Algorithm 1 as printed), or a file of reinject tune.",
             autocompletion=lambda: ["default", "paper"],
         ),
     ] = None,
-    walks: Annotated[int, typer.Option(help="Number of walks, N_s.")] = 10_000,
-    steps: Annotated[int | None, typer.Option(help="Steps a walk, R.", show_default="the preset's")] = None,
+    walks: Annotated[int, typer.Option(rich_help_panel=WALK, help="Number of walks, N_s.")] = 10_000,
+    steps: Annotated[
+        int | None, typer.Option(rich_help_panel=WALK, help="Steps a walk, R.", show_default="the preset's")
+    ] = None,
     burn_in: Annotated[
-        int | None, typer.Option(help="First states left out, x_0 included.", show_default="the preset's")
+        int | None,
+        typer.Option(rich_help_panel=WALK, help="First states left out, x_0 included.", show_default="the preset's"),
     ] = None,
     thin: Annotated[
         int | None,
         typer.Option(
+            rich_help_panel=WALK,
             help="Keep every so many-th state after the burn-in.",
             show_default="the preset's; 1 with --steps or --burn-in",
         ),
@@ -51,17 +59,20 @@ def sample(
     kernel: Annotated[
         str | None,
         typer.Option(
+            rich_help_panel=WALK,
             help="The transition; reinject kernels lists them.",
             show_default="the preset's",
             autocompletion=kernel_names,
         ),
     ] = None,
     emit: Annotated[
-        str | None, typer.Option(help="What is kept: state or reconstruction.", show_default="the preset's")
+        str | None,
+        typer.Option(rich_help_panel=WALK, help="What is kept: state or reconstruction.", show_default="the preset's"),
     ] = None,
     start: Annotated[
         str | None,
         typer.Option(
+            rich_help_panel=WALK,
             help="normal, normal:STD, uniform, uniform:LOW:HIGH (data units), data:DATASET (training points), "
             "fitted:DATASET (a Gaussian fitted to them), archive:FOLDER (go on where its walks ended) or points:FILE "
             "(an image, or a .npy file of points).",
@@ -70,23 +81,28 @@ def sample(
     ] = None,
     classes: Annotated[
         str | None,
-        typer.Option(help="Ask for classes: names or numbers, A,B,... for walk after walk, or all, which balances."),
+        typer.Option(
+            rich_help_panel=HELD,
+            help="Ask for classes: names or numbers, A,B,... for walk after walk, or all, which balances.",
+        ),
     ] = None,
     guidance: Annotated[
         float | None,
-        typer.Option(help="Weight of the classifier where classes are asked for.", show_default="the preset's"),
+        typer.Option(rich_help_panel=HELD, help="Weight of the classifier.", show_default="the preset's"),
     ] = None,
     box: Annotated[
-        str | None, typer.Option(help="LOW,HIGH: reflect walks at these values, data units.", show_default="no walls")
+        str | None,
+        typer.Option(rich_help_panel=WALK, help="LOW,HIGH: reflect walks there, data units.", show_default="no walls"),
     ] = None,
     limit: Annotated[
         float | None,
-        typer.Option(help="Stop walks with a larger |value|, data units.", show_default="only where not finite"),
+        typer.Option(rich_help_panel=WALK, help="Stop walks beyond this |value|, data units.", show_default="none"),
     ] = None,
     latent: Annotated[
         bool | None,
         typer.Option(
             "--latent/--no-latent",
+            rich_help_panel=WALK,
             help="Walk among the codes of an autoencoder that has an encoder.",
             show_default="the preset's",
         ),
@@ -94,86 +110,147 @@ def sample(
     known: Annotated[
         str | None,
         typer.Option(
+            rich_help_panel=HELD,
             help="What is known, to be filled in: an image, a .npy file (one or many), a DATASET's test images; walk "
-            "k of a block has the k-th."
+            "k of a block has the k-th.",
         ),
     ] = None,
     mask: Annotated[
         str | None,
-        typer.Option(help="Which values of it: an image (bright), a .npy file, or ROWS,COLUMNS such as 0:14,:"),
+        typer.Option(
+            rich_help_panel=HELD,
+            help="Which values of it: an image (bright), a .npy file, or ROWS,COLUMNS such as 0:14,:",
+        ),
     ] = None,
     measured: Annotated[
-        str | None, typer.Option(help="A .npz file with matrix (k, n) and values (k,): hold M x = b.")
+        str | None,
+        typer.Option(rich_help_panel=HELD, help="A .npz file with matrix (k, n) and values (k,): hold M x = b."),
     ] = None,
     labels: Annotated[
         Literal["classifier", "asked", "none"],
-        typer.Option(help="Where labels come from: classifier, the class asked for with --classes, or none."),
+        typer.Option(
+            rich_help_panel=KEPT,
+            help="Where labels come from: classifier, the class asked for with --classes, or none.",
+        ),
     ] = "classifier",
     classifier: Annotated[
         list[Path] | None,
-        typer.Option(help="Folder of a classifier, again and again: they vote.", show_default="MODELS/classifier"),
+        typer.Option(
+            rich_help_panel=KEPT,
+            help="Folder of a classifier, again and again: they vote.",
+            show_default="MODELS/classifier",
+        ),
     ] = None,
-    abstain: Annotated[float, typer.Option(help="No label below this probability of the most probable class.")] = 0.0,
-    confidence: Annotated[float, typer.Option(help="Drop samples below this probability.")] = 0.0,
+    abstain: Annotated[
+        float, typer.Option(rich_help_panel=KEPT, help="No label below this probability of the most probable class.")
+    ] = 0.0,
+    confidence: Annotated[float, typer.Option(rich_help_panel=KEPT, help="Drop samples below this probability.")] = 0.0,
     class_weights: Annotated[
-        str | None, typer.Option(help="W0,W1,...: keep samples of class k with probability W_k over the largest.")
+        str | None,
+        typer.Option(
+            rich_help_panel=KEPT, help="W0,W1,...: keep samples of class k with probability W_k over the largest."
+        ),
     ] = None,
-    quota: Annotated[str | None, typer.Option(help="Most samples of a class a block, or even.")] = None,
+    quota: Annotated[
+        str | None, typer.Option(rich_help_panel=KEPT, help="Most samples of a class a block, or even.")
+    ] = None,
     distinct: Annotated[
         float | None,
-        typer.Option(help="Drop near-duplicates in a block: root mean square difference below this, data units."),
+        typer.Option(
+            rich_help_panel=KEPT,
+            help="Drop near-duplicates in a block: root mean square difference below this, data units.",
+        ),
     ] = None,
     private: Annotated[
-        str | None, typer.Option(help="Points to keep away from: a DATASET's training images, or a .npy file.")
+        str | None,
+        typer.Option(
+            rich_help_panel=KEPT, help="Points to keep away from: a DATASET's training images, or a .npy file."
+        ),
     ] = None,
     apart: Annotated[
-        float | None, typer.Option(help="Drop samples closer to them than this root mean square difference.")
+        float | None,
+        typer.Option(rich_help_panel=KEPT, help="Drop samples closer to them than this root mean square difference."),
     ] = None,
     store: Annotated[
         str | None,
         typer.Option(
-            help="uint8 (levels of the value range) or float (as they are).", show_default="float for features"
+            rich_help_panel=ARCHIVE,
+            help="uint8 (levels of the value range) or float (as they are).",
+            show_default="float for features",
         ),
     ] = None,
-    images: Annotated[str, typer.Option(help="png, or array: images as arrays of numbers.")] = "png",
-    compression: Annotated[str, typer.Option(help="Of the columns: zstd, snappy, gzip, brotli, lz4 or none.")] = "zstd",
-    block_size: Annotated[int, typer.Option(help="Walks a block; part of what samples are a function of.")] = 1024,
+    images: Annotated[
+        str, typer.Option(rich_help_panel=ARCHIVE, help="png, or array: images as arrays of numbers.")
+    ] = "png",
+    compression: Annotated[
+        str, typer.Option(rich_help_panel=ARCHIVE, help="Of the columns: zstd, snappy, gzip, brotli, lz4 or none.")
+    ] = "zstd",
+    block_size: Annotated[
+        int, typer.Option(rich_help_panel=WALK, help="Walks a block; part of what samples are a function of.")
+    ] = 1024,
     chunk: Annotated[
         int | None,
-        typer.Option(help="Most points in one call of the network, to save memory.", show_default="what fits"),
+        typer.Option(
+            rich_help_panel=RUNNING,
+            help="Most points in one call of the network, to save memory.",
+            show_default="what fits",
+        ),
     ] = None,
     precision: Annotated[
-        str, typer.Option(help="32-true, or the autoencoder's products in 16 bits: bf16-mixed, 16-mixed.")
+        str,
+        typer.Option(
+            rich_help_panel=RUNNING, help="32-true, or the autoencoder's products in 16 bits: bf16-mixed, 16-mixed."
+        ),
     ] = "32-true",
     compiled: Annotated[
-        bool, typer.Option("--compile", help="Compile the autoencoder (torch.compile; CUDA graphs on a GPU).")
+        bool,
+        typer.Option(
+            "--compile", rich_help_panel=RUNNING, help="Compile the autoencoder (torch.compile; CUDA graphs on a GPU)."
+        ),
     ] = False,
     workers: Annotated[
         int | None,
-        typer.Option(help="Processes, of one thread each; the archive is the same.", show_default="none, all threads"),
+        typer.Option(
+            rich_help_panel=RUNNING,
+            help="Processes, of one thread each; the archive is the same.",
+            show_default="none, all threads",
+        ),
     ] = None,
     on: Annotated[
-        Literal["here", "ray"], typer.Option(help="here, or ray: actors of a Ray cluster; the archive is the same.")
+        Literal["here", "ray"],
+        typer.Option(rich_help_panel=RUNNING, help="here, or ray: actors of a Ray cluster; the archive is the same."),
     ] = "here",
     address: Annotated[
-        str | None, typer.Option(help="Of the Ray cluster; auto: the one of this machine.", show_default="a new one")
+        str | None,
+        typer.Option(
+            rich_help_panel=RUNNING, help="Of the Ray cluster; auto: the one of this machine.", show_default="a new one"
+        ),
     ] = None,
-    gpus: Annotated[float, typer.Option(help="Share of a GPU for each actor.")] = 0.0,
+    gpus: Annotated[float, typer.Option(rich_help_panel=RUNNING, help="Share of a GPU for each actor.")] = 0.0,
     append: Annotated[
-        bool, typer.Option("--append", help="Add the walks to the archive at --out; its rows stay as they are.")
+        bool,
+        typer.Option(
+            "--append",
+            rich_help_panel=ARCHIVE,
+            help="Add the walks to the archive at --out; its rows stay as they are.",
+        ),
     ] = False,
     resume: Annotated[
         Literal["if-possible", "never", "always"],
         typer.Option(
+            rich_help_panel=ARCHIVE,
             help="Go on with a run that was cut: where there is one, never (give it up), or always, which also "
-            "makes damaged shards of a finished archive again."
+            "makes damaged shards of a finished archive again.",
         ),
     ] = "if-possible",
     data_dir: DataDir = None,
     device: Device = "cpu",
     seed: Seed = 0,
     dry_run: Annotated[
-        bool, typer.Option("--dry-run", help="Write nothing: predict time, memory and disk from a small run.")
+        bool,
+        typer.Option(
+            "--dry-run", rich_help_panel=RUNNING, help="Write nothing: predict time, memory and disk from a small run."
+        ),
     ] = False,
     overwrite: Overwrite = False,
     as_json: Json = False,
