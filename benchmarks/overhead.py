@@ -1,8 +1,8 @@
 """What walking and the whole of `sample` cost over bare forward passes of the same network, interleaved in one run.
 
-Untrained networks of MNIST's shape: time does not depend on what the weights are. Each ratio is to the mean of the
-passes just before and just after it; medians over rounds, of which a preset with short walks has more, so that all
-presets are measured over about as many calls.
+Bare is the network as PyTorch runs it. Untrained networks of MNIST's shape: time does not depend on what the weights
+are. Each ratio is to the mean of the passes just before and just after it; medians over rounds, of which a preset with
+short walks has more, so that all presets are measured over about as many calls.
 """
 
 import argparse
@@ -41,18 +41,18 @@ def main() -> None:
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
         models = models_in(folder)
-        r = models.ensemble()
+        r, network = models.ensemble(), models.autoencoders[0].network.eval()
         ratios: dict[str, list[float]] = {}
         longest = max(settings.steps for settings in PRESETS.values())
         for preset, settings in PRESETS.items():
             kernel, start, *_ = settings.build(r, INPUTS.radius)
             calls = (settings.steps + (settings.emit == "reconstruction")) * (options.walks // BLOCK)
-            x, level = torch.rand(BLOCK, *INPUTS.shape), 0.5
+            x, level = torch.rand(BLOCK, *INPUTS.shape), torch.full((BLOCK,), 0.5)
 
-            def bare(calls: int = calls, x: torch.Tensor = x, level: float = level) -> None:
+            def bare(calls: int = calls, x: torch.Tensor = x, level: torch.Tensor = level) -> None:
                 with torch.no_grad():
                     for _ in range(calls):
-                        r(x, level)
+                        network(x, level)
 
             def walking(kernel=kernel, start=start, settings=settings) -> None:  # type: ignore[no-untyped-def]
                 parts = walk(

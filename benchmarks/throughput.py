@@ -1,7 +1,8 @@
-"""Speed of a Langevin walk beside bare forward passes, a plain PyTorch loop and torchebm, in one run, medians of five.
+"""Speed of a Langevin walk beside bare passes, a plain PyTorch loop, torchebm and BlackJAX in one run, medians of five.
 
 Every contestant makes the same number of steps of the same untrained network on one batch; each round times all of them
-in turn, and ratios are taken within a round. Needs the extra: pip install "reinject[bench]".
+in turn, and ratios are taken within a round. BlackJAX walks the MLPs, with the same weights, as one compiled scan of
+its SGLD kernel; it is compiled before the first round that counts. Needs the extra: pip install "reinject[bench]".
 """
 
 import argparse
@@ -14,7 +15,10 @@ from collections.abc import Callable
 
 os.environ["OMP_WAIT_POLICY"] = "passive"  # as the command line does
 
+import blackjax
+import jax
 import torch
+from jax import numpy as jnp
 from torch import Tensor, nn
 from torchebm.core import BaseModel
 from torchebm.samplers import LangevinDynamics
@@ -33,6 +37,7 @@ BOUNDS = {
     "torchebm, gradient": (1.10, 99),
     "torchebm, energy": (2, 99),
     "plain loop": (1.05, 99),
+    "BlackJAX": (0, 99),  # no bound: another library's matrix products
 }
 
 
@@ -88,7 +93,36 @@ def contestants(network: nn.Module, shape: tuple[int, ...], steps: int) -> dict[
     def theirs(name: str) -> Callable[[], object]:
         return lambda: samplers[name].sample(x=x, n_steps=steps)
 
-    return {"bare": bare, "ours": ours, "plain loop": plain, **{name: theirs(name) for name in samplers}}
+    found = {"bare": bare, "ours": ours, "plain loop": plain, **{name: theirs(name) for name in samplers}}
+    return {**found, **({"BlackJAX": by_blackjax(network, x, steps)} if len(shape) == 1 else {})}
+
+
+def by_blackjax(network: nn.Module, x: Tensor, steps: int) -> Callable[[], object]:
+    """The same step of the same MLP: x + (lam / 2) (2 / lam) (r(x) - x) + sqrt(lam) noise."""
+    layers = [
+        (jnp.asarray(layer.weight.numpy().T), jnp.asarray(layer.bias.numpy()))
+        for layer in network.modules()
+        if isinstance(layer, nn.Linear)
+    ]
+
+    def r(x: jax.Array) -> jax.Array:
+        for weight, bias in layers[:-1]:
+            x = jax.nn.silu(x @ weight + bias)
+        return x @ layers[-1][0] + layers[-1][1]
+
+    sgld = blackjax.sgld(lambda x, _: (r(x) - x) * (2 / LAM))
+
+    def step(x: jax.Array, key: jax.Array) -> tuple[jax.Array, None]:
+        return sgld.step(key, x, None, LAM / 2), None
+
+    start = jnp.asarray(x.numpy())
+    with torch.no_grad():
+        far = abs(torch.from_numpy(jax.device_get(r(start)).copy()) - network(x)).max()
+    if far > 1e-4:
+        raise SystemExit(f"the network in JAX is another one: off by {far:.2g}")
+    scan = jax.jit(lambda keys: jax.lax.scan(step, start, keys)[0])
+    keys = jax.random.split(jax.random.key(0), steps)
+    return lambda: scan(keys).block_until_ready()
 
 
 def main() -> None:
@@ -115,7 +149,7 @@ def main() -> None:
         ratios = {
             "ours / bare": statistics.median(a / b for a, b in zip(seconds["ours"], seconds["bare"], strict=True))
         }
-        for key in ("plain loop", "torchebm, gradient", "torchebm, energy"):
+        for key in seconds.keys() - {"ours", "bare"}:
             ratios[key] = statistics.median(a / b for a, b in zip(seconds[key], seconds["ours"], strict=True))
         found[name] = {key: round(value, 3) for key, value in ratios.items()}
         missed += [f"{name}: {key}" for key, value in ratios.items() if not BOUNDS[key][0] <= value <= BOUNDS[key][1]]

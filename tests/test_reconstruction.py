@@ -1,11 +1,16 @@
 """Wrapping: what is accepted, checked once, and refused with a cure."""
 
+import pickle
+from typing import Any
+
 import pytest
 import torch
 from torch import nn
+from torch.utils._python_dispatch import TorchDispatchMode
 
 from reinject import wrap
 from reinject.errors import ArgumentError, ModelError
+from reinject.execution import Fast
 from reinject.reconstruction import Ensemble
 
 
@@ -79,6 +84,98 @@ def test_a_compiled_network_gives_the_same() -> None:
     net = nn.Sequential(nn.Linear(8, 8), nn.SiLU(), nn.Linear(8, 8))
     x = torch.randn(4, 8)
     torch.testing.assert_close(wrap(net, (8,), compiled=True)(x), net(x))
+
+
+class Counting(TorchDispatchMode):
+    """Counts the linear layers that oneDNN was given."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.calls = 0
+
+    def __torch_dispatch__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
+        self.calls += "mkldnn._linear_pointwise" in str(func)
+        return func(*args, **(kwargs or {}))
+
+
+class Functional(nn.Module):
+    """Layers that are no modules."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.weight = nn.Parameter(torch.randn(256, 256, generator=torch.Generator().manual_seed(0)) / 16)
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        return nn.functional.linear(nn.functional.linear(x, self.weight).relu(), self.weight)
+
+
+LAYERS = {
+    "modules": (nn.Sequential(nn.Linear(256, 300), nn.SiLU(), nn.Linear(300, 256)), 2),
+    "functions": (Functional(), 2),
+    "three axes": (nn.Sequential(nn.Unflatten(1, (4, 64)), nn.Linear(64, 600), nn.Linear(600, 64), nn.Flatten()), 2),
+    "small ones": (nn.Sequential(nn.Linear(256, 2), nn.Linear(2, 256)), 0),
+    "64 bits": (nn.Sequential(nn.Linear(256, 256)).double(), 0),
+}
+
+
+@pytest.mark.parametrize("name", LAYERS)
+def test_large_linear_layers_run_by_onednn_and_give_the_same(name: str) -> None:
+    network, layers = LAYERS[name]
+    x = torch.randn(512, 256, generator=torch.Generator().manual_seed(1), dtype=next(network.parameters()).dtype)
+    fast = Fast(network)
+    with torch.no_grad(), Counting() as seen:
+        y = fast(x)
+    assert seen.calls == layers
+    with torch.no_grad(), torch.backends.mkldnn.flags(enabled=False), Counting() as off:
+        usual = fast(x)
+    assert off.calls == 0
+    assert torch.allclose(y, usual, atol=1e-5)
+    with torch.no_grad():
+        assert torch.equal(y, fast(x))
+        assert torch.equal(pickle.loads(pickle.dumps(fast))(x), y)  # noqa: S301  # as another process gets it
+
+
+def test_derivatives_go_around_onednn() -> None:
+    network, _ = LAYERS["modules"]
+    fast, x = Fast(network), torch.randn(512, 256, generator=torch.Generator().manual_seed(2))
+
+    def along_ones(x: torch.Tensor) -> torch.Tensor:
+        pushed: torch.Tensor = torch.func.jvp(fast, (x,), (torch.ones_like(x),))[1]
+        return pushed
+
+    inside = wrap(along_ones, (256,))  # takes derivatives where none are recorded, as the tangent kernel does
+    with torch.no_grad(), Counting() as seen:
+        pushed = inside(x)
+    assert seen.calls == 0
+    assert torch.allclose(pushed, torch.func.jvp(network, (x,), (torch.ones_like(x),))[1], atol=1e-5)
+    asked = x.clone().requires_grad_()
+    (gradient,) = torch.autograd.grad(fast(asked).square().sum(), asked)
+    (wanted,) = torch.autograd.grad(network(asked).square().sum(), asked)
+    assert torch.equal(gradient, wanted)
+    with torch.no_grad(), torch.autocast("cpu", torch.bfloat16), Counting() as seen:
+        assert fast(x).dtype == torch.bfloat16
+    assert seen.calls == 0
+
+
+def test_convolutions_get_what_a_cache_holds_and_give_the_same() -> None:
+    sizes: list[int] = []
+
+    class Noted(nn.Conv2d):
+        def forward(self, x: torch.Tensor) -> torch.Tensor:
+            sizes.append(len(x))
+            return super().forward(x)
+
+    network = Noted(1, 1, 3, padding=1)
+    r = wrap(network, (1, 28, 28))
+    assert r.execution.chunk == 167
+    x = torch.rand(400, 1, 28, 28, generator=torch.Generator().manual_seed(3))
+    sizes.clear()
+    with torch.no_grad():
+        y = r(x)
+        assert sizes == [167, 167, 66]
+        assert torch.allclose(y, network(x), atol=1e-6)
+    assert wrap(network, (1, 28, 28), chunk=3).execution.chunk == 3
+    assert wrap((network, nn.Identity()), (1, 28, 28)).execution.chunk == 167
 
 
 def test_noise_level_is_held_or_given() -> None:

@@ -14,7 +14,7 @@ import torch
 from torch import Tensor, nn
 
 from reinject.errors import ArgumentError, ModelError, check_positive
-from reinject.execution import Chunks, Execution
+from reinject.execution import Chunks, Execution, in_cache
 
 Source = nn.Module | tuple[nn.Module, nn.Module] | Callable[..., Tensor]
 
@@ -150,12 +150,14 @@ def wrap(
         torch.Size([5, 2])
     """
     label = name or _name_of(source)
+    place = torch.device(device)
+    parts = source if isinstance(source, tuple) else (source,)
+    chunk = in_cache(parts, _size(tuple(event_shape)), place) if chunk is None else chunk
     execution = Execution(chunk, precision, compiled)
     if noise_conditioned:
         if sigma is None:
             raise ArgumentError(label, "noise-conditioned but no sigma given", "Give the level to hold")
         check_positive(label, "sigma", sigma)
-    place = torch.device(device)
     function = execution.of(_function_of(source, place), place)
     r = Reconstruction(function, tuple(event_shape), place, noise_conditioned, sigma, execution, label)
     _check(r)

@@ -8,6 +8,7 @@ import torch
 from torch import Tensor
 
 from reinject.errors import ArgumentError, ModelError
+from reinject.execution import Fast, in_cache
 from reinject.filters import Filter, filtered
 from reinject.kernels.base import Emit, Kernel
 from reinject.kernels.langevin import Langevin
@@ -17,7 +18,7 @@ from reinject.starts import Normal, Start
 from reinject.walks import BLOCK, Visited, walk
 
 Classifier = Callable[[Tensor], Tensor]
-_CHUNK = 256  # inputs at a time, whose activations stay in the cache: twice as fast for the convolutional classifier
+_CHUNK = 1024  # inputs at a time
 
 
 @dataclass(frozen=True)
@@ -183,8 +184,9 @@ def classify(classifier: Classifier, x: Tensor) -> Tensor:
         >>> classify(lambda x: torch.zeros(len(x), 4), torch.ones(1, 2)).tolist()
         [[0.25, 0.25, 0.25, 0.25]]
     """
+    chunk = in_cache((classifier,), x[0].numel(), x.device) if len(x) else None
     with torch.no_grad():
-        parts = [classifier(part) for part in torch.split(x, _CHUNK)]
+        parts = [Fast(classifier)(part) for part in torch.split(x, chunk or _CHUNK)]
     logits = torch.cat(parts) if len(parts) > 1 else parts[0]
     if logits.ndim != 2 or len(logits) != len(x):
         raise ModelError(
