@@ -29,7 +29,8 @@ def forward_flops(models: Path) -> float:
     loaded = load_models([models])
     r, x = loaded.ensemble(), torch.zeros(64, *loaded.inputs.shape)
     level = 0.1 if r.noise_conditioned else None
-    with FlopCounterMode(display=False) as counter, torch.no_grad():
+    counter = FlopCounterMode(display=False)
+    with counter, torch.no_grad(), torch.backends.mkldnn.flags(enabled=False):  # it does not count oneDNN's
         r(x, level)
     return float(counter.get_total_flops()) / len(x)
 

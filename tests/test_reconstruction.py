@@ -10,7 +10,7 @@ from torch.utils._python_dispatch import TorchDispatchMode
 
 from reinject import wrap
 from reinject.errors import ArgumentError, ModelError
-from reinject.execution import Fast
+from reinject.execution import Execution, Fast
 from reinject.reconstruction import Ensemble
 
 
@@ -109,10 +109,18 @@ class Functional(nn.Module):
         return nn.functional.linear(nn.functional.linear(x, self.weight).relu(), self.weight)
 
 
+class Part(nn.Module):
+    """Memory that is not contiguous."""
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        return x[:, 1]
+
+
 LAYERS = {
     "modules": (nn.Sequential(nn.Linear(256, 300), nn.SiLU(), nn.Linear(300, 256)), 2),
     "functions": (Functional(), 2),
     "three axes": (nn.Sequential(nn.Unflatten(1, (4, 64)), nn.Linear(64, 600), nn.Linear(600, 64), nn.Flatten()), 2),
+    "a view": (nn.Sequential(nn.Unflatten(1, (2, 128)), Part(), nn.Linear(128, 256), nn.Linear(256, 256)), 2),
     "small ones": (nn.Sequential(nn.Linear(256, 2), nn.Linear(2, 256)), 0),
     "64 bits": (nn.Sequential(nn.Linear(256, 256)).double(), 0),
 }
@@ -135,6 +143,12 @@ def test_large_linear_layers_run_by_onednn_and_give_the_same(name: str) -> None:
         assert torch.equal(pickle.loads(pickle.dumps(fast))(x), y)  # noqa: S301  # as another process gets it
 
 
+def test_a_compiled_network_is_left_to_the_compiler() -> None:
+    cpu = torch.device("cpu")
+    assert isinstance(Execution().of(nn.Linear(2, 2), cpu), Fast)
+    assert not isinstance(Execution(compiled=True).of(nn.Linear(2, 2), cpu), Fast)
+
+
 def test_derivatives_go_around_onednn() -> None:
     network, _ = LAYERS["modules"]
     fast, x = Fast(network), torch.randn(512, 256, generator=torch.Generator().manual_seed(2))
@@ -152,6 +166,15 @@ def test_derivatives_go_around_onednn() -> None:
     (gradient,) = torch.autograd.grad(fast(asked).square().sum(), asked)
     (wanted,) = torch.autograd.grad(network(asked).square().sum(), asked)
     assert torch.equal(gradient, wanted)
+
+    def slope(x: torch.Tensor) -> torch.Tensor:
+        with torch.enable_grad():  # as guidance does inside a step
+            x = x.detach().requires_grad_()
+            return torch.autograd.grad(network(x).square().sum(), x)[0]
+
+    with torch.no_grad(), Counting() as seen:
+        assert torch.equal(Fast(slope)(x), wanted)
+    assert seen.calls == 0
     with torch.no_grad(), torch.autocast("cpu", torch.bfloat16), Counting() as seen:
         assert fast(x).dtype == torch.bfloat16
     assert seen.calls == 0

@@ -40,7 +40,7 @@ def _fits(x: Tensor, weight: Tensor, bias: Tensor | None = None) -> bool:
         and not torch.is_grad_enabled()
         and not torch.is_autocast_enabled("cpu")
         and not any(torch._C._functorch.is_functorch_wrapped_tensor(one) for one in tensors)
-        and all(one.dtype == torch.float32 and one.device.type == "cpu" and one.is_contiguous() for one in tensors)
+        and all(one.dtype == torch.float32 and one.device.type == "cpu" for one in tensors)
     )
 
 
