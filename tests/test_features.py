@@ -1,6 +1,7 @@
 """Feature spaces: extracted by a frozen network, walked in, judged in, and never mixed with another."""
 
 import json
+import shutil
 from pathlib import Path
 
 import pytest
@@ -103,6 +104,26 @@ def test_a_backbone_of_transformers(backbone: Path, tmp_path: Path) -> None:
     assert found.space.startswith("pooled of ")
     large = load_backbone(str(backbone))(torch.rand(2, 1, 20, 30))
     assert large.shape == (2, 16)
+
+
+def test_what_a_backbone_does_not_say_is_not_guessed(backbone: Path, tmp_path: Path) -> None:
+    from types import SimpleNamespace
+
+    import transformers
+
+    from reinject.foreign.backbone import _size
+
+    described = shutil.copytree(backbone, tmp_path / "b") / "preprocessor_config.json"
+    described.write_text(json.dumps({"do_normalize": False, "size": 8}))
+    x = torch.rand(2, 3, 8, 8, generator=torch.Generator().manual_seed(0))
+    network = transformers.AutoModel.from_pretrained(backbone).eval()
+    with torch.no_grad():
+        assert torch.allclose(load_backbone(str(tmp_path / "b"))(x), network(pixel_values=x).pooler_output, atol=1e-5)
+    described.write_text(json.dumps({"image_std": [1, 1, 1], "size": 8}))
+    with pytest.raises(ModelError, match="does not say how its images were normalised"):
+        load_backbone(str(tmp_path / "b"))
+    with pytest.raises(ModelError, match="does not say the size of its images"):
+        _size("x", SimpleNamespace(image_size=None), {})
 
 
 def test_backbones_that_cannot_be_had(backbone: Path, features: Path, tmp_path: Path) -> None:
