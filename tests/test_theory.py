@@ -17,6 +17,7 @@ from reinject.errors import ArchiveError, ArgumentError
 from reinject.jobs import theory as job
 from reinject.kernels import KERNELS
 from reinject.objectives import PerfectLossy
+from reinject.score.stochastic import Estimate
 from reinject.theory import Row, energy, estimators, gaussian, kernels, perfect
 from reinject.theory.learn import Course, learn, relative_error, residual
 
@@ -86,6 +87,20 @@ def test_energy_and_estimator_rows_hold() -> None:
     rows = [energy.difference(mixture8(), 20), energy.path(mixture8(), 20), *estimators.all_rows()]
     assert [row.claim for row in rows if row.verdict == "fails"] == []
     assert len(rows) == 6
+
+
+@pytest.mark.parametrize(("bias", "holds"), [(0.0, True), (3.5, False)])
+def test_a_second_chance_forgives_chance_and_no_bias(bias: float, holds: bool) -> None:
+    """The first draw lies 3.2 standard errors off; what the second shows depends on the bias, in the first's errors."""
+
+    def estimate(times: int) -> Estimate:
+        off = 3.2 if times == 1 else bias
+        return Estimate(torch.tensor([1.0 + off, 1.0]), torch.tensor([1.0, 1.0]) / times**0.5, 10 * times)
+
+    first, z = estimators.distances(estimate, torch.ones(2))
+    assert first.tolist() == pytest.approx([3.2, 0.0])
+    assert z.tolist() == pytest.approx([3 * bias, 0.0])
+    assert bool(z.max() <= estimators.LIMIT) is holds
 
 
 @pytest.fixture

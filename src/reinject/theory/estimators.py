@@ -1,6 +1,6 @@
 """Stochastic traces and log-determinants against exact ones, on random networks."""
 
-import math
+from collections.abc import Callable
 
 import torch
 from torch import Tensor, nn
@@ -11,8 +11,8 @@ from reinject.theory.rows import Row
 
 SIZES = (2, 8, 64)
 POINTS = 4
-_PROBES = 120
-FALSE_ALARM = 0.01  # of a whole row, over its estimates
+LIMIT = 3.0  # standard errors
+_PROBES, _AGAIN = 120, 9
 
 
 class Contraction(nn.Module):
@@ -31,8 +31,8 @@ class Contraction(nn.Module):
 
 
 def all_rows() -> list[Row]:
-    """One row an estimator: the largest |z| over sizes and points beside what chance allows."""
-    found: dict[str, list[float]] = {}
+    """One row an estimator: the largest distance from the exact value over sizes and points, in standard errors."""
+    found: dict[str, list[tuple[Tensor, Tensor]]] = {}
     generator = torch.Generator().manual_seed(3)
     for n in SIZES:
         for symmetric in (False, True):
@@ -40,33 +40,54 @@ def all_rows() -> list[Row]:
             x = torch.randn(POINTS, n, generator=torch.Generator().manual_seed(n), dtype=torch.float64)
             exact_trace = jacobian(r, x).diagonal(dim1=1, dim2=2).sum(1)
             exact_log_det = log_det(r, x).value
-            for name, got, exact in _estimates(r, x, symmetric, exact_trace, exact_log_det, generator):
-                error = got.standard_error.clamp(min=1e-9)
-                found.setdefault(name, []).extend(((got.value - exact) / error).abs().tolist())
-    return [_row(name, z) for name, z in found.items()]
+            for name, estimate in _estimators(r, x, symmetric, generator).items():
+                exact = exact_trace if name.endswith("trace") else exact_log_det
+                found.setdefault(name, []).append(distances(estimate, exact))
+    return [_row(name, *map(torch.cat, zip(*pairs, strict=True))) for name, pairs in found.items()]
 
 
-def _estimates(
-    r: nn.Module, x: Tensor, symmetric: bool, exact_trace: Tensor, exact_log_det: Tensor, generator: torch.Generator
-) -> list[tuple[str, Estimate, Tensor]]:
-    found = [
-        ("Hutchinson trace", trace(r, x, generator, probes=_PROBES), exact_trace),
-        ("Hutch++ trace", trace(r, x, generator, probes=30, method="hutch++"), exact_trace),
-        ("log-determinant by Russian roulette", log_det_roulette(r, x, generator, probes=_PROBES), exact_log_det),
-    ]
+def distances(estimate: Callable[[int], Estimate], exact: Tensor) -> tuple[Tensor, Tensor]:
+    """|estimate - exact| in standard errors, shape (B,); and the same after one more chance for those beyond 3.
+
+    Of 84 good estimates one lies beyond 3 in one run of five. Such a one is made again, once, from nine times as many
+    fresh draws: chance does not strike twice (.0027^2), while a bias of so many standard errors becomes three times as
+    many.
+
+    Arguments:
+        estimate: the estimator, given how many times its usual draws it is to make.
+        exact: what it estimates, (B,).
+    """
+
+    def z(times: int) -> Tensor:
+        got = estimate(times)
+        return ((got.value - exact).abs() / got.standard_error.clamp(min=1e-9)).detach()
+
+    first = z(1)
+    beyond = first > LIMIT
+    return first, torch.where(beyond, z(_AGAIN), first) if beyond.any() else first
+
+
+def _estimators(
+    r: nn.Module, x: Tensor, symmetric: bool, generator: torch.Generator
+) -> dict[str, Callable[[int], Estimate]]:
+    steps = min(x.shape[1], 30)
+    found: dict[str, Callable[[int], Estimate]] = {
+        "Hutchinson trace": lambda k: trace(r, x, generator, probes=k * _PROBES),
+        "Hutch++ trace": lambda k: trace(r, x, generator, probes=k * 30, method="hutch++"),
+        "log-determinant by Russian roulette": lambda k: log_det_roulette(r, x, generator, probes=k * _PROBES),
+    }
     if symmetric:
-        lanczos = log_det_lanczos(r, x, generator, probes=_PROBES, steps=min(x.shape[1], 30))
-        found.append(("log-determinant by Lanczos quadrature", lanczos, exact_log_det))
+        found["log-determinant by Lanczos quadrature"] = lambda k: log_det_lanczos(
+            r, x, generator, probes=k * _PROBES, steps=steps
+        )
     return found
 
 
-def _row(name: str, z: list[float]) -> Row:
-    bound = math.sqrt(2) * float(torch.erfinv(torch.tensor(1 - FALSE_ALARM / len(z), dtype=torch.float64)))
-    return Row(
-        f"{name}, n = {', '.join(map(str, SIZES))}: distance from the exact value in standard errors",
-        0.0,
-        max(z),
-        max(z),
-        max(3.0, bound),
-        f"largest of {len(z)}; {sum(value <= 3 for value in z)} within 3",
-    )
+def _row(name: str, first: Tensor, z: Tensor) -> Row:
+    worst = float(z.max())
+    beyond = ", ".join(f"{one:.2f}" for one in first[first > LIMIT].tolist())
+    note = f"largest of {len(z)}"
+    if beyond:
+        note += f"; made again from {_AGAIN} times the draws: what lay at {beyond} first"
+    claim = f"{name}, n = {', '.join(map(str, SIZES))}: distance from the exact value in standard errors"
+    return Row(claim, 0.0, worst, worst, LIMIT, note)
