@@ -8,7 +8,7 @@ import torch
 from torch import nn
 from torch.utils._python_dispatch import TorchDispatchMode
 
-from reinject import wrap
+from reinject import execution, wrap
 from reinject.errors import ArgumentError, ModelError
 from reinject.execution import Execution, Fast
 from reinject.reconstruction import Ensemble
@@ -126,6 +126,28 @@ LAYERS = {
 }
 
 
+@pytest.fixture
+def amd(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(execution, "_onednn_gains", lambda: True)
+
+
+@pytest.mark.parametrize(
+    ("cpuinfo", "gains"), [("vendor_id : AuthenticAMD", True), ("vendor_id : GenuineIntel", False), (None, False)]
+)
+def test_the_processor_decides_who_multiplies(
+    cpuinfo: str | None, gains: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def read(*_: Any, **__: Any) -> str:
+        if cpuinfo is None:
+            raise FileNotFoundError
+        return cpuinfo
+
+    monkeypatch.setattr(execution.Path, "read_text", read)
+    monkeypatch.setattr(execution.platform, "processor", lambda: "Intel64 Family 6, GenuineIntel")
+    assert execution._onednn_gains.__wrapped__() is gains
+
+
+@pytest.mark.usefixtures("amd")
 @pytest.mark.parametrize("name", LAYERS)
 def test_large_linear_layers_run_by_onednn_and_give_the_same(name: str) -> None:
     network, layers = LAYERS[name]
@@ -149,6 +171,7 @@ def test_a_compiled_network_is_left_to_the_compiler() -> None:
     assert not isinstance(Execution(compiled=True).of(nn.Linear(2, 2), cpu), Fast)
 
 
+@pytest.mark.usefixtures("amd")
 def test_derivatives_go_around_onednn() -> None:
     network, _ = LAYERS["modules"]
     fast, x = Fast(network), torch.randn(512, 256, generator=torch.Generator().manual_seed(2))

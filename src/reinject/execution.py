@@ -1,8 +1,11 @@
 """How a network's calls are carried out: how many points at once, in which precision, compiled or not."""
 
 import contextlib
+import platform
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from functools import cache
+from pathlib import Path
 from types import MappingProxyType
 from typing import Any
 
@@ -19,11 +22,23 @@ PRECISIONS: Mapping[str, torch.dtype | None] = MappingProxyType(
 
 _CACHED = 2**17  # values of the points in one call, of which the activations of a small network stay in the caches
 _WORTH = 2**22  # multiplications of a product from which on oneDNN's set-up is paid back
-_HAS_ONEDNN = hasattr(torch.ops.mkldnn, "_linear_pointwise")
+
+
+@cache
+def _onednn_gains() -> bool:
+    """Whether oneDNN, which comes with PyTorch, is the faster one here: on CPUs of AMD, where MKL is slow.
+
+    By the name of the processor and not by the clock, since what runs a layer decides its last bits.
+    """
+    try:
+        name = Path("/proc/cpuinfo").read_text(encoding="utf-8", errors="replace")
+    except OSError:  # not Linux
+        name = platform.processor()
+    return "AuthenticAMD" in name and hasattr(torch.ops.mkldnn, "_linear_pointwise")
 
 
 class _OneDNN(TorchFunctionMode):
-    """Linear layers by oneDNN, which comes with PyTorch: on CPUs of AMD twice as fast as MKL, which PyTorch takes."""
+    """Linear layers by oneDNN: on CPUs of AMD twice as fast as MKL, which PyTorch takes; on Intel's a tenth slower."""
 
     def __torch_function__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
         if func is nn.functional.linear and not kwargs and _fits(*args):
@@ -46,7 +61,7 @@ def _fits(x: Tensor, weight: Tensor, bias: Tensor | None = None) -> bool:
 
 @dataclass(frozen=True)
 class Fast:
-    """A function on tensors whose large linear layers run by oneDNN where no derivative is taken.
+    """A function on tensors whose large linear layers run by oneDNN, on CPUs of AMD, where no derivative is taken.
 
     Its values are those of the function up to rounding. ``torch.backends.mkldnn.flags(enabled=False)`` turns it off.
 
@@ -64,7 +79,7 @@ class Fast:
 
     def __call__(self, *args: Tensor) -> Tensor:
         """The function of these."""
-        if not _HAS_ONEDNN or torch.is_grad_enabled() or not torch.backends.mkldnn.enabled:
+        if not _onednn_gains() or torch.is_grad_enabled() or not torch.backends.mkldnn.enabled:
             return self.function(*args)
         with _OneDNN():
             return self.function(*args)
