@@ -33,7 +33,7 @@ MAY_IMPORT = {
     "synthesis": {"walks", "filters"},
     "presets": {"synthesis"},
     "staging": {"files"},
-    "archive": {"samples", "images", "staging"},
+    "archive": {"samples", "images", "staging", "diagnostics"},
     "cluster": {"archive", "foreign"},
     "data": {"files", "images", "progress", "samples"},
     "models": {"errors"},

@@ -45,7 +45,9 @@ def test_the_class_histogram_is_that_of_the_shards_so_far(models, tmp_path) -> N
         load_models([models]), tmp_path / "s", "default", DEFAULT, walks=60, block_size=20, progress=Watching()
     )
     assert len(notes) == 3
-    assert notes[-1] == f"classes |{histogram(list(outcome.result['per_class'].values()))}|"
+    bars, effective = histogram(list(outcome.result["per_class"].values())), outcome.result["effective_labels"]
+    assert notes[-1] == f"classes |{bars}|, {effective} effective"
+    assert effective > 0
 
 
 def test_histograms() -> None:

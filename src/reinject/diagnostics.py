@@ -5,7 +5,6 @@ from typing import NamedTuple
 
 import numpy as np
 import torch
-from arviz_stats.base import array_stats
 from jaxtyping import Float, Int
 from torch import Tensor
 
@@ -59,6 +58,8 @@ def convergence(values: Float[Tensor, "walks draws"]) -> Convergence:
             f"values of shape {tuple(values.shape)}",
             f"Give finite ones of two walks at least, of {_LEAST} draws at least",
         )
+    from arviz_stats.base import array_stats  # takes two seconds, which sampling has no use for
+
     array = values.double().numpy()
     if np.ptp(array) == 0:
         return Convergence(math.nan, math.nan, math.nan)
@@ -79,6 +80,36 @@ def label_switches(label: Int[Tensor, "walks draws"]) -> float:
         0.25
     """
     return float((label[:, 1:] != label[:, :-1]).double().mean()) if label.shape[1] > 1 else math.nan
+
+
+def effective_labels(label: Int[Tensor, " rows"], walk: Int[Tensor, " rows"]) -> float:
+    """How many independent labelled samples say as much about the classes' shares as these rows of some walks do.
+
+    With p_k the shares over all N rows, and n_wk those of class k among the n_w rows of walk w, of M:
+    sum_k p_k (1 - p_k) / sum_k Var(p_k), Var(p_k) = M/(M - 1) sum_w (n_wk - n_w p_k)^2 / N^2, because walks are
+    independent. Walks that keep their class count once, walks that draw it anew at every step as often as they have
+    rows; more, where they avoid the class that they come from. NaN for one walk, or where all rows are of one class.
+
+    Arguments:
+        label: class of every row, >= 0.
+        walk: number of its walk.
+
+    Source: Kish 1965, the design effect of clusters.
+
+    Example:
+        >>> walk = torch.arange(100).repeat_interleave(10)
+        >>> round(effective_labels(walk % 2, walk))  # ten draws a walk, all of one class
+        99
+    """
+    _, row = torch.unique(walk, return_inverse=True)
+    walks = int(row.max()) + 1 if len(row) else 0
+    counts = torch.zeros(walks, int(label.max()) + 1 if len(label) else 0, dtype=torch.float64)
+    counts.index_put_((row, label.long()), torch.ones(len(label), dtype=torch.float64), accumulate=True)
+    share = counts.sum(0) / max(len(label), 1)
+    off = counts - counts.sum(1, keepdim=True) * share
+    between = float(off.square().sum()) * walks / max(walks - 1, 1) / max(len(label), 1) ** 2
+    within = float((share * (1 - share)).sum())
+    return within / between if walks > 1 and between > 0 and within > 0 else math.nan
 
 
 def class_entropy(probabilities: Float[Tensor, "batch classes"]) -> float:

@@ -11,9 +11,11 @@ from typing import Any
 
 import numpy as np
 import pyarrow.parquet as pq
+import torch
 
 from reinject.archive.manifest import read_manifest
 from reinject.archive.schema import Plan, schema_of, table_of
+from reinject.diagnostics import effective_labels
 from reinject.errors import ArchiveError
 from reinject.files import read_json, sha256, write_json
 from reinject.samples import LabelledSamples
@@ -74,6 +76,7 @@ def write_shard(
     size = math.prod(plan.event_shape)
     notes: dict[str, list[float]] = {"accepted": [], "asymmetry": []}
     confidence = 0.0
+    labels, walks = [], []
     schema = schema_of(plan)
     with pq.ParquetWriter(temporary, schema, compression=plan.compression, write_statistics=False) as writer:
         for part in parts:
@@ -91,8 +94,11 @@ def write_shard(
             per_class += np.bincount(part.label[part.label >= 0].numpy(), minlength=len(per_class))
             if plan.class_names:
                 confidence += float(part.probabilities.amax(1).double().sum())
+                labels.append(part.label[part.label >= 0])
+                walks.append(part.walk[part.label >= 0])
             on_rows(len(part.label))
     temporary.rename(path)
+    effective = effective_labels(torch.cat(labels), torch.cat(walks)) if labels else math.nan
     entry = {
         "file": shard_file(number),
         "block": number,
@@ -100,6 +106,7 @@ def write_shard(
         "dropped": dict(dropped),
         "per_class": per_class.tolist(),
         "confidence_sum": confidence,
+        "effective_labels": effective if math.isfinite(effective) else None,
         **{name: sum(values) / len(values) if values else None for name, values in notes.items()},
         "bytes": path.stat().st_size,
         "sha256": sha256(path),

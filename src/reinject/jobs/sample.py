@@ -158,10 +158,13 @@ def sample(
         _check_same(base, plan)
     began = time.monotonic()
     per_class = [0] * len(names)
+    effective = 0.0
 
     def on_shard(entry: dict[str, Any]) -> None:
+        nonlocal effective
         per_class[:] = [a + b for a, b in zip(per_class, entry["per_class"], strict=True)]
-        progress.note(f"classes |{histogram(per_class)}|")
+        effective += entry["effective_labels"] or 0
+        progress.note(f"classes |{histogram(per_class)}|, {effective:,.0f} effective")
 
     with progress.task("sampling", recipe.rows, "samples") as advance:
         archive.write(
@@ -224,13 +227,16 @@ def _check_same(base: Path, plan: archive.Plan) -> None:
 
 
 def _outcome(out: Path, preset: str, names: tuple[str, ...], seconds: float) -> Outcome:
-    counts = archive.Archive.open(out).manifest["counts"]
+    manifest = archive.Archive.open(out).manifest
+    counts = manifest["counts"]
+    effective = sum(entry.get("effective_labels") or 0 for entry in manifest["shards"])
     result = {
         "archive": str(out),
         "preset": preset,
         "rows": counts["rows"],
         "per_class": dict(zip(names, counts["per_class"], strict=True)),
         "unlabelled": counts["unlabelled"],
+        "effective_labels": round(effective),
         "dropped": counts["dropped"],
         "clipped_values": counts["clipped_values"],
         "stopped_walks": counts["stopped_walks"],
@@ -243,6 +249,9 @@ def _outcome(out: Path, preset: str, names: tuple[str, ...], seconds: float) -> 
         f"{result['stopped_walks']} walks stopped as non-finite, {result['strayed_walks']} as out of range, "
         f"{result['clipped_values']:,} values clipped",
     ]
+    if effective:
+        rate = f"{effective / seconds:,.0f} a second"
+        lines.append(f"as good as {effective:,.0f} independent labels for the classes' shares, {rate}")
     if counts["dropped"]:
         lines.append("dropped: " + ", ".join(f"{count:,} {name}" for name, count in counts["dropped"].items()))
     if names:
