@@ -135,6 +135,11 @@ def test_an_experiment_is_gone_on_with_and_not_made_again(
         assert len(sets["ours, paper"]["ratio"]["values"]) == 2
         assert sets["ours, paper"]["ratio"]["values"][:1] == first[name]["sets"]["ours, paper"]["ratio"]["values"]
         assert sets["real inputs, soft labels"]["skill"] is None
+        assert sets["real inputs, soft labels"]["seconds"] is None
+        seconds = result[name]["seconds"]
+        ours, peer = (sets[one]["seconds"]["mean"] for one in ("ours, default", "Gaussian a class"))
+        assert peer == pytest.approx(seconds["Gaussian a class"])
+        assert seconds["default"] < ours < seconds["default"] + seconds["training"] + 1
         assert sets["ours, default, soft labels"]["skill"]["mean"] != sets["ours, default"]["skill"]["mean"]
         assert (out / name / "curves.png").is_file()
         assert len(result[name]["curves"]["real"]) == 2

@@ -16,7 +16,7 @@ from reinject.evaluation.students import Table
 from reinject.evaluation.utility import Utility
 from reinject.files import read_json, write_json
 from reinject.jobs.extract import extract
-from reinject.jobs.peers import IMAGES_ONLY, PEERS, Task, softened
+from reinject.jobs.peers import IMAGES_ONLY, LABELLED, PEERS, WALKED, Task, softened
 from reinject.jobs.plans import plan_for
 from reinject.jobs.recipe import Models, levels_of, load_models
 from reinject.jobs.sample import sample_models
@@ -173,6 +173,7 @@ def _once(
     if not (folder / "models").is_dir():
         clock.time("training", train, plan, folder / "models", data_dir=data_dir, device="cpu", progress=progress)
     models = load_models([folder / "models"])
+    trained = {name: _trained_in(folder / "models" / name) for name in ("autoencoder", "classifier")}
     levels = levels_of(models.inputs)
     real = Table.of(dataset.train.x, dataset.train.y, levels)
     task = Task(real, models, plan.autoencoder_recipe, len(dataset.class_names), samples, seed)
@@ -192,6 +193,8 @@ def _once(
     one = next(iter(judged.values()))
     sets = {name: _numbers(utility) for name, utility in judged.items()}
     sets |= {name: {"ratio": ratio.mean, "skill": None, "accuracy": None} for name, ratio in one.controls.items()}
+    for name, numbers in sets.items():
+        numbers["seconds"] = _from_nothing(name, clock.seconds, trained)
     curves = {"real": one.real.mean, "noise": one.noise.mean, **{name: u.synthetic.mean for name, u in judged.items()}}
     return {
         "sets": sets,
@@ -201,6 +204,21 @@ def _once(
         "curves": curves,
         "seconds": clock.seconds,
     }
+
+
+def _trained_in(folder: Path) -> float:
+    """Seconds that the training of a network took, all runs of it together where it was cut."""
+    return float(read_json(folder / "training.json", DataError)["result"]["seconds"])
+
+
+def _from_nothing(name: str, seconds: Mapping[str, float], trained: Mapping[str, float]) -> float | None:
+    """Seconds from the data to a set, the training of those of our networks that it needs included; None: a control."""
+    ours = name.startswith("ours, ")
+    own = name.removeprefix("ours, ").removesuffix(", soft labels")
+    if own not in seconds:
+        return None
+    needs = {"autoencoder": ours or name in WALKED, "classifier": ours or name in LABELLED}
+    return seconds[own] + sum(trained[network] for network, needed in needs.items() if needed)
 
 
 @dataclass(frozen=True)

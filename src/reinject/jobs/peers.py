@@ -198,4 +198,6 @@ PEERS: Mapping[str, Callable[[Task], Table]] = {
     "pythae VAE": pythae_vae,
     "pythae VAE a class": class_vaes,
 }
+LABELLED = ("one Gaussian", "reinjection without noise", "pythae AE + mixture", "pythae VAE")  # by our classifier
+WALKED = ("reinjection without noise",)  # on our autoencoder
 IMAGES_ONLY = ("pythae AE + mixture", "pythae VAE", "pythae VAE a class")  # whose decoders end in a sigmoid

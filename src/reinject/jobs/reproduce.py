@@ -159,12 +159,13 @@ def _experiment_rows(one: Mapping[str, Any]) -> list[str]:
         f"walks, peers and students; accuracy of the real twin {one['twin']:.4f}, on labelled noise {one['noise']:.4f}."
         + goal,
         "",
-        "| set | ratio | 95% | skill | 95% |",
-        "| --- | --- | --- | --- | --- |",
+        "| set | ratio | 95% | skill | 95% | seconds, from the data to the set |",
+        "| --- | --- | --- | --- | --- | --- |",
     ]
     for name, numbers in one["sets"].items():
         cells = [cell for number in ("ratio", "skill") for cell in _cells(numbers[number])]
-        lines.append(f"| {name} | {' | '.join(cells)} |")
+        seconds = f"{numbers['seconds']['mean']:.0f}" if numbers["seconds"] else ""
+        lines.append(f"| {name} | {' | '.join(cells)} | {seconds} |")
     return [*lines, "", f"`{one['command']}`; seconds: {times}."]
 
 
