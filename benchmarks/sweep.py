@@ -14,6 +14,7 @@ from pathlib import Path
 from reinject import data
 from reinject.archive import Archive
 from reinject.diagnostics import class_shares
+from reinject.execution import Execution
 from reinject.figures import class_histogram
 from reinject.jobs.provenance import shares
 from reinject.jobs.recipe import Models, load_models
@@ -64,10 +65,12 @@ def main() -> None:
     parser.add_argument("--data-dir")
     parser.add_argument("--samples", type=int, default=90_000)
     parser.add_argument("--seeds", type=int, default=3)
+    parser.add_argument("--precision", default="32-true", help="of the walks: 32-true, bf16-mixed or 16-mixed")
     parser.add_argument("--only", nargs="*", help="names of settings; default: all")
     parser.add_argument("--out", type=Path, help="folder for the class histograms")
     options = parser.parse_args()
     progress = for_this_terminal()
+    execution = Execution(precision=options.precision)
     models = load_models([options.models])
     dataset = data.load(options.dataset, options.data_dir, progress=progress)
     wanted = {name: s for name, s in contestants(models).items() if not options.only or name in options.only}
@@ -77,7 +80,8 @@ def main() -> None:
             rows = len(range(settings.burn_in, settings.steps + 1, settings.thin))
             began = time.monotonic()
             out = Path(folder) / name
-            sample_models(models, out, name, settings, walks=-(-options.samples // rows), progress=progress)
+            walks = -(-options.samples // rows)
+            sample_models(models, out, name, settings, execution=execution, walks=walks, progress=progress)
             seconds[name] = time.monotonic() - began
             archive = Archive.open(out)
             if archive.rows >= len(dataset.train):  # fewer where walks went astray

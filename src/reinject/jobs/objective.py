@@ -19,6 +19,7 @@ AUTOENCODER_OF = {
     "reconstruction": "mlp",
 }
 OBJECTIVES = tuple(AUTOENCODER_OF)
+_MEDIAN = 0.12  # of the noise level, in units of the data's radius, for networks that are not told it
 _EXACT_UP_TO = 16  # dimensions; the whole Jacobian costs n passes a step
 _SHARE_OF_SAFE = 0.25  # the default lambda: small enough for Prop. 2, large enough for float32
 
@@ -72,14 +73,12 @@ class Numbers:
         spread: standard deviation of log sigma, >= 0.
         lam: lambda of lossy and contractive, > 0, squared data units.
         log_det: of lossy: exact, roulette or first-order.
-        median: default sigma, in units of the data's radius.
     """
 
     sigma: float | None = None
     spread: float | None = None
     lam: float | None = None
     log_det: LogDetMethod | None = None
-    median: float = 0.12
 
     def refuse_strangers(self, objective: str) -> None:
         """Raise ArgumentError for a number that the objective does not have."""
@@ -113,11 +112,14 @@ def build(objective: str, autoencoder: str, numbers: Numbers, inputs: Inputs, da
         CollapseError: lambda too large for the data's narrowest direction.
     """
     numbers.refuse_strangers(objective)
-    usual = numbers.median * inputs.radius
+    usual = _MEDIAN * inputs.radius
     sigma = usual if numbers.sigma is None else numbers.sigma
     if objective == "denoising":
-        told = issubclass(AUTOENCODERS[autoencoder], Denoiser)
-        spread = (0.9 if told else 0.0) if numbers.spread is None else numbers.spread
+        network = AUTOENCODERS[autoencoder]
+        told = issubclass(network, Denoiser)
+        median, around = network.levels if issubclass(network, Denoiser) else (_MEDIAN, 0.0)
+        sigma = median * inputs.radius if numbers.sigma is None else numbers.sigma
+        spread = around if numbers.spread is None else numbers.spread
         return Chosen(Denoising(sigma, spread, inputs.std), {}, None if told or spread else lam_of_sigma(sigma))
     if objective == "reconstruction":
         return Chosen(reconstruction, {}, None)

@@ -10,10 +10,12 @@ from reinject.models.bottlenecks import ConvAutoencoder, MLPAutoencoder
 from reinject.models.classifiers import ConvClassifier, DeepClassifier, MLPClassifier
 from reinject.models.denoisers import ConvDenoiser, Denoiser, MLPDenoiser
 from reinject.models.residual import ConvResidual, MLPResidual, Residual
+from reinject.models.staged import StagedDenoiser
 
 AUTOENCODERS: dict[str, type[Network]] = {
     "mlp-denoiser": MLPDenoiser,
     "conv-denoiser": ConvDenoiser,
+    "staged-denoiser": StagedDenoiser,
     "mlp": MLPAutoencoder,
     "conv": ConvAutoencoder,
     "mlp-residual": MLPResidual,
@@ -37,4 +39,5 @@ __all__ = [
     "MLPResidual",
     "Network",
     "Residual",
+    "StagedDenoiser",
 ]

@@ -16,6 +16,7 @@ class Denoiser(Network):
     """
 
     noise_conditioned = True
+    levels = (0.12, 0.9)  # to train at: median, a multiple of the data's radius, and standard deviation of log sigma
     mean: Tensor
 
     def __init__(self, inputs: Inputs) -> None:
@@ -37,8 +38,8 @@ class Denoiser(Network):
         raise NotImplementedError
 
 
-def _level_features(t: Tensor, count: int = 4) -> Tensor:
-    """(t/4, sin f t, cos f t) for octaves f = 1/2, 1, 2, ...; shape (B, 1 + 2 count)."""
+def level_features(t: Tensor, count: int = 4) -> Tensor:
+    """(t/4, sin f t, cos f t) of t = log(sigma/radius), octaves f = 1/2, 1, 2, ...; (B,) -> (B, 1 + 2 count)."""
     angle = t[:, None] * 2.0 ** (torch.arange(count, device=t.device, dtype=t.dtype) - 1)
     return torch.cat([t[:, None] / 4, angle.sin(), angle.cos()], 1)
 
@@ -61,7 +62,7 @@ class MLPDenoiser(Denoiser):
 
     def body(self, u: Float[Tensor, "batch *event"], t: Float[Tensor, " batch"]) -> Float[Tensor, "batch *event"]:
         """F(u, t)."""
-        h = nn.functional.silu(self.first(torch.cat([u.flatten(1), _level_features(t)], 1)))
+        h = nn.functional.silu(self.first(torch.cat([u.flatten(1), level_features(t)], 1)))
         for layer in self.hidden:
             h = h + nn.functional.silu(layer(h))
         y: Tensor = self.last(h)
@@ -92,7 +93,7 @@ class ConvDenoiser(Denoiser):
     def body(self, u: Float[Tensor, "batch *event"], t: Float[Tensor, " batch"]) -> Float[Tensor, "batch *event"]:
         """F(u, t)."""
         full = self.enter(u)
-        h = nn.functional.silu(self.down(full) + self.level(_level_features(t))[:, :, None, None])
+        h = nn.functional.silu(self.down(full) + self.level(level_features(t))[:, :, None, None])
         for layer in self.middle:
             h = h + nn.functional.silu(layer(h))
         y: Tensor = self.leave(torch.cat([full, nn.functional.silu(self.up(h))], 1))
