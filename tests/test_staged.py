@@ -8,7 +8,7 @@ from reinject.models import Inputs, MLPDenoiser, StagedDenoiser
 from reinject.objectives import Denoising
 
 INPUTS = Inputs((1, 8, 8), mean=0.3, std=0.4)
-BORDER = 0.15 * INPUTS.radius
+BORDER = 0.08 * INPUTS.radius
 
 
 @pytest.fixture

@@ -30,7 +30,7 @@ class StagedDenoiser(MLPDenoiser):
     levels = (0.08, 1.3)
 
     def __init__(
-        self, inputs: Inputs, width: int | None = None, depth: int = 3, channels: int = 32, below: float = 0.15
+        self, inputs: Inputs, width: int | None = None, depth: int = 3, channels: int = 64, below: float = 0.08
     ) -> None:
         super().__init__(inputs, width, depth)
         c, _, _ = image_shape(inputs, "StagedDenoiser", 4)
