@@ -164,7 +164,8 @@ def _experiment_rows(one: Mapping[str, Any]) -> list[str]:
     ]
     for name, numbers in one["sets"].items():
         cells = [cell for number in ("ratio", "skill") for cell in _cells(numbers[number])]
-        seconds = f"{numbers['seconds']['mean']:.0f}" if numbers["seconds"] else ""
+        known = numbers.get("seconds")  # results of earlier versions have none
+        seconds = f"{known['mean']:.0f}" if known else ""
         lines.append(f"| {name} | {' | '.join(cells)} | {seconds} |")
     return [*lines, "", f"`{one['command']}`; seconds: {times}."]
 
