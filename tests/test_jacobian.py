@@ -18,6 +18,7 @@ from reinject.score import (
     log_det_roulette,
     singular_values,
     trace,
+    value_and_jacobian,
 )
 
 
@@ -87,6 +88,26 @@ def test_mode_auto_takes_the_cheaper_side() -> None:
     assert torch.equal(jacobian(fall, narrow), torch.full((2, 1, 5), 2.0))
     with pytest.raises(ModelError):
         jacobian(fall, narrow, "forward")
+
+
+@pytest.mark.parametrize("mode", ["forward", "reverse"])
+def test_the_value_beside_the_jacobian_is_f_itself_and_costs_reverse_mode_no_call(mode) -> None:
+    linear, calls = nn.Linear(3, 3).double(), []
+
+    def f(x: Tensor) -> Tensor:
+        calls.append(len(x))
+        return linear(x).sin()
+
+    x = draw(3)
+    y, j = value_and_jacobian(f, x, mode)
+    assert torch.equal(y, linear(x).sin())
+    assert torch.equal(j, jacobian(f, x, mode))
+    (gradient,) = torch.autograd.grad(y.sum(), linear.bias)
+    torch.testing.assert_close(gradient, linear(x).cos().sum(0))
+    before = len(calls)
+    value_and_jacobian(f, x, mode)
+    whole = [count for count in calls[before:] if count == len(x)]
+    assert len(whole) == (1 if mode == "reverse" else 2)
 
 
 def test_jacobian_is_differentiable_in_the_parameters() -> None:
@@ -259,7 +280,7 @@ def test_probes_come_from_the_generator_alone() -> None:
         (lambda: unwrap(log_det)(lambda x: x, torch.ones(4, 3).long()), ArgumentError, r"torch.int64.*floating-point"),
         (lambda: log_det(lambda x: x, torch.ones(3)), ArgumentError, r"shape \(3,\)"),
         (lambda: log_det(lambda x: x.detach(), torch.ones(4, 3)), ModelError, "cannot be differentiated.*detach"),
-        (lambda: unwrap(jacobian)(lambda x: x, torch.ones(4, 3), "sideways"), ArgumentError, "'sideways'"),
+        (lambda: unwrap(value_and_jacobian)(lambda x: x, torch.ones(4, 3), "sideways"), ArgumentError, "'sideways'"),
         (lambda: jacobian(lambda x: x, torch.ones(4, 3), chunk=0), ArgumentError, "chunk = 0"),
         (lambda: jacobian(lambda x: x.sum(0, keepdim=True), torch.ones(4, 3)), ModelError, "keeps the rows"),
         (lambda: trace(lambda x: x, torch.ones(4, 3), seeded(), probes=1), ArgumentError, "probes = 1"),

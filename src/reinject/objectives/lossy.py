@@ -10,7 +10,7 @@ from reinject.errors import ArgumentError, CollapseError, ModelError, check_posi
 from reinject.kernels.base import noise_like
 from reinject.objectives.axes import SAFETY, collapse, principal_axes, whole_axes
 from reinject.objectives.base import Value
-from reinject.score import jacobian, log_det_roulette, push, signs_like, singular_values
+from reinject.score import log_det_roulette, push, signs_like, singular_values, value_and_jacobian
 
 LogDetMethod = Literal["exact", "roulette", "first-order"]
 HALF = 0.5  # a(v) falls to 1/2 at the threshold v = 2 lambda; below is the way to collapse
@@ -73,13 +73,13 @@ class PerfectLossy:
 
     def _exact(self, network: nn.Module, x: Tensor) -> tuple[Tensor, Tensor, Tensor]:
         n = x[0].numel()
-        j = jacobian(network, x).reshape(len(x), n, n)
+        r, j = value_and_jacobian(network, x)
         singular = torch.linalg.svdvals(j[: max(4, 256 // n)].detach())
         least = self._watch(network, x, singular[:, -1], singular[:, 0])
         sign, log_det = torch.linalg.slogdet(j)
         if bool((sign <= 0).any()):
             raise collapsing(x, self.lam, f"det J_r <= 0 at {int((sign <= 0).sum())} of {len(x)} points")
-        return network(x), log_det, least
+        return r, log_det, least
 
     def _probed(self, network: nn.Module, x: Tensor, generator: torch.Generator) -> tuple[Tensor, Tensor, Tensor]:
         with torch.no_grad():

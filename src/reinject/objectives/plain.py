@@ -8,7 +8,7 @@ from torch import Tensor, nn
 
 from reinject.errors import ArgumentError, check_count, check_positive
 from reinject.objectives.base import Value
-from reinject.score import jacobian, push, signs_like
+from reinject.score import push, signs_like, value_and_jacobian
 
 
 def reconstruction(network: nn.Module, x: Tensor, generator: torch.Generator) -> Value:  # noqa: ARG001
@@ -61,8 +61,8 @@ class Contractive:
         """The loss on one batch; parts ``error`` and ``penalty``, which add up to it."""
         n = x[0].numel()
         if self.method == "exact":
-            j = jacobian(network, x)
-            r, squared = network(x), j.square().sum() / len(x)
+            r, j = value_and_jacobian(network, x)
+            squared = j.square().sum() / len(x)
         else:
             total = torch.zeros((), device=x.device)
             for _ in range(self.probes):

@@ -1,7 +1,7 @@
 """The one place where lambda, sigma and step sizes meet; the score, the Jacobian and the energy of any autoencoder."""
 
 from reinject.score.energy import Difference, energy_difference, outlier_score, relative_log_density, segment_integral
-from reinject.score.jacobian import LogDet, asymmetry, jacobian, log_det, push, signs_like
+from reinject.score.jacobian import LogDet, asymmetry, jacobian, log_det, push, signs_like, value_and_jacobian
 from reinject.score.singular import Singular, singular_values
 from reinject.score.stein import Lam, effective_dimension, estimate_lam
 from reinject.score.stochastic import Estimate, log_det_lanczos, log_det_roulette, trace
@@ -32,4 +32,5 @@ __all__ = [
     "signs_like",
     "singular_values",
     "trace",
+    "value_and_jacobian",
 ]

@@ -48,6 +48,18 @@ def jacobian(
         tensor([[[1., 2.],
                  [0., 3.]]])
     """
+    return value_and_jacobian(f, x, mode, chunk)[1]
+
+
+def value_and_jacobian(
+    f: Map, x: Float[Tensor, "batch *event"], mode: Mode = "auto", chunk: int | None = None
+) -> tuple[Tensor, Float[Tensor, "batch m n"]]:
+    """f(x) and J_f(x), as :func:`jacobian`; reverse mode has evaluated f anyway, so f(x) costs nothing there.
+
+    Example:
+        >>> value_and_jacobian(lambda x: 3 * x, torch.ones(1, 1))
+        (tensor([[3.]]), tensor([[[3.]]]))
+    """
     check_points("jacobian", x)
     if mode not in ("auto", "forward", "reverse"):
         raise ArgumentError("jacobian", f"mode = {mode!r}", "Give auto, forward or reverse")
@@ -57,7 +69,7 @@ def jacobian(
     m = n if mode == "forward" else _outputs(f, x)
     forward = mode == "forward" or (mode == "auto" and n < m)
     size = chunk or max(1, _VALUES // max(1, len(x) * max(n, m)))
-    return _forward(f, x, size) if forward else _reverse(f, x, size)
+    return (f(x), _forward(f, x, size)) if forward else _reverse(f, x, size)
 
 
 def _outputs(f: Map, x: Tensor) -> int:
@@ -77,7 +89,7 @@ def _forward(f: Map, x: Tensor, size: int) -> Tensor:
     return (parts[0] if len(parts) == 1 else torch.cat(parts)).permute(1, 2, 0)
 
 
-def _reverse(f: Map, x: Tensor, size: int) -> Tensor:
+def _reverse(f: Map, x: Tensor, size: int) -> tuple[Tensor, Tensor]:
     y, pull = pullback(f, x)
     basis = torch.eye(y[0].numel(), dtype=y.dtype, device=y.device)
 
@@ -87,7 +99,7 @@ def _reverse(f: Map, x: Tensor, size: int) -> Tensor:
     parts = [torch.func.vmap(row)(part) for part in torch.split(basis, size)]
     if not any(part.detach().any() for part in parts) and _cut_off(f, x):
         raise _undifferentiable("its result does not depend on it")
-    return (parts[0] if len(parts) == 1 else torch.cat(parts)).transpose(0, 1)
+    return y, (parts[0] if len(parts) == 1 else torch.cat(parts)).transpose(0, 1)
 
 
 def _cut_off(f: Map, x: Tensor) -> bool:

@@ -16,7 +16,7 @@ from reinject.theory.learn import Course, learn, relative_error, residual
 from reinject.theory.rows import Row
 
 LAM = 0.01
-RING = Course(2500, batch=2048, lr=3e-3)
+RING = Course(2000, batch=2048, lr=4e-3)
 MIXTURE8 = Course(1600, lr=7e-3, average=0.998)
 TEST = 20_000
 UNCHECKED = Course(2000)
