@@ -156,6 +156,35 @@ def test_an_experiment_is_gone_on_with_and_not_made_again(
     reproduce([], out)
 
 
+def test_results_of_earlier_versions_are_gone_on_with(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    number = {"mean": 0.5, "interval": [0.5, 0.5], "values": [0.5]}
+    sets = {"ours, default": {"ratio": number, "skill": number, "accuracy": number}}  # they had no seconds each
+    rest = {
+        "rows": 9,
+        "samples": 10,
+        "seeds": [0],
+        "goal": None,
+        "twin": 0.5,
+        "noise": 0.1,
+        "sets": sets,
+        "seconds": {},
+    }
+    asked = []
+    monkeypatch.setattr(module, "run", lambda *_, execution, **__: asked.append(execution.precision) or rest)
+    (tmp_path / "digits").mkdir()
+    (tmp_path / "digits" / "plan.json").write_text(json.dumps({"experiment": "digits", "samples": 10}))
+    with pytest.raises(ArgumentError, match=r"--precision: bf16-mixed, but .* has 32-true"):
+        reproduce(["table"], tmp_path, only=["digits"], samples=10, precision="bf16-mixed")
+    made = reproduce(["table"], tmp_path, only=["digits"], samples=10, seeds=1).result["digits"]
+    assert made["command"] == "reinject reproduce table --only digits --seeds 1 --samples 10"
+    assert "| ours, default | 0.5000 |  | 0.5000 |  |  |" in (tmp_path / "results.md").read_text()
+    other = reproduce(["table"], tmp_path / "b", only=["digits"], samples=10, seeds=1, precision="bf16-mixed").result
+    assert other["digits"]["command"].endswith("--samples 10 --precision bf16-mixed")
+    assert asked == ["32-true", "bf16-mixed"]
+    with pytest.raises(ArgumentError, match="'8-true' is not known"):
+        reproduce(["table"], tmp_path / "c", precision="8-true")
+
+
 def test_figures_are_drawn_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(module, "_FIGURES", {"figure1": ("digits", "any")})
     result = reproduce(["figure1"], tmp_path / "r").result["figure1"]

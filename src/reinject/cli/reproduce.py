@@ -25,6 +25,9 @@ def reproduce(
     ] = None,
     seeds: Annotated[int, typer.Option(help="Seeds of networks, walks, peers and students.", min=1)] = 3,
     samples: Annotated[int, typer.Option(help="Of every synthetic set.", min=1)] = 90_000,
+    precision: Annotated[
+        str, typer.Option(help="Of our networks and walks: 32-true, or bf16-mixed or 16-mixed.")
+    ] = "32-true",
     data_dir: DataDir = None,
     seed: Seed = 0,
     as_json: Json = False,
@@ -32,5 +35,15 @@ def reproduce(
     """Make the paper's figures and its claim again, beside peers, with the numbers behind what is said of them."""
     from reinject.jobs.reproduce import reproduce as run
 
-    options = {"only": only or (), "seeds": seeds, "samples": samples, "data_dir": data_dir, "seed": seed}
-    finish(run(targets, out, progress=for_this_terminal(), **options), as_json)  # type: ignore[arg-type]
+    result = run(
+        targets,
+        out,
+        only=only or (),
+        seeds=seeds,
+        samples=samples,
+        precision=precision,
+        data_dir=data_dir,
+        seed=seed,
+        progress=for_this_terminal(),
+    )
+    finish(result, as_json)

@@ -1,5 +1,6 @@
 """The paper's claim on several data sets: networks, walks and peers side by side, over seeds of everything."""
 
+import functools
 import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -14,6 +15,7 @@ from reinject.errors import ArgumentError, DataError
 from reinject.evaluation.judgement import interval_of
 from reinject.evaluation.students import Table
 from reinject.evaluation.utility import Utility
+from reinject.execution import Execution
 from reinject.files import read_json, write_json
 from reinject.jobs.extract import extract
 from reinject.jobs.peers import IMAGES_ONLY, LABELLED, PEERS, WALKED, Task, softened
@@ -86,6 +88,7 @@ def run(
     seeds: Sequence[int],
     samples: int,
     *,
+    execution: Execution | None = None,
     data_dir: str | None = None,
     progress: Progress,
 ) -> dict[str, Any]:
@@ -96,6 +99,7 @@ def run(
         out: folder of its models and archives.
         seeds: of everything: networks, walks, peers, students.
         samples: of every synthetic set.
+        execution: how our networks are trained and walked; the extractor of features is trained in 32 bits.
         data_dir: where to look for data sets first.
         progress: who is told.
 
@@ -110,11 +114,12 @@ def run(
     dataset = data.load(source, data_dir, progress=progress)
     if samples < len(dataset.train):
         raise ArgumentError("--samples", f"{samples}, but {len(dataset.train)} real rows", "Give as many at least")
+    execution = execution or Execution()
     found = []
     for seed in seeds:
         folder = out / f"seed-{seed}"
         if not (folder / RESULT).is_file():
-            result = _once(experiment, dataset, source, folder, seed, samples, data_dir, progress)
+            result = _once(experiment, dataset, source, folder, seed, samples, execution, data_dir, progress)
             write_json(folder / RESULT, result)
         found.append(read_json(folder / RESULT, DataError))
     sets = {one: _over_seeds([result["sets"][one] for result in found]) for one in found[0]["sets"]}
@@ -165,21 +170,24 @@ def _once(
     folder: Path,
     seed: int,
     samples: int,
+    execution: Execution,
     data_dir: str | None,
     progress: Progress,
 ) -> dict[str, Any]:
     plan = plan_for(source, seed=seed, **experiment.training)
     clock = _Clock({})
     if not (folder / "models").is_dir():
-        clock.time("training", train, plan, folder / "models", data_dir=data_dir, device="cpu", progress=progress)
+        options = {"data_dir": data_dir, "device": "cpu", "precision": execution.precision, "progress": progress}
+        clock.time("training", train, plan, folder / "models", **options)
     models = load_models([folder / "models"])
     trained = {name: _trained_in(folder / "models" / name) for name in ("autoencoder", "classifier")}
     levels = levels_of(models.inputs)
     real = Table.of(dataset.train.x, dataset.train.y, levels)
     task = Task(real, models, plan.autoencoder_recipe, len(dataset.class_names), samples, seed)
     tables = {}
+    walked = functools.partial(_walked, models, execution=execution, progress=progress)
     for name, settings in experiment.walks.items():
-        tables[f"ours, {name}"] = clock.time(name, _walked, models, folder / name, name, settings, task, progress)
+        tables[f"ours, {name}"] = clock.time(name, walked, folder / name, name, settings, task)
     ours = f"ours, {name}"  # the last of them: the best we know
     tables[f"{ours}, soft labels"] = softened(task, tables[ours])
     with progress.task("asking the peers", len(experiment.peers), "peers") as advance:
@@ -238,11 +246,14 @@ def _numbers(one: Utility) -> dict[str, float | None]:
     return {"ratio": one.ratio.mean, "skill": one.skill.mean, "accuracy": one.full.mean}
 
 
-def _walked(models: Models, out: Path, name: str, settings: Settings, task: Task, progress: Progress) -> Table:
+def _walked(
+    models: Models, out: Path, name: str, settings: Settings, task: Task, *, execution: Execution, progress: Progress
+) -> Table:
     rows = len(range(settings.burn_in, settings.steps + 1, settings.thin))
     walks = -(-task.samples // rows)
     if not out.is_dir():
-        sample_models(models, out, name, settings, walks=walks, seed=task.seed, progress=progress)
+        options: dict[str, Any] = {"walks": walks, "seed": task.seed, "progress": progress}
+        sample_models(models, out, name, settings, execution=execution, **options)
     archive = Archive.open(out)
     x, y = archive.read(task.samples, task.seed)
     return Table.of(x, y, archive.storage)

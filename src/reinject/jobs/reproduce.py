@@ -11,6 +11,7 @@ from reinject import data
 from reinject.errors import ArgumentError, check_count
 from reinject.evaluation.curves import Curve
 from reinject.evaluation.plane import inside
+from reinject.execution import Execution
 from reinject.figures import learning_curves, plane
 from reinject.files import read_json, write_json
 from reinject.jobs import Outcome
@@ -56,6 +57,7 @@ def reproduce(
     only: Sequence[str] = (),
     seeds: int = 3,
     samples: int = 90_000,
+    precision: str = "32-true",
     data_dir: str | None = None,
     seed: int = 0,
     progress: Progress | None = None,
@@ -70,12 +72,13 @@ def reproduce(
         only: experiments of the curves and the table; default: all but digits.
         seeds: of the experiments: networks, walks, peers and students.
         samples: of every synthetic set, at least as many as there are real ones.
+        precision: in which our networks are trained and walked, see :class:`reinject.execution.Execution`.
         data_dir: where to look for data sets first.
         seed: the first one, and that of the figures.
         progress: who is told.
 
     Raises:
-        ArgumentError: a target or an experiment that is none.
+        ArgumentError: a target, an experiment or a precision that is none.
         DataError: a data set is not to be had.
     """
     progress = progress or Silent()
@@ -83,13 +86,14 @@ def reproduce(
     wanted = list(TARGETS) if "all" in targets else list(dict.fromkeys(targets))
     _check("reproduce", wanted, TARGETS)
     _check("--only", only, EXPERIMENTS)
+    execution = Execution(precision=precision)
     for name in wanted:
         if name in _FIGURES and not (out / name).is_dir():
             _figure(name, out / name, data_dir, seed, progress)
     if {"curves", "table"} & set(wanted):
         chosen = only or [name for name in EXPERIMENTS if name != "digits"]
         for name in chosen:
-            _experiment(name, out / name, range(seed, seed + seeds), samples, data_dir, progress)
+            _experiment(name, out / name, range(seed, seed + seeds), samples, execution, data_dir, progress)
     known = {path.parent.name: read_json(path, ArgumentError) for path in sorted(out.glob(f"*/{METRICS}"))}
     if "curves" in wanted:
         _draw_curves(out, known)
@@ -116,18 +120,27 @@ def _figure(name: str, folder: Path, data_dir: str | None, seed: int, progress: 
 
 
 def _experiment(
-    name: str, folder: Path, seeds: Sequence[int], samples: int, data_dir: str | None, progress: Progress
+    name: str,
+    folder: Path,
+    seeds: Sequence[int],
+    samples: int,
+    execution: Execution,
+    data_dir: str | None,
+    progress: Progress,
 ) -> None:
-    """Run what is missing of an experiment, of this number of samples."""
-    plan = {"experiment": name, "samples": samples}
-    if (folder / PLAN).is_file() and read_json(folder / PLAN, ArgumentError) != plan:
-        there = read_json(folder / PLAN, ArgumentError)["samples"]
-        raise ArgumentError("--samples", f"{samples}, but {folder} has {there}", "Give another --out")
+    """Run what is missing of an experiment, of this number of samples and in this precision."""
+    plan = {"experiment": name, "samples": samples, "precision": execution.precision}
+    if (folder / PLAN).is_file():
+        there = {"precision": Execution().precision, **read_json(folder / PLAN, ArgumentError)}
+        for what, value in plan.items():
+            if there[what] != value:
+                raise ArgumentError(f"--{what}", f"{value}, but {folder} has {there[what]}", "Give another --out")
     folder.mkdir(parents=True, exist_ok=True)
     write_json(folder / PLAN, plan)
-    found = run(name, folder, seeds, samples, data_dir=data_dir, progress=progress)
-    first = f" --seed {seeds[0]}" if seeds[0] else ""
-    command = f"reinject reproduce table --only {name} --seeds {len(seeds)} --samples {samples}{first}"
+    found = run(name, folder, seeds, samples, execution=execution, data_dir=data_dir, progress=progress)
+    command = f"reinject reproduce table --only {name} --seeds {len(seeds)} --samples {samples}"
+    command += f" --seed {seeds[0]}" if seeds[0] else ""
+    command += f" --precision {execution.precision}" if execution != Execution() else ""
     write_json(folder / METRICS, {**found, "command": command})
 
 
