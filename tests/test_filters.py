@@ -11,7 +11,7 @@ import torch
 
 from reinject import Archive, kernels, starts, synthesise, wrap
 from reinject.errors import ArgumentError, ModelError
-from reinject.filters import Apart, Confidence, Distinct, Quota, Weights, filtered
+from reinject.filters import Apart, Borders, Confidence, Distinct, Quota, Weights, filtered
 from reinject.jobs.recipe import load_models
 from reinject.jobs.sample import sample, sample_models
 from reinject.jobs.selection import Selection, resolve_private
@@ -46,6 +46,7 @@ def kept_of(filters, given=None) -> list[LabelledSamples]:
 
 FILTERS = {
     "confidence": Confidence(0.4),
+    "borders": Borders(0.3),
     "quota": Quota(30),
     "weights": Weights((1.0, 0.5, 0.0)),
     "distinct": Distinct(0.5),
@@ -73,6 +74,25 @@ def test_filters_are_asked_in_order_and_count_what_reaches_them() -> None:
     assert one.dropped["confidence"] == 200 - sure
     assert one.dropped["quota"] == sure - len(one.label)
     assert one.label.bincount().max() <= 5
+
+
+def test_the_borders_are_the_smallest_margins_of_each_class() -> None:
+    p = torch.tensor([[0.6, 0.3, 0.1], [0.5, 0.4, 0.1], [0.9, 0.1, 0.0], [0.2, 0.7, 0.1], [0.45, 0.55, 0.0]])
+    given = replace(part(torch.zeros(5, 2), label=torch.tensor([0, 0, 0, 1, 1])), probabilities=p)
+    assert [one.walk.tolist() for one in kept_of([Borders(0.3)], [given])] == [[1, 4]]  # ceil(.9) and ceil(.6)
+    assert [one.walk.tolist() for one in kept_of([Borders(0.5)], [given])] == [[0, 1, 4]]
+    assert [one.walk.tolist() for one in kept_of([Borders(1.0)], [given])] == [[0, 1, 2, 3, 4]]
+    unlabelled = replace(given, label=torch.tensor([0, 0, -1, 1, 1]))
+    assert [one.walk.tolist() for one in kept_of([Borders(0.3)], [unlabelled])] == [[1, 2, 4]]
+    equal = replace(given, probabilities=torch.full((5, 3), 1 / 3))  # ties: the first ones
+    assert [one.walk.tolist() for one in kept_of([Borders(0.3)], [equal])] == [[0, 3]]
+
+
+def test_classes_keep_their_shares_at_the_borders() -> None:
+    given = parts(4, 2, 3000)
+    before = torch.cat([one.label for one in given]).bincount(minlength=3)
+    after = torch.cat([one.label for one in kept_of([Borders(0.2)], given)]).bincount(minlength=3)
+    assert bool(((after - 0.2 * before).abs() <= len(given)).all())  # rounded up, once a part
 
 
 def test_a_quota_holds_over_all_parts_of_a_block_and_lets_the_unlabelled_through() -> None:
@@ -127,6 +147,12 @@ def test_apart_is_the_distance_to_the_nearest_point() -> None:
 
 WRONG = {
     "confidence": (lambda: Confidence(-0.1), "--confidence: -0.1 is no probability"),
+    "borders": (lambda: Borders(1.5), "--borders: 1.5 is no share"),
+    "unlabelled borders": (lambda: Selection("none", borders=0.5), "--borders: samples have no labels"),
+    "borders of one class": (
+        lambda: Selection(borders=0.5).filters(Settings("langevin"), ("a",), 8, 0, None),
+        "--borders: 1 class has none",
+    ),
     "quota": (lambda: Quota(0), "quota = 0 is below 1"),
     "weights": (lambda: Weights((0.0, 0.0)), "are no weights"),
     "distinct": (lambda: Distinct(0.0), "--distinct: distance = 0.0"),

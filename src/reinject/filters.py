@@ -60,6 +60,48 @@ class Confidence:
 
 
 @dataclass(frozen=True)
+class Borders:
+    """Keeps the samples that lie nearest to a border between classes: those with the smallest margin.
+
+    The margin is p_1 - p_2, the difference of the two most probable classes. Of the n samples of a class that a block
+    holds after one step the ceil(share n) with the smallest are kept, so each class keeps its share of the set. Samples
+    without a label go through. A student that learns from hard labels learns where classes meet; those of a sharp
+    walk lie in the middle of them. Reverse of :class:`Confidence`, after which little is left.
+
+    Attributes:
+        share: in (0, 1]; 1 keeps all.
+
+    Source: Scheffer et al. 2001 (margin sampling).
+
+    Example:
+        >>> Borders(0.0)
+        Traceback (most recent call last):
+        reinject.errors.ArgumentError: --borders: 0.0 is no share. Give more than 0, and 1 at most.
+    """
+
+    share: float
+    name = "far from borders"
+
+    def __post_init__(self) -> None:
+        if not 0 < self.share <= 1:
+            raise ArgumentError("--borders", f"{self.share} is no share", "Give more than 0, and 1 at most")
+
+    def begin(self, block: int) -> Keep:  # noqa: ARG002
+        """The rank of its margin among the samples of its class is below share n."""
+
+        def keep(part: LabelledSamples, _: Tensor) -> Tensor:
+            first, second = part.probabilities.topk(2, dim=1).values.unbind(1)
+            margin, kept = first - second, part.label < 0
+            for k in set(part.label.tolist()) - {-1}:
+                rows = (part.label == k).nonzero().flatten()
+                nearest = margin[rows].argsort(stable=True)
+                kept[rows[nearest[: math.ceil(self.share * len(rows))]]] = True
+            return kept
+
+        return keep
+
+
+@dataclass(frozen=True)
 class Quota:
     """Keeps the first so many samples of each class of a block; samples without a label go through.
 

@@ -145,6 +145,9 @@ def sample(
         float, typer.Option(rich_help_panel=KEPT, help="No label below this probability of the most probable class.")
     ] = 0.0,
     confidence: Annotated[float, typer.Option(rich_help_panel=KEPT, help="Drop samples below this probability.")] = 0.0,
+    borders: Annotated[
+        float, typer.Option(rich_help_panel=KEPT, help="Keep this share of each class, that nearest to other classes.")
+    ] = 1.0,
     class_weights: Annotated[
         str | None,
         typer.Option(
@@ -293,7 +296,9 @@ def sample(
     if tuned:
         name = Path(name).stem
     written_down(context, settings)
-    selection = Selection(labels, abstain, confidence, weights_of(class_weights), quota, distinct, private, apart)
+    selection = Selection(
+        labels, abstain, confidence, borders, weights_of(class_weights), quota, distinct, private, apart
+    )
     progress = for_this_terminal()
     reach = reach_of(out, walks, block_size, append)
     prepared = functools.partial(

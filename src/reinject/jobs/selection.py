@@ -8,7 +8,7 @@ from typing import Any
 from torch import Tensor
 
 from reinject.errors import ArgumentError
-from reinject.filters import Apart, Confidence, Distinct, Filter, Quota, Weights
+from reinject.filters import Apart, Borders, Confidence, Distinct, Filter, Quota, Weights
 from reinject.jobs.held import points_of
 from reinject.models import Inputs
 from reinject.presets import Settings
@@ -26,6 +26,7 @@ class Selection:
         labels: "classifier", "asked" (the class that a walk was drawn towards) or "none".
         abstain: probability of the most probable class below which a sample gets no label.
         confidence: the same, below which it is dropped.
+        borders: share of each class that is kept, that with the smallest margin; 1: all.
         class_weights: w_k >= 0 of every class: samples of class k are kept with probability w_k / max w.
         quota: most samples of a class a block; "even": those of a block shared out evenly.
         distinct: root mean square difference below which one of two samples of a block goes, data units.
@@ -39,6 +40,7 @@ class Selection:
     labels: str = "classifier"
     abstain: float = 0.0
     confidence: float = 0.0
+    borders: float = 1.0
     class_weights: tuple[float, ...] = ()
     quota: int | str | None = None
     distinct: float | None = None
@@ -51,8 +53,8 @@ class Selection:
         if (self.private is None) != (self.apart is None):
             raise ArgumentError("--private", "needs --apart, a distance, and that needs points", "Give both")
         if self.labels == "none":
-            for name in ("abstain", "confidence", "class_weights", "quota"):
-                if getattr(self, name):
+            for name in ("abstain", "confidence", "borders", "class_weights", "quota"):
+                if getattr(self, name) != getattr(type(self), name):
                     flag = name.replace("_", "-")
                     raise ArgumentError(f"--{flag}", "samples have no labels", "Leave one of them out")
 
@@ -62,8 +64,9 @@ class Selection:
         return cls(**{**values, "class_weights": tuple(values["class_weights"])})
 
     def as_json(self) -> dict[str, Any]:
-        """JSON values that say all of it."""
-        return {**asdict(self), "class_weights": list(self.class_weights)}
+        """JSON values that say all of it; those of archives from before there was ``borders`` are of none."""
+        values = {**asdict(self), "class_weights": list(self.class_weights)}
+        return {name: value for name, value in values.items() if name != "borders" or value != 1}
 
     def labels_of(self, settings: Settings) -> Labels | None:
         """Where labels come from, for walks of these settings; None: samples get none.
@@ -101,6 +104,10 @@ class Selection:
         found: list[Filter] = []
         if self.confidence:
             found.append(Confidence(self.confidence))
+        if self.borders != 1:
+            if len(class_names) < 2:
+                raise ArgumentError("--borders", f"{len(class_names)} class has none", "Leave it out")
+            found.append(Borders(self.borders))
         if self.class_weights:
             if len(self.class_weights) != len(class_names):
                 raise ArgumentError(
