@@ -174,6 +174,8 @@ class Weights:
 class Distinct:
     """Keeps samples that are no near-duplicates of one kept before in the same block.
 
+    Those of different blocks are compared when all are there (:mod:`reinject.archive.repeats`).
+
     Attributes:
         distance: root mean square difference of two samples below which one of them goes, > 0, data units.
     """

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from archiving import append, archive, die, files
+from archiving import append, archive, die, distinct, files
 
 from reinject.errors import ArchiveError
 from reinject.staging import partial_of
@@ -31,13 +31,17 @@ def whole(tmp_path_factory: pytest.TempPathFactory) -> dict[str, bytes]:
     return files(out)
 
 
-def check_finished(out: Path, whole: dict[str, bytes], overwrite: bool = False) -> None:
+def check_finished(
+    out: Path, whole: dict[str, bytes], overwrite: bool = False, act: Callable[[Path], None] = archive
+) -> None:
     """The same command makes it whole, unless it was already, and leaves nothing else."""
-    if overwrite or not out.exists():
+    if overwrite:
         archive(out, overwrite)
+    elif not out.exists():
+        act(out)
     else:
         with pytest.raises(ArchiveError, match="already holds something"):
-            archive(out)
+            act(out)
     assert files(out) == whole
     assert [path.name for path in out.parent.iterdir()] == [out.name]
 
@@ -79,6 +83,22 @@ def test_dying_on_the_way_of_an_append_costs_nothing_that_was_there(tmp_path: Pa
         append(out)
         assert files(out) == wanted
         assert [path.name for path in out.parent.iterdir()] == ["a"]
+    assert status == 0
+    assert at > 20
+
+
+def test_dying_while_rows_that_repeat_are_left_out_costs_nothing(tmp_path: Path) -> None:
+    distinct(tmp_path / "wanted")
+    wanted = files(tmp_path / "wanted")
+    status, at = 9, 0
+    while status == 9:
+        at += 1
+        out = tmp_path / str(at) / "a"
+        out.parent.mkdir()
+        process = started(die, distinct, out, at)
+        process.join()
+        status = process.exitcode
+        check_finished(out, wanted, act=distinct)
     assert status == 0
     assert at > 20
 

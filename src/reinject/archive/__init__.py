@@ -4,6 +4,7 @@ from reinject.archive.manifest import read_manifest
 from reinject.archive.read import Archive
 from reinject.archive.remote import was_cut_short
 from reinject.archive.repair import repair
+from reinject.archive.repeats import Repeats
 from reinject.archive.schema import Plan, blocks_of, packages
 from reinject.archive.shards import MakeBlock, Run, adopt_shard, write_shard
 from reinject.archive.verify import verify
@@ -13,6 +14,7 @@ __all__ = [
     "Archive",
     "MakeBlock",
     "Plan",
+    "Repeats",
     "Resume",
     "Run",
     "adopt_shard",

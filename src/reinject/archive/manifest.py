@@ -2,6 +2,7 @@
 
 import re
 from collections.abc import Callable, Iterator
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -72,6 +73,10 @@ def _storage(value: Any) -> bool:
     )
 
 
+def _rising(value: Any) -> bool:
+    return isinstance(value, list) and all(map(_natural, value)) and all(a < b for a, b in pairwise(value))
+
+
 _FIELDS: dict[str, Callable[[Any], bool]] = {
     "event_shape": _event_shape,
     "class_names": _texts,
@@ -94,6 +99,7 @@ _ENTRY: dict[str, Callable[[Any], bool]] = {
     "rows": _natural,
     "bytes": _natural,
     "sha256": lambda value: isinstance(value, str) and bool(_HASH.fullmatch(value)),
+    "repeats": lambda value: value is None or _rising(value),
 }
 
 

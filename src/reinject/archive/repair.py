@@ -6,6 +6,7 @@ from typing import Any
 
 from reinject.archive.manifest import read_manifest
 from reinject.archive.remote import deliver, scratch_of
+from reinject.archive.repeats import leave_out
 from reinject.archive.schema import MANIFEST, Plan
 from reinject.archive.shards import MakeBlock, Run, is_whole, made
 from reinject.errors import ArchiveError
@@ -49,13 +50,18 @@ def repair(
         on_rows(sum(known[number]["rows"] for number in good))
         for entry in made(scratch, plan, sorted(known.keys() - good), make_block, on_rows, run):
             on_shard(entry)
+            made_in = scratch
+            if "repeats" in known[entry["block"]]:
+                made_in = scratch / "repeats"
+                gone = known[entry["block"]]["repeats"]
+                entry = leave_out(scratch / entry["file"], made_in, plan, entry, gone, "")
             if entry["sha256"] != known[entry["block"]]["sha256"]:
                 raise ArchiveError(
                     str(out / entry["file"]),
                     "comes out otherwise than it was: another device or number of threads",
                     "Sample again with --overwrite",
                 )
-            deliver(scratch / entry["file"], out / entry["file"])
+            deliver(made_in / entry["file"], out / entry["file"])
     finally:
         discard(scratch)
     return out

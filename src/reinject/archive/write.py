@@ -5,6 +5,7 @@ there the manifest and the card follow, and the folder is renamed to ``OUT``. So
 a run that was cut goes on where it was when the same call is made again.
 """
 
+import functools
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any, Literal
@@ -12,8 +13,10 @@ from typing import Any, Literal
 import numpy as np
 
 from reinject.archive.card import data_card
-from reinject.archive.remote import is_begun, write_remote
+from reinject.archive.manifest import read_manifest
+from reinject.archive.remote import Finish, is_begun, write_remote
 from reinject.archive.repair import repair
+from reinject.archive.repeats import Repeats, without_repeats
 from reinject.archive.schema import MANIFEST, SCHEMA_VERSION, Plan, schema_of
 from reinject.archive.shards import MakeBlock, Run, finished, forget_entries, made, take_shards
 from reinject.errors import ArchiveError
@@ -34,6 +37,7 @@ def write(
     on_rows: Callable[[int], None] = lambda _: None,
     on_shard: Callable[[dict[str, Any]], None] = lambda _: None,
     run: Run | None = None,
+    repeats: Repeats | None = None,
 ) -> Path:
     """Write the archive of a plan, going on with an earlier run of the same plan that was cut.
 
@@ -48,6 +52,7 @@ def write(
         on_rows: told the number of rows after every write, those of an earlier run first.
         on_shard: told of every shard that was made: its counts.
         run: makes the shards that are missing, in any order, in place of ``make_block``: in other processes.
+        repeats: which rows go when all shards are there, because they repeat a row of an earlier one.
 
     Raises:
         ArchiveError: ``out`` holds something; ``OUT.partial`` belongs to another plan; nothing to go on with where that
@@ -57,9 +62,11 @@ def write(
     told: dict[str, Any] = {"on_rows": on_rows, "on_shard": on_shard, "run": run}
     if resume == "always" and not is_begun(out):
         return repair(out, plan, make_block, **told)
+    fixed = 0 if base is None else len(read_manifest(base)["shards"])
+    finish = functools.partial(_finish, repeats=repeats, fixed=fixed)
     if is_remote(out):
         anew = resume == "never"
-        return write_remote(out, plan, make_block, _finish, overwrite=overwrite, anew=anew, base=base, **told)
+        return write_remote(out, plan, make_block, finish, overwrite=overwrite, anew=anew, base=base, **told)
     partial = partial_of(out)
     if resume == "never":
         discard(partial)
@@ -69,7 +76,7 @@ def write(
         (partial / "data").mkdir(exist_ok=True)
         if base is not None:
             take_shards(base, partial)
-        _make(out, plan, make_block, on_rows, on_shard, run)
+        _make(out, plan, make_block, finish, on_rows, on_shard, run)
     forget_entries(partial)
     publish(partial, out)
     return out
@@ -79,6 +86,7 @@ def _make(
     out: Path,
     plan: Plan,
     make_block: MakeBlock,
+    finish: Finish,
     on_rows: Callable[[int], None],
     on_shard: Callable[[dict[str, Any]], None],
     run: Run | None,
@@ -91,11 +99,15 @@ def _make(
     for entry in made(partial, plan, missing, make_block, on_rows, run):
         known[entry["block"]] = entry
         on_shard(entry)
-    _finish(out, plan, [entry for _, entry in sorted(known.items()) if entry is not None], partial)
+    finish(out, plan, [entry for _, entry in sorted(known.items()) if entry is not None], partial)
 
 
-def _finish(out: Path, plan: Plan, entries: list[dict[str, Any]], partial: Path) -> None:
-    """Card and manifest of an archive whose shards are all there."""
+def _finish(
+    out: Path, plan: Plan, entries: list[dict[str, Any]], partial: Path, *, repeats: Repeats | None, fixed: int
+) -> None:
+    """Card and manifest of an archive whose shards are all there; rows that repeat earlier ones go first."""
+    if repeats is not None and any(entry["rows"] for entry in entries):
+        entries = without_repeats(out if is_remote(out) else partial, partial, plan, entries, repeats, fixed)
     manifest = _manifest(plan, entries)
     if manifest["counts"]["rows"] == 0:
         raise ArchiveError(

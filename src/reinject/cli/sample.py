@@ -161,7 +161,7 @@ def sample(
         float | None,
         typer.Option(
             rich_help_panel=KEPT,
-            help="Drop near-duplicates in a block: root mean square difference below this, data units.",
+            help="Drop near-duplicates of earlier samples: root mean square difference below this, data units.",
         ),
     ] = None,
     private: Annotated[

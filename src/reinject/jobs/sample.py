@@ -17,6 +17,7 @@ from reinject.cluster import Cluster, on_ray
 from reinject.errors import ArchiveError, check_count
 from reinject.execution import Execution
 from reinject.files import is_remote, place_of
+from reinject.filters import Distinct
 from reinject.jobs import Outcome
 from reinject.jobs.recipe import Models, Recipe, blocks_in, levels_of, maker, prepare
 from reinject.jobs.selection import Selection
@@ -177,6 +178,11 @@ def sample(
             on_rows=advance,
             on_shard=on_shard,
             run=None if run is None else run(recipe),
+            repeats=None
+            if chosen.distinct is None
+            else archive.Repeats(
+                chosen.distinct, Distinct.name, lambda rows: progress.note(f"{rows:,} compared with earlier blocks")
+            ),
         )
     return _outcome(out, preset, names, time.monotonic() - began)
 

@@ -29,7 +29,7 @@ class Selection:
         borders: share of each class that is kept, that with the smallest margin; 1: all.
         class_weights: w_k >= 0 of every class: samples of class k are kept with probability w_k / max w.
         quota: most samples of a class a block; "even": those of a block shared out evenly.
-        distinct: root mean square difference below which one of two samples of a block goes, data units.
+        distinct: root mean square difference below which the later of two samples goes, data units.
         private: points that samples must keep away from: a DATASET's training images or a .npy file, and
         apart: by how much, root mean square difference, data units.
 

@@ -86,7 +86,7 @@ def _compared(
 ) -> list[tuple[int, dict[str, Any]]]:
     table = archive.shard(number)
     x = values_of(table.column(archive.manifest["columns"][0]), archive.event_shape)
-    again = _joined(made)
+    again = _joined(made, archive.manifest["shards"][number].get("repeats", []))
     found = []
     names = [name for name in ("walk", "step", "model", "label") if name in table.schema.names]
     for row in rows:
@@ -102,11 +102,13 @@ def _bits(table: pa.Table, row: int) -> bytes:
     return np.asarray(table.column("probabilities")[row].as_py(), np.float32).tobytes()
 
 
-def _joined(made: list[LabelledSamples]) -> dict[str, Tensor]:
+def _joined(made: list[LabelledSamples], repeats: Sequence[int]) -> dict[str, Tensor]:
+    """The columns of a block, without the rows that were left out because they repeat an earlier block's."""
     columns = {name: torch.cat([getattr(part, name) for part in made]) for name in ("x", "walk", "model", "label")}
     columns["probabilities"] = torch.cat([part.probabilities for part in made])
     columns["step"] = torch.cat([torch.full((len(part.label),), part.step) for part in made])
-    return columns
+    stay = ~torch.isin(torch.arange(len(columns["walk"])), torch.tensor(repeats, dtype=torch.int64))
+    return {name: column[stay] for name, column in columns.items()}
 
 
 def _line(one: dict[str, Any]) -> str:
