@@ -17,7 +17,6 @@ from reinject.jobs.recipe import load_models
 from reinject.jobs.sample import sample_models
 from reinject.jobs.selection import Selection
 from reinject.jobs.trace import trace
-from reinject.models import Inputs, MLPAutoencoder, MLPClassifier
 from reinject.presets import Settings
 from reinject.samples import LabelledSamples, Storage
 
@@ -25,19 +24,9 @@ WALKS = Settings("langevin", {"lam": "0.1"}, steps=6, burn_in=3)
 NEAR = 0.2  # of the samples below: some repeat one of their own block, some one of an earlier
 
 
-@pytest.fixture(scope="module")
-def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    path = tmp_path_factory.mktemp("models")
-    torch.manual_seed(0)
-    inputs = Inputs((1, 4, 4), class_names=("a", "b"))
-    MLPAutoencoder(inputs, hidden=(16,), latent=3).save_pretrained(path / "autoencoder")
-    MLPClassifier(inputs, hidden=(16,)).save_pretrained(path / "classifier")
-    return path
-
-
-def made(folder: Path, out: Path, distance: float | None, **options: object) -> Archive:
+def made(models: Path, out: Path, distance: float | None, **options: object) -> Archive:
     given = {"walks": 40, "block_size": 8, "selection": Selection(distinct=distance), **options}
-    sample_models(load_models([folder]), out, "x", WALKS, **given)
+    sample_models(load_models([models]), out, "x", WALKS, **given)
     return Archive.open(out)
 
 
@@ -62,8 +51,8 @@ def greedy(blocks: list[np.ndarray], distance: float) -> list[list[int]]:
     return stay
 
 
-def test_the_rows_that_stay_are_the_greedy_choice_by_hand(folder: Path, tmp_path: Path) -> None:
-    whole, archive = made(folder, tmp_path / "whole", None), made(folder, tmp_path / "distinct", NEAR)
+def test_the_rows_that_stay_are_the_greedy_choice_by_hand(small_models: Path, tmp_path: Path) -> None:
+    whole, archive = made(small_models, tmp_path / "whole", None), made(small_models, tmp_path / "distinct", NEAR)
     blocks = [whole.storage.load(x).flatten(1).numpy().astype(np.float64) for x, _ in whole.shards()]
     for k, rows in enumerate(greedy(blocks, NEAR)):
         assert archive.shard(k).equals(whole.shard(k).take(rows))
@@ -78,9 +67,9 @@ def test_the_rows_that_stay_are_the_greedy_choice_by_hand(folder: Path, tmp_path
     assert archive.manifest["mean_confidence"] == pytest.approx(float(p.amax(1).mean()), abs=1e-6)
 
 
-def test_it_is_the_same_for_workers_traced_verified_and_repaired(folder: Path, tmp_path: Path) -> None:
-    archive = made(folder, tmp_path / "a", NEAR)
-    assert made(folder, tmp_path / "b", NEAR, workers=2).manifest == archive.manifest
+def test_it_is_the_same_for_workers_traced_verified_and_repaired(small_models: Path, tmp_path: Path) -> None:
+    archive = made(small_models, tmp_path / "a", NEAR)
+    assert made(small_models, tmp_path / "b", NEAR, workers=2).manifest == archive.manifest
     assert any(entry.get("repeats") for entry in archive.manifest["shards"])
     assert trace(archive.folder, random=archive.rows).result["same"] == archive.rows
     assert verify(archive.folder) == []
@@ -88,16 +77,16 @@ def test_it_is_the_same_for_workers_traced_verified_and_repaired(folder: Path, t
     before = {entry["file"]: (archive.folder / entry["file"]).read_bytes() for entry in victims}
     (archive.folder / victims[0]["file"]).unlink()
     (archive.folder / victims[-1]["file"]).write_bytes(b"")
-    made(folder, tmp_path / "a", NEAR, resume="always")
+    made(small_models, tmp_path / "a", NEAR, resume="always")
     assert {name: (archive.folder / name).read_bytes() for name in before} == before
     assert not (tmp_path / "a.repair").exists()
 
 
-def test_rows_that_are_there_stay_when_walks_are_added(folder: Path, tmp_path: Path) -> None:
-    first = made(folder, tmp_path / "a", NEAR, walks=24)
+def test_rows_that_are_there_stay_when_walks_are_added(small_models: Path, tmp_path: Path) -> None:
+    first = made(small_models, tmp_path / "a", NEAR, walks=24)
     rows, shards = first.rows, [first.shard(k) for k in range(3)]
-    longer = made(folder, tmp_path / "a", NEAR, walks=16, append=True)
-    at_once = made(folder, tmp_path / "b", NEAR, walks=40)
+    longer = made(small_models, tmp_path / "a", NEAR, walks=16, append=True)
+    at_once = made(small_models, tmp_path / "b", NEAR, walks=40)
     assert rows < longer.rows
     assert all(longer.shard(k).equals(shards[k]) for k in range(3))
     assert all(longer.shard(k).equals(at_once.shard(k)) for k in range(5))
@@ -111,9 +100,9 @@ def test_rows_from_before_there_was_the_rule_stay(tmp_path: Path) -> None:
     assert [entry["rows"] for entry in read_manifest(out)["shards"]] == [2, 2, 0]
 
 
-def test_it_works_elsewhere_too(folder: Path, tmp_path: Path) -> None:
-    here = made(folder, tmp_path / "a", NEAR)
-    there = made(folder, "memory://repeats/a", NEAR)
+def test_it_works_elsewhere_too(small_models: Path, tmp_path: Path) -> None:
+    here = made(small_models, tmp_path / "a", NEAR)
+    there = made(small_models, "memory://repeats/a", NEAR)
     assert there.manifest["shards"] == here.manifest["shards"]
     assert verify(there.folder) == []
 
@@ -151,8 +140,8 @@ def test_any_points_any_distance(tmp_path_factory: pytest.TempPathFactory, seed:
 
 
 @pytest.mark.parametrize("broken", [[2, 1], [1, 1], [-1], "all", [0.5], {"0": 1}])
-def test_damaged_notes_of_what_was_left_out_are_refused(folder: Path, tmp_path: Path, broken: object) -> None:
-    archive = made(folder, tmp_path / "a", NEAR, walks=16)
+def test_damaged_notes_of_what_was_left_out_are_refused(small_models: Path, tmp_path: Path, broken: object) -> None:
+    archive = made(small_models, tmp_path / "a", NEAR, walks=16)
     manifest = {**archive.manifest}
     manifest["shards"][1]["repeats"] = broken
     (archive.folder / "manifest.json").write_text(json.dumps(manifest))
@@ -160,12 +149,12 @@ def test_damaged_notes_of_what_was_left_out_are_refused(folder: Path, tmp_path: 
         read_manifest(archive.folder)
 
 
-def test_a_repair_that_comes_out_otherwise_is_refused(folder: Path, tmp_path: Path) -> None:
-    archive = made(folder, tmp_path / "a", NEAR)
+def test_a_repair_that_comes_out_otherwise_is_refused(small_models: Path, tmp_path: Path) -> None:
+    archive = made(small_models, tmp_path / "a", NEAR)
     entry = next(entry for entry in archive.manifest["shards"] if entry.get("repeats"))
     other = {**archive.manifest}
     entry["repeats"] = entry["repeats"][1:] or [entry["repeats"][0] + 1]
     (archive.folder / "manifest.json").write_text(json.dumps(other))
     (archive.folder / entry["file"]).unlink()
     with pytest.raises(ArchiveError, match="comes out otherwise"):
-        made(folder, tmp_path / "a", NEAR, resume="always")
+        made(small_models, tmp_path / "a", NEAR, resume="always")
