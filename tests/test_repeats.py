@@ -92,6 +92,16 @@ def test_rows_that_are_there_stay_when_walks_are_added(small_models: Path, tmp_p
     assert all(longer.shard(k).equals(at_once.shard(k)) for k in range(5))
 
 
+def test_steps_and_shards_of_which_nothing_stays(small_models: Path, tmp_path: Path) -> None:
+    archive = made(small_models, tmp_path / "a", 0.45)
+    assert any(entry["rows"] == 0 for entry in archive.manifest["shards"])
+    assert verify(archive.folder) == []
+    assert trace(archive.folder, random=archive.rows).result["same"] == archive.rows
+    longer = made(small_models, tmp_path / "a", 0.45, walks=16, append=True)
+    assert longer.rows >= archive.rows
+    assert len(longer.read()[0]) == longer.rows
+
+
 def test_rows_from_before_there_was_the_rule_stay(tmp_path: Path) -> None:
     parts, out = blocks_of(torch.zeros(6, 2), [2, 2, 2]), tmp_path / "a"
     plan = {blocks: Plan((2,), ("a",), Storage("float"), blocks, {"seed": 0}, {}) for blocks in (2, 3)}

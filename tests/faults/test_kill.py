@@ -3,7 +3,7 @@
 import multiprocessing
 import random
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -46,61 +46,50 @@ def check_finished(
     assert [path.name for path in out.parent.iterdir()] == [out.name]
 
 
-@pytest.mark.parametrize("overwrite", [False, True])
-def test_dying_before_any_touch_of_a_file_costs_nothing(tmp_path: Path, whole: dict[str, bytes], overwrite) -> None:  # type: ignore[no-untyped-def]
+def deaths(
+    tmp_path: Path, act: Callable[[Path], None], before: Callable[[Path], object] = lambda _: None
+) -> Iterator[Path]:
+    """Where ``act`` died before its first touch of a file, before its second, and so on; last, where it did not."""
     status, at = 9, 0
     while status == 9:
         at += 1
         out = tmp_path / str(at) / "a"
         out.parent.mkdir()
-        if overwrite:
-            archive(out)
-        process = started(die, partial(archive, overwrite=overwrite), out, at)
+        before(out)
+        process = started(die, act, out, at)
         process.join()
         status = process.exitcode
+        yield out
+    assert status == 0
+    assert at > 20  # so many touches were there
+
+
+@pytest.mark.parametrize("overwrite", [False, True])
+def test_dying_before_any_touch_of_a_file_costs_nothing(tmp_path: Path, whole: dict[str, bytes], overwrite) -> None:  # type: ignore[no-untyped-def]
+    there = {"before": archive} if overwrite else {}
+    for out in deaths(tmp_path, partial(archive, overwrite=overwrite), **there):
         kept = [path for path in out.parent.iterdir() if files(path).items() >= whole.items()]
         assert kept or not overwrite  # the old version or the new one, under one name or another
         check_finished(out, whole, overwrite)
-    assert status == 0
-    assert at > 20  # so many touches were there
 
 
 def test_dying_on_the_way_of_an_append_costs_nothing_that_was_there(tmp_path: Path, whole: dict[str, bytes]) -> None:
     archive(tmp_path / "wanted")
     append(tmp_path / "wanted")
     wanted = files(tmp_path / "wanted")
-    status, at = 9, 0
-    while status == 9:
-        at += 1
-        out = tmp_path / str(at) / "a"
-        out.parent.mkdir()
-        archive(out)
-        process = started(die, append, out, at)
-        process.join()
-        status = process.exitcode
+    for out in deaths(tmp_path, append, archive):
         kept = [files(path) for path in out.parent.iterdir()]
         assert any(found.items() >= data.items() for found in kept for data in (whole, wanted))
         append(out)
         assert files(out) == wanted
         assert [path.name for path in out.parent.iterdir()] == ["a"]
-    assert status == 0
-    assert at > 20
 
 
 def test_dying_while_rows_that_repeat_are_left_out_costs_nothing(tmp_path: Path) -> None:
     distinct(tmp_path / "wanted")
     wanted = files(tmp_path / "wanted")
-    status, at = 9, 0
-    while status == 9:
-        at += 1
-        out = tmp_path / str(at) / "a"
-        out.parent.mkdir()
-        process = started(die, distinct, out, at)
-        process.join()
-        status = process.exitcode
+    for out in deaths(tmp_path, distinct):
         check_finished(out, wanted, act=distinct)
-    assert status == 0
-    assert at > 20
 
 
 def test_two_hundred_kills_at_random_moments(tmp_path: Path, whole: dict[str, bytes]) -> None:

@@ -155,6 +155,8 @@ def values_of(column: pa.ChunkedArray, event_shape: tuple[int, ...]) -> Tensor:
     """The samples of a column as kept, (B, *event): uint8 levels or float32."""
     array = column.combine_chunks()
     if pa.types.is_struct(array.type):
+        if not len(array):
+            return torch.zeros((0, *event_shape), dtype=torch.uint8)
         pixels = decode(array.field("bytes").to_pylist(), "archive")
         return torch.from_numpy(pixels)
     while pa.types.is_fixed_size_list(array.type):

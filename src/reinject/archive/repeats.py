@@ -24,7 +24,7 @@ from reinject.archive.read import values_of
 from reinject.archive.remote import deliver
 from reinject.archive.schema import Plan
 from reinject.archive.shards import entry_file, write_shard
-from reinject.errors import ArchiveError
+from reinject.errors import ArchiveError, check_positive
 from reinject.files import read_json, write_json
 from reinject.samples import LabelledSamples
 
@@ -44,11 +44,17 @@ class Repeats:
         distance: root mean square difference, > 0, data units.
         name: under which the rows that go are counted.
         on_rows: told how many rows have been compared so far.
+
+    Raises:
+        ArgumentError: a distance that is not positive.
     """
 
     distance: float
     name: str
     on_rows: Callable[[int], None] = lambda _: None
+
+    def __post_init__(self) -> None:
+        check_positive("repeats", "distance", self.distance)
 
 
 def without_repeats(
@@ -86,8 +92,8 @@ def _replaced(
 ) -> dict[str, Any]:
     scratch = notes / _SCRATCH
     after = leave_out(place / entry["file"], scratch, plan, entry, rows, name)
-    deliver(scratch / after["file"], place / after["file"])
-    write_json(notes / entry_file(entry["block"]), after)  # a cut before it: the hash differs, the block is made again
+    write_json(notes / entry_file(entry["block"]), after)  # first: a cut after it leaves a shard that is not this one
+    deliver(scratch / after["file"], place / after["file"])  # and is made again, never one that loses rows twice
     shutil.rmtree(scratch)
     return after
 

@@ -115,7 +115,7 @@ def command_of(archive: Archive) -> str:
         return "# written from Python: its networks, or the settings of its walks, are not on disk"
     folders = [str(Path(entry["folder"]).parent) for entry in models["autoencoders"]]
     judges = [entry["folder"] for entry in models.get("classifiers", [])]
-    selection = {name: value for name, value in parameters["selection"].items() if value != _USUAL[name]}
+    selection = {name: value for name, value in parameters["selection"].items() if value != _USUAL.get(name)}
     options = {
         "preset": parameters["preset"] if parameters["preset"] in PRESETS else None,
         **selection,
