@@ -77,6 +77,8 @@ class ConvDenoiser(Denoiser):
         channels: at full resolution; twice as many at half resolution.
     """
 
+    layout = torch.channels_last
+
     def __init__(self, inputs: Inputs, channels: int = 32) -> None:
         super().__init__(inputs)
         c, _, _ = image_shape(inputs, "ConvDenoiser", 2)
@@ -89,6 +91,7 @@ class ConvDenoiser(Denoiser):
         self.leave = nn.Sequential(
             nn.Conv2d(2 * channels, channels, 3, 1, 1), nn.SiLU(), nn.Conv2d(channels, c, 3, 1, 1)
         )
+        self.laid_out()
 
     def body(self, u: Float[Tensor, "batch *event"], t: Float[Tensor, " batch"]) -> Float[Tensor, "batch *event"]:
         """F(u, t)."""
