@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 import torch
 
-from reinject import data
+from reinject import data, wrap
 from reinject.errors import ArgumentError, DataError
 from reinject.evaluation.plane import inside
 from reinject.evaluation.students import Table
@@ -16,8 +16,11 @@ from reinject.jobs import experiments
 from reinject.jobs import reproduce as module
 from reinject.jobs.experiments import Experiment
 from reinject.jobs.peers import PEERS, Task
+from reinject.jobs.plans import plan_for
 from reinject.jobs.recipe import load_models
 from reinject.jobs.reproduce import reproduce
+from reinject.models import AUTOENCODERS, Inputs
+from reinject.reconstruction import Ensemble
 from reinject.samples import Storage
 from reinject.training import Recipe
 
@@ -118,6 +121,26 @@ def quick(monkeypatch: pytest.MonkeyPatch) -> dict[str, Experiment]:
     monkeypatch.setattr(experiments, "EXTRACTOR_EPOCHS", 2)
     monkeypatch.setattr(experiments, "NOISES", 2)
     return known
+
+
+@pytest.mark.parametrize("name", experiments.EXPERIMENTS)
+def test_every_experiment_walks_what_it_trains(name: str) -> None:
+    experiment = experiments.EXPERIMENTS[name]
+    plan = plan_for(experiment.dataset, **experiment.training)
+    inputs = Inputs((16,) if experiment.extractor else (3, 8, 8))
+    network = AUTOENCODERS[plan.autoencoder](inputs)
+    r = Ensemble(
+        (
+            wrap(
+                network,
+                inputs.shape,
+                noise_conditioned=network.noise_conditioned,
+                sigma=0.2 if network.noise_conditioned else None,
+            ),
+        )
+    )
+    for settings in experiment.walks.values():
+        assert settings.build(r, inputs.radius).event_shape == inputs.shape
 
 
 def test_an_experiment_is_gone_on_with_and_not_made_again(

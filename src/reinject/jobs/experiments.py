@@ -18,6 +18,7 @@ from reinject.evaluation.utility import Utility
 from reinject.execution import Execution
 from reinject.files import read_json, write_json
 from reinject.jobs.extract import extract
+from reinject.jobs.objective import Numbers
 from reinject.jobs.peers import IMAGES_ONLY, LABELLED, PEERS, WALKED, Task, softened
 from reinject.jobs.plans import plan_for
 from reinject.jobs.recipe import Models, levels_of, load_models
@@ -41,7 +42,8 @@ class Experiment:
         dataset: name of the data set.
         extractor: data set on which the extractor of the features is trained; "": pixels.
         training: options of :func:`reinject.jobs.plans.plan_for`.
-        best: the best settings that we know; beside them the paper's and the default preset walk.
+        presets: names of the presets that walk; the default one needs a network that is told the noise level.
+        best: beside them, the best settings that we know.
         goal: ratio and skill to reach.
         peers: names of :data:`reinject.jobs.peers.PEERS`.
     """
@@ -49,6 +51,7 @@ class Experiment:
     dataset: str
     extractor: str = ""
     training: Mapping[str, Any] = field(default_factory=dict)
+    presets: tuple[str, ...] = tuple(PRESETS)
     best: Settings | None = None
     goal: tuple[float, float] | None = None
     peers: tuple[str, ...] = tuple(PEERS)
@@ -56,13 +59,16 @@ class Experiment:
     @property
     def walks(self) -> dict[str, Settings]:
         """The settings that are compared, by name."""
-        return {**PRESETS, **({} if self.best is None else {"best": self.best})}
+        chosen = {name: PRESETS[name] for name in self.presets}
+        return {**chosen, **({} if self.best is None else {"best": self.best})}
 
 
 _IN_FEATURES = tuple(name for name in PEERS if name not in IMAGES_ONLY)
 _AS_LABELLED = {"sees": "reconstructions"}
 _FEW_EPOCHS = {"classifier_epochs": 3}  # more overfit: the extractor has seen the rows; by the loss on validation rows
 _STATES = choose(None, "ancestral", emit="state")[1]  # in a feature space the noise that is left does good
+_UNTOLD = choose(None, "self-tuning", {"h0": "0.3", "beta": "0.5"}, steps=40, burn_in=40)[1]
+_FEW_PEERS = ("one Gaussian", "Gaussian a class", "reinjection without noise")
 
 EXPERIMENTS: Mapping[str, Experiment] = {
     "digits": Experiment("digits"),
@@ -74,10 +80,19 @@ EXPERIMENTS: Mapping[str, Experiment] = {
     ),
     "cifar100-features": Experiment("cifar100", "cifar10", best=_STATES, goal=(0.98, 0.90), peers=_IN_FEATURES),
     "cifar10-pixels": Experiment(
+        "cifar10", training={"autoencoder": "conv-denoiser", "classifier": "conv"}, peers=_FEW_PEERS
+    ),
+    "cifar10-pixels-untold": Experiment(
         "cifar10",
-        training={"autoencoder": "conv-denoiser", "classifier": "conv"},
-        best=choose(None, "self-tuning")[1],
-        peers=("one Gaussian", "Gaussian a class", "reinjection without noise"),
+        training={
+            "autoencoder": "conv-residual",
+            "objective": "denoising",
+            "numbers": Numbers(spread=0.9),
+            "classifier": "conv",
+        },
+        presets=("paper",),
+        best=_UNTOLD,
+        peers=_FEW_PEERS,
     ),
 }
 
