@@ -1,7 +1,9 @@
 """`reinject train --objective`: each objective end to end on digits, and what goes together with what."""
 
 import json
+import math
 from contextlib import contextmanager
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -115,6 +117,17 @@ def test_choice_of_names() -> None:
     assert choose(None, "conv-residual") == ("lossy", "conv-residual")
     with pytest.raises(ArgumentError, match="conv-denoiser"):
         choose("contractive", "conv-denoiser")
+
+
+def test_how_long_and_fast_can_be_said() -> None:
+    usual, given = plan_for("digits"), plan_for("digits", batch=512, lr=2e-3)
+    assert given.autoencoder_recipe == replace(usual.autoencoder_recipe, batch=512, lr=2e-3)
+    assert given.classifier_recipe == usual.classifier_recipe
+    exactly = plan_for("digits", epochs=60, batch=512).autoencoder_recipe
+    assert exactly.steps(1024) == 120  # no least number of steps where the passes are said
+    for bad in ({"batch": 0}, {"lr": 0.0}, {"lr": math.inf}):
+        with pytest.raises(ArgumentError, match=next(iter(bad))):
+            plan_for("digits", **bad)
 
 
 def test_two_processes_train_what_one_trains(tmp_path: Path) -> None:

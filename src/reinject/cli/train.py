@@ -58,6 +58,12 @@ def train(
     epochs: Annotated[
         int | None, typer.Option(help="Passes of the autoencoder over the data.", show_default="the preset's", min=1)
     ] = None,
+    batch: Annotated[
+        int | None, typer.Option(help="Rows a gradient step of the autoencoder.", show_default="128", min=1)
+    ] = None,
+    lr: Annotated[
+        float | None, typer.Option(help="Highest learning rate of the autoencoder.", show_default="0.001")
+    ] = None,
     classifier_epochs: Annotated[
         int | None, typer.Option(help="Passes of the classifier over the data.", show_default="the preset's", min=1)
     ] = None,
@@ -96,6 +102,8 @@ def train(
         objective=objective,
         numbers=Numbers(sigma=sigma, spread=spread, lam=lam, log_det=log_det),  # type: ignore[arg-type]
         epochs=epochs,
+        batch=batch,
+        lr=lr,
         classifier_epochs=classifier_epochs,
         sees=classifier_sees,
         augment=augment,

@@ -2,6 +2,7 @@
 
 from collections.abc import Collection
 from dataclasses import dataclass, field, replace
+from typing import Any
 
 from reinject import models
 from reinject.errors import ArgumentError
@@ -64,6 +65,8 @@ def plan_for(
     objective: str | None = None,
     numbers: Numbers | None = None,
     epochs: int | None = None,
+    batch: int | None = None,
+    lr: float | None = None,
     classifier_epochs: int | None = None,
     sees: str = SEES[0],
     value_range: tuple[float, float] = (0.0, 1.0),
@@ -76,6 +79,7 @@ def plan_for(
         dataset, seed, autoencoder, classifier, objective, numbers: as in :class:`TrainPlan`; of the objective and the
             autoencoder, the one that is not given follows from the other.
         epochs, classifier_epochs: passes over the data, exactly, in place of the recipe's.
+        batch, lr: of the autoencoder: rows a gradient step, and highest learning rate.
         sees, augment, only: as in :class:`TrainPlan`.
         value_range: values of the darkest and the brightest pixel.
 
@@ -83,8 +87,9 @@ def plan_for(
         ArgumentError: an unknown network, a number out of range.
     """
 
-    def recipe(usual: Recipe, passes: int | None) -> Recipe:
-        return usual if passes is None else replace(usual, epochs=passes, least_steps=0)
+    def recipe(usual: Recipe, passes: int | None, **given: float | None) -> Recipe:
+        changed: dict[str, Any] = {name: value for name, value in given.items() if value is not None}
+        return replace(usual, **changed, **({} if passes is None else {"epochs": passes, "least_steps": 0}))
 
     low, high = value_range
     if not low < high:
@@ -95,7 +100,7 @@ def plan_for(
         seed,
         autoencoder,
         classifier,
-        recipe(AUTOENCODER_RECIPE, epochs),
+        recipe(AUTOENCODER_RECIPE, epochs, batch=batch, lr=lr),
         recipe(CLASSIFIER_RECIPE, classifier_epochs),
         objective,
         numbers or Numbers(),
