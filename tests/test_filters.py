@@ -77,16 +77,39 @@ def test_filters_are_asked_in_order_and_count_what_reaches_them() -> None:
     assert one.label.bincount().max() <= 5
 
 
-def test_the_borders_are_the_smallest_margins_of_each_class() -> None:
-    p = torch.tensor([[0.6, 0.3, 0.1], [0.5, 0.4, 0.1], [0.9, 0.1, 0.0], [0.2, 0.7, 0.1], [0.45, 0.55, 0.0]])
-    given = replace(part(torch.zeros(5, 2), label=torch.tensor([0, 0, 0, 1, 1])), probabilities=p)
-    assert [one.walk.tolist() for one in kept_of([Borders(0.3)], [given])] == [[1, 4]]  # ceil(.9) and ceil(.6)
-    assert [one.walk.tolist() for one in kept_of([Borders(0.5)], [given])] == [[0, 1, 4]]
-    assert [one.walk.tolist() for one in kept_of([Borders(1.0)], [given])] == [[0, 1, 2, 3, 4]]
-    unlabelled = replace(given, label=torch.tensor([0, 0, -1, 1, 1]))
-    assert [one.walk.tolist() for one in kept_of([Borders(0.3)], [unlabelled])] == [[1, 2, 4]]
-    equal = replace(given, probabilities=torch.full((5, 3), 1 / 3))  # ties: the first ones
-    assert [one.walk.tolist() for one in kept_of([Borders(0.3)], [equal])] == [[0, 3]]
+def at_margins(margins: list[float], label: list[int], block: int = 0) -> LabelledSamples:
+    """Rows of two classes whose most probable one is ahead by so much."""
+    m = torch.tensor(margins, dtype=torch.float64)
+    ahead, behind = (1 + m) / 2, (1 - m) / 2
+    first = torch.tensor(label) <= 0
+    p = torch.stack([torch.where(first, ahead, behind), torch.where(first, behind, ahead)], 1)
+    return replace(part(torch.zeros(len(m), 2), block, label=torch.tensor(label)), probabilities=p)
+
+
+def test_borders_draw_one_after_another_with_weights_of_one_less_the_margin() -> None:
+    """Of weights .9, .4, .2 two are drawn: P(i, then j) = w_i w_j / (sum w (sum w - w_i))."""
+    w, blocks = np.array([0.9, 0.4, 0.2]), 4000
+    given = [at_margins((1 - w).tolist(), [1, 1, 1], block) for block in range(blocks)]
+    one, two = np.zeros(3), np.zeros(3)
+    for counts, share in ((one, 0.3), (two, 0.5)):  # ceil(.9) and ceil(1.5)
+        for found in kept_of([Borders(share)], given):
+            counts[found.walk] += 1
+    first = w / w.sum()
+    second = sum(first[i] * np.where(np.arange(3) == i, 0, w) / (w.sum() - w[i]) for i in range(3))
+    assert (one.sum(), two.sum()) == (blocks, 2 * blocks)
+    for counts, p in ((one, first), (two, first + second)):
+        assert (np.abs(counts - blocks * p) < 4.5 * np.sqrt(blocks * p * (1 - p))).all()  # false alarm 1 in 25,000
+    zeroth, other = ([found.walk.tolist() for found in kept_of([Borders(0.3, seed)], given[:99])] for seed in (0, 1))
+    assert zeroth != other
+
+
+def test_borders_keep_what_has_no_label_and_the_ends_of_their_range() -> None:
+    given = at_margins([0.3, 0.1, 0.8, 0.5, 0.1], [0, 0, -1, 1, 1])
+    (all_of_them,), (few,) = kept_of([Borders(1.0)], [given]), kept_of([Borders(0.01)], [given])
+    assert all_of_them.walk.tolist() == [0, 1, 2, 3, 4]
+    assert few.label.sort().values.tolist() == [-1, 0, 1]  # one of each class, and what has none
+    (sure,) = kept_of([Borders(0.6)], [at_margins([1.0, 1.0, 0.0, 1.0, 0.9], [0] * 5)])
+    assert {2, 4} < set(sure.walk.tolist())  # of weight 0: only where nothing else is left
 
 
 def test_classes_keep_their_shares_at_the_borders() -> None:

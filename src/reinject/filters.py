@@ -61,17 +61,20 @@ class Confidence:
 
 @dataclass(frozen=True)
 class Borders:
-    """Keeps the samples that lie nearest to a border between classes: those with the smallest margin.
+    """Keeps samples the rather, the nearer they lie to a border between classes: drawn with weights 1 - margin.
 
     The margin is p_1 - p_2, the difference of the two most probable classes. Of the n samples of a class that a block
-    holds after one step the ceil(share n) with the smallest are kept, so each class keeps its share of the set. Samples
-    without a label go through. A student that learns from hard labels learns where classes meet; those of a sharp
-    walk lie in the middle of them. Reverse of :class:`Confidence`, after which little is left.
+    holds after one step ceil(share n) are drawn without replacement, one after another, each with probability w_i over
+    the sum of those that are left, w = 1 - margin; so each class keeps its share of the set. They are the ones with the
+    smallest -log(u_i)/w_i, u uniform. Samples without a label go through. A student that learns from hard labels
+    learns where classes meet. Those with the smallest margins alone would teach it as much where there are many, and
+    less where there are few, since they leave out what a class mostly looks like. Reverse of :class:`Confidence`.
 
     Attributes:
         share: in (0, 1]; 1 keeps all.
+        seed: of the draw, which is a function of (seed, block) too.
 
-    Source: Scheffer et al. 2001 (margin sampling).
+    Source: Efraimidis and Spirakis 2006 (the draw); Scheffer et al. 2001 (margins).
 
     Example:
         >>> Borders(0.0)
@@ -80,22 +83,25 @@ class Borders:
     """
 
     share: float
+    seed: int = 0
     name = "far from borders"
 
     def __post_init__(self) -> None:
         if not 0 < self.share <= 1:
             raise ArgumentError("--borders", f"{self.share} is no share", "Give more than 0, and 1 at most")
 
-    def begin(self, block: int) -> Keep:  # noqa: ARG002
-        """The rank of its margin among the samples of its class is below share n."""
+    def begin(self, block: int) -> Keep:
+        """Among those of its class its -log(u)/(1 - margin) is one of the smallest ceil(share n)."""
+        rng = np.random.default_rng([self.seed, block, 0, 2])  # the walks' noise comes from three words
 
         def keep(part: LabelledSamples, _: Tensor) -> Tensor:
-            first, second = part.probabilities.topk(2, dim=1).values.unbind(1)
-            margin, kept = first - second, part.label < 0
+            first, second = part.probabilities.double().topk(2, dim=1).values.unbind(1)
+            drawn_at = torch.from_numpy(rng.exponential(size=len(part.label))) / (1 - first + second)
+            kept = part.label < 0
             for k in set(part.label.tolist()) - {-1}:
                 rows = (part.label == k).nonzero().flatten()
-                nearest = margin[rows].argsort(stable=True)
-                kept[rows[nearest[: math.ceil(self.share * len(rows))]]] = True
+                order = drawn_at[rows].argsort(stable=True)
+                kept[rows[order[: math.ceil(self.share * len(rows))]]] = True
             return kept
 
         return keep

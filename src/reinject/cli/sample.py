@@ -146,7 +146,7 @@ def sample(
     ] = 0.0,
     confidence: Annotated[float, typer.Option(rich_help_panel=KEPT, help="Drop samples below this probability.")] = 0.0,
     borders: Annotated[
-        float, typer.Option(rich_help_panel=KEPT, help="Keep this share of each class, that nearest to other classes.")
+        float, typer.Option(rich_help_panel=KEPT, help="Keep this share of each class, rather what is near to others.")
     ] = 1.0,
     class_weights: Annotated[
         str | None,

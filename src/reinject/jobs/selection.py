@@ -26,7 +26,7 @@ class Selection:
         labels: "classifier", "asked" (the class that a walk was drawn towards) or "none".
         abstain: probability of the most probable class below which a sample gets no label.
         confidence: the same, below which it is dropped.
-        borders: share of each class that is kept, that with the smallest margin; 1: all.
+        borders: share of each class that is kept, drawn with weights 1 - margin; 1: all.
         class_weights: w_k >= 0 of every class: samples of class k are kept with probability w_k / max w.
         quota: most samples of a class a block; "even": those of a block shared out evenly.
         distinct: root mean square difference below which the later of two samples goes, data units.
@@ -107,7 +107,7 @@ class Selection:
         if self.borders != 1:
             if len(class_names) < 2:
                 raise ArgumentError("--borders", f"{len(class_names)} class has none", "Leave it out")
-            found.append(Borders(self.borders))
+            found.append(Borders(self.borders, seed))
         if self.class_weights:
             if len(self.class_weights) != len(class_names):
                 raise ArgumentError(
