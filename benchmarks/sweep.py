@@ -26,7 +26,7 @@ from reinject.presets import PRESETS, Settings, choose
 from reinject.progress import for_this_terminal
 from reinject.score import lam_of_sigma
 
-AT_BORDERS = ", the third nearest to borders"  # three times the walks, of which --borders keeps a third
+AT_BORDERS = ", a third of it by --borders"  # three times the walks, of which a third is kept
 TARGETS = {"mnist": 0.995, "fashion_mnist": 0.985}  # of the ratio, for the default preset
 SHARES = (0.07, 0.13)
 
@@ -65,6 +65,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("dataset")
     parser.add_argument("--models", type=Path, required=True, help="what reinject train made of the data set")
+    parser.add_argument("--classifier", type=Path, nargs="*", default=[], help="folders of those that vote, see sample")
     parser.add_argument("--data-dir")
     parser.add_argument("--samples", type=int, default=90_000)
     parser.add_argument("--seeds", type=int, default=3)
@@ -74,7 +75,7 @@ def main() -> None:
     options = parser.parse_args()
     progress = for_this_terminal()
     execution = Execution(precision=options.precision)
-    models = load_models([options.models])
+    models = load_models([options.models], classifiers=options.classifier)
     dataset = data.load(options.dataset, options.data_dir, progress=progress)
     wanted = {name: s for name, s in contestants(models).items() if not options.only or name in options.only}
     with tempfile.TemporaryDirectory() as folder:

@@ -12,7 +12,7 @@ from reinject.errors import ArgumentError
 from reinject.jobs.labelling import SEES, loss_of
 from reinject.jobs.plans import plan_for
 from reinject.models import Inputs
-from test_cli import run
+from test_cli import run, sentence
 
 INPUTS = Inputs((2,), low=0.0, high=1.0, std=0.5)
 
@@ -64,3 +64,21 @@ def test_what_the_classifier_sees_is_an_option_and_changes_it_alone(tmp_path: Pa
     assert a != b
     with pytest.raises(ArgumentError, match="--classifier-sees: 'noise' is not known"):
         plan_for("digits", sees="noise")
+
+    alone = ["--only", "classifier", "--classifier-sees", "reconstructions", *quick]
+    for name, seed in (("same", 0), ("other", 1)):
+        by = ["--reconstructed-by", tmp_path / "reconstructions", "--seed", seed]
+        assert run("train", "digits", "--out", tmp_path / name, *alone, *by)[0] == 0
+        assert not (tmp_path / name / "autoencoder").exists()
+    same, other = (load(tmp_path / name / "classifier").sha256 for name in ("same", "other"))
+    assert same == b  # as trained together
+    assert other not in (a, b)
+    for by, said in (
+        ([], "Name the folder of one with --reconstructed-by"),
+        (["--reconstructed-by", tmp_path / "none"], "no such model folder"),
+        (["--reconstructed-by", tmp_path / "images", "--value-range=-1,1"], r"takes (1, 8, 8) in [0, 1], digits has"),
+    ):
+        assert said in sentence("train", "digits", "--out", tmp_path / "no", *alone, *by)
+        assert not list(tmp_path.glob("no.*"))  # so that the right command can be given at once
+    with pytest.raises(ArgumentError, match="--reconstructed-by: is for --only classifier"):
+        plan_for("digits", reconstructed_by="models")

@@ -1,6 +1,7 @@
 """`reinject reproduce`: the plane's share, peers by their laws, runs that go on, the page."""
 
 import json
+import time
 from pathlib import Path
 
 import numpy as np
@@ -141,6 +142,24 @@ def test_every_experiment_walks_what_it_trains(name: str) -> None:
     )
     for settings in experiment.walks.values():
         assert settings.build(r, inputs.radius).event_shape == inputs.shape
+
+
+def test_what_a_cut_run_has_done_keeps_its_time(tmp_path: Path) -> None:
+    clock = experiments._Clock(tmp_path / "seconds.json")
+    assert clock.time("walk", lambda x: (time.sleep(0.2), x)[1], 3) == 3
+    first = clock.seconds["walk"]
+    assert first >= 0.2
+    with pytest.raises(KeyboardInterrupt):
+        clock.time("students", _interrupt)
+    again = experiments._Clock(tmp_path / "seconds.json")
+    again.time("walk", lambda: None)
+    again.time("students", lambda: None)
+    assert again.seconds["walk"] == first
+    assert again.seconds["students"] < 0.2
+
+
+def _interrupt() -> None:
+    raise KeyboardInterrupt
 
 
 def test_an_experiment_is_gone_on_with_and_not_made_again(

@@ -76,6 +76,13 @@ def train(
     only: Annotated[
         Literal["autoencoder", "classifier"] | None, typer.Option(help="Train this alone.", show_default="both")
     ] = None,
+    reconstructed_by: Annotated[
+        str | None,
+        typer.Option(
+            help="With --only classifier --classifier-sees reconstructions: folder of models with the autoencoder.",
+            show_default="the autoencoder that is trained",
+        ),
+    ] = None,
     value_range: Annotated[
         str, typer.Option(help="LOW,HIGH: values of the darkest and the brightest pixel, the data unit.")
     ] = "0,1",
@@ -108,6 +115,7 @@ def train(
         sees=classifier_sees,
         augment=augment,
         only=only or "",
+        reconstructed_by=reconstructed_by or "",
         value_range=numbers_of("--value-range", value_range),
     )
     outcome = run(

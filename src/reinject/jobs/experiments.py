@@ -30,7 +30,7 @@ from reinject.progress import Progress
 
 NOISES = 5  # seeds of the noise control, which varies
 EXTRACTOR_EPOCHS = 30
-RESULT = "result.json"
+RESULT, SECONDS = "result.json", "seconds.json"
 T = TypeVar("T")
 
 
@@ -190,7 +190,8 @@ def _once(
     progress: Progress,
 ) -> dict[str, Any]:
     plan = plan_for(source, seed=seed, **experiment.training)
-    clock = _Clock({})
+    folder.mkdir(parents=True, exist_ok=True)
+    clock = _Clock(folder / SECONDS)
     if not (folder / "models").is_dir():
         options = {"data_dir": data_dir, "device": "cpu", "precision": execution.precision, "progress": progress}
         clock.time("training", train, plan, folder / "models", **options)
@@ -246,14 +247,19 @@ def _from_nothing(name: str, seconds: Mapping[str, float], trained: Mapping[str,
 
 @dataclass(frozen=True)
 class _Clock:
-    """Seconds of each thing that was done."""
+    """Seconds of each thing that was done, in a file: what a run that was cut has done keeps the time that it took."""
 
-    seconds: dict[str, float]
+    path: Path
+
+    @property
+    def seconds(self) -> dict[str, float]:
+        return dict(read_json(self.path, DataError)) if self.path.is_file() else {}
 
     def time(self, what: str, work: Callable[..., T], *arguments: Any, **options: Any) -> T:
         began = time.monotonic()
         result = work(*arguments, **options)
-        self.seconds[what] = round(time.monotonic() - began, 1)
+        known = self.seconds
+        write_json(self.path, {**known, what: known.get(what, round(time.monotonic() - began, 1))})
         return result
 
 

@@ -30,6 +30,11 @@ class TrainPlan:
         low, high: values of the darkest and the brightest pixel, data units.
         augment: how the classifier's images are varied, one of jobs.labelling.AUGMENT.
         only: "autoencoder" or "classifier": the other is not trained; "": both are.
+        reconstructed_by: folder of models whose autoencoder gives back what the classifier sees, where it alone is
+            trained; "": there is none.
+
+    Raises:
+        ArgumentError: an unknown name, or two that do not go together.
     """
 
     dataset: str
@@ -45,6 +50,7 @@ class TrainPlan:
     high: float = 1.0
     augment: str = AUGMENT[0]
     only: str = ""
+    reconstructed_by: str = ""
 
     def __post_init__(self) -> None:
         choose(self.objective, self.autoencoder)
@@ -52,8 +58,13 @@ class TrainPlan:
         _check_name("--classifier", self.classifier, models.CLASSIFIERS)
         _check_name("--classifier-sees", self.sees, SEES)
         _check_name("--augment", self.augment, AUGMENT)
-        if self.only == "classifier" and self.sees != "images":
-            raise ArgumentError("--only", "no autoencoder is trained whose reconstructions it sees", "Leave one out")
+        sees_another = self.only == "classifier" and self.sees != "images"
+        if sees_another and not self.reconstructed_by:
+            problem = "no autoencoder is trained whose reconstructions it sees"
+            raise ArgumentError("--only", problem, "Name the folder of one with --reconstructed-by, or leave one out")
+        if self.reconstructed_by and not sees_another:
+            problem = "is for --only classifier with --classifier-sees reconstructions"
+            raise ArgumentError("--reconstructed-by", problem, "Give both, or leave it out")
 
 
 def plan_for(
@@ -72,6 +83,7 @@ def plan_for(
     value_range: tuple[float, float] = (0.0, 1.0),
     augment: str = AUGMENT[0],
     only: str = "",
+    reconstructed_by: str = "",
 ) -> TrainPlan:
     """The default way to train, with what was given in place of its values.
 
@@ -80,7 +92,7 @@ def plan_for(
             autoencoder, the one that is not given follows from the other.
         epochs, classifier_epochs: passes over the data, exactly, in place of the recipe's.
         batch, lr: of the autoencoder: rows a gradient step, and highest learning rate.
-        sees, augment, only: as in :class:`TrainPlan`.
+        sees, augment, only, reconstructed_by: as in :class:`TrainPlan`.
         value_range: values of the darkest and the brightest pixel.
 
     Raises:
@@ -109,6 +121,7 @@ def plan_for(
         high=high,
         augment=augment,
         only=only,
+        reconstructed_by=reconstructed_by,
     )
 
 

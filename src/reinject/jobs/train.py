@@ -6,7 +6,7 @@ import math
 import shutil
 import time
 from collections.abc import Callable
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
 
@@ -82,11 +82,13 @@ def train_on(
     partial = partial_of(out)
     check_count("--devices", "devices", devices)
     parameters = {**asdict(plan), "precision": precision, **({"devices": devices} if devices > 1 else {})}
+    job = _Job(plan, dataset, partial, make_fabric(device, precision), progress)
+    if plan.reconstructed_by:
+        job.classifiers_loss()  # fails before there is a folder, which another command could not use
     begin(partial, json.loads(json.dumps(parameters)))
     if devices > 1:
         fabric = make_fabric(device, precision, devices)
         fabric.launch(functools.partial(_rank, plan, dataset, partial, isinstance(progress, Silent)))
-    job = _Job(plan, dataset, partial, make_fabric(device, precision), progress)
     chosen, autoencoder, classifier = job.both()  # reads what the other processes have trained
     publish(partial, out)
     result = {
@@ -122,6 +124,10 @@ def _rank(plan: TrainPlan, dataset: data.Dataset, folder: Path, silent: bool, fa
     torch.distributed.destroy_process_group()
 
 
+def _in_space(inputs: Inputs) -> str:
+    return f" of {inputs.space}" if inputs.space else ""
+
+
 class _Job:
     """The data in the units of the models, and the folder that both trainings write to."""
 
@@ -152,7 +158,7 @@ class _Job:
     def both(self) -> tuple[Chosen | None, dict[str, Any], dict[str, Any]]:
         """Train what is asked for, unless an earlier run has: the objective, and what each training reports."""
         if self.plan.only == "classifier":
-            return None, {}, self.classifier(cross_entropy)
+            return None, {}, self.classifier(self.classifiers_loss())
         chosen = self.choice()
         autoencoder = self.run(
             "autoencoder",
@@ -162,7 +168,23 @@ class _Job:
         )
         if self.plan.only:
             return chosen, autoencoder, {}
-        return chosen, autoencoder, self.classifier(loss_of(self.plan.sees, self.trained("autoencoder"), self.inputs))
+        return chosen, autoencoder, self.classifier(self.classifiers_loss())
+
+    def classifiers_loss(self) -> Loss:
+        """Cross entropy on images, or on half of them as this autoencoder, or an earlier one, gives them back."""
+        if self.plan.sees == "images":
+            return cross_entropy
+        network = load(Path(self.plan.reconstructed_by or self.folder) / "autoencoder", self.fabric.device).network
+        there, here = (replace(one, mean=0.0, std=1.0, class_names=()) for one in (network.inputs, self.inputs))
+        if there != here:
+            problem = f"its autoencoder takes {there.shape} in [{there.low:g}, {there.high:g}]{_in_space(there)}"
+            raise ModelError(
+                "--reconstructed-by",
+                f"{problem}, {self.plan.dataset} has {here.shape} in [{here.low:g}, {here.high:g}]{_in_space(here)}",
+                "Name one of this data",
+            )
+        r = network if network.noise_conditioned else lambda x, _: network(x)
+        return loss_of(self.plan.sees, r, self.inputs)
 
     def classifier(self, loss: Loss) -> dict[str, Any]:
         """Train the classifier; what it reports."""
@@ -237,11 +259,6 @@ class _Job:
         checkpoint.unlink(missing_ok=True)
         self.fabric.barrier()
         return result
-
-    def trained(self, name: str) -> Callable[[Tensor, Tensor], Tensor]:
-        """(x, sigma) -> r(x) of the trained autoencoder, which is told sigma if it can be."""
-        network = load(self.folder / name, self.fabric.device).network
-        return network if network.noise_conditioned else lambda x, _: network(x)
 
     @torch.no_grad()
     def _test_accuracy(self, network: Network) -> float:
