@@ -82,6 +82,8 @@ def train_on(
     partial = partial_of(out)
     check_count("--devices", "devices", devices)
     parameters = {**asdict(plan), "precision": precision, **({"devices": devices} if devices > 1 else {})}
+    if not plan.reconstructed_by:
+        del parameters["reconstructed_by"]  # so that runs from before there was the option go on
     job = _Job(plan, dataset, partial, make_fabric(device, precision), progress)
     if plan.reconstructed_by:
         job.classifiers_loss()  # fails before there is a folder, which another command could not use
