@@ -67,8 +67,8 @@ class Borders:
     holds after one step ceil(share n) are drawn without replacement, one after another, each with probability w_i over
     the sum of those that are left, w = 1 - margin; so each class keeps its share of the set. They are the ones with the
     smallest -log(u_i)/w_i, u uniform. Samples without a label go through. A student that learns from hard labels
-    learns where classes meet. Those with the smallest margins alone would teach it as much where there are many, and
-    less where there are few, since they leave out what a class mostly looks like. Reverse of :class:`Confidence`.
+    learns where classes meet; the smallest margins alone would leave out what a class mostly looks like. Reverse of
+    :class:`Confidence`.
 
     Attributes:
         share: in (0, 1]; 1 keeps all.

@@ -16,7 +16,7 @@ from safetensors import SafetensorError
 from torch import Tensor
 
 from reinject import data, models
-from reinject.bundle import load
+from reinject.bundle import Bundle, load
 from reinject.errors import ArgumentError, ModelError, check_count
 from reinject.evaluation.students import cross_entropy
 from reinject.files import write_json
@@ -82,11 +82,11 @@ def train_on(
     partial = partial_of(out)
     check_count("--devices", "devices", devices)
     parameters = {**asdict(plan), "precision": precision, **({"devices": devices} if devices > 1 else {})}
-    if not plan.reconstructed_by:
-        del parameters["reconstructed_by"]  # so that runs from before there was the option go on
     job = _Job(plan, dataset, partial, make_fabric(device, precision), progress)
-    if plan.reconstructed_by:
-        job.classifiers_loss()  # fails before there is a folder, which another command could not use
+    if plan.reconstructed_by:  # fails before there is a folder, which another command could not use
+        parameters["reconstructed_by"] = job.reconstructing().sha256
+    else:
+        del parameters["reconstructed_by"]  # so that runs from before there was the option go on
     begin(partial, json.loads(json.dumps(parameters)))
     if devices > 1:
         fabric = make_fabric(device, precision, devices)
@@ -176,8 +176,14 @@ class _Job:
         """Cross entropy on images, or on half of them as this autoencoder, or an earlier one, gives them back."""
         if self.plan.sees == "images":
             return cross_entropy
-        network = load(Path(self.plan.reconstructed_by or self.folder) / "autoencoder", self.fabric.device).network
-        there, here = (replace(one, mean=0.0, std=1.0, class_names=()) for one in (network.inputs, self.inputs))
+        network = self.reconstructing().network
+        r = network if network.noise_conditioned else lambda x, _: network(x)
+        return loss_of(self.plan.sees, r, self.inputs)
+
+    def reconstructing(self) -> Bundle:
+        """The autoencoder whose reconstructions the classifier sees; raises ModelError where it is of other data."""
+        bundle = load(Path(self.plan.reconstructed_by or self.folder) / "autoencoder", self.fabric.device)
+        there, here = (replace(one, mean=0.0, std=1.0, class_names=()) for one in (bundle.network.inputs, self.inputs))
         if there != here:
             problem = f"its autoencoder takes {there.shape} in [{there.low:g}, {there.high:g}]{_in_space(there)}"
             raise ModelError(
@@ -185,8 +191,7 @@ class _Job:
                 f"{problem}, {self.plan.dataset} has {here.shape} in [{here.low:g}, {here.high:g}]{_in_space(here)}",
                 "Name one of this data",
             )
-        r = network if network.noise_conditioned else lambda x, _: network(x)
-        return loss_of(self.plan.sees, r, self.inputs)
+        return bundle
 
     def classifier(self, loss: Loss) -> dict[str, Any]:
         """Train the classifier; what it reports."""
