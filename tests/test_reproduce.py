@@ -144,6 +144,18 @@ def test_every_experiment_walks_what_it_trains(name: str) -> None:
         assert settings.build(r, inputs.radius).event_shape == inputs.shape
 
 
+def test_the_extractor_is_trained_in_the_precision_that_is_asked_for(
+    quick: dict[str, Experiment], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    assert quick
+    asked: list[str] = []
+    monkeypatch.setattr(experiments, "train", lambda *_, precision, **__: asked.append(precision) or _interrupt())
+    for precision in ("32-true", "bf16-mixed"):
+        with pytest.raises(KeyboardInterrupt):
+            reproduce(["table"], tmp_path / precision, only=["digits-features"], samples=1500, precision=precision)
+    assert asked == ["32-true", "bf16-mixed"]
+
+
 def test_what_a_cut_run_has_done_keeps_its_time(tmp_path: Path) -> None:
     clock = experiments._Clock(tmp_path / "seconds.json")
     assert clock.time("walk", lambda x: (time.sleep(0.2), x)[1], 3) == 3

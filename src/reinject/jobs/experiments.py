@@ -114,7 +114,7 @@ def run(
         out: folder of its models and archives.
         seeds: of everything: networks, walks, peers, students.
         samples: of every synthetic set.
-        execution: how our networks are trained and walked; the extractor of features is trained in 32 bits.
+        execution: how our networks are trained, the extractor of features among them, and walked.
         data_dir: where to look for data sets first.
         progress: who is told.
 
@@ -125,11 +125,11 @@ def run(
         ArgumentError: fewer samples than real rows, which curves at equal n need.
     """
     experiment = EXPERIMENTS[name]
-    source = _source(experiment, out, data_dir, progress)
+    execution = execution or Execution()
+    source = _source(experiment, out, execution.precision, data_dir, progress)
     dataset = data.load(source, data_dir, progress=progress)
     if samples < len(dataset.train):
         raise ArgumentError("--samples", f"{samples}, but {len(dataset.train)} real rows", "Give as many at least")
-    execution = execution or Execution()
     found = []
     for seed in seeds:
         folder = out / f"seed-{seed}"
@@ -159,7 +159,7 @@ def _seconds(each: Sequence[Mapping[str, float]]) -> dict[str, float]:
     return {name: float(np.mean([one[name] for one in each if name in one])) for name in names}
 
 
-def _source(experiment: Experiment, out: Path, data_dir: str | None, progress: Progress) -> str:
+def _source(experiment: Experiment, out: Path, precision: str, data_dir: str | None, progress: Progress) -> str:
     """The name of the data set that networks are trained on: features are extracted first."""
     if not experiment.extractor:
         return experiment.dataset
@@ -172,7 +172,7 @@ def _source(experiment: Experiment, out: Path, data_dir: str | None, progress: P
             augment="mirror",
             classifier_epochs=EXTRACTOR_EPOCHS,
         )
-        train(plan, extractor, data_dir=data_dir, device="cpu", progress=progress)
+        train(plan, extractor, data_dir=data_dir, device="cpu", precision=precision, progress=progress)
     if not features.is_dir():
         extract(experiment.dataset, extractor, features, data_dir=data_dir, progress=progress)
     return str(features)
