@@ -11,6 +11,7 @@ from reinject.bundle import load
 from reinject.errors import ArgumentError
 from reinject.jobs.labelling import SEES, loss_of
 from reinject.jobs.plans import plan_for
+from reinject.jobs.train import _Job
 from reinject.models import Inputs
 from test_cli import run, sentence
 
@@ -82,3 +83,23 @@ def test_what_the_classifier_sees_is_an_option_and_changes_it_alone(tmp_path: Pa
         assert not list(tmp_path.glob("no.*"))  # so that the right command can be given at once
     with pytest.raises(ArgumentError, match="--reconstructed-by: is for --only classifier"):
         plan_for("digits", reconstructed_by="models")
+
+
+def test_a_cut_run_goes_on_with_the_same_weights_only_wherever_they_are(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    seen_by = [tmp_path / name for name in ("first", "second")]
+    for seed, folder in enumerate(seen_by):
+        assert run("train", "digits", "--out", folder, "--only", "autoencoder", "--epochs", 1, "--seed", seed)[0] == 0
+    options = ["--only", "classifier", "--classifier-epochs", 1, "--classifier-sees", "reconstructions"]
+    alone = ["train", "digits", "--out", tmp_path / "c", *options, "--reconstructed-by"]
+
+    def cut(*_: object) -> None:
+        raise KeyboardInterrupt
+
+    with monkeypatch.context() as patch:
+        patch.setattr(_Job, "classifier", cut)
+        assert run(*alone, seen_by[0])[0] == 130
+    assert "holds an unfinished run that differs in reconstructed_by" in sentence(*alone, seen_by[1])
+    moved = seen_by[0].rename(tmp_path / "moved")
+    assert run(*alone, moved)[0] == 0
