@@ -26,7 +26,7 @@ from reinject.presets import PRESETS, Settings, choose
 from reinject.progress import for_this_terminal
 from reinject.score import lam_of_sigma
 
-AT_BORDERS = ", a third of it by --borders"  # three times the walks, of which a third is kept
+AT_BORDERS = ", a third of it by --borders"  # after any setting: three times the walks, of which a third is kept
 TARGETS = {"mnist": 0.995, "fashion_mnist": 0.985}  # of the ratio, for the default preset
 SHARES = (0.07, 0.13)
 
@@ -37,7 +37,7 @@ def contestants(models: Models) -> dict[str, Settings]:
     found = {"paper": PRESETS["paper"]}
     if models.autoencoders[0].network.noise_conditioned:
         once = {"steps": 13, "burn_in": 13}
-        found["default"] = found["default" + AT_BORDERS] = PRESETS["default"]
+        found["default"] = PRESETS["default"]
         found["ancestral, one fall"] = choose(None, "ancestral", {"sigma": "geometric:1.4r:0.02r"}, **once)[1]
         found["ancestral, no added noise"] = choose(None, "ancestral", {"eta": "0"})[1]
         for last in ("0.12r", "0.04r", "0.02r", "0.007r"):
@@ -61,6 +61,16 @@ def contestants(models: Models) -> dict[str, Settings]:
     return found
 
 
+def chosen(only: list[str] | None, models: Models) -> dict[str, Settings]:
+    """Those asked for by name, or all, the default at borders beside them."""
+    known = contestants(models)
+    names = only or [*known, *(name + AT_BORDERS for name in ("default",) if name in known)]
+    unknown = [name for name in names if name.removesuffix(AT_BORDERS) not in known]
+    if unknown:
+        sys.exit(f"--only: {unknown[0]!r} is not known. Use some of {', '.join(map(repr, known))}")
+    return {name: known[name.removesuffix(AT_BORDERS)] for name in names}
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("dataset")
@@ -70,14 +80,14 @@ def main() -> None:
     parser.add_argument("--samples", type=int, default=90_000)
     parser.add_argument("--seeds", type=int, default=3)
     parser.add_argument("--precision", default="32-true", help="of the walks: 32-true, bf16-mixed or 16-mixed")
-    parser.add_argument("--only", nargs="*", help="names of settings; default: all")
+    parser.add_argument("--only", nargs="*", help=f"names of settings, {AT_BORDERS!r} after them or not; default: all")
     parser.add_argument("--out", type=Path, help="folder for the class histograms")
     options = parser.parse_args()
     progress = for_this_terminal()
     execution = Execution(precision=options.precision)
     models = load_models([options.models], classifiers=options.classifier)
+    wanted = chosen(options.only, models)
     dataset = data.load(options.dataset, options.data_dir, progress=progress)
-    wanted = {name: s for name, s in contestants(models).items() if not options.only or name in options.only}
     with tempfile.TemporaryDirectory() as folder:
         archives, seconds = {}, {}
         for name, settings in wanted.items():
