@@ -74,7 +74,9 @@ def chosen(only: list[str] | None, models: Models) -> dict[str, Settings]:
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("dataset")
-    parser.add_argument("--models", type=Path, required=True, help="what reinject train made of the data set")
+    parser.add_argument(
+        "--models", type=Path, nargs="+", required=True, help="what reinject train made of the data set"
+    )
     parser.add_argument("--classifier", type=Path, nargs="*", default=[], help="folders of those that vote, see sample")
     parser.add_argument("--data-dir")
     parser.add_argument("--samples", type=int, default=90_000)
@@ -85,7 +87,7 @@ def main() -> None:
     options = parser.parse_args()
     progress = for_this_terminal()
     execution = Execution(precision=options.precision)
-    models = load_models([options.models], classifiers=options.classifier)
+    models = load_models(options.models, classifiers=options.classifier)
     wanted = chosen(options.only, models)
     dataset = data.load(options.dataset, options.data_dir, progress=progress)
     with tempfile.TemporaryDirectory() as folder:
