@@ -64,7 +64,7 @@ def contestants(models: Models) -> dict[str, Settings]:
 def chosen(only: list[str] | None, models: Models) -> dict[str, Settings]:
     """Those asked for by name, or all, the default at borders beside them."""
     known = contestants(models)
-    names = only or [*known, *(name + AT_BORDERS for name in ("default",) if name in known)]
+    names = only or [*known, *(["default" + AT_BORDERS] if "default" in known else [])]
     unknown = [name for name in names if name.removesuffix(AT_BORDERS) not in known]
     if unknown:
         sys.exit(f"--only: {unknown[0]!r} is not known. Use some of {', '.join(map(repr, known))}")
