@@ -2,6 +2,7 @@
 
 from collections.abc import Callable
 from dataclasses import dataclass, replace
+from functools import cache
 
 import numpy as np
 import pytest
@@ -23,10 +24,17 @@ A = np.array([[0.6, 0.3, 0.0], [-0.2, 0.5, 0.1], [0.0, 0.2, 0.7]], np.float32)
 ONE = np.eye(3)
 F = np.array([[0.5, 0.2, -0.1], [0.1, 0.3, 0.4]], np.float32)
 G = np.array([[0.6, 0.1], [0.2, 0.5], [-0.3, 0.4]], np.float32)
+W = np.array([[1.0, -2.0, 0.5], [0.3, 0.4, -1.0]], np.float32)
+
+
+@cache
+def constant(name: str, device: torch.device) -> torch.Tensor:
+    """A or W where the points are; copied there once, so that a step need not wait for a GPU."""
+    return torch.from_numpy({"A": A, "W": W}[name]).to(device)
 
 
 def linear(x: torch.Tensor) -> torch.Tensor:
-    return x @ torch.from_numpy(A).T + 0.1
+    return x @ constant("A", x.device).T + 0.1
 
 
 def told(x: torch.Tensor, sigma: torch.Tensor) -> torch.Tensor:
@@ -146,14 +154,13 @@ def tangent(x: np.ndarray, draws: Draws) -> np.ndarray:
     return (x @ F.T + 0.6 * draws.normal(len(x), 2) @ F @ F.T) @ G.T
 
 
-W = np.array([[1.0, -2.0, 0.5], [0.3, 0.4, -1.0]], np.float32)
 MASK = np.array([True, False, False])
 KNOWN = np.array([5.0, 0.0, 0.0], np.float32)
 M = np.array([[1.0, 1.0, 0.0]], np.float32)
 
 
 def logits(x: torch.Tensor) -> torch.Tensor:
-    return x @ torch.from_numpy(W).T
+    return x @ constant("W", x.device).T
 
 
 def pull(x: np.ndarray) -> np.ndarray:

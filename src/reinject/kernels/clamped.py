@@ -81,17 +81,18 @@ class Clamped:
             raise ArgumentError(
                 "clamped", f"mask of shape {tuple(self.mask.shape)}", f"Give a mask of shape {tuple(shape)}"
             )
-        known = self.known[None] if self.known.shape == shape else self.known
-        if known.shape[1:] != shape or len(known) == 0 or not bool(torch.isfinite(known[:, self.mask]).all()):
+        mask = self.mask.to(r.device)
+        known = (self.known[None] if self.known.shape == shape else self.known).to(r.device)
+        if known.shape[1:] != shape or len(known) == 0 or not bool(torch.isfinite(known[:, mask]).all()):
             raise ArgumentError(
                 "clamped",
                 f"known values of shape {tuple(self.known.shape)}",
                 f"Give finite ones of shape {tuple(shape)} or (P, *{tuple(shape)})",
             )
-        object.__setattr__(self, "known", known.to(r.device))
-        object.__setattr__(self, "mask", self.mask.to(r.device))
-        object.__setattr__(self, "held", int(self.mask.sum()))
-        object.__setattr__(self, "sha256", fingerprint(known[:, self.mask], self.mask))
+        object.__setattr__(self, "known", known)
+        object.__setattr__(self, "mask", mask)
+        object.__setattr__(self, "held", int(mask.sum()))
+        object.__setattr__(self, "sha256", fingerprint(known[:, mask], mask))
 
     def _hold(self, x: Tensor) -> Tensor:
         return torch.where(self.mask, rows_of(self.known, x).to(x.dtype), x)
