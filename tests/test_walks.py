@@ -1,6 +1,6 @@
 """The loop: what it emits, what its randomness depends on, what it does with walks that diverge."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import pytest
 import torch
@@ -214,3 +214,11 @@ def test_bad_numbers_are_refused_before_the_first_block(bad: dict) -> None:
     with pytest.raises(ArgumentError) as error:
         walk(KERNEL, Normal(), (2,), **{"walks": 1, "steps": 3, **bad})
     assert str(next(iter(bad.values()))).strip("[]") in str(error.value)
+
+
+def test_a_walk_lives_where_its_autoencoder_is() -> None:
+    """There is no GPU to walk on here; a place where nothing can be drawn says that it was asked."""
+    kernel = Langevin(replace(wrap(lambda x: x, (2,)), device=torch.device("meta")), 0.1)
+    with pytest.raises(RuntimeError, match="META"):
+        next(walk(kernel, Normal(), (2,), walks=1, steps=1))
+    assert len(next(walk(kernel, Normal(), (2,), walks=1, steps=1, device="cpu")).x) == 1

@@ -12,6 +12,7 @@ from reinject.execution import Fast, in_cache
 from reinject.filters import Filter, filtered
 from reinject.kernels.base import Emit, Kernel
 from reinject.kernels.langevin import Langevin
+from reinject.kernels.wrappers import place_of
 from reinject.reconstruction import Ensemble, Reconstruction
 from reinject.samples import LabelledSamples, Storage
 from reinject.starts import Normal, Start
@@ -93,7 +94,7 @@ def synthesise(
     labels: Labels | None = None,
     filters: Sequence[Filter] = (),
     blocks: Iterable[int] | None = None,
-    device: str | torch.device = "cpu",
+    device: str | torch.device | None = None,
 ) -> Iterator[LabelledSamples]:
     """Walk and label what is visited; what is labelled is what is kept.
 
@@ -134,7 +135,8 @@ def synthesise(
         blocks=blocks,
         device=device,
     )
-    C = None if classifier is None else ready(classifier, device)
+    place = place_of(kernel) if device is None else device
+    C = None if classifier is None else ready(classifier, place)
     labelled = (_labelled(part, C, kept, models, labels or Labels()) for part in visited)
     return filtered(labelled, filters, kept) if filters else labelled
 
@@ -177,6 +179,8 @@ def _labelled(
 def classify(classifier: Classifier, x: Tensor) -> Tensor:
     """softmax(C(x)): probabilities, float32, shape (B, classes), on the CPU.
 
+    A module's inputs are brought to where its weights are.
+
     Raises:
         ModelError: C(x) is not of shape (B, classes), or not finite.
 
@@ -184,6 +188,8 @@ def classify(classifier: Classifier, x: Tensor) -> Tensor:
         >>> classify(lambda x: torch.zeros(len(x), 4), torch.ones(1, 2)).tolist()
         [[0.25, 0.25, 0.25, 0.25]]
     """
+    weight = next(classifier.parameters(), None) if isinstance(classifier, torch.nn.Module) else None
+    x = x if weight is None else x.to(weight.device)
     chunk = in_cache((classifier,), x[0].numel(), x.device) if len(x) else None
     with torch.no_grad():
         parts = [Fast(classifier)(part) for part in torch.split(x, chunk or _CHUNK)]

@@ -16,6 +16,7 @@ from torch import Tensor
 
 from reinject.errors import ArgumentError, check_count
 from reinject.kernels.base import Emit, Info, Kernel
+from reinject.kernels.wrappers import place_of
 from reinject.schedules import Schedule
 from reinject.starts import Start
 
@@ -65,7 +66,7 @@ def walk(
     seen: Callable[[Tensor], Tensor] = lambda x: x,
     only: Iterable[int] | None = None,
     blocks: Iterable[int] | None = None,
-    device: str | torch.device = "cpu",
+    device: str | torch.device | None = None,
 ) -> Iterator[Visited]:
     """Run ``walks`` chains x_0, x_1, ..., x_steps and yield what they visit, block by block and step by step.
 
@@ -90,7 +91,7 @@ def walk(
         seen: what is emitted of a point, row by row; ``r.decode`` for a walk in the space of codes.
         only: numbers of the walks to emit; their blocks are run, so that they come out as in the whole run.
         blocks: numbers of the blocks to run; default: all, in order.
-        device: where the walk lives.
+        device: where the walk lives; default: where the kernel's autoencoder is, or the CPU.
 
     Raises:
         ArgumentError: a number out of range, or a schedule shorter than the walk.
@@ -127,6 +128,7 @@ def walk(
             raise ArgumentError("walk", f"only = {number} is none of the {walks} walks", f"Give 0..{walks - 1}")
     numbers = range(block_count(walks, block_size)) if blocks is None else blocks
     fitted = spread(kernel, steps)
+    place = place_of(kernel) if device is None else torch.device(device)
     plan = _Plan(steps, frozenset(range(burn_in, steps + 1, thin)), emit, limit, seen, wanted)
 
     def run() -> Iterator[Visited]:
@@ -135,7 +137,7 @@ def walk(
             count = min(block_size, walks - first)
             if wanted is not None and wanted.isdisjoint(range(first, first + count)):
                 continue
-            source = _Noise(seed, number, torch.device(device))
+            source = _Noise(seed, number, place)
             x = start.draw((count, *event_shape), source.at(0), first)
             yield from _Block(fitted, plan, source, first, x).run()
 

@@ -207,7 +207,7 @@ def own_stein(
     some = x[torch.randperm(len(x), generator=generator)[:points]]
     level = r.members[0].sigma
     if level is not None:
-        some = some + level * torch.randn(some.shape, generator=generator)
+        some = some + level * torch.randn(some.shape, generator=generator).to(some.device)
         lam = lam_of_sigma(level)
     with torch.no_grad():
         return stein_discrepancy(some, score(r, some, lam), length=radius)

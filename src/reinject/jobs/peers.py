@@ -121,10 +121,10 @@ def reinjection(task: Task) -> Table:
     with torch.no_grad():
         for first in range(0, math.ceil(task.samples / _REINJECTIONS), 1024):
             rows = min(1024, math.ceil(task.samples / _REINJECTIONS) - first)
-            x = torch.randn((rows, *task.train.x.shape[1:]), generator=generator)
+            x = torch.randn((rows, *task.train.x.shape[1:]), generator=generator).to(r.device)
             for _ in range(_REINJECTIONS):
                 x = r(x)
-                xs.append(storage.store(x)[0])
+                xs.append(storage.store(x)[0].cpu())
     soft = torch.cat([labelled(C, storage, kept) for kept in xs])
     return Table.of(torch.cat(xs)[: task.samples], soft[: task.samples], storage)
 

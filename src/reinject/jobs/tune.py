@@ -174,7 +174,7 @@ def _lam(models: Models, x: Tensor | None) -> tuple[float, str]:
         return _LAM, "unknown"
     for method in _METHODS:
         try:
-            return estimate_lam(r, x[:1000], method).value, f"by Stein's identity on real data, {method}"
+            return estimate_lam(r, x[:1000].to(r.device), method).value, f"by Stein's identity on real data, {method}"
         except ModelError:
             continue  # its source says which method had an answer
     return _LAM, "unknown"
@@ -253,7 +253,7 @@ def _utility(x: Tensor, p: Tensor, judges: Judges, class_names: tuple[str, ...])
         return math.nan
     threads = torch.get_num_threads()
     try:
-        table = Table.of(x, p.argmax(1), Storage("float"))
+        table = Table.of(x.cpu(), p.argmax(1), Storage("float"))
         student = Student(judges.seed, min(judges.samples, len(x)))
         return marks(student, student.rows_of(table), judges.real, class_names, "cpu").accuracy
     finally:

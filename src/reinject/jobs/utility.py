@@ -14,7 +14,7 @@ from reinject.jobs.evidence import levels_for
 from reinject.jobs.recipe import Models
 from reinject.progress import Progress
 from reinject.samples import Storage
-from reinject.synthesis import Classifier, classify, ready
+from reinject.synthesis import Classifier, classify
 from reinject.training import make_fabric
 
 MOST = 300_000
@@ -72,24 +72,23 @@ def judge_tables(
         tables: name -> samples and their labels.
         dataset: the real data.
         levels: how it is kept, in the units of the classifier.
-        classifier: that labels the noise control and the reconstructions.
+        classifier: that labels the noise control and the reconstructions, where its weights are.
         seeds: of the students.
         noise_seeds: of the noise control; default: those of the students.
         device, kind, r, progress: as there.
     """
     train = Table.of(dataset.train.x, dataset.train.y, levels)
-    controls = _controls(train, classifier, r, kind)
+    C = classifier.eval() if isinstance(classifier, torch.nn.Module) else classifier
+    controls = _controls(train, C, r, kind)
     noises = seeds if noise_seeds is None else noise_seeds
     total = students_needed(len(train), len(tables), len(seeds), len(controls), len(noises))
     with progress.task("training students", total, "students") as advance:
         place = make_fabric(device).device
         test = Table.of(dataset.test.x, dataset.test.y, levels)
         bench = Bench(test, dataset.class_names, device, workers_for(place), lambda: advance(1))
-        C = ready(classifier, place)
 
-        @torch.no_grad()
         def label(x: Tensor) -> Tensor:
-            return torch.cat([C(part.to(place)).argmax(1).cpu() for part in torch.split(x, 4096)])
+            return torch.cat([classify(C, part).argmax(1) for part in torch.split(x, 4096)])
 
         against = reference(bench, train, label, seeds, noise_seeds=noises, kind=kind, controls=controls)
         return {name: utility(against, table) for name, table in tables.items()}
@@ -105,13 +104,13 @@ def _controls(train: Table, classifier: Classifier, r: Models | None, kind: Kind
     parts = [train.storage.load(torch.from_numpy(train.x[k : k + 1024])) for k in range(0, len(train), 1024)]
     found = {}
     if kind in SOFT:
-        soft = torch.cat([classify(classifier, x) for x in parts]).cpu().numpy()
+        soft = torch.cat([classify(classifier, x) for x in parts]).numpy()
         found["real inputs, soft labels"] = Table(train.x, soft, train.storage)
     if r is not None:
         ensemble = r.ensemble()
         with torch.no_grad():
-            given = [train.storage.store(ensemble(x))[0] for x in parts]
-        y = torch.cat([classify(classifier, train.storage.load(x)).argmax(1).cpu() for x in given])
+            given = [train.storage.store(ensemble(x.to(ensemble.device)))[0].cpu() for x in parts]
+        y = torch.cat([classify(classifier, train.storage.load(x)).argmax(1) for x in given])
         found["reconstructions of real inputs"] = Table.of(torch.cat(given), y, train.storage)
     return found
 

@@ -18,6 +18,13 @@ def autoencoder_of(kernel: Any) -> Autoencoder:
     return r
 
 
+def place_of(kernel: Any) -> torch.device:
+    """Where a kernel, or the one inside it, has its r; the CPU for one that has none."""
+    while hasattr(kernel, "kernel"):
+        kernel = kernel.kernel
+    return kernel.r.device if hasattr(kernel, "r") else torch.device("cpu")
+
+
 def with_autoencoder(kernel: Any, r: Autoencoder) -> Kernel:
     """The same kernel, or the one inside it, on another r."""
     if hasattr(kernel, "kernel"):
