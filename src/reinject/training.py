@@ -1,6 +1,7 @@
 """Fit a network on Lightning Fabric: device, precision, checkpoints, best-by-validation, loss curves."""
 
 import json
+import logging
 import math
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
@@ -89,6 +90,7 @@ def make_fabric(device: str = "auto", precision: Any = "32-true", devices: int =
     Raises:
         ArgumentError: a name that Lightning does not know, or a device that is not there.
     """
+    logging.getLogger("lightning_fabric.utilities.rank_zero").setLevel(logging.WARNING)  # it explains tensor cores
     try:
         strategy = "ddp_spawn" if devices > 1 else "auto"
         return Fabric(accelerator=device, strategy=strategy, devices=devices, precision=precision)
@@ -115,10 +117,10 @@ def fit(
     """Train ``network`` in place and return its loss curve.
 
     The order of the rows and all noise are pure functions of (seed, epoch), so a run that goes on from a checkpoint
-    ends where the uninterrupted one does. The global random generator is left as it was. Where the fabric has several
-    processes, each takes every so many-th row of a batch, with noise of its own (a function of its rank too), and
-    gradients are averaged: without noise, and where batches divide evenly, the weights are those of one process, by
-    rounding.
+    ends where the uninterrupted one does; a GPU draws the noise itself, and other noise than a CPU. The global random
+    generator is left as it was. Where the fabric has several processes, each takes every so many-th row of a batch,
+    with noise of its own (a function of its rank too), and gradients are averaged: without noise, and where batches
+    divide evenly, the weights are those of one process, by rounding.
 
     Arguments:
         network: any module; ends in evaluation mode.
@@ -193,8 +195,7 @@ class _Run:
         order = torch.randperm(len(self.rows), generator=generator)
         size = self.recipe.steps_an_epoch(len(self.rows))
         rank, ranks = self.fabric.global_rank, self.fabric.world_size
-        if ranks > 1:
-            generator = _generator(self.seed, epoch, rank)
+        generator = self._noise(generator, epoch, rank)
         totals: dict[str, Tensor] = {}
         for k in range(min(size, self.steps - self.step)):
             batch = order[k * self.recipe.batch : (k + 1) * self.recipe.batch]
@@ -218,6 +219,13 @@ class _Run:
         if ranks > 1:
             means = {name: cast(Tensor, self.fabric.all_reduce(mean)) for name, mean in means.items()}
         return means
+
+    def _noise(self, generator: torch.Generator, epoch: int, *rank: int) -> torch.Generator:
+        """Where a loss draws from: on a GPU its own generator, since a network there would wait for a CPU's."""
+        on_gpu = self.fabric.device.type == "cuda"
+        if not on_gpu and self.fabric.world_size == 1:
+            return generator
+        return _generator(self.seed, epoch, *rank, device=self.fabric.device if on_gpu else "cpu")
 
     def _average(self) -> None:
         decay = min(self.recipe.average, self.step / (self.step + 10))
@@ -247,7 +255,7 @@ class _Run:
         present = _copy(self.network)
         self.network.load_state_dict(weights)
         self.network.eval()
-        generator = _generator(self.seed, 2**32)  # the same noise at every evaluation, so that they can be compared
+        generator = self._noise(_generator(self.seed, 2**32), 2**32)  # always the same, so that losses can be compared
         total = 0.0
         for index in torch.split(torch.arange(len(self.validation)), 1024):
             x, y = self.validation.batch(index, self.fabric.device)
@@ -313,6 +321,6 @@ def _copy(network: nn.Module) -> dict[str, Tensor]:
     return {name: value.detach().clone() for name, value in network.state_dict().items()}
 
 
-def _generator(seed: int, epoch: int, *rank: int) -> torch.Generator:
+def _generator(seed: int, epoch: int, *rank: int, device: str | torch.device = "cpu") -> torch.Generator:
     word = np.random.SeedSequence([seed, epoch, *rank]).generate_state(1, np.uint64)[0]
-    return torch.Generator().manual_seed(int(word) >> 1)
+    return torch.Generator(device).manual_seed(int(word) >> 1)
