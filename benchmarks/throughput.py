@@ -3,6 +3,8 @@
 Every contestant makes the same number of steps of the same untrained network on one batch; each round times all of them
 in turn, and ratios are taken within a round. BlackJAX walks the MLPs, with the same weights, as one compiled scan of
 its SGLD kernel; it is compiled before the first round that counts. Needs the extra: pip install "reinject[bench]".
+With --device cuda all run on a GPU, but for BlackJAX, which is left out; there a walk of few points waits for Python,
+so give a --batch that fills it.
 """
 
 import argparse
@@ -12,13 +14,11 @@ import statistics
 import sys
 import time
 from collections.abc import Callable
+from typing import Any
 
 os.environ["OMP_WAIT_POLICY"] = "passive"  # as the command line does
 
-import blackjax
-import jax
 import torch
-from jax import numpy as jnp
 from torch import Tensor, nn
 from torchebm.core import BaseModel
 from torchebm.samplers import LangevinDynamics
@@ -31,7 +31,6 @@ from reinject.starts import Normal
 from reinject.walks import walk
 
 LAM = 0.1
-BATCH = 1024
 BOUNDS = {
     "ours / bare": (0, 1.05),
     "torchebm, gradient": (1.10, 99),
@@ -66,13 +65,15 @@ class ByEnergy(BaseModel):
         return (self.r(x) - x).flatten(1).square().sum(1)
 
 
-def contestants(network: nn.Module, shape: tuple[int, ...], steps: int) -> dict[str, Callable[[], object]]:
-    x = torch.randn(BATCH, *shape)
-    r = wrap(network, shape)
+def contestants(
+    network: nn.Module, shape: tuple[int, ...], steps: int, batch: int, device: str
+) -> dict[str, Callable[[], object]]:
+    x = torch.randn(batch, *shape, device=device)
+    r = wrap(network, shape, device=device)
     kernel = Langevin(r, LAM)
     samplers = {
-        "torchebm, gradient": LangevinDynamics(ByGradient(network), step_size=LAM / 2),
-        "torchebm, energy": LangevinDynamics(ByEnergy(network), step_size=LAM / 2),
+        "torchebm, gradient": LangevinDynamics(ByGradient(network), step_size=LAM / 2, device=device),
+        "torchebm, energy": LangevinDynamics(ByEnergy(network), step_size=LAM / 2, device=device),
     }
 
     def bare() -> None:
@@ -81,7 +82,8 @@ def contestants(network: nn.Module, shape: tuple[int, ...], steps: int) -> dict[
                 network(x)
 
     def ours() -> None:
-        for _ in walk(kernel, Normal(), shape, walks=BATCH, steps=steps, burn_in=steps):
+        counts = {"walks": batch, "block_size": batch, "steps": steps, "burn_in": steps}
+        for _ in walk(kernel, Normal(), shape, **counts, device=device):
             pass
 
     def plain() -> None:
@@ -94,25 +96,31 @@ def contestants(network: nn.Module, shape: tuple[int, ...], steps: int) -> dict[
         return lambda: samplers[name].sample(x=x, n_steps=steps)
 
     found = {"bare": bare, "ours": ours, "plain loop": plain, **{name: theirs(name) for name in samplers}}
-    return {**found, **({"BlackJAX": by_blackjax(network, x, steps)} if len(shape) == 1 else {})}
+    if len(shape) == 1 and device == "cpu":
+        found["BlackJAX"] = by_blackjax(network, x, steps)
+    return found
 
 
 def by_blackjax(network: nn.Module, x: Tensor, steps: int) -> Callable[[], object]:
     """The same step of the same MLP: x + (lam / 2) (2 / lam) (r(x) - x) + sqrt(lam) noise."""
+    import blackjax
+    import jax
+    from jax import numpy as jnp
+
     layers = [
         (jnp.asarray(layer.weight.numpy().T), jnp.asarray(layer.bias.numpy()))
         for layer in network.modules()
         if isinstance(layer, nn.Linear)
     ]
 
-    def r(x: jax.Array) -> jax.Array:
+    def r(x: Any) -> Any:
         for weight, bias in layers[:-1]:
             x = jax.nn.silu(x @ weight + bias)
         return x @ layers[-1][0] + layers[-1][1]
 
     sgld = blackjax.sgld(lambda x, _: (r(x) - x) * (2 / LAM))
 
-    def step(x: jax.Array, key: jax.Array) -> tuple[jax.Array, None]:
+    def step(x: Any, key: Any) -> tuple[Any, None]:
         return sgld.step(key, x, None, LAM / 2), None
 
     start = jnp.asarray(x.numpy())
@@ -129,6 +137,8 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--rounds", type=int, default=5)
     parser.add_argument("--steps", type=int, default=30)
+    parser.add_argument("--batch", type=int, default=1024, help="points that are walked at once")
+    parser.add_argument("--device", default="cpu", help="cpu or cuda")
     options = parser.parse_args()
     image = Inputs((1, 28, 28), class_names=("a", "b"))
     networks: dict[str, tuple[nn.Module, tuple[int, ...], int]] = {
@@ -138,12 +148,14 @@ def main() -> None:
     }
     found, missed = {}, []
     for name, (network, shape, steps) in networks.items():
-        runs = contestants(network.requires_grad_(False), shape, steps)
+        runs = contestants(network.requires_grad_(False), shape, steps, options.batch, options.device)
         seconds: dict[str, list[float]] = {key: [] for key in runs}
         for round_ in range(options.rounds + 1):
             for key, run in runs.items():
                 began = time.perf_counter()
                 run()
+                if options.device == "cuda":
+                    torch.cuda.synchronize()
                 if round_:
                     seconds[key].append(time.perf_counter() - began)
         ratios = {
