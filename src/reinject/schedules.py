@@ -38,7 +38,9 @@ def value_at(parameter: Parameter, i: int) -> float:
         >>> value_at(0.5, 7), value_at(Linear(1.0, 0.0, steps=4), 1)
         (0.5, 0.75)
     """
-    return parameter.at(i) if isinstance(parameter, Schedule) else float(parameter)
+    if isinstance(parameter, float | int):  # asked first: isinstance of a protocol costs as much as a small network
+        return float(parameter)
+    return parameter.at(i)
 
 
 def bounds_of(parameter: Parameter) -> tuple[float, float]:

@@ -232,7 +232,7 @@ class _Block:
                 if plan.emit == "reconstruction":
                     x = info.reconstruction
                     if i in plan.keep:
-                        self.finite &= torch.isfinite(_largest(x)) | ~self.inside
+                        self.finite &= (_largest(x) < math.inf) | ~self.inside
             done = None if info is None else info.done
             if i in plan.keep:
                 yield self._visited(i, x, self._alive())
@@ -248,9 +248,12 @@ class _Block:
     def _check(self, x: Tensor) -> None:
         """Takes note of the walks that went astray, each for the first reason, without waiting for the device."""
         largest = _largest(x)
-        self.finite &= torch.isfinite(largest) | ~self.inside
-        if self.plan.limit < math.inf:
-            self.inside &= ~(largest > self.plan.limit) | ~self.finite
+        finite = largest < math.inf  # false for NaN too; torch.isfinite is four operations
+        if self.plan.limit == math.inf:  # nothing strays
+            self.finite &= finite
+            return
+        self.finite &= finite | ~self.inside
+        self.inside &= ~(largest > self.plan.limit) | ~self.finite
 
     def _note(self, info: Info) -> None:
         if info.accepted is not None:

@@ -62,7 +62,8 @@ class Langevin:
     def step(self, state: State, generator: torch.Generator) -> tuple[State, Info]:
         """x_{i+1} = r(x_i) + tau z."""
         lam = value_at(self.lam, state.i)
-        tau = noise_scale(lam, self.noise.at(state.i) if isinstance(self.noise, Schedule) else self.noise)
+        noise = self.noise if isinstance(self.noise, str) else value_at(self.noise, state.i)
+        tau = noise_scale(lam, noise)
         y = self.r(state.x, sigma_of_lam(lam))
         x = noise_like(y, generator, tau).add_(y)
         return State(x, state.i + 1), Info(y)
