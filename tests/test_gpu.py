@@ -11,13 +11,16 @@ import torch
 from scipy.linalg import solve_discrete_lyapunov
 from torch import nn
 
-from reinject import data, kernels, wrap
+from reinject import kernels, wrap
 from reinject.archive import Archive
 from reinject.execution import Execution
 from reinject.explorer.session import Choice, Live, World
+from reinject.jobs import experiments
 from reinject.jobs.evaluate import examine
+from reinject.jobs.experiments import Experiment
 from reinject.jobs.plans import plan_for
 from reinject.jobs.recipe import load_models
+from reinject.jobs.reproduce import reproduce
 from reinject.jobs.sample import sample_models
 from reinject.jobs.train import train
 from reinject.jobs.tune import tune
@@ -255,7 +258,7 @@ def test_an_archive_is_judged_there(trained: Path, tmp_path: Path) -> None:
 
 
 def test_models_there_are_tuned(trained: Path) -> None:
-    found = tune(load_models([trained], "cuda"), dataset=data.load("digits"), walks=16)
+    found = tune(load_models([trained], "cuda"), walks=16)
     assert found.result["candidates"]
 
 
@@ -265,3 +268,12 @@ def test_walks_there_are_looked_at(trained: Path) -> None:
     frame = Live(world, Choice(PRESETS["default"], walks=8, seed=0)).goto(5)
     assert frame is not None
     assert frame.x.shape == (8, 1, 8, 8)
+
+
+def test_an_experiment_is_made_there(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    peers = ("one Gaussian", "reinjection without noise")
+    known = {"digits": Experiment("digits", training={"epochs": 5, "classifier_epochs": 5}, peers=peers)}
+    monkeypatch.setattr(experiments, "EXPERIMENTS", known)
+    found = reproduce(["table"], tmp_path, only=["digits"], seeds=1, samples=1500, device="cuda").result["digits"]
+    assert found["command"].endswith("--device cuda")
+    assert {"ours, default", *peers} < set(found["sets"])

@@ -237,6 +237,17 @@ def test_results_of_earlier_versions_are_gone_on_with(tmp_path: Path, monkeypatc
     assert asked == ["32-true", "bf16-mixed"]
     with pytest.raises(ArgumentError, match="'8-true' is not known"):
         reproduce(["table"], tmp_path / "c", precision="8-true")
+    plan = tmp_path / "digits" / "plan.json"
+    plan.write_text(json.dumps({**json.loads(plan.read_text()), "device": "cuda"}))
+    with pytest.raises(ArgumentError, match=r"--device: cpu, but .* has cuda"):
+        reproduce(["table"], tmp_path, only=["digits"], samples=10)
+
+
+@pytest.mark.skipif(torch.cuda.is_available(), reason="there is a GPU")
+def test_a_device_that_is_not_there_is_named(tmp_path: Path) -> None:
+    with pytest.raises(ArgumentError, match="device 'cuda'"):
+        reproduce(["table"], tmp_path / "out", only=["digits"], samples=1500, device="cuda")
+    assert not (tmp_path / "out").exists()
 
 
 def test_figures_are_drawn_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

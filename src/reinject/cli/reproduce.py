@@ -6,7 +6,7 @@ from typing import Annotated
 import typer
 
 from reinject.cli.app import finish
-from reinject.cli.options import DataDir, Json, Seed
+from reinject.cli.options import DataDir, Device, Json, Seed
 from reinject.progress import for_this_terminal
 
 
@@ -19,7 +19,7 @@ def reproduce(
         list[str] | None,
         typer.Option(
             help="Experiment of curves and table: digits, mnist, fashion_mnist, cifar10-features, "
-            "cifar100-own-features, cifar100-features, cifar10-pixels; may be given several times.",
+            "cifar100-own-features, cifar100-features, cifar10-pixels, cifar10-pixels-untold; again and again.",
             show_default="all but digits",
         ),
     ] = None,
@@ -28,6 +28,7 @@ def reproduce(
     precision: Annotated[
         str, typer.Option(help="Of our networks and walks: 32-true, or bf16-mixed or 16-mixed.")
     ] = "32-true",
+    device: Device = "cpu",
     data_dir: DataDir = None,
     seed: Seed = 0,
     as_json: Json = False,
@@ -42,6 +43,7 @@ def reproduce(
         seeds=seeds,
         samples=samples,
         precision=precision,
+        device=device,
         data_dir=data_dir,
         seed=seed,
         progress=for_this_terminal(),

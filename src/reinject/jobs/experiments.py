@@ -104,6 +104,7 @@ def run(
     samples: int,
     *,
     execution: Execution | None = None,
+    device: str = "cpu",
     data_dir: str | None = None,
     progress: Progress,
 ) -> dict[str, Any]:
@@ -115,6 +116,7 @@ def run(
         seeds: of everything: networks, walks, peers, students.
         samples: of every synthetic set.
         execution: how our networks are trained, the extractor of features among them, and walked.
+        device: where; students and peers run on the CPU, as many at once as it has cores.
         data_dir: where to look for data sets first.
         progress: who is told.
 
@@ -126,7 +128,7 @@ def run(
     """
     experiment = EXPERIMENTS[name]
     execution = execution or Execution()
-    source = _source(experiment, out, execution.precision, data_dir, progress)
+    source = _source(experiment, out, execution.precision, device, data_dir, progress)
     dataset = data.load(source, data_dir, progress=progress)
     if samples < len(dataset.train):
         raise ArgumentError("--samples", f"{samples}, but {len(dataset.train)} real rows", "Give as many at least")
@@ -134,7 +136,7 @@ def run(
     for seed in seeds:
         folder = out / f"seed-{seed}"
         if not (folder / RESULT).is_file():
-            result = _once(experiment, dataset, source, folder, seed, samples, execution, data_dir, progress)
+            result = _once(experiment, dataset, source, folder, seed, samples, execution, device, data_dir, progress)
             write_json(folder / RESULT, result)
         found.append(read_json(folder / RESULT, DataError))
     sets = {one: _over_seeds([result["sets"][one] for result in found]) for one in found[0]["sets"]}
@@ -159,7 +161,9 @@ def _seconds(each: Sequence[Mapping[str, float]]) -> dict[str, float]:
     return {name: float(np.mean([one[name] for one in each if name in one])) for name in names}
 
 
-def _source(experiment: Experiment, out: Path, precision: str, data_dir: str | None, progress: Progress) -> str:
+def _source(
+    experiment: Experiment, out: Path, precision: str, device: str, data_dir: str | None, progress: Progress
+) -> str:
     """The name of the data set that networks are trained on: features are extracted first."""
     if not experiment.extractor:
         return experiment.dataset
@@ -172,7 +176,7 @@ def _source(experiment: Experiment, out: Path, precision: str, data_dir: str | N
             augment="mirror",
             classifier_epochs=EXTRACTOR_EPOCHS,
         )
-        train(plan, extractor, data_dir=data_dir, device="cpu", precision=precision, progress=progress)
+        train(plan, extractor, data_dir=data_dir, device=device, precision=precision, progress=progress)
     if not features.is_dir():
         extract(experiment.dataset, extractor, features, data_dir=data_dir, progress=progress)
     return str(features)
@@ -186,6 +190,7 @@ def _once(
     seed: int,
     samples: int,
     execution: Execution,
+    device: str,
     data_dir: str | None,
     progress: Progress,
 ) -> dict[str, Any]:
@@ -193,9 +198,9 @@ def _once(
     folder.mkdir(parents=True, exist_ok=True)
     clock = _Clock(folder / SECONDS)
     if not (folder / "models").is_dir():
-        options = {"data_dir": data_dir, "device": "cpu", "precision": execution.precision, "progress": progress}
+        options = {"data_dir": data_dir, "device": device, "precision": execution.precision, "progress": progress}
         clock.time("training", train, plan, folder / "models", **options)
-    models = load_models([folder / "models"])
+    models = load_models([folder / "models"], device)
     trained = {name: _trained_in(folder / "models" / name) for name in ("autoencoder", "classifier")}
     levels = levels_of(models.inputs)
     real = Table.of(dataset.train.x, dataset.train.y, levels)

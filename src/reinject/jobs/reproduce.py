@@ -19,6 +19,7 @@ from reinject.jobs.experiments import EXPERIMENTS, run
 from reinject.progress import Progress, Silent
 from reinject.samples import Storage
 from reinject.staging import PLAN, begin, partial_of, publish
+from reinject.training import make_fabric
 
 METRICS = "metrics.json"
 PAGE = "results.md"
@@ -58,6 +59,7 @@ def reproduce(
     seeds: int = 3,
     samples: int = 90_000,
     precision: str = "32-true",
+    device: str = "cpu",
     data_dir: str | None = None,
     seed: int = 0,
     progress: Progress | None = None,
@@ -73,6 +75,7 @@ def reproduce(
         seeds: of the experiments: networks, walks, peers and students.
         samples: of every synthetic set, at least as many as there are real ones.
         precision: in which our networks are trained and walked, see :class:`reinject.execution.Execution`.
+        device: where they are: "cpu", "cuda", ...; part of what a run that goes on must agree in.
         data_dir: where to look for data sets first.
         seed: the first one, and that of the figures.
         progress: who is told.
@@ -93,7 +96,7 @@ def reproduce(
     if {"curves", "table"} & set(wanted):
         chosen = only or [name for name in EXPERIMENTS if name != "digits"]
         for name in chosen:
-            _experiment(name, out / name, range(seed, seed + seeds), samples, execution, data_dir, progress)
+            _experiment(name, out / name, range(seed, seed + seeds), samples, execution, device, data_dir, progress)
     known = {path.parent.name: read_json(path, ArgumentError) for path in sorted(out.glob(f"*/{METRICS}"))}
     if "curves" in wanted:
         _draw_curves(out, known)
@@ -125,22 +128,25 @@ def _experiment(
     seeds: Sequence[int],
     samples: int,
     execution: Execution,
+    device: str,
     data_dir: str | None,
     progress: Progress,
 ) -> None:
-    """Run what is missing of an experiment, of this number of samples and in this precision."""
-    plan = {"experiment": name, "samples": samples, "precision": execution.precision}
+    """Run what is missing of an experiment, of this number of samples, in this precision and on this device."""
+    kind = make_fabric(device).device.type
+    plan = {"experiment": name, "samples": samples, "precision": execution.precision, "device": kind}
     if (folder / PLAN).is_file():
-        there = {"precision": Execution().precision, **read_json(folder / PLAN, ArgumentError)}
+        there = {"precision": Execution().precision, "device": "cpu", **read_json(folder / PLAN, ArgumentError)}
         for what, value in plan.items():
             if there[what] != value:
                 raise ArgumentError(f"--{what}", f"{value}, but {folder} has {there[what]}", "Give another --out")
     folder.mkdir(parents=True, exist_ok=True)
     write_json(folder / PLAN, plan)
-    found = run(name, folder, seeds, samples, execution=execution, data_dir=data_dir, progress=progress)
+    found = run(name, folder, seeds, samples, execution=execution, device=device, data_dir=data_dir, progress=progress)
     command = f"reinject reproduce table --only {name} --seeds {len(seeds)} --samples {samples}"
     command += f" --seed {seeds[0]}" if seeds[0] else ""
     command += f" --precision {execution.precision}" if execution != Execution() else ""
+    command += f" --device {kind}" if kind != "cpu" else ""
     write_json(folder / METRICS, {**found, "command": command})
 
 
