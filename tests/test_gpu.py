@@ -13,6 +13,7 @@ from torch import nn
 
 from reinject import kernels, wrap
 from reinject.archive import Archive
+from reinject.errors import ArchiveError
 from reinject.execution import Execution
 from reinject.explorer.session import Choice, Live, World
 from reinject.jobs import experiments
@@ -22,6 +23,7 @@ from reinject.jobs.plans import plan_for
 from reinject.jobs.recipe import load_models
 from reinject.jobs.reproduce import reproduce
 from reinject.jobs.sample import sample_models
+from reinject.jobs.trace import trace
 from reinject.jobs.train import train
 from reinject.jobs.tune import tune
 from reinject.kernels.base import noise_like
@@ -193,7 +195,10 @@ def test_an_archive_is_the_same_again_and_as_good_as_the_cpus(trained: Path, tmp
     one, two = rows_of(tmp_path / "a"), rows_of(tmp_path / "b")
     assert torch.equal(one[0], two[0])
     assert torch.equal(one[1], two[1])
+    assert trace(tmp_path / "a", random=50).result["same"] == 50
     on_cpu = load_models([trained], "cpu")
+    with pytest.raises(ArchiveError, match="was made otherwise: .*device"):
+        sample_models(on_cpu, tmp_path / "b", "default", settings, walks=300, block_size=128, append=True)
     sample_models(on_cpu, tmp_path / "c", "default", settings, walks=300, block_size=128)
     x = rows_of(tmp_path / "c")[0].double() / 255
     difference = (one[0].double() / 255).mean() - x.mean()

@@ -15,7 +15,7 @@ from reinject import Archive
 from reinject.archive import repair, verify, write
 from reinject.errors import ArchiveError, ArgumentError, ReinjectError
 from reinject.jobs.recipe import load_models
-from reinject.jobs.sample import sample_models
+from reinject.jobs.sample import sample, sample_models
 from reinject.jobs.trace import trace
 from reinject.jobs.verify import verify as verify_job
 from reinject.presets import Settings
@@ -257,6 +257,25 @@ def test_what_cannot_be_traced_gets_a_sentence(models: Path, tmp_path: Path) -> 
     edit(archive.folder, lambda manifest: manifest["parameters"].update(start="Points(sha256='0')"))
     with pytest.raises(ArchiveError, match="its start cannot be put together again"):
         trace(archive.folder, [0])
+
+
+@pytest.mark.parametrize("place", ["xpu", "banana", 7.5, ["cpu"]])
+def test_what_another_kind_of_device_made_is_not_made_again_here(models: Path, tmp_path: Path, place: object) -> None:
+    folder = tmp_path / "set"
+    settings = Settings("langevin", {"lam": "0.1"}, steps=2)
+    sample_models(load_models([models]), folder, "paper", settings, walks=4)
+    assert "device" not in json.loads((folder / "manifest.json").read_text())["parameters"]
+    edit(folder, lambda manifest: manifest["parameters"].update(device=place))
+    with pytest.raises(ArchiveError, match="is not here and has other noise"):
+        trace(folder, [0])
+
+
+def test_walks_of_another_kind_of_device_are_not_added(models: Path, tmp_path: Path) -> None:
+    loaded, settings = load_models([models]), Settings("langevin", {"lam": "0.1"}, steps=2)
+    options = {"class_names": loaded.inputs.class_names, "settings": settings, "walks": 4}
+    sample(loaded.ensemble(), loaded.C, tmp_path / "set", **options, place="cuda")
+    with pytest.raises(ArchiveError, match="was made otherwise: .*device"):
+        sample(loaded.ensemble(), loaded.C, tmp_path / "set", **options, append=True)
 
 
 def test_appended_walks_are_a_new_range_and_leave_the_old_rows(models: Path, tmp_path: Path) -> None:

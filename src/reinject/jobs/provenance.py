@@ -10,12 +10,13 @@ from reinject.files import is_remote
 from reinject.jobs.recipe import Models, classifier_in
 
 
-def find_classifiers(archive: Archive, models: Sequence[Path] = ()) -> tuple[Bundle, ...]:
+def find_classifiers(archive: Archive, models: Sequence[Path] = (), device: str = "cpu") -> tuple[Bundle, ...]:
     """The classifiers that labelled the archive, several voted; their hashes must be those in the manifest.
 
     Arguments:
         archive: the archive.
         models: folders of models, or of classifiers, to look through; default: where the manifest says they were.
+        device: where to put them.
 
     Raises:
         ModelError: not there, or others.
@@ -26,23 +27,24 @@ def find_classifiers(archive: Archive, models: Sequence[Path] = ()) -> tuple[Bun
             str(archive.folder), "was labelled by a classifier that is not on disk", "Give it to reinject.evaluate"
         )
     places = [classifier_in(folder) for folder in models]
-    return tuple(_find("classifier", entry, places or [_noted(archive, entry)]) for entry in noted)
+    return tuple(_find("classifier", entry, places or [_noted(archive, entry)], device) for entry in noted)
 
 
-def find_models(archive: Archive, models: Sequence[Path] = ()) -> Models:
+def find_models(archive: Archive, models: Sequence[Path] = (), device: str = "cpu") -> Models:
     """The models that made an archive; their hashes must be those in the manifest.
 
     Arguments:
         archive: the archive.
         models: folders to look through; default: where the manifest says they were.
+        device: where to put them.
 
     Raises:
         ModelError: not there, or others.
     """
     noted = archive.manifest["models"].get("autoencoders", [])
-    classifiers = find_classifiers(archive, models)
+    classifiers = find_classifiers(archive, models, device)
     places = [folder / "autoencoder" for folder in models]
-    found = (_find("autoencoder", entry, places or [_noted(archive, entry)]) for entry in noted)
+    found = (_find("autoencoder", entry, places or [_noted(archive, entry)], device) for entry in noted)
     return Models(tuple(found), classifiers)
 
 
@@ -51,11 +53,11 @@ def _noted(archive: Archive, entry: dict[str, str]) -> Path:
     return Path(entry["folder"]) if is_remote(archive.folder) else (archive.folder / entry["folder"]).resolve()
 
 
-def _find(what: str, entry: dict[str, str], places: Sequence[Path]) -> Bundle:
+def _find(what: str, entry: dict[str, str], places: Sequence[Path], device: str) -> Bundle:
     """The model of an entry of a manifest, in the first place where its hash is right."""
     there = [folder for folder in places if folder.is_dir()]
     for folder in there:
-        bundle = load(folder)
+        bundle = load(folder, device)
         if bundle.sha256 == entry["sha256"]:
             return bundle
     if there:

@@ -3,6 +3,8 @@
 from collections.abc import Sequence
 from pathlib import Path
 
+import torch
+
 from reinject.archive import Archive, MakeBlock, blocks_of
 from reinject.errors import ArchiveError
 from reinject.execution import Execution
@@ -30,11 +32,18 @@ def remake(
         progress: who is told.
 
     Raises:
-        ArchiveError: from models or starts that are not on disk.
+        ArchiveError: from models or starts that are not on disk; made on a kind of device that is not here.
         ModelError: the models are not to be found, or are others.
     """
     manifest, parameters = archive.manifest, archive.manifest["parameters"]
-    found = find_models(archive, models)
+    place = parameters.get("device", "cpu")
+    try:
+        torch.empty(0, device=place)
+    except (AssertionError, RuntimeError, TypeError) as error:  # PyTorch has all three for a device that is not there
+        raise ArchiveError(
+            str(archive.folder), f"was made on {place!r}, which is not here and has other noise", "Do this where it is"
+        ) from error
+    found = find_models(archive, models, place)
     if not found.autoencoders:
         raise ArchiveError(
             str(archive.folder), "was made by an autoencoder that is not on disk", "Sample from a folder of models"

@@ -9,6 +9,7 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
+import torch
 from torch import Tensor
 
 from reinject import archive
@@ -59,6 +60,7 @@ def sample(
     append: bool = False,
     resume: archive.Resume = "if-possible",
     run: Callable[[Recipe], archive.Run] | None = None,
+    place: str | None = None,
 ) -> Outcome:
     """Write the archive that r, C, settings and seed determine, going on with an earlier run that was cut.
 
@@ -88,6 +90,7 @@ def sample(
         append: add the walks to the archive at ``out``, as a new range of walks; its rows stay as they are.
         resume: whether an earlier run is gone on with, see :func:`reinject.archive.write`.
         run: makes the shards in other processes (see :mod:`reinject.jobs.workers`).
+        place: the device of those processes; default: that of r. Another kind of device draws other noise.
 
     Returns:
         The folder, counts, seconds, samples a second.
@@ -127,6 +130,7 @@ def sample(
         chosen.filters(settings, names, block_size, seed, private, blocks_in(spans, block_size)),
     )
     make_block, walker = maker(whole, None if C is None else ready(C, whole.device), recipe)
+    kind = torch.device(place or whole.device).type
     parameters = {
         "preset": preset,
         "kernel": repr(walker.kernel),
@@ -144,6 +148,7 @@ def sample(
         "seed": seed,
         "block_size": block_size,
         **({"space": space} if space else {}),
+        **({} if kind == "cpu" else {"device": kind}),
     }
     plan = archive.Plan(
         whole.event_shape,
@@ -326,6 +331,7 @@ def sample_models(
         start=start,
         held=held,
         run=run,
+        place=place,
         walks=walks,
         seed=seed,
         block_size=block_size,
