@@ -15,6 +15,7 @@ from pathlib import Path
 from reinject import data
 from reinject.archive import Archive
 from reinject.diagnostics import class_shares
+from reinject.errors import ReinjectError
 from reinject.execution import Execution
 from reinject.figures import class_histogram
 from reinject.jobs.provenance import shares
@@ -137,4 +138,7 @@ def main() -> None:
 
 
 if __name__ == "__main__":
-    main()
+    try:
+        main()
+    except ReinjectError as error:
+        sys.exit(str(error))

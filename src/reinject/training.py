@@ -97,7 +97,7 @@ def make_fabric(device: str = "auto", precision: Any = "32-true", devices: int =
     except (ValueError, RuntimeError, ImportError) as error:
         raise ArgumentError(
             "training",
-            f"device {device!r} with precision {precision!r}: {str(error).splitlines()[0]}",
+            f"device {device!r} with precision {precision!r}: {str(error).splitlines()[0].rstrip('.')}",
             "Use --device cpu --precision 32-true, which every machine has",
         ) from error
 

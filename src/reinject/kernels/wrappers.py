@@ -12,17 +12,20 @@ from reinject.reconstruction import Autoencoder
 
 def autoencoder_of(kernel: Any) -> Autoencoder:
     """The r of a kernel, or of the one inside it."""
-    while hasattr(kernel, "kernel"):
-        kernel = kernel.kernel
-    r: Autoencoder = kernel.r
+    r: Autoencoder = _innermost(kernel).r
     return r
 
 
 def place_of(kernel: Any) -> torch.device:
     """Where a kernel, or the one inside it, has its r; the CPU for one that has none."""
+    inner = _innermost(kernel)
+    return inner.r.device if hasattr(inner, "r") else torch.device("cpu")
+
+
+def _innermost(kernel: Any) -> Any:
     while hasattr(kernel, "kernel"):
         kernel = kernel.kernel
-    return kernel.r.device if hasattr(kernel, "r") else torch.device("cpu")
+    return kernel
 
 
 def with_autoencoder(kernel: Any, r: Autoencoder) -> Kernel:
