@@ -197,7 +197,7 @@ def test_an_archive_is_the_same_again_and_as_good_as_the_cpus(trained: Path, tmp
     assert torch.equal(one[1], two[1])
     assert trace(tmp_path / "a", random=50).result["same"] == 50
     on_cpu = load_models([trained], "cpu")
-    with pytest.raises(ArchiveError, match="was made otherwise: .*device"):
+    with pytest.raises(ArchiveError, match=r"was made otherwise: .*device"):
         sample_models(on_cpu, tmp_path / "b", "default", settings, walks=300, block_size=128, append=True)
     sample_models(on_cpu, tmp_path / "c", "default", settings, walks=300, block_size=128)
     x = rows_of(tmp_path / "c")[0].double() / 255

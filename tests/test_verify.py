@@ -274,7 +274,7 @@ def test_walks_of_another_kind_of_device_are_not_added(models: Path, tmp_path: P
     loaded, settings = load_models([models]), Settings("langevin", {"lam": "0.1"}, steps=2)
     options = {"class_names": loaded.inputs.class_names, "settings": settings, "walks": 4}
     sample(loaded.ensemble(), loaded.C, tmp_path / "set", **options, place="cuda")
-    with pytest.raises(ArchiveError, match="was made otherwise: .*device"):
+    with pytest.raises(ArchiveError, match=r"was made otherwise: .*device"):
         sample(loaded.ensemble(), loaded.C, tmp_path / "set", **options, append=True)
 
 

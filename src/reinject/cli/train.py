@@ -23,8 +23,8 @@ def train(
     autoencoder: Annotated[
         str | None,
         typer.Option(
-            help="mlp-denoiser, conv-denoiser, staged-denoiser, unet-denoiser (told the noise level; staged has "
-            "convolutions for details only), mlp, conv (bottleneck), mlp-residual or conv-residual (full rank).",
+            help="mlp-denoiser, conv-denoiser, staged-denoiser (told the noise level; the last has convolutions for "
+            "details only), mlp, conv (bottleneck), mlp-residual or conv-residual (full rank).",
             show_default="mlp-denoiser, or what the objective needs",
         ),
     ] = None,
@@ -45,7 +45,7 @@ def train(
         float | None,
         typer.Option(
             help="Of denoising: standard deviation of log sigma; 0 is one level.",
-            show_default="0.9 for networks told the level, 1.3 for staged-denoiser, 1.2 for unet-denoiser, else 0",
+            show_default="0.9 for networks told the level, 1.3 for staged-denoiser, else 0",
         ),
     ] = None,
     log_det: Annotated[

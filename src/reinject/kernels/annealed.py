@@ -83,5 +83,5 @@ def check_told(owner: str, r: Autoencoder) -> None:
         raise ModelError(
             owner,
             "the autoencoder is not told the noise level",
-            "Train one with --autoencoder mlp-denoiser, staged- or unet-denoiser, or walk with --kernel langevin",
+            "Train one with --autoencoder mlp-denoiser or staged-denoiser, or walk with --kernel langevin",
         )

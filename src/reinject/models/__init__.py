@@ -11,13 +11,11 @@ from reinject.models.classifiers import ConvClassifier, DeepClassifier, MLPClass
 from reinject.models.denoisers import ConvDenoiser, Denoiser, MLPDenoiser
 from reinject.models.residual import ConvResidual, MLPResidual, Residual
 from reinject.models.staged import StagedDenoiser
-from reinject.models.unet import UNetDenoiser
 
 AUTOENCODERS: dict[str, type[Network]] = {
     "mlp-denoiser": MLPDenoiser,
     "conv-denoiser": ConvDenoiser,
     "staged-denoiser": StagedDenoiser,
-    "unet-denoiser": UNetDenoiser,
     "mlp": MLPAutoencoder,
     "conv": ConvAutoencoder,
     "mlp-residual": MLPResidual,
@@ -42,5 +40,4 @@ __all__ = [
     "Network",
     "Residual",
     "StagedDenoiser",
-    "UNetDenoiser",
 ]

@@ -2,11 +2,10 @@
 
 import torch
 from jaxtyping import Float
-from torch import Tensor
+from torch import Tensor, nn
 
 from reinject.models.base import Inputs, image_shape
-from reinject.models.denoisers import MLPDenoiser
-from reinject.models.unet import UNet, past
+from reinject.models.denoisers import MLPDenoiser, level_features
 
 
 class StagedDenoiser(MLPDenoiser):
@@ -36,7 +35,7 @@ class StagedDenoiser(MLPDenoiser):
         super().__init__(inputs, width, depth)
         c, _, _ = image_shape(inputs, "StagedDenoiser", 4)
         self.below = below * inputs.radius
-        self.fine = UNet(c, channels)
+        self.fine = _Fine(c, channels)
         self.laid_out()
 
     def forward(
@@ -54,4 +53,50 @@ class StagedDenoiser(MLPDenoiser):
         return y
 
     def _of_details(self, x: Tensor, sigma: Tensor) -> Tensor:
-        return past(self.fine, x - self.mean, sigma, self.inputs) + self.mean
+        std = self.inputs.std
+        s = sigma.reshape(-1, 1, 1, 1)
+        v, u = s.square() + std**2, x - self.mean
+        g: Tensor = self.fine(u * v.rsqrt(), torch.log(sigma / self.inputs.radius)).to(x.dtype)
+        return self.mean + u * (std**2 / v) + g * (s * std * v.rsqrt())
+
+
+class _Fine(nn.Module):
+    """G: a U over a half and a quarter of the resolution; its first layer takes squares of 2 x 2 pixels as channels."""
+
+    def __init__(self, colours: int, channels: int) -> None:
+        super().__init__()
+        wide = 2 * channels
+        self.enter = nn.Conv2d(4 * colours, channels, 3, 1, 1)
+        self.before = nn.ModuleList(_Block(channels) for _ in range(2))
+        self.down = nn.Conv2d(channels, wide, 2, 2)
+        self.middle = nn.ModuleList(_Block(wide) for _ in range(2))
+        self.up = nn.ConvTranspose2d(wide, channels, 2, 2)
+        self.after = _Block(channels)
+        self.leave = nn.Conv2d(channels, 4 * colours, 3, 1, 1)
+
+    def forward(self, u: Tensor, t: Tensor) -> Tensor:
+        level = level_features(t)
+        full = self.enter(nn.functional.pixel_unshuffle(u, 2).contiguous(memory_format=torch.channels_last))
+        for block in self.before:
+            full = block(full, level)
+        h = self.down(full)
+        for block in self.middle:
+            h = block(h, level)
+        y = self.leave(nn.functional.silu(self.after(full + self.up(h), level)))
+        return nn.functional.pixel_shuffle(y, 2).contiguous()
+
+
+class _Block(nn.Module):
+    """h + two convolutions of h, between which the level comes in."""
+
+    def __init__(self, channels: int) -> None:
+        super().__init__()
+        self.first = nn.Conv2d(channels, channels, 3, 1, 1)
+        self.level = nn.Linear(9, channels)
+        self.second = nn.Conv2d(channels, channels, 3, 1, 1)
+        nn.init.zeros_(self.second.weight)  # the identity before training
+
+    def forward(self, h: Tensor, level: Tensor) -> Tensor:
+        inner = nn.functional.silu(self.first(h) + self.level(level)[:, :, None, None])
+        y: Tensor = h + self.second(inner)
+        return y
