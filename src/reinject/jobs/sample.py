@@ -304,19 +304,15 @@ def sample_models(
     }
     networks, judges = ([bundle.folder for bundle in bundles] for bundles in (models.autoencoders, models.classifiers))
     place = str(models.ensemble().device)
-    run: Callable[[Recipe], archive.Run] | None = None
     if cluster is not None:
         place = "cuda" if cluster.gpus else "cpu"
 
-        def run(recipe: Recipe) -> archive.Run:
-            prepared = functools.partial(prepare, networks, judges, place, execution or Execution(), recipe)
+    def run(recipe: Recipe) -> archive.Run:
+        prepared = functools.partial(prepare, networks, judges, place, execution or Execution(), recipe)
+        if cluster is not None:
             return on_ray(cluster, [*networks, *judges], prepared)
-
-    elif workers is not None:
-
-        def run(recipe: Recipe) -> archive.Run:
-            prepared = functools.partial(prepare, networks, judges, place, execution or Execution(), recipe)
-            return in_processes(workers, prepared)
+        assert workers is not None
+        return in_processes(workers, prepared)
 
     return sample(
         models.ensemble(execution),
@@ -330,7 +326,7 @@ def sample_models(
         described=described,
         start=start,
         held=held,
-        run=run,
+        run=None if cluster is None and workers is None else run,
         place=place,
         walks=walks,
         seed=seed,
