@@ -80,23 +80,30 @@ def test_a_step_does_not_wait(row: Row) -> None:
     z = torch.Generator(GPU).manual_seed(0)
     kernel.step(state, z)  # what is copied once is there
     with never_waiting():
-        kernel.step(state, z)
+        after, info = kernel.step(state, z)
+    assert after.x.device == info.reconstruction.device == GPU
+
+
+def test_who_waits_is_found() -> None:
+    x = torch.ones(1, device=GPU)
+    with pytest.raises(RuntimeError), never_waiting():
+        x.item()
 
 
 def test_a_walk_waits_where_it_emits_and_nowhere_else() -> None:
     kernel = kernels.Langevin(wrap(nn.Linear(3, 3), (3,), device=GPU), 0.1)
-    steps = 0
+    emissions = 0
 
     def seen(x: torch.Tensor) -> torch.Tensor:  # called at the one emission, after all steps
-        nonlocal steps
-        steps += 1
+        nonlocal emissions
+        emissions += 1
         torch.cuda.set_sync_debug_mode("default")
         return x
 
     parts = walk(kernel, Normal(), (3,), walks=64, steps=50, burn_in=50, seen=seen, device=GPU)
     with never_waiting():
         assert len(next(parts).x) == 64
-    assert steps == 1
+    assert emissions == 1
 
 
 @pytest.mark.parametrize("name", ["langevin matched", "underdamped", "half-denoising", "tangent"])

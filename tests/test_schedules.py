@@ -3,7 +3,9 @@
 import itertools
 import math
 
+import numpy as np
 import pytest
+import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -66,3 +68,8 @@ def test_lengths() -> None:
 def test_bad_schedules_are_refused(text: str) -> None:
     with pytest.raises(ArgumentError):
         parse_schedule(text)
+
+
+@pytest.mark.parametrize("number", [0.5, np.float32(0.5), np.float64(0.5), torch.tensor(0.5)])
+def test_any_number_is_the_constant_schedule(number: float) -> None:
+    assert value_at(number, 7) == 0.5

@@ -259,7 +259,7 @@ def test_what_cannot_be_traced_gets_a_sentence(models: Path, tmp_path: Path) -> 
         trace(archive.folder, [0])
 
 
-@pytest.mark.parametrize("place", ["xpu", "banana", 7.5, ["cpu"]])
+@pytest.mark.parametrize("place", ["xpu", "banana", "meta", 7.5, 10**30, None, ["cpu"]])
 def test_what_another_kind_of_device_made_is_not_made_again_here(models: Path, tmp_path: Path, place: object) -> None:
     folder = tmp_path / "set"
     settings = Settings("langevin", {"lam": "0.1"}, steps=2)

@@ -40,7 +40,7 @@ def value_at(parameter: Parameter, i: int) -> float:
     """
     if isinstance(parameter, float | int):  # asked first: isinstance of a protocol costs as much as a small network
         return float(parameter)
-    return parameter.at(i)
+    return parameter.at(i) if isinstance(parameter, Schedule) else float(parameter)
 
 
 def bounds_of(parameter: Parameter) -> tuple[float, float]:

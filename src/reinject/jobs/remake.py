@@ -38,8 +38,8 @@ def remake(
     manifest, parameters = archive.manifest, archive.manifest["parameters"]
     place = parameters.get("device", "cpu")
     try:
-        torch.empty(0, device=place)
-    except (AssertionError, RuntimeError, TypeError) as error:  # PyTorch has all three for a device that is not there
+        torch.zeros(1, device=torch.device(place)).item()
+    except (AssertionError, RuntimeError, TypeError, ValueError) as error:  # how PyTorch says that it is not there
         raise ArchiveError(
             str(archive.folder), f"was made on {place!r}, which is not here and has other noise", "Do this where it is"
         ) from error
