@@ -11,11 +11,12 @@ import torch
 
 from reinject import Archive, kernels, starts, synthesise, wrap
 from reinject.archive import Repeats
-from reinject.errors import ArgumentError, ModelError
-from reinject.filters import Apart, Borders, Confidence, Distinct, Quota, Weights, filtered
+from reinject.errors import ArchiveError, ArgumentError, ModelError
+from reinject.filters import Apart, Borders, Confidence, Distinct, Quota, Unlearned, Weights, filtered
 from reinject.jobs.recipe import load_models
 from reinject.jobs.sample import sample, sample_models
 from reinject.jobs.selection import Selection, resolve_private
+from reinject.jobs.stream import Stream
 from reinject.jobs.trace import trace
 from reinject.models import Inputs, MLPAutoencoder, MLPClassifier
 from reinject.presets import Settings
@@ -48,6 +49,7 @@ def kept_of(filters, given=None) -> list[LabelledSamples]:
 FILTERS = {
     "confidence": Confidence(0.4),
     "borders": Borders(0.3),
+    "unlearned": Unlearned(lambda x: x[:, :3].softmax(1), 0.3),
     "quota": Quota(30),
     "weights": Weights((1.0, 0.5, 0.0)),
     "distinct": Distinct(0.5),
@@ -86,20 +88,30 @@ def at_margins(margins: list[float], label: list[int], block: int = 0) -> Labell
     return replace(part(torch.zeros(len(m), 2), block, label=torch.tensor(label)), probabilities=p)
 
 
-def test_borders_draw_one_after_another_with_weights_of_one_less_the_margin() -> None:
+def says(x: torch.Tensor) -> torch.Tensor:
+    """A student that gives class 1 the probability x_0, and class 0 the rest."""
+    return torch.stack([1 - x[:, 0], x[:, 0]], 1)
+
+
+RULES = {"margins": Borders, "student": lambda *given: Unlearned(says, *given)}
+
+
+@pytest.mark.parametrize("rule", RULES.values(), ids=RULES)
+def test_shares_are_drawn_one_after_another_with_weights_of_one_less_what_is_sure(rule) -> None:
     """Of weights .9, .4, .2 two are drawn: P(i, then j) = w_i w_j / (sum w (sum w - w_i))."""
     w, blocks = np.array([0.9, 0.4, 0.2]), 4000
-    given = [at_margins((1 - w).tolist(), [1, 1, 1], block) for block in range(blocks)]
+    x = torch.tensor(np.stack([1 - w, w], 1), dtype=torch.float32)
+    given = [replace(at_margins((1 - w).tolist(), [1, 1, 1], block), x=x) for block in range(blocks)]
     one, two = np.zeros(3), np.zeros(3)
     for counts, share in ((one, 0.3), (two, 0.5)):  # ceil(.9) and ceil(1.5)
-        for found in kept_of([Borders(share)], given):
+        for found in kept_of([rule(share)], given):
             counts[found.walk] += 1
     first = w / w.sum()
     second = sum(first[i] * np.where(np.arange(3) == i, 0, w) / (w.sum() - w[i]) for i in range(3))
     assert (one.sum(), two.sum()) == (blocks, 2 * blocks)
     for counts, p in ((one, first), (two, first + second)):
         assert (np.abs(counts - blocks * p) < 4.5 * np.sqrt(blocks * p * (1 - p))).all()  # false alarm 1 in 25,000
-    zeroth, other = ([found.walk.tolist() for found in kept_of([Borders(0.3, seed)], given[:99])] for seed in (0, 1))
+    zeroth, other = ([found.walk.tolist() for found in kept_of([rule(0.3, seed)], given[:99])] for seed in (0, 1))
     assert zeroth != other
 
 
@@ -112,10 +124,19 @@ def test_borders_keep_what_has_no_label_and_the_ends_of_their_range() -> None:
     assert {2, 4} < set(sure.walk.tolist())  # of weight 0: only where nothing else is left
 
 
-def test_classes_keep_their_shares_at_the_borders() -> None:
+def test_what_has_no_label_goes_past_the_student_and_what_it_knows_comes_last() -> None:
+    given = part(torch.tensor([[0.0], [1], [0], [0], [1]]), label=torch.tensor([0, 1, -1, 1, 0]))
+    (few,) = kept_of([Unlearned(says, 0.5)], [given])
+    assert few.walk.tolist() == [2, 3, 4]  # rows 0 and 1 are certain to the student
+    assert len(kept_of([Unlearned(says, 1.0)], [given])[0].label) == 5
+    assert kept_of([Unlearned(says, 0.5)], [given.rows(torch.zeros(5, dtype=torch.bool))])[0].label.tolist() == []
+
+
+@pytest.mark.parametrize("rule", [Borders(0.2), Unlearned(lambda x: x[:, :3].softmax(1), 0.2)])
+def test_classes_keep_their_shares(rule) -> None:
     given = parts(4, 2, 3000)
     before = torch.cat([one.label for one in given]).bincount(minlength=3)
-    after = torch.cat([one.label for one in kept_of([Borders(0.2)], given)]).bincount(minlength=3)
+    after = torch.cat([one.label for one in kept_of([rule], given)]).bincount(minlength=3)
     assert bool(((after - 0.2 * before).abs() <= len(given)).all())  # rounded up, once a part
 
 
@@ -172,6 +193,16 @@ def test_apart_is_the_distance_to_the_nearest_point() -> None:
 WRONG = {
     "confidence": (lambda: Confidence(-0.1), "--confidence: -0.1 is no probability"),
     "borders": (lambda: Borders(1.5), "--borders: 1.5 is no share"),
+    "unlearned": (lambda: Unlearned(says, 0.0), "--unlearned: 0.0 is no share"),
+    "a share without a student": (
+        lambda: Selection(unlearned=0.5).filters(Settings("langevin"), ("a", "b"), 8, 0, None),
+        "--unlearned: needs --student",
+    ),
+    "a student without a share": (
+        lambda: Selection().filters(Settings("langevin"), ("a", "b"), 8, 0, None, student=first_two),
+        "--unlearned: needs --student",
+    ),
+    "unlabelled unlearned": (lambda: Selection("none", unlearned=0.5), "--unlearned: samples have no labels"),
     "unlabelled borders": (lambda: Selection("none", borders=0.5), "--borders: samples have no labels"),
     "borders of one class": (
         lambda: Selection(borders=0.5).filters(Settings("langevin"), ("a",), 8, 0, None),
@@ -298,6 +329,34 @@ def test_a_filtered_vote_is_traced_and_the_same_for_any_number_of_workers(two: l
     assert json.loads((a.folder / "manifest.json").read_text())["parameters"]["selection"]["quota"] == 9
 
 
+def test_samples_for_a_student_are_traced_and_the_same_for_any_number_of_workers(
+    two: list[Path], tmp_path: Path
+) -> None:
+    models = load_models([two[0]], student=two[1])
+    selection = Selection(unlearned=0.4)
+    options = {"walks": 30, "block_size": 8, "selection": selection}
+    for name, workers in (("a", None), ("b", 2)):
+        sample_models(models, tmp_path / name, "x", SETTINGS, workers=workers, **options)
+    a, b = (Archive.open(tmp_path / name) for name in "ab")
+    assert a.manifest == b.manifest
+    assert a.rows + a.manifest["counts"]["dropped"][Unlearned.name] == 90
+    assert trace(a.folder, random=a.rows).result["same"] == a.rows
+    assert trace(a.folder, models=two, random=3).result["same"] == 3
+    with pytest.raises(ModelError, match="is not the archive's student"):
+        trace(a.folder, models=[two[0]], random=1)
+    sample_models(load_models([two[0]]), tmp_path / "all", "x", SETTINGS, walks=30, block_size=8)
+    all_of_them, some = (
+        {(row["walk"], row["step"]) for table in one.tables(["walk", "step"]) for row in table.to_pylist()}
+        for one in (Archive.open(tmp_path / "all"), a)
+    )
+    assert some < all_of_them
+    with pytest.raises(ArchiveError, match="students"):
+        sample_models(load_models([two[0]], student=two[0]), a.folder, "x", SETTINGS, append=True, **options)
+    stream = Stream([two[0]], SETTINGS, walks=30, block_size=8, selection=selection, student=two[1])
+    _, y = a.read()
+    assert sorted(label for _, label in stream) == sorted(y.tolist())
+
+
 def test_samples_without_labels_have_no_such_columns(two: list[Path], tmp_path: Path) -> None:
     models = load_models([two[0]], labelled=False)
     sample_models(models, tmp_path / "a", "x", SETTINGS, walks=20, block_size=8, selection=Selection("none"))
@@ -316,3 +375,5 @@ def test_classifiers_of_other_classes_do_not_vote(two: list[Path], tmp_path: Pat
     MLPClassifier(Inputs((1, 4, 4), class_names=("x", "y"))).save_pretrained(other)
     with pytest.raises(ModelError, match="different classes"):
         load_models([two[0]], classifiers=[two[0], other])
+    with pytest.raises(ModelError, match="different classes"):
+        load_models([two[0]], student=other)

@@ -96,15 +96,68 @@ class Borders:
 
         def keep(part: LabelledSamples, _: Tensor) -> Tensor:
             first, second = part.probabilities.double().topk(2, dim=1).values.unbind(1)
-            drawn_at = torch.from_numpy(rng.exponential(size=len(part.label))) / (1 - first + second)
-            kept = part.label < 0
-            for k in set(part.label.tolist()) - {-1}:
-                rows = (part.label == k).nonzero().flatten()
-                order = drawn_at[rows].argsort(stable=True)
-                kept[rows[order[: math.ceil(self.share * len(rows))]]] = True
-            return kept
+            return _drawn(part.label, 1 - first + second, self.share, rng)
 
         return keep
+
+
+@dataclass(frozen=True)
+class Unlearned:
+    """Keeps samples the rather, the less a student gives them their label: drawn with weights 1 - p(label).
+
+    p are the probabilities of a student, any classifier that is to learn more: one that was trained on some of such
+    samples, or on earlier tasks. Of the n samples of a class that a block holds after one step ceil(share n) are drawn
+    without replacement, one after another, as in :class:`Borders`; each class keeps its share of the set. What the
+    student knows already is left out, so that fewer samples teach as much.
+
+    Attributes:
+        student: x (B, *event), data units -> p (B, classes), such as
+            ``functools.partial(reinject.synthesis.classify, network)``.
+        share: in (0, 1]; 1 keeps all.
+        seed: of the draw, which is a function of (seed, block) too.
+        sha256: of what the student knows, for the record.
+
+    Source: Paul, Ganguli and Dziugaite 2021 (the error of a student early in training says which rows teach);
+        Aljundi et al. 2019 (replay of what the present network would forget).
+
+    Example:
+        >>> rule = Unlearned(lambda x: torch.tensor([[1.0, 0.0], [0.0, 1.0], [1.0, 0.0]]), share=0.5).begin(0)
+        >>> x, label, none = torch.zeros(3, 1), torch.tensor([0, 0, 0]), torch.zeros(3, 0)
+        >>> rule(LabelledSamples(x, label, none, label, 0, label, 0, 0, 0), x)[1].item()
+        True
+    """
+
+    student: Callable[[Tensor], Tensor] = field(repr=False)
+    share: float
+    seed: int = 0
+    sha256: str = ""
+    name = "known to the student"
+
+    def __post_init__(self) -> None:
+        if not 0 < self.share <= 1:
+            raise ArgumentError("--unlearned", f"{self.share} is no share", "Give more than 0, and 1 at most")
+
+    def begin(self, block: int) -> Keep:
+        """Among those of its class its -log(u)/(1 - p(label)) is one of the smallest ceil(share n)."""
+        rng = np.random.default_rng([self.seed, block, 0, 3])  # the walks' noise comes from three words
+
+        def keep(part: LabelledSamples, x: Tensor) -> Tensor:
+            p = self.student(x).double() if len(x) else x.new_zeros((0, 1)).double()
+            known = p.gather(1, part.label.clamp(min=0)[:, None])[:, 0]
+            return _drawn(part.label, 1 - known, self.share, rng)
+
+        return keep
+
+
+def _drawn(label: Tensor, w: Tensor, share: float, rng: np.random.Generator) -> Tensor:
+    """Of each class ceil(share n) rows, without replacement, with weights w >= 0; and what has no label. bool, (B,)."""
+    drawn_at = torch.from_numpy(rng.exponential(size=len(label))) / w
+    kept = label < 0
+    for k in set(label.tolist()) - {-1}:
+        rows = (label == k).nonzero().flatten()
+        order = drawn_at[rows].argsort(stable=True)
+        kept[rows[order[: math.ceil(share * len(rows))]]] = True
+    return kept
 
 
 @dataclass(frozen=True)

@@ -84,7 +84,7 @@ def data_card(manifest: dict[str, Any]) -> str:
     }
     rows = [
         f"| {what} {number} | {entry['folder']} ({entry['architecture']}) | {entry['sha256']} |"
-        for what in ("autoencoders", "classifiers")
+        for what in ("autoencoders", "classifiers", "students")
         for number, entry in enumerate(models.get(what, []))
     ]
     dropped = {name: count for name, count in counts.get("dropped", {}).items() if count}

@@ -7,6 +7,20 @@ from typing import TYPE_CHECKING, Annotated, Literal
 import typer
 
 from reinject.cli.app import finish
+from reinject.cli.kept import (
+    Abstain,
+    Apart,
+    AtBorders,
+    ClassWeights,
+    Confidence,
+    Distinct,
+    LabelSource,
+    Private,
+    Quota,
+    Student,
+    Unlearned,
+    Voters,
+)
 from reinject.cli.options import DataDir, Device, Json, Overwrite, Seed, kernel_names, numbers_of, weights_of
 from reinject.files import place_of
 from reinject.progress import for_this_terminal
@@ -15,7 +29,7 @@ if TYPE_CHECKING:
     from reinject.presets import Settings
 
 WALK, HELD = "The walk", "What is asked for or known"
-KEPT, ARCHIVE, RUNNING = "Labels and filters", "The archive", "Running"
+ARCHIVE, RUNNING = "The archive", "Running"
 
 
 def sample(
@@ -126,54 +140,18 @@ def sample(
         str | None,
         typer.Option(rich_help_panel=HELD, help="A .npz file with matrix (k, n) and values (k,): hold M x = b."),
     ] = None,
-    labels: Annotated[
-        Literal["classifier", "asked", "none"],
-        typer.Option(
-            rich_help_panel=KEPT,
-            help="Where labels come from: classifier, the class asked for with --classes, or none.",
-        ),
-    ] = "classifier",
-    classifier: Annotated[
-        list[Path] | None,
-        typer.Option(
-            rich_help_panel=KEPT,
-            help="Folder of a classifier, again and again: they vote.",
-            show_default="MODELS/classifier",
-        ),
-    ] = None,
-    abstain: Annotated[
-        float, typer.Option(rich_help_panel=KEPT, help="No label below this probability of the most probable class.")
-    ] = 0.0,
-    confidence: Annotated[float, typer.Option(rich_help_panel=KEPT, help="Drop samples below this probability.")] = 0.0,
-    borders: Annotated[
-        float, typer.Option(rich_help_panel=KEPT, help="Keep this share of each class, rather what is near to others.")
-    ] = 1.0,
-    class_weights: Annotated[
-        str | None,
-        typer.Option(
-            rich_help_panel=KEPT, help="W0,W1,...: keep samples of class k with probability W_k over the largest."
-        ),
-    ] = None,
-    quota: Annotated[
-        str | None, typer.Option(rich_help_panel=KEPT, help="Most samples of a class a block, or even.")
-    ] = None,
-    distinct: Annotated[
-        float | None,
-        typer.Option(
-            rich_help_panel=KEPT,
-            help="Drop near-duplicates of earlier samples: root mean square difference below this, data units.",
-        ),
-    ] = None,
-    private: Annotated[
-        str | None,
-        typer.Option(
-            rich_help_panel=KEPT, help="Points to keep away from: a DATASET's training images, or a .npy file."
-        ),
-    ] = None,
-    apart: Annotated[
-        float | None,
-        typer.Option(rich_help_panel=KEPT, help="Drop samples closer to them than this root mean square difference."),
-    ] = None,
+    labels: LabelSource = "classifier",
+    classifier: Voters = None,
+    abstain: Abstain = 0.0,
+    confidence: Confidence = 0.0,
+    borders: AtBorders = 1.0,
+    unlearned: Unlearned = 1.0,
+    student: Student = None,
+    class_weights: ClassWeights = None,
+    quota: Quota = None,
+    distinct: Distinct = None,
+    private: Private = None,
+    apart: Apart = None,
     store: Annotated[
         str | None,
         typer.Option(
@@ -261,17 +239,18 @@ def sample(
     """Walk, label, write a labelled synthetic data set; run again after a cut to go on."""
     from reinject.cluster import Cluster
     from reinject.execution import Execution
+    from reinject.jobs.appending import reach_of
     from reinject.jobs.forecast import forecast
     from reinject.jobs.held import resolve_held
     from reinject.jobs.recipe import load_models
-    from reinject.jobs.sample import reach_of
     from reinject.jobs.sample import sample_models as run
     from reinject.jobs.selection import Selection, resolve_private
     from reinject.jobs.starts import resolve
     from reinject.jobs.tune import read_settings
     from reinject.presets import PRESETS, choose, classes_of
 
-    loaded = load_models(models, device, classifiers=classifier or (), labelled=labels != "none" or bool(classes))
+    labelled = labels != "none" or bool(classes)
+    loaded = load_models(models, device, classifiers=classifier or (), labelled=labelled, student=student)
     inputs = loaded.inputs
     tuned = {preset: read_settings(Path(preset))} if preset and preset.endswith(".json") else {}
     name, settings = choose(
@@ -297,7 +276,7 @@ def sample(
         name = Path(name).stem
     written_down(context, settings)
     selection = Selection(
-        labels, abstain, confidence, borders, weights_of(class_weights), quota, distinct, private, apart
+        labels, abstain, confidence, borders, unlearned, weights_of(class_weights), quota, distinct, private, apart
     )
     progress = for_this_terminal()
     reach = reach_of(out, walks, block_size, append)

@@ -45,7 +45,11 @@ def find_models(archive: Archive, models: Sequence[Path] = (), device: str = "cp
     classifiers = find_classifiers(archive, models, device)
     places = [folder / "autoencoder" for folder in models]
     found = (_find("autoencoder", entry, places or [_noted(archive, entry)], device) for entry in noted)
-    return Models(tuple(found), classifiers)
+    learners = (
+        _find("student", entry, [classifier_in(folder) for folder in models] or [_noted(archive, entry)], "cpu")
+        for entry in archive.manifest["models"].get("students", [])
+    )
+    return Models(tuple(found), classifiers, next(learners, None))
 
 
 def _noted(archive: Archive, entry: dict[str, str]) -> Path:

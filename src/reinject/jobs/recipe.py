@@ -50,10 +50,11 @@ def values_for(dataset: Dataset, inputs: Inputs, owner: str, part: str = "train"
 
 @dataclass(frozen=True)
 class Models:
-    """One or more autoencoders of one kind of input, and the classifiers that label, if any."""
+    """Autoencoders of one kind of input, the classifiers that label, if any, and the one that is to learn, if any."""
 
     autoencoders: tuple[Bundle, ...]
     classifiers: tuple[Bundle, ...]
+    student: Bundle | None = None
 
     def ensemble(self, execution: Execution | None = None) -> Ensemble:
         """The autoencoders as one r; where a kernel sets no noise level, they are held at that of lambda = 0.1."""
@@ -80,7 +81,12 @@ class Models:
 
 
 def load_models(
-    folders: Sequence[Path], device: str = "cpu", *, classifiers: Sequence[Path] = (), labelled: bool = True
+    folders: Sequence[Path],
+    device: str = "cpu",
+    *,
+    classifiers: Sequence[Path] = (),
+    labelled: bool = True,
+    student: Path | None = None,
 ) -> Models:
     """Read FOLDER/autoencoder of every folder, and the classifier of the first, or those that are given.
 
@@ -89,9 +95,11 @@ def load_models(
         device: where to run.
         classifiers: folders of the classifiers, in place of the first folder's; several vote.
         labelled: whether a classifier is wanted at all.
+        student: folder of a classifier that is to learn, see :class:`reinject.filters.Unlearned`; it stays on the CPU,
+            where samples are filtered.
 
     Raises:
-        ModelError: a folder is not as ``reinject train`` makes it, or the models have different inputs.
+        ModelError: a folder is not as ``reinject train`` makes it, or the models have different inputs or classes.
     """
     place = make_fabric(device).device
     for folder in folders:
@@ -100,11 +108,13 @@ def load_models(
     autoencoders = tuple(load(folder / "autoencoder", place) for folder in folders)
     wanted = [classifier_in(folder) for folder in classifiers] or [folders[0] / "classifier"]
     judges = tuple(load(folder, place) for folder in wanted) if labelled else ()
-    _check_alike((*judges, *autoencoders))
-    names = {bundle.network.inputs.class_names for bundle in judges}
+    learner = None if student is None else load(classifier_in(student))
+    others = () if learner is None else (learner,)
+    _check_alike((*judges, *autoencoders, *others))
+    names = {bundle.network.inputs.class_names for bundle in (*judges, *others)}
     if len(names) > 1:
         raise ModelError("--classifier", f"classifiers of different classes, {names}", "Give those of one data set")
-    return Models(autoencoders, judges)
+    return Models(autoencoders, judges, learner)
 
 
 def classifier_in(folder: Path) -> Path:
@@ -224,9 +234,9 @@ def prepare(
         recipe: what determines the rows.
         places: where the folders lie, by their names, if elsewhere.
     """
-    read = (
+    networks, judges = (
         tuple(load(places.get(str(folder), folder), device) for folder in folders)
         for folders in (autoencoders, classifiers)
     )
-    models = Models(*read)
+    models = Models(networks, judges)
     return maker(models.ensemble(execution), models.C, recipe)[0]

@@ -70,7 +70,13 @@ def remake(
         resolve_held(settings, inputs, most=parameters["block_size"], data_dir=data_dir, progress=progress),
         selection.labels_of(settings),
         selection.filters(
-            settings, archive.class_names, parameters["block_size"], parameters["seed"], private, blocks_of(parameters)
+            settings,
+            archive.class_names,
+            parameters["block_size"],
+            parameters["seed"],
+            private,
+            blocks_of(parameters),
+            None if found.student is None else found.student.network,
         ),
     )
     make_block, walker = maker(found.ensemble(Execution(**parameters["execution"])), found.C, recipe)

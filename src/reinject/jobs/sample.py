@@ -15,11 +15,12 @@ from torch import Tensor
 from reinject import archive
 from reinject.bundle import Bundle
 from reinject.cluster import Cluster, on_ray
-from reinject.errors import ArchiveError, check_count
+from reinject.errors import check_count
 from reinject.execution import Execution
 from reinject.files import is_remote, place_of
 from reinject.filters import Distinct
 from reinject.jobs import Outcome
+from reinject.jobs.appending import check_same, new_range, ranges_with
 from reinject.jobs.recipe import Models, Recipe, blocks_in, levels_of, maker, prepare
 from reinject.jobs.selection import Selection
 from reinject.jobs.workers import in_processes
@@ -27,7 +28,6 @@ from reinject.presets import PRESETS, Held, Settings
 from reinject.progress import Progress, Silent, histogram
 from reinject.reconstruction import Ensemble, Reconstruction
 from reinject.samples import Storage
-from reinject.staging import before_publishing, differences
 from reinject.starts import Start
 from reinject.synthesis import Classifier, ready
 from reinject.walks import BLOCK
@@ -57,6 +57,7 @@ def sample(
     held: Held | None = None,
     selection: Selection | None = None,
     private: Tensor | None = None,
+    student: Classifier | None = None,
     append: bool = False,
     resume: archive.Resume = "if-possible",
     run: Callable[[Recipe], archive.Run] | None = None,
@@ -87,6 +88,7 @@ def sample(
         held: wraps the kernel, to put back what is known: ``functools.partial(Clamped, known=..., mask=...)``.
         selection: where labels come from, and which samples are kept.
         private: points that samples must keep away from, by the selection's distance, (N, *event), data units.
+        student: who is to learn from the samples, of the selection's ``unlearned``; x -> logits as C.
         append: add the walks to the archive at ``out``, as a new range of walks; its rows stay as they are.
         resume: whether an earlier run is gone on with, see :func:`reinject.archive.write`.
         run: makes the shards in other processes (see :mod:`reinject.jobs.workers`).
@@ -112,7 +114,7 @@ def sample(
     progress = progress or Silent()
     settings = settings or PRESETS[preset]
     whole = r if isinstance(r, Ensemble) else Ensemble((r,))
-    base, ranges = _ranges(out, walks, block_size) if append else (None, [_range(0, walks)])
+    base, ranges = ranges_with(out, walks, block_size) if append else (None, [new_range(0, walks)])
     spans = tuple(tuple(one["walks"]) for one in ranges)
     chosen = selection or Selection()
     labels = chosen.labels_of(settings) if C is not None else None
@@ -127,7 +129,7 @@ def sample(
         start,
         held,
         labels,
-        chosen.filters(settings, names, block_size, seed, private, blocks_in(spans, block_size)),
+        chosen.filters(settings, names, block_size, seed, private, blocks_in(spans, block_size), student),
     )
     make_block, walker = maker(whole, None if C is None else ready(C, whole.device), recipe)
     kind = torch.device(place or whole.device).type
@@ -161,7 +163,7 @@ def sample(
         compression,
     )
     if base is not None:
-        _check_same(base, plan)
+        check_same(base, plan)
     began = time.monotonic()
     per_class = [0] * len(names)
     effective = 0.0
@@ -190,51 +192,6 @@ def sample(
             ),
         )
     return _outcome(out, preset, names, time.monotonic() - began)
-
-
-def reach_of(out: Path | str, walks: int, block_size: int, append: bool) -> int:
-    """One more than the number of the last walk of such a run, which may add to what is at ``out``."""
-    return int(_ranges(place_of(out), walks, block_size)[1][-1]["walks"][1]) if append else walks
-
-
-def _range(first: int, last: int) -> dict[str, Any]:
-    return {"walks": [first, last], "packages": archive.packages()}
-
-
-def _ranges(out: Path, walks: int, block_size: int) -> tuple[Path, list[dict[str, Any]]]:
-    """The archive that walks are added to, and the ranges of all walks with the new ones, which begin a new block."""
-    base = before_publishing(out)
-    known = archive.read_manifest(base)["parameters"]["ranges"]
-    if archive.was_cut_short(base) and known == _more(known[:-1], walks, block_size):
-        return base, known
-    return base, _more(known, walks, block_size)
-
-
-def _more(known: list[dict[str, Any]], walks: int, block_size: int) -> list[dict[str, Any]]:
-    """The ranges with another one, which begins a new block."""
-    end = known[-1]["walks"][1] if known else 0
-    first = -(-end // block_size) * block_size
-    return [*known, _range(first, first + walks)]
-
-
-_MUST_AGREE = ("models", "storage", "class_names", "images")
-_MAY_DIFFER = ("walks", "ranges", "start")  # the start names points by their hash, which are more for more walks
-
-
-def _made_by(manifest: Mapping[str, Any]) -> dict[str, Any]:
-    """What rows of two ranges must have in common."""
-    parameters = {name: value for name, value in manifest["parameters"].items() if name not in _MAY_DIFFER}
-    return {"parameters": parameters, **{name: manifest[name] for name in _MUST_AGREE}}
-
-
-def _check_same(base: Path, plan: archive.Plan) -> None:
-    """Raise ArchiveError where walks of this plan would not be like those that are there."""
-    there, here = (_made_by(side) for side in (archive.read_manifest(base), plan.as_json()))
-    unlike = list(differences(there, here))
-    if unlike:
-        raise ArchiveError(
-            str(base), f"was made otherwise: {', '.join(unlike)}", "Append with the same models and settings"
-        )
 
 
 def _outcome(out: Path, preset: str, names: tuple[str, ...], seconds: float) -> Outcome:
@@ -301,6 +258,7 @@ def sample_models(
     described = {
         "autoencoders": [_described(bundle, out) for bundle in models.autoencoders],
         "classifiers": [_described(bundle, out) for bundle in models.classifiers],
+        **({} if models.student is None else {"students": [_described(models.student, out)]}),
     }
     networks, judges = ([bundle.folder for bundle in bundles] for bundles in (models.autoencoders, models.classifiers))
     place = str(models.ensemble().device)
@@ -328,6 +286,7 @@ def sample_models(
         held=held,
         run=None if cluster is None and workers is None else run,
         place=place,
+        student=None if models.student is None else models.student.network,
         walks=walks,
         seed=seed,
         block_size=block_size,

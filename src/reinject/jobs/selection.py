@@ -5,15 +5,16 @@ from dataclasses import asdict, dataclass
 from functools import partial
 from typing import Any
 
-from torch import Tensor
+from torch import Tensor, nn
 
 from reinject.errors import ArgumentError
-from reinject.filters import Apart, Borders, Confidence, Distinct, Filter, Quota, Weights
+from reinject.files import fingerprint
+from reinject.filters import Apart, Borders, Confidence, Distinct, Filter, Quota, Unlearned, Weights
 from reinject.jobs.held import points_of
 from reinject.models import Inputs
 from reinject.presets import Settings
 from reinject.progress import Progress
-from reinject.synthesis import Labels
+from reinject.synthesis import Classifier, Labels, classify, ready
 
 SOURCES = ("classifier", "asked", "none")
 
@@ -27,6 +28,7 @@ class Selection:
         abstain: probability of the most probable class below which a sample gets no label.
         confidence: the same, below which it is dropped.
         borders: share of each class that is kept, drawn with weights 1 - margin; 1: all.
+        unlearned: share of each class that is kept, drawn with weights 1 - p(label) of a student; 1: all.
         class_weights: w_k >= 0 of every class: samples of class k are kept with probability w_k / max w.
         quota: most samples of a class a block; "even": those of a block shared out evenly.
         distinct: root mean square difference below which the later of two samples goes, data units.
@@ -41,6 +43,7 @@ class Selection:
     abstain: float = 0.0
     confidence: float = 0.0
     borders: float = 1.0
+    unlearned: float = 1.0
     class_weights: tuple[float, ...] = ()
     quota: int | str | None = None
     distinct: float | None = None
@@ -53,7 +56,7 @@ class Selection:
         if (self.private is None) != (self.apart is None):
             raise ArgumentError("--private", "needs --apart, a distance, and that needs points", "Give both")
         if self.labels == "none":
-            for name in ("abstain", "confidence", "borders", "class_weights", "quota"):
+            for name in ("abstain", "confidence", "borders", "unlearned", "class_weights", "quota"):
                 if getattr(self, name) != getattr(type(self), name):
                     flag = name.replace("_", "-")
                     raise ArgumentError(f"--{flag}", "samples have no labels", "Leave one of them out")
@@ -64,9 +67,9 @@ class Selection:
         return cls(**{**values, "class_weights": tuple(values["class_weights"])})
 
     def as_json(self) -> dict[str, Any]:
-        """JSON values that say all of it; those of archives from before there was ``borders`` are of none."""
+        """JSON values that say all of it; those of archives from before there were such shares are without them."""
         values = {**asdict(self), "class_weights": list(self.class_weights)}
-        return {name: value for name, value in values.items() if name != "borders" or value != 1}
+        return {name: value for name, value in values.items() if name not in ("borders", "unlearned") or value != 1}
 
     def labels_of(self, settings: Settings) -> Labels | None:
         """Where labels come from, for walks of these settings; None: samples get none.
@@ -90,6 +93,7 @@ class Selection:
         seed: int,
         points: Tensor | None,
         blocks: Sequence[tuple[int, int]] = (),
+        student: Classifier | None = None,
     ) -> tuple[Filter, ...]:
         """The filters, cheap ones first.
 
@@ -97,9 +101,10 @@ class Selection:
             settings, class_names, block_size, seed: of the walks.
             points: what ``private`` names, data units.
             blocks: first walk, and one behind the last, of every block; an even quota is a share of what it has.
+            student: what ``unlearned`` asks.
 
         Raises:
-            ArgumentError: a number out of range, weights of other classes, or no points to keep away from.
+            ArgumentError: a number out of range, weights of other classes, no points to keep away from, no student.
         """
         found: list[Filter] = []
         if self.confidence:
@@ -108,6 +113,10 @@ class Selection:
             if len(class_names) < 2:
                 raise ArgumentError("--borders", f"{len(class_names)} class has none", "Leave it out")
             found.append(Borders(self.borders, seed))
+        if (self.unlearned != 1) != (student is not None):
+            raise ArgumentError("--unlearned", "needs --student, who learns, and that needs a share", "Give both")
+        if student is not None:
+            found.append(Unlearned(partial(classify, ready(student, "cpu")), self.unlearned, seed, knowledge(student)))
         if self.class_weights:
             if len(self.class_weights) != len(class_names):
                 raise ArgumentError(
@@ -136,6 +145,11 @@ class Selection:
             return int(self.quota or 0)
         except ValueError as error:
             raise ArgumentError("--quota", f"{self.quota!r} is no number", "Give a number, or even") from error
+
+
+def knowledge(student: Classifier) -> str:
+    """What says in a manifest which student it was: a fingerprint of its weights; "" where it is no module."""
+    return fingerprint(*student.state_dict().values()) if isinstance(student, nn.Module) else ""
 
 
 def resolve_private(

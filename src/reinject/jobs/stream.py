@@ -30,6 +30,7 @@ class Stream(IterableDataset[tuple[Tensor, int]]):
         seed: of the first pass, >= 0.
         block_size: walks a block, >= 1.
         selection: where labels come from, and which samples are kept.
+        student: folder of the classifier that the selection's ``unlearned`` asks.
         data_dir: where to look first for the data set of the selection's private points.
         device: where the models run.
 
@@ -48,12 +49,14 @@ class Stream(IterableDataset[tuple[Tensor, int]]):
         seed: int = 0,
         block_size: int = BLOCK,
         selection: Selection | None = None,
+        student: Path | str | None = None,
         data_dir: str | None = None,
         device: str = "cpu",
     ) -> None:
         self.folders = [Path(folder) for folder in models]
         self.settings, self.walks, self.seed = settings or DEFAULT, walks, seed
         self.block_size, self.selection, self.device = block_size, selection or Selection(), device
+        self.student = None if student is None else Path(student)
         self.epoch = 0
         self.private = resolve_private(self.selection, self._models().inputs, data_dir)
         self._blocks(self.seed)  # fails here, and not in a worker
@@ -64,7 +67,7 @@ class Stream(IterableDataset[tuple[Tensor, int]]):
 
     def _models(self) -> Models:
         wanted = self.selection.labels != "none" or bool(self.settings.classes)
-        return load_models(self.folders, self.device, labelled=wanted)
+        return load_models(self.folders, self.device, labelled=wanted, student=self.student)
 
     def _blocks(self, seed: int) -> Iterator[Iterator[tuple[Tensor, int]]]:
         """The rows of the blocks that are this process's."""
@@ -85,6 +88,7 @@ class Stream(IterableDataset[tuple[Tensor, int]]):
                 seed,
                 self.private,
                 blocks_in([(0, self.walks)], self.block_size),
+                None if loaded.student is None else loaded.student.network,
             ),
         )
         C = loaded.C

@@ -1,0 +1,33 @@
+"""Options that say where labels come from and which samples are kept."""
+
+from pathlib import Path
+from typing import Annotated, Any, Literal
+
+import typer
+
+
+def _kept(text: str, **rest: Any) -> Any:
+    return typer.Option(rich_help_panel="Labels and filters", help=text, **rest)
+
+
+LabelSource = Annotated[
+    Literal["classifier", "asked", "none"],
+    _kept("Where labels come from: classifier, the class asked for with --classes, or none."),
+]
+Voters = Annotated[
+    list[Path] | None,
+    _kept("Folder of a classifier, again and again: they vote.", show_default="MODELS/classifier"),
+]
+Abstain = Annotated[float, _kept("No label below this probability of the most probable class.")]
+Confidence = Annotated[float, _kept("Drop samples below this probability.")]
+AtBorders = Annotated[float, _kept("Keep this share of each class, rather what is near to others.")]
+Unlearned = Annotated[float, _kept("Keep this share of each class, rather what --student does not know yet.")]
+Student = Annotated[Path | None, _kept("Folder of a classifier that is to learn from the samples, for --unlearned.")]
+ClassWeights = Annotated[str | None, _kept("W0,W1,...: keep samples of class k with probability W_k over the largest.")]
+Quota = Annotated[str | None, _kept("Most samples of a class a block, or even.")]
+Distinct = Annotated[
+    float | None,
+    _kept("Drop near-duplicates of earlier samples: root mean square difference below this, data units."),
+]
+Private = Annotated[str | None, _kept("Points to keep away from: a DATASET's training images, or a .npy file.")]
+Apart = Annotated[float | None, _kept("Drop samples closer to them than this root mean square difference.")]
