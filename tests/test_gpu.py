@@ -16,7 +16,7 @@ from reinject.archive import Archive
 from reinject.errors import ArchiveError
 from reinject.execution import Execution
 from reinject.explorer.session import Choice, Live, World
-from reinject.jobs import experiments
+from reinject.jobs import comparison
 from reinject.jobs.evaluate import examine
 from reinject.jobs.experiments import Experiment
 from reinject.jobs.plans import plan_for
@@ -285,7 +285,7 @@ def test_walks_there_are_looked_at(trained: Path) -> None:
 def test_an_experiment_is_made_there(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     peers = ("one Gaussian", "reinjection without noise")
     known = {"digits": Experiment("digits", training={"epochs": 5, "classifier_epochs": 5}, peers=peers)}
-    monkeypatch.setattr(experiments, "EXPERIMENTS", known)
+    monkeypatch.setattr(comparison, "EXPERIMENTS", known)
     found = reproduce(["table"], tmp_path, only=["digits"], seeds=1, samples=1500, device="cuda").result["digits"]
     assert found["command"].endswith("--device cuda")
     assert {"ours, default", *peers} < set(found["sets"])

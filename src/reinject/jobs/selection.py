@@ -28,7 +28,7 @@ class Selection:
         abstain: probability of the most probable class below which a sample gets no label.
         confidence: the same, below which it is dropped.
         borders: share of each class that is kept, drawn with weights 1 - margin; 1: all.
-        unlearned: share of each class that is kept, drawn with weights 1 - p(label) of a student; 1: all.
+        unlearned: share of each class that is kept, drawn with weights 1.1 - p(label) of a student; 1: all.
         class_weights: w_k >= 0 of every class: samples of class k are kept with probability w_k / max w.
         quota: most samples of a class a block; "even": those of a block shared out evenly.
         distinct: root mean square difference below which the later of two samples goes, data units.

@@ -1,0 +1,261 @@
+"""The paper's claim on several data sets: networks, walks and peers side by side, over seeds of everything."""
+
+import functools
+import math
+import time
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any, TypeVar
+
+import numpy as np
+
+from reinject import data
+from reinject.archive import Archive
+from reinject.bundle import load
+from reinject.errors import ArgumentError, DataError
+from reinject.evaluation.judgement import interval_of
+from reinject.evaluation.students import Table
+from reinject.evaluation.utility import Utility
+from reinject.execution import Execution
+from reinject.files import read_json, write_json
+from reinject.jobs.experiments import EXPERIMENTS, Experiment
+from reinject.jobs.extract import extract
+from reinject.jobs.peers import LABELLED, PEERS, WALKED, Task, softened
+from reinject.jobs.plans import TrainPlan, plan_for
+from reinject.jobs.recipe import Models, levels_of, load_models
+from reinject.jobs.sample import sample_models
+from reinject.jobs.selection import Selection
+from reinject.jobs.train import train
+from reinject.jobs.utility import judge_tables
+from reinject.presets import Settings
+from reinject.progress import Progress
+
+FIRST = 30_000  # samples of the set that teaches a student, who then says what it does not know yet
+NOISES = 5  # seeds of the noise control, which varies
+EXTRACTOR_EPOCHS = 30
+RESULT, SECONDS = "result.json", "seconds.json"
+T = TypeVar("T")
+
+
+def run(
+    name: str,
+    out: Path,
+    seeds: Sequence[int],
+    samples: int,
+    *,
+    execution: Execution | None = None,
+    device: str = "cpu",
+    data_dir: str | None = None,
+    progress: Progress,
+) -> dict[str, Any]:
+    """One experiment: for each seed, train, walk, ask the peers, judge all; what is in ``out`` is gone on with.
+
+    Arguments:
+        name: of :data:`EXPERIMENTS`.
+        out: folder of its models and archives.
+        seeds: of everything: networks, walks, peers, students.
+        samples: of every synthetic set.
+        execution: how our networks are trained, the extractor of features among them, and walked.
+        device: where; students and peers run on the CPU, as many at once as it has cores.
+        data_dir: where to look for data sets first.
+        progress: who is told.
+
+    Returns:
+        Ratio, skill, accuracy and seconds of every set: means, intervals over seeds, values.
+
+    Raises:
+        ArgumentError: fewer samples than real rows, which curves at equal n need.
+    """
+    experiment = EXPERIMENTS[name]
+    execution = execution or Execution()
+    source = _source(experiment, out, execution.precision, device, data_dir, progress)
+    dataset = data.load(source, data_dir, progress=progress)
+    if samples < len(dataset.train):
+        raise ArgumentError("--samples", f"{samples}, but {len(dataset.train)} real rows", "Give as many at least")
+    found = []
+    for seed in seeds:
+        folder = out / f"seed-{seed}"
+        if not (folder / RESULT).is_file():
+            result = _once(experiment, dataset, source, folder, seed, samples, execution, device, data_dir, progress)
+            write_json(folder / RESULT, result)
+        found.append(read_json(folder / RESULT, DataError))
+    sets = {one: _over_seeds([result["sets"][one] for result in found]) for one in found[0]["sets"]}
+    return {
+        "dataset": dataset.name if experiment.extractor else experiment.dataset,
+        "rows": len(dataset.train),
+        "samples": samples,
+        "seeds": list(seeds),
+        "goal": experiment.goal,
+        "twin": float(np.mean([result["twin"] for result in found])),
+        "noise": float(np.mean([result["noise"] for result in found])),
+        "sets": sets,
+        "sizes": found[0]["sizes"],
+        "curves": {one: [result["curves"][one] for result in found] for one in found[0]["curves"]},
+        "seconds": _seconds([result["seconds"] for result in found]),
+    }
+
+
+def _seconds(each: Sequence[Mapping[str, float]]) -> dict[str, float]:
+    """Mean seconds of each thing, over the seeds that did it in one go."""
+    names = dict.fromkeys(name for one in each for name in one)
+    return {name: float(np.mean([one[name] for one in each if name in one])) for name in names}
+
+
+def _source(
+    experiment: Experiment, out: Path, precision: str, device: str, data_dir: str | None, progress: Progress
+) -> str:
+    """The name of the data set that networks are trained on: features are extracted first."""
+    if not experiment.extractor:
+        return experiment.dataset
+    extractor, features = out / "extractor", out / "features"
+    if not extractor.is_dir():
+        plan = plan_for(
+            experiment.extractor,
+            classifier="deep",
+            only="classifier",
+            augment="mirror",
+            classifier_epochs=EXTRACTOR_EPOCHS,
+        )
+        train(plan, extractor, data_dir=data_dir, device=device, precision=precision, progress=progress)
+    if not features.is_dir():
+        extract(experiment.dataset, extractor, features, data_dir=data_dir, progress=progress)
+    return str(features)
+
+
+def _once(
+    experiment: Experiment,
+    dataset: data.Dataset,
+    source: str,
+    folder: Path,
+    seed: int,
+    samples: int,
+    execution: Execution,
+    device: str,
+    data_dir: str | None,
+    progress: Progress,
+) -> dict[str, Any]:
+    plans = experiment.plans(source, seed, folder)
+    for name, plan in plans.items():
+        if not (folder / name).is_dir():
+            precision = execution.precision
+            train(plan, folder / name, data_dir=data_dir, device=device, precision=precision, progress=progress)
+    models, trained = _trained(plans, folder, device)
+    clock = _Clock(folder / SECONDS)
+    levels = levels_of(models.inputs)
+    real = Table.of(dataset.train.x, dataset.train.y, levels)
+    task = Task(real, models, plans["models"].autoencoder_recipe, len(dataset.class_names), samples, seed)
+    tables = {}
+    walked = functools.partial(_walked, models, execution=execution, progress=progress)
+    for name, settings in experiment.walks.items():
+        share = experiment.unlearned if name == "best" else 1.0
+        tables[f"ours, {name}"] = clock.time(name, walked, folder / name, name, settings, task, share)
+    ours = f"ours, {name}"  # the last of them: the best we know
+    tables[f"{ours}, soft labels"] = softened(task, tables[ours])
+    with progress.task("asking the peers", len(experiment.peers), "peers") as advance:
+        for name in experiment.peers:
+            tables[name] = clock.time(name, PEERS[name], task)
+            advance(1)
+    noises = range(seed, seed + NOISES)
+    judged = judge_tables(
+        tables, dataset, levels, models.labelling(), [seed], noise_seeds=noises, r=models, progress=progress
+    )
+    one = next(iter(judged.values()))
+    sets = {name: _numbers(utility) for name, utility in judged.items()}
+    sets |= {name: {"ratio": ratio.mean, "skill": None, "accuracy": None} for name, ratio in one.controls.items()}
+    for name, numbers in sets.items():
+        numbers["seconds"] = _from_nothing(name, clock.seconds, trained)
+    curves = {"real": one.real.mean, "noise": one.noise.mean, **{name: u.synthetic.mean for name, u in judged.items()}}
+    return {
+        "sets": sets,
+        "twin": max(one.twin_epochs.mean, one.twin_steps.mean),
+        "noise": one.noise.mean[-1],
+        "sizes": one.real.sizes,
+        "curves": curves,
+        "seconds": {"training": sum(trained.values()), **clock.seconds},
+    }
+
+
+def _trained(plans: Mapping[str, TrainPlan], folder: Path, device: str) -> tuple[Models, dict[str, float]]:
+    """All networks that were trained, and the seconds that those of each kind took together."""
+    autoencoders = [folder / name for name, plan in plans.items() if plan.only != "classifier"]
+    models = load_models(autoencoders, device, classifiers=[folder / name for name in plans])
+    kinds = {"autoencoder": models.autoencoders, "classifier": models.classifiers}
+    return models, {kind: sum(_trained_in(one.folder) for one in bundles) for kind, bundles in kinds.items()}
+
+
+def _trained_in(folder: Path) -> float:
+    """Seconds that the training of a network took, all runs of it together where it was cut."""
+    return float(read_json(folder / "training.json", DataError)["result"]["seconds"])
+
+
+def _from_nothing(name: str, seconds: Mapping[str, float], trained: Mapping[str, float]) -> float | None:
+    """Seconds from the data to a set, the training of those of our networks that it needs included; None: a control."""
+    ours = name.startswith("ours, ")
+    own = name.removeprefix("ours, ").removesuffix(", soft labels")
+    if own not in seconds:
+        return None
+    needs = {"autoencoder": ours or name in WALKED, "classifier": ours or name in LABELLED}
+    return seconds[own] + sum(trained[network] for network, needed in needs.items() if needed)
+
+
+@dataclass(frozen=True)
+class _Clock:
+    """Seconds of each thing that was done, in a file: what a run that was cut has done keeps the time that it took."""
+
+    path: Path
+
+    @property
+    def seconds(self) -> dict[str, float]:
+        return dict(read_json(self.path, DataError)) if self.path.is_file() else {}
+
+    def time(self, what: str, work: Callable[..., T], *arguments: Any, **options: Any) -> T:
+        began = time.monotonic()
+        result = work(*arguments, **options)
+        known = self.seconds
+        write_json(self.path, {**known, what: known.get(what, round(time.monotonic() - began, 1))})
+        return result
+
+
+def _numbers(one: Utility) -> dict[str, float | None]:
+    return {"ratio": one.ratio.mean, "skill": one.skill.mean, "accuracy": one.full.mean}
+
+
+def _walked(
+    models: Models,
+    out: Path,
+    name: str,
+    settings: Settings,
+    task: Task,
+    unlearned: float = 1.0,
+    *,
+    execution: Execution,
+    progress: Progress,
+) -> Table:
+    """Samples of these walks; of a share, those that a student does not know which a small set of them has taught."""
+    rows = len(range(settings.burn_in, settings.steps + 1, settings.thin))
+    options: dict[str, Any] = {"execution": execution, "progress": progress}
+    if not out.is_dir():
+        if unlearned != 1:
+            first, student = (out.with_name(f"{out.name}-{what}") for what in ("first", "student"))
+            _walked(models, first, name, settings, replace(task, samples=FIRST), **options)
+            if not student.is_dir():
+                train(plan_for(str(first), seed=task.seed, only="classifier"), student, device="cpu", progress=progress)
+            models = replace(models, student=load(student / "classifier"))
+        walks, selection = math.ceil(task.samples / unlearned / rows), Selection(unlearned=unlearned)
+        sample_models(models, out, name, settings, walks=walks, seed=task.seed, selection=selection, **options)
+    archive = Archive.open(out)
+    x, y = archive.read(task.samples, task.seed)
+    return Table.of(x, y, archive.storage)
+
+
+def _over_seeds(values: Sequence[Mapping[str, float | None]]) -> dict[str, Any]:
+    """Mean, interval and values of each number."""
+    found: dict[str, Any] = {}
+    for name in values[0]:
+        each = [one[name] for one in values]
+        known = [value for value in each if value is not None]
+        found[name] = (
+            {"mean": float(np.mean(known)), "interval": list(interval_of(known)), "values": known} if known else None
+        )
+    return found
