@@ -21,6 +21,7 @@ from reinject.jobs.labelling import AUGMENT, augmented, shaken
 from reinject.jobs.plans import plan_for
 from reinject.jobs.recipe import load_models
 from reinject.jobs.sample import sample_models
+from reinject.jobs.selection import Selection
 from reinject.jobs.starts import resolve
 from reinject.jobs.trace import trace
 from reinject.jobs.train import train
@@ -161,6 +162,27 @@ def test_walks_there_are_labelled_there_and_judged_there(features: Path, trained
     assert result["judgements"].keys() == {"coverage", "two-sample", "spurious", "memorisation", "membership"}
     with pytest.raises(DataError, match=r"digits: lives in pixels, the archive .* in penultimate of"):
         evaluate(tmp_path / "s", "digits")
+
+
+def test_a_student_learns_from_what_was_walked_there(trained: Path, tmp_path: Path) -> None:
+    models = load_models([trained])
+    sample_models(models, tmp_path / "first", "x", PRESETS["default"], walks=60)
+    train(plan_for(str(tmp_path / "first"), only="classifier", classifier_epochs=2), tmp_path / "student", device="cpu")
+    taught = load(tmp_path / "student" / "classifier").network.inputs
+    assert (taught.shape, taught.space, taught.class_names) == ((256,), models.inputs.space, DIGITS.class_names)
+    few = sample_models(
+        load_models([trained], student=tmp_path / "student"),
+        tmp_path / "few",
+        "x",
+        PRESETS["default"],
+        walks=60,
+        selection=Selection(unlearned=0.5),
+    )
+    assert few.result["rows"] == pytest.approx(270, abs=45)  # rounded up, for each step of a block and class
+    sample_models(models, tmp_path / "shy", "x", PRESETS["default"], walks=60, selection=Selection(abstain=0.9))
+    with pytest.raises(DataError, match="rows without a label"):
+        train(plan_for(str(tmp_path / "shy"), only="classifier"), tmp_path / "none", device="cpu")
+    assert not (tmp_path / "none").exists()
 
 
 def test_spaces_are_not_mixed(trained: Path, models: Path, features: Path, tmp_path: Path) -> None:

@@ -108,7 +108,7 @@ def load(name: str, data_dir: str | Path | None = None, seed: int = 0, progress:
     train = read.get("train", next(iter(read.values())))
     test = read.get("test", read.get("validation"))
     if test is None or test is train:
-        train, test = _split(name, train, seed)
+        train, test = split(name, train, seed)
     if train.x.shape[1:] != test.x.shape[1:]:
         raise DataError(
             name,
@@ -123,7 +123,7 @@ def _digits(seed: int) -> Dataset:
 
     raw = load_digits()
     x = torch.from_numpy(np.rint(raw.images * (255 / 16)).astype(np.uint8))[:, None]
-    train, test = _split("digits", LabelledImages(x, torch.from_numpy(raw.target).long()), seed)
+    train, test = split("digits", LabelledImages(x, torch.from_numpy(raw.target).long()), seed)
     return Dataset("digits", train, test, tuple(str(k) for k in range(10)))
 
 
@@ -185,7 +185,12 @@ def read_features(folder: Path) -> Dataset:
     return found
 
 
-def _split(name: str, whole: LabelledImages, seed: int) -> tuple[LabelledImages, LabelledImages]:
+def split(name: str, whole: LabelledImages, seed: int) -> tuple[LabelledImages, LabelledImages]:
+    """Training and test rows of a data set that has no test rows of its own, 75% and 25% of each class.
+
+    Raises:
+        DataError: too few of a class.
+    """
     from sklearn.model_selection import train_test_split
 
     try:

@@ -133,7 +133,8 @@ def _check_alike(bundles: Sequence[Bundle]) -> None:
                 f"lives in the space {inputs.space or 'pixels'}, {first.folder} in {wanted.space or 'pixels'}",
                 "Give models that were trained on the same data",
             )
-        if (inputs.shape, inputs.low, inputs.high) != (wanted.shape, wanted.low, wanted.high):
+        ranges = {(one.low, one.high) for one in (inputs, wanted) if not one.space}  # features have no levels
+        if inputs.shape != wanted.shape or len(ranges) > 1:
             raise ModelError(
                 str(bundle.folder),
                 f"takes inputs {inputs.shape} in {inputs.low}..{inputs.high}, {first.folder} {wanted.shape} in "

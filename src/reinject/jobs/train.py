@@ -24,6 +24,7 @@ from reinject.jobs import Outcome
 from reinject.jobs.labelling import AUGMENT, augmented, loss_of
 from reinject.jobs.objective import Chosen, build
 from reinject.jobs.plans import TrainPlan
+from reinject.jobs.walked import walked_features
 from reinject.models import Inputs, Network
 from reinject.progress import Progress, Silent, for_this_terminal
 from reinject.staging import begin, check_free, partial_of, publish
@@ -62,7 +63,8 @@ def train(
     """
     progress = progress or Silent()
     check_free(out, f"{plan.only or 'autoencoder'}/config.json", overwrite)
-    dataset = data.load(plan.dataset, data_dir, plan.seed, progress)
+    dataset = walked_features(plan.dataset, data_dir, plan.seed)
+    dataset = dataset or data.load(plan.dataset, data_dir, plan.seed, progress)
     return train_on(plan, dataset, out, device=device, precision=precision, devices=devices, progress=progress)
 
 
