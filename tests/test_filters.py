@@ -134,10 +134,16 @@ def test_what_has_no_label_goes_past_the_student_and_the_ends_of_its_range() -> 
 
 @pytest.mark.parametrize("rule", [Borders(0.2), Unlearned(lambda x: x[:, :3].softmax(1), 0.2)])
 def test_classes_keep_their_shares(rule) -> None:
-    given = parts(4, 2, 3000)
-    before = torch.cat([one.label for one in given]).bincount(minlength=3)
-    after = torch.cat([one.label for one in kept_of([rule], given)]).bincount(minlength=3)
-    assert bool(((after - 0.2 * before).abs() <= len(given)).all())  # rounded up, once a part
+    """Rounded up once a block, however few rows of a class a step has."""
+    for rows in (30, 3000):
+        given = parts(4, 6, rows)
+        kept = kept_of([rule], given)
+        for block in range(4):
+            before, after = (
+                torch.cat([one.label for one in side if one.block == block]).bincount(minlength=3)
+                for side in (given, kept)
+            )
+            assert after.tolist() == np.ceil(0.2 * before.numpy()).tolist()
 
 
 def test_a_quota_holds_over_all_parts_of_a_block_and_lets_the_unlabelled_through() -> None:

@@ -5,6 +5,7 @@ samples do not depend on the number of workers, or on where a run was cut.
 """
 
 import math
+from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Protocol
@@ -64,12 +65,12 @@ class Confidence:
 class Borders:
     """Keeps samples the rather, the nearer they lie to a border between classes: drawn with weights 1 - margin.
 
-    The margin is p_1 - p_2, the difference of the two most probable classes. Of the n samples of a class that a block
-    holds after one step ceil(share n) are drawn without replacement, one after another, each with probability w_i over
-    the sum of those that are left, w = 1 - margin; so each class keeps its share of the set. They are the ones with the
-    smallest -log(u_i)/w_i, u uniform. Samples without a label go through. A student that learns from hard labels
-    learns where classes meet; the smallest margins alone would leave out what a class mostly looks like. Reverse of
-    :class:`Confidence`.
+    The margin is p_1 - p_2, the difference of the two most probable classes. After each step so many samples of a class
+    are drawn that ceil(share n) of the n that the block has had are kept, and each class its share of the set. Those of
+    a step are drawn without replacement, one after another, each with probability w_i over the sum of those that are
+    left, w = 1 - margin: they are the ones with the smallest -log(u_i)/w_i, u uniform. Samples without a label go
+    through. A student that learns from hard labels learns where classes meet; the smallest margins alone would leave
+    out what a class mostly looks like. Reverse of :class:`Confidence`.
 
     Attributes:
         share: in (0, 1]; 1 keeps all.
@@ -92,14 +93,13 @@ class Borders:
             raise ArgumentError("--borders", f"{self.share} is no share", "Give more than 0, and 1 at most")
 
     def begin(self, block: int) -> Keep:
-        """Among those of its class its -log(u)/(1 - margin) is one of the smallest ceil(share n)."""
-        rng = np.random.default_rng([self.seed, block, 0, 2])  # the walks' noise comes from three words
+        """Its -log(u)/(1 - margin) is one of the smallest of its class and step."""
 
-        def keep(part: LabelledSamples, _: Tensor) -> Tensor:
+        def weights(part: LabelledSamples, _: Tensor) -> Tensor:
             first, second = part.probabilities.double().topk(2, dim=1).values.unbind(1)
-            return _drawn(part.label, 1 - first + second, self.share, rng)
+            return 1 - first + second
 
-        return keep
+        return _drawing(weights, self.share, np.random.default_rng([self.seed, block, 0, 2]))
 
 
 @dataclass(frozen=True)
@@ -107,10 +107,9 @@ class Unlearned:
     """Keeps samples the rather, the less a student gives them their label: drawn with weights 1.1 - p(label).
 
     p are the probabilities of a student, any classifier that is to learn more: one that was trained on some of such
-    samples, or on earlier tasks. Of the n samples of a class that a block holds after one step ceil(share n) are drawn
-    without replacement, one after another, as in :class:`Borders`; each class keeps its share of the set. Fewer samples
-    teach as much, since most of what the student knows already is left out; not all of it, for the next student begins
-    from nothing and has to see what a class mostly looks like, which the 0.1 is for.
+    samples, or on earlier tasks. They are drawn as in :class:`Borders`; each class keeps its share of the set. Fewer
+    samples teach as much, since most of what the student knows already is left out; not all of it, for the next student
+    begins from nothing and has to see what a class mostly looks like, which the 0.1 is for.
 
     Attributes:
         student: x (B, *event), data units -> p (B, classes), such as
@@ -139,26 +138,33 @@ class Unlearned:
             raise ArgumentError("--unlearned", f"{self.share} is no share", "Give more than 0, and 1 at most")
 
     def begin(self, block: int) -> Keep:
-        """Among those of its class its -log(u)/(1.1 - p(label)) is one of the smallest ceil(share n)."""
-        rng = np.random.default_rng([self.seed, block, 0, 3])  # the walks' noise comes from three words
+        """Its -log(u)/(1.1 - p(label)) is one of the smallest of its class and step."""
 
-        def keep(part: LabelledSamples, x: Tensor) -> Tensor:
+        def weights(part: LabelledSamples, x: Tensor) -> Tensor:
             p = self.student(x).double() if len(x) else x.new_zeros((0, 1)).double()
-            known = p.gather(1, part.label.clamp(min=0)[:, None])[:, 0]
-            return _drawn(part.label, 1 + _KNOWN - known, self.share, rng)
+            return 1 + _KNOWN - p.gather(1, part.label.clamp(min=0)[:, None])[:, 0]
 
-        return keep
+        return _drawing(weights, self.share, np.random.default_rng([self.seed, block, 0, 3]))
 
 
-def _drawn(label: Tensor, w: Tensor, share: float, rng: np.random.Generator) -> Tensor:
-    """Of each class ceil(share n) rows, without replacement, with weights w >= 0; and what has no label. bool, (B,)."""
-    drawn_at = torch.from_numpy(rng.exponential(size=len(label))) / w
-    kept = label < 0
-    for k in set(label.tolist()) - {-1}:
-        rows = (label == k).nonzero().flatten()
-        order = drawn_at[rows].argsort(stable=True)
-        kept[rows[order[: math.ceil(share * len(rows))]]] = True
-    return kept
+def _drawing(weights: Callable[[LabelledSamples, Tensor], Tensor], share: float, rng: np.random.Generator) -> Keep:
+    """Keeps a share of each class of a block, drawn with weights w >= 0 after each step; and what has no label.
+
+    The generator is that of (seed, block, 0, one more word): the walks' noise comes from three words.
+    """
+    seen: Counter[int] = Counter()
+
+    def keep(part: LabelledSamples, x: Tensor) -> Tensor:
+        drawn_at = torch.from_numpy(rng.exponential(size=len(part.label))) / weights(part, x)
+        kept = part.label < 0
+        for k in set(part.label.tolist()) - {-1}:
+            rows = (part.label == k).nonzero().flatten()
+            before, seen[k] = seen[k], seen[k] + len(rows)
+            order = drawn_at[rows].argsort(stable=True)
+            kept[rows[order[: math.ceil(share * seen[k]) - math.ceil(share * before)]]] = True
+        return kept
+
+    return keep
 
 
 @dataclass(frozen=True)
