@@ -14,7 +14,7 @@ from reinject.errors import ArgumentError, DataError
 from reinject.evaluation.plane import inside
 from reinject.evaluation.students import Table
 from reinject.figures.plane import projected
-from reinject.jobs import comparison, experiments
+from reinject.jobs import comparison, experiments, plans
 from reinject.jobs import reproduce as module
 from reinject.jobs.experiments import Experiment
 from reinject.jobs.peers import PEERS, Task
@@ -117,10 +117,9 @@ def quick(monkeypatch: pytest.MonkeyPatch) -> dict[str, Experiment]:
         "digits-features": Experiment(
             "digits", "digits", {"epochs": 2, "classifier_epochs": 2}, goal=(0.9, 0.8), peers=("Gaussian a class",)
         ),
-        "digits-several": Experiment(
+        "digits-votes": Experiment(
             "digits",
             training={"epochs": 2, "classifier_epochs": 2},
-            beside=({"epochs": 2, "classifier_epochs": 2, "autoencoder": "staged-denoiser"},),
             votes=("conv",),
             presets=(),
             best=PRESETS["default"],
@@ -133,6 +132,7 @@ def quick(monkeypatch: pytest.MonkeyPatch) -> dict[str, Experiment]:
     monkeypatch.setattr(comparison, "EXTRACTOR_EPOCHS", 2)
     monkeypatch.setattr(comparison, "NOISES", 2)
     monkeypatch.setattr(comparison, "FIRST", 900)
+    monkeypatch.setattr(plans, "CLASSIFIER_RECIPE", QUICK)
     return known
 
 
@@ -140,45 +140,36 @@ def quick(monkeypatch: pytest.MonkeyPatch) -> dict[str, Experiment]:
 def test_every_experiment_walks_what_it_trains(name: str) -> None:
     experiment = experiments.EXPERIMENTS[name]
     inputs = Inputs((16,) if experiment.extractor else (3, 8, 8))
-    plans = experiment.plans(experiment.dataset, 0, Path("models")).values()
-    assert len(plans) == (1 + len(experiment.beside)) * (1 + len(experiment.votes))
-    for plan in plans:
-        network = AUTOENCODERS[plan.autoencoder](inputs)
-        knows = network.noise_conditioned
-        r = Ensemble((wrap(network, inputs.shape, noise_conditioned=knows, sigma=0.2 if knows else None),))
-        for settings in experiment.walks.values():
-            assert settings.build(r, inputs.radius).event_shape == inputs.shape
+    first, *votes = experiment.plans(experiment.dataset, 0, Path("models")).values()
+    assert [plan.classifier for plan in votes] == list(experiment.votes)
+    network = AUTOENCODERS[first.autoencoder](inputs)
+    knows = network.noise_conditioned
+    r = Ensemble((wrap(network, inputs.shape, noise_conditioned=knows, sigma=0.2 if knows else None),))
+    for settings in experiment.walks.values():
+        assert settings.build(r, inputs.radius).event_shape == inputs.shape
 
 
 def seconds_of(training: Path) -> float:
     return float(json.loads(training.read_text())["result"]["seconds"])
 
 
-def test_networks_side_by_side_walk_and_vote(quick: dict[str, Experiment], tmp_path: Path) -> None:
+def test_classifiers_vote_and_a_student_says_what_is_kept(quick: dict[str, Experiment], tmp_path: Path) -> None:
     assert quick
-    options = {"only": ["digits-several"], "samples": 1500, "seeds": 1}
-    one = reproduce(["table"], tmp_path, **options).result["digits-several"]
-    there = tmp_path / "digits-several" / "seed-0"
+    options = {"only": ["digits-votes"], "samples": 1500, "seeds": 1}
+    one = reproduce(["table"], tmp_path, **options).result["digits-votes"]
+    there = tmp_path / "digits-votes" / "seed-0"
     archive = Archive.open(there / "best")
-    walked, voted = (archive.manifest["models"][kind] for kind in ("autoencoders", "classifiers"))
-    assert [Path(described["folder"]).parent.name for described in walked] == ["models", "models-1"]
-    assert [Path(described["folder"]).parent.name for described in voted] == [
-        "models",
-        "models-1",
-        "models-conv",
-        "models-1-conv",
-    ]
+    voted = [Path(one["folder"]).parent.name for one in archive.manifest["models"]["classifiers"]]
+    assert voted == ["models", "conv"]
+    assert [one["folder"] for one in archive.manifest["models"]["students"]] == ["../best-student/classifier"]
     dropped = archive.manifest["counts"]["dropped"]["known to the student"]
     assert dropped / (dropped + archive.rows) == pytest.approx(2 / 3, abs=0.01)
     assert archive.rows >= 1500
     clock = json.loads((there / "result.json").read_text())["seconds"]
-    trained = [seconds_of(path) for path in there.glob("models*/*/training.json")]
-    assert len(trained) == 6
+    judges = [seconds_of(there / name / "classifier" / "training.json") for name in voted]
+    trained = [*judges, seconds_of(there / "models" / "autoencoder" / "training.json")]
     assert clock["training"] == pytest.approx(sum(trained))
     assert one["sets"]["ours, best"]["seconds"]["mean"] == pytest.approx(clock["best"] + sum(trained))
-    judges = [
-        json.loads(path.read_text())["result"]["seconds"] for path in there.glob("models*/classifier/training.json")
-    ]
     peer = one["sets"]["one Gaussian"]["seconds"]["mean"]
     assert peer == pytest.approx(clock["one Gaussian"] + sum(judges))
 

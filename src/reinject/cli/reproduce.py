@@ -18,7 +18,7 @@ def reproduce(
     only: Annotated[
         list[str] | None,
         typer.Option(
-            help="Experiment of curves and table: digits, mnist, fashion_mnist, fashion_mnist-several, "
+            help="Experiment of curves and table: digits, mnist, fashion_mnist, "
             "cifar10-features, cifar100-own-features, cifar100-features, cifar10-pixels, cifar10-pixels-untold; again "
             "and again.",
             show_default="all but digits",

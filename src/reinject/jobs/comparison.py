@@ -178,8 +178,7 @@ def _once(
 
 def _trained(plans: Mapping[str, TrainPlan], folder: Path, device: str) -> tuple[Models, dict[str, float]]:
     """All networks that were trained, and the seconds that those of each kind took together."""
-    autoencoders = [folder / name for name, plan in plans.items() if plan.only != "classifier"]
-    models = load_models(autoencoders, device, classifiers=[folder / name for name in plans])
+    models = load_models([folder / "models"], device, classifiers=[folder / name for name in plans])
     kinds = {"autoencoder": models.autoencoders, "classifier": models.classifiers}
     return models, {kind: sum(_trained_in(one.folder) for one in bundles) for kind, bundles in kinds.items()}
 
