@@ -2,6 +2,7 @@
 
 import json
 import time
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -233,6 +234,10 @@ def test_an_experiment_is_gone_on_with_and_not_made_again(
     assert "`reinject reproduce table --only digits-features --seeds 2 --samples 1500`" in page
     with pytest.raises(ArgumentError, match=r"1600, but .* has 1500"):
         reproduce(["table"], out, only=["digits-features"], samples=1600)
+    trained = quick["digits-features"].training
+    quick["digits-features"] = replace(quick["digits-features"], training={**trained, "epochs": 3})
+    with pytest.raises(DataError, match=r"was trained otherwise: autoencoder_recipe.epochs \(2 there, 3 here\)"):
+        reproduce(["table"], out, seeds=1, **options)
     with pytest.raises(ArgumentError, match="1346, but 1347 real rows"):
         reproduce(["table"], tmp_path / "few", only=["digits"], samples=1346)
     assert not list((tmp_path / "few" / "digits").glob("seed-*"))

@@ -141,8 +141,8 @@ class Unlearned:
         """Its -log(u)/(1.1 - p(label)) is one of the smallest of its class and step."""
 
         def weights(part: LabelledSamples, x: Tensor) -> Tensor:
-            p = self.student(x).double() if len(x) else x.new_zeros((0, 1)).double()
-            return 1 + _KNOWN - p.gather(1, part.label.clamp(min=0)[:, None])[:, 0]
+            p = self.student(x).double().gather(1, part.label.clamp(min=0)[:, None])
+            return 1 + _KNOWN - p[:, 0]
 
         return _drawing(weights, self.share, np.random.default_rng([self.seed, block, 0, 3]))
 

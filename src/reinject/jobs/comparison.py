@@ -1,10 +1,11 @@
 """The paper's claim on several data sets: networks, walks and peers side by side, over seeds of everything."""
 
 import functools
+import json
 import math
 import time
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -30,11 +31,13 @@ from reinject.jobs.train import train
 from reinject.jobs.utility import judge_tables
 from reinject.presets import Settings
 from reinject.progress import Progress
+from reinject.staging import differences
 
 FIRST = 30_000  # samples of the set that teaches a student, who then says what it does not know yet
 NOISES = 5  # seeds of the noise control, which varies
 EXTRACTOR_EPOCHS = 30
-RESULT, SECONDS = "result.json", "seconds.json"
+RESULT, SECONDS, TRAINING = "result.json", "seconds.json", "training.json"
+_ELSEWHERE = {"dataset", "reconstructed_by"}  # folders, which may have moved
 T = TypeVar("T")
 
 
@@ -76,6 +79,7 @@ def run(
     found = []
     for seed in seeds:
         folder = out / f"seed-{seed}"
+        _check_trained(experiment.plans(source, seed, folder), folder)
         if not (folder / RESULT).is_file():
             result = _once(experiment, dataset, source, folder, seed, samples, execution, device, data_dir, progress)
             write_json(folder / RESULT, result)
@@ -176,6 +180,19 @@ def _once(
     }
 
 
+def _check_trained(plans: Mapping[str, TrainPlan], folder: Path) -> None:
+    """Raise DataError where networks that are there were trained otherwise, as by an earlier version."""
+    for name, plan in plans.items():
+        here = json.loads(json.dumps(asdict(plan)))
+        for path in sorted((folder / name).glob(f"*/{TRAINING}")):
+            there = read_json(path, DataError)["plan"]
+            both = here.keys() & there.keys() - _ELSEWHERE
+            unlike = list(differences({key: there[key] for key in both}, {key: here[key] for key in both}))
+            if unlike:
+                was = f"was trained otherwise: {', '.join(unlike)}"
+                raise DataError(str(folder / name), was, "Give another --out")
+
+
 def _trained(plans: Mapping[str, TrainPlan], folder: Path, device: str) -> tuple[Models, dict[str, float]]:
     """All networks that were trained, and the seconds that those of each kind took together."""
     models = load_models([folder / "models"], device, classifiers=[folder / name for name in plans])
@@ -185,7 +202,7 @@ def _trained(plans: Mapping[str, TrainPlan], folder: Path, device: str) -> tuple
 
 def _trained_in(folder: Path) -> float:
     """Seconds that the training of a network took, all runs of it together where it was cut."""
-    return float(read_json(folder / "training.json", DataError)["result"]["seconds"])
+    return float(read_json(folder / TRAINING, DataError)["result"]["seconds"])
 
 
 def _from_nothing(name: str, seconds: Mapping[str, float], trained: Mapping[str, float]) -> float | None:

@@ -111,9 +111,10 @@ def load_models(
     learner = None if student is None else load(classifier_in(student))
     others = () if learner is None else (learner,)
     _check_alike((*judges, *autoencoders, *others))
-    names = {bundle.network.inputs.class_names for bundle in (*judges, *others)}
-    if len(names) > 1:
-        raise ModelError("--classifier", f"classifiers of different classes, {names}", "Give those of one data set")
+    for owner, bundles in (("--classifier", judges), ("--student", (*judges, *others))):
+        names = {bundle.network.inputs.class_names for bundle in bundles}
+        if len(names) > 1:
+            raise ModelError(owner, f"classifiers of different classes, {names}", "Give those of one data set")
     return Models(autoencoders, judges, learner)
 
 
