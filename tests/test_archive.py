@@ -116,6 +116,13 @@ def test_datasets_reads_images_as_images_and_labels_as_names(tmp_path: Path) -> 
     np.testing.assert_allclose(read[20]["probabilities"], parts[2].probabilities[6].numpy())
 
 
+def test_datasets_takes_an_archive_for_no_other_of_its_name(tmp_path: Path) -> None:
+    for blocks in (1, 2):
+        folder = tmp_path / str(blocks) / "a"
+        make(folder, plan(blocks=blocks))
+        assert len(datasets.load_dataset(str(folder), cache_dir=str(tmp_path / "cache"))["train"]) == 14 * blocks
+
+
 def test_datasets_reads_floats_with_their_shape(tmp_path: Path) -> None:
     p = plan(Storage("float"))
     make(tmp_path / "a", p)

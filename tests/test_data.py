@@ -56,6 +56,19 @@ def test_one_part_is_split(tmp_path: Path) -> None:
     assert torch.bincount(got.test.y).tolist() == [5, 5]
 
 
+def test_a_folder_is_not_taken_for_another_one_of_its_name_and_card(tmp_path: Path) -> None:
+    """``datasets`` keeps a copy by name and card, where the card says which files there are."""
+    for rows in (40, 80):
+        folder = tmp_path / str(rows) / "set"
+        parquet(folder, "train", rows)
+        (folder / "README.md").write_text("---\nconfigs:\n- config_name: default\n  data_files: '*.parquet'\n---\n")
+        for again in (1, 2):
+            got = data.load(str(folder))
+            assert len(got.train) + len(got.test) == rows, again
+    parquet(folder, "train", 40)
+    assert len(data.load(str(folder)).train) == 30
+
+
 def test_a_folder_of_images(tmp_path: Path) -> None:
     for name in ("ant", "bee"):
         (tmp_path / "set" / name).mkdir(parents=True)

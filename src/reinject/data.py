@@ -4,6 +4,7 @@ A folder may also hold features of images, as ``reinject extract`` makes them: a
 """
 
 import difflib
+import hashlib
 import os
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -217,7 +218,7 @@ def _read(name: str, data_dir: str | Path | None) -> dict[str, Any]:
         raise _not_found(name, root, "the hub's names are owner/name")
     datasets.disable_progress_bars()
     try:
-        found = datasets.load_dataset(source)
+        found = datasets.load_dataset(source, cache_dir=_copies_of(folder))
     except (OSError, ValueError, RuntimeError, datasets.exceptions.DatasetsError) as error:
         if folder is not None:
             raise DataError(
@@ -225,6 +226,17 @@ def _read(name: str, data_dir: str | Path | None) -> dict[str, Any]:
             ) from error
         raise _not_found(name, root, _first_line(error)) from error
     return dict(found)
+
+
+def _copies_of(folder: Path | None) -> str | None:
+    """Where ``datasets`` keeps its copy of a folder; by itself it tells two of one name and one card not apart."""
+    import datasets
+
+    if folder is None:
+        return None
+    files = [(str(path.relative_to(folder)), path.stat()) for path in sorted(folder.rglob("*")) if path.is_file()]
+    state = repr([(name, stat.st_size, stat.st_mtime_ns) for name, stat in files])
+    return str(Path(datasets.config.HF_DATASETS_CACHE) / hashlib.sha256(state.encode()).hexdigest()[:16])
 
 
 def _not_found(name: str, root: str | Path | None, why: str) -> DataError:
