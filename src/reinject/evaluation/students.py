@@ -3,7 +3,6 @@
 An accuracy is a pure function of (student, its rows, the test rows), whatever else runs beside it.
 """
 
-import multiprocessing
 import os
 import signal
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -21,6 +20,7 @@ from reinject.errors import ArgumentError
 from reinject.evaluation.curves import Curve, Figure
 from reinject.evaluation.neighbours import nearest
 from reinject.models import ConvClassifier, Inputs, MLPClassifier
+from reinject.processes import context
 from reinject.samples import Storage
 from reinject.training import Parts, Recipe, Rows, fit, make_fabric
 
@@ -224,7 +224,7 @@ def _mapping(workers: int) -> Iterator[Callable[..., Iterator[Any]]]:
         yield map
         return
     ignore = (signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is for this process, which then ends the others
-    with multiprocessing.get_context("spawn").Pool(workers, signal.signal, ignore) as pool:
+    with context(__name__).Pool(workers, signal.signal, ignore) as pool:
         yield pool.imap
 
 

@@ -13,6 +13,9 @@ import torch
 
 from reinject.archive import MakeBlock, Plan, Run, write_shard
 from reinject.errors import ArgumentError, ReinjectError
+from reinject.processes import context
+
+_WALKER = "reinject.jobs.sample"  # prepares what makes a block
 
 _make_block: MakeBlock | None = None  # of a worker process, set once when it begins
 
@@ -42,8 +45,7 @@ def _run(
 ) -> Iterator[dict[str, Any]]:
     if not missing:
         return
-    context = multiprocessing.get_context("spawn")  # torch's threads do not survive a fork
-    pool = ProcessPoolExecutor(min(workers, len(missing)), context, _begin, (prepare,))
+    pool = ProcessPoolExecutor(min(workers, len(missing)), context(_WALKER), _begin, (prepare,))
     try:
         futures = [pool.submit(_shard, partial, plan, number) for number in missing]
         for future in as_completed(futures):

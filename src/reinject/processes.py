@@ -1,0 +1,38 @@
+"""How processes of ours begin: forked from a server that has imported what they need and runs no thread of its own.
+
+A process that is spawned imports torch for itself, seconds of it; torch's threads do not survive a plain fork.
+"""
+
+import multiprocessing
+import signal
+from multiprocessing.context import BaseContext
+
+_FIRST = "reinject.forked"
+
+
+def context(module: str) -> BaseContext:
+    """The context of :mod:`multiprocessing` that begins processes, all of this program's from one server.
+
+    The server starts at the first call, ignores Ctrl-C, as do its processes, and ends with this process. Where a system
+    has none, processes are spawned.
+
+    Arguments:
+        module: what these processes run; the server imports it, where it is the first one asked for.
+
+    Example:
+        >>> context("reinject.evaluation.students").get_start_method() in ("forkserver", "spawn")
+        True
+    """
+    if "forkserver" not in multiprocessing.get_all_start_methods():
+        return multiprocessing.get_context("spawn")
+    from multiprocessing import forkserver, resource_tracker
+
+    found = multiprocessing.get_context("forkserver")
+    found.set_forkserver_preload([_FIRST, module])
+    resource_tracker.ensure_running()  # would unblock what is blocked next
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})  # inherited: also while it imports
+    try:
+        forkserver.ensure_running()
+    finally:
+        signal.pthread_sigmask(signal.SIG_SETMASK, before)
+    return found
