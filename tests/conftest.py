@@ -22,6 +22,7 @@ from jaxtyping import install_import_hook
 CHECKED = ["reinject.score", "reinject.diagnostics", "reinject.kernels"]
 install_import_hook(CHECKED, "beartype.beartype")
 
+from reinject.evaluation.students import Student, whole_jobs  # noqa: E402
 from reinject.jobs.plans import TrainPlan  # noqa: E402
 from reinject.jobs.train import train  # noqa: E402
 from reinject.models import Inputs, MLPAutoencoder, MLPClassifier  # noqa: E402
@@ -61,6 +62,18 @@ def small_models(tmp_path_factory: pytest.TempPathFactory) -> Path:
     MLPAutoencoder(inputs, hidden=(16,), latent=3).save_pretrained(folder / "autoencoder")
     MLPClassifier(inputs, hidden=(16,)).save_pretrained(folder / "classifier")
     return folder
+
+
+def hurry(patch: pytest.MonkeyPatch) -> None:
+    """Students of few steps, also in processes: the recipe that they are sent with where nothing else is said."""
+    for function in (Student.__init__, whole_jobs):
+        patch.setattr(function, "__defaults__", (Recipe(epochs=1, batch=128, least_steps=40), "mlp"))
+
+
+@pytest.fixture
+def quick_students(monkeypatch: pytest.MonkeyPatch) -> None:
+    """For tests of what is judged and written, and not of what students learn."""
+    hurry(monkeypatch)
 
 
 @pytest.fixture(scope="session")

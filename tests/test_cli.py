@@ -49,6 +49,7 @@ def followed(folder: Path) -> dict[str, Any]:
     return dict(json.loads(text))
 
 
+@pytest.mark.usefixtures("quick_students")
 def test_sample_and_evaluate_print_json_and_nothing_else(models: Path, tmp_path: Path) -> None:
     out = tmp_path / "s"
     status, text, _ = run("sample", models, "--out", out, "--walks", 200, "--json")

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from conftest import TINY
+from conftest import TINY, hurry
 from reinject import Archive
 from reinject.errors import ArchiveError
 from reinject.jobs import demo as module
@@ -18,7 +18,9 @@ PLAN = DemoPlan(TINY, walks=200, seeds=1)
 @pytest.fixture(scope="module")
 def tree(tmp_path_factory: pytest.TempPathFactory) -> Path:
     out = tmp_path_factory.mktemp("demo") / "demo"
-    demo(PLAN, out)
+    with pytest.MonkeyPatch.context() as patch:
+        hurry(patch)
+        demo(PLAN, out)
     return out
 
 
@@ -63,6 +65,7 @@ def test_the_tree_can_be_moved(tree: Path, tmp_path: Path) -> None:
         moved.rename(tree)
 
 
+@pytest.mark.usefixtures("quick_students")
 def test_a_demo_that_was_cut_goes_on(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     class CutError(Exception):
         pass

@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 import torch
 
+from conftest import hurry
 from reinject import data, wrap
 from reinject.archive import Archive
 from reinject.errors import ArgumentError, DataError
@@ -134,6 +135,7 @@ def quick(monkeypatch: pytest.MonkeyPatch) -> dict[str, Experiment]:
     monkeypatch.setattr(comparison, "NOISES", 2)
     monkeypatch.setattr(comparison, "FIRST", 900)
     monkeypatch.setattr(plans, "CLASSIFIER_RECIPE", QUICK)
+    hurry(monkeypatch)
     return known
 
 

@@ -92,6 +92,7 @@ def test_an_archive_without_labels_is_judged_by_what_needs_none(tmp_path: Path) 
         evaluate(folder, "digits", judgements=["coverage"], shadows=True)
 
 
+@pytest.mark.usefixtures("quick_students")
 def test_all_judgements_of_what_a_run_made(models: Path, tmp_path: Path) -> None:
     from reinject.jobs.recipe import load_models
     from reinject.jobs.sample import sample_models
