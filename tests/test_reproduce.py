@@ -1,6 +1,7 @@
 """`reinject reproduce`: the plane's share, peers by their laws, runs that go on, the page."""
 
 import json
+import shutil
 import time
 from dataclasses import replace
 from pathlib import Path
@@ -236,6 +237,12 @@ def test_an_experiment_is_gone_on_with_and_not_made_again(
     assert "`reinject reproduce table --only digits-features --seeds 2 --samples 1500`" in page
     with pytest.raises(ArgumentError, match=r"1600, but .* has 1500"):
         reproduce(["table"], out, only=["digits-features"], samples=1600)
+    paper = out / "digits-features" / "seed-0" / "paper"
+    (out / "digits-features" / "seed-0" / "result.json").unlink()
+    shutil.rmtree(paper)
+    shutil.copytree(paper.with_name("default"), paper)
+    with pytest.raises(DataError, match=r"paper: was walked otherwise: .*settings.steps \(93 there, 10 here\)"):
+        reproduce(["table"], out, seeds=1, **options)
     trained = quick["digits-features"].training
     quick["digits-features"] = replace(quick["digits-features"], training={**trained, "epochs": 3})
     with pytest.raises(DataError, match=r"was trained otherwise: autoencoder_recipe.epochs \(2 there, 3 here\)"):

@@ -186,11 +186,15 @@ def _check_trained(plans: Mapping[str, TrainPlan], folder: Path) -> None:
         here = json.loads(json.dumps(asdict(plan)))
         for path in sorted((folder / name).glob(f"*/{TRAINING}")):
             there = read_json(path, DataError)["plan"]
-            both = here.keys() & there.keys() - _ELSEWHERE
-            unlike = list(differences({key: there[key] for key in both}, {key: here[key] for key in both}))
-            if unlike:
-                was = f"was trained otherwise: {', '.join(unlike)}"
-                raise DataError(str(folder / name), was, "Give another --out")
+            _check_same(folder / name, "trained", there, {key: here[key] for key in here.keys() - _ELSEWHERE})
+
+
+def _check_same(folder: Path, made: str, there: Mapping[str, Any], here: Mapping[str, Any]) -> None:
+    """Raise DataError where what both of them name is not the same."""
+    both = here.keys() & there.keys()
+    unlike = list(differences({key: there[key] for key in both}, {key: here[key] for key in both}))
+    if unlike:
+        raise DataError(str(folder), f"was {made} otherwise: {', '.join(unlike)}", "Give another --out")
 
 
 def _trained(plans: Mapping[str, TrainPlan], folder: Path, device: str) -> tuple[Models, dict[str, float]]:
@@ -250,6 +254,7 @@ def _walked(
 ) -> Table:
     """Samples of these walks; of a share, those that a student does not know which a small set of them has taught."""
     rows = len(range(settings.burn_in, settings.steps + 1, settings.thin))
+    walks, selection = math.ceil(task.samples / unlearned / rows), Selection(unlearned=unlearned)
     options: dict[str, Any] = {"execution": execution, "progress": progress}
     if not out.is_dir():
         if unlearned != 1:
@@ -258,9 +263,18 @@ def _walked(
             if not student.is_dir():
                 train(plan_for(str(first), seed=task.seed, only="classifier"), student, device="cpu", progress=progress)
             models = replace(models, student=load(student / "classifier"))
-        walks, selection = math.ceil(task.samples / unlearned / rows), Selection(unlearned=unlearned)
         sample_models(models, out, name, settings, walks=walks, seed=task.seed, selection=selection, **options)
     archive = Archive.open(out)
+    made_by = {"autoencoders": models.autoencoders, "classifiers": models.classifiers}
+    asked = {
+        "settings": settings.as_json(),
+        "walks": walks,
+        "seed": task.seed,
+        "selection": selection.as_json(),
+        **{kind: [one.sha256 for one in bundles] for kind, bundles in made_by.items()},
+    }
+    by = {kind: [one["sha256"] for one in archive.manifest["models"][kind]] for kind in made_by}
+    _check_same(out, "walked", {**archive.manifest["parameters"], **by}, json.loads(json.dumps(asked)))
     x, y = archive.read(task.samples, task.seed)
     return Table.of(x, y, archive.storage)
 
