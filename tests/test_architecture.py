@@ -18,6 +18,7 @@ MAY_IMPORT = {
     "images": {"errors"},
     "samples": {"errors"},
     "progress": set(),
+    "devices": {"errors"},
     "processes": set(),
     "forked": set(),
     "execution": {"errors"},
@@ -42,12 +43,12 @@ MAY_IMPORT = {
     "foreign": {"models", "files"},
     "bundle": {"reconstruction", "foreign", "score"},
     "training": {"errors"},
-    "evaluation": {"data", "samples", "training", "models", "processes"},
+    "evaluation": {"data", "samples", "training", "models", "processes", "devices"},
     "figures": {"evaluation"},
     "report": {"figures"},
     "explorer": {"presets", "report"},
     "jobs": {
-        "archive", "bundle", "cluster", "data", "diagnostics", "evaluation", "explorer", "figures", "models",
+        "archive", "bundle", "cluster", "data", "devices", "diagnostics", "evaluation", "explorer", "figures", "models",
         "objectives", "presets", "progress", "report", "score", "staging", "synthesis", "theory", "training",
     },
     "cli": {"jobs", "presets", "progress", "files"},
@@ -115,3 +116,16 @@ def test_importing_the_package_loads_nothing_heavy() -> None:
     code = "import sys, reinject.cli; print([m for m in ('torch', 'datasets', 'matplotlib') if m in sys.modules])"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert done.stdout.strip() == "[]"
+
+
+def test_sampling_loads_nothing_that_only_training_and_judging_need(small_models: Path, tmp_path: Path) -> None:
+    sampled = f"['sample', {str(small_models)!r}, '--out', {str(tmp_path / 's')!r}, '--walks', '5', '--json']"
+    late = ("lightning_fabric", "torch._dynamo", "scipy", "sklearn", "matplotlib", "datasets")
+    code = f"""
+import sys
+from reinject.cli import app
+app({sampled}, standalone_mode=False)
+print([m for m in {late} if m in sys.modules])
+"""
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout.splitlines()[-1] == "[]"

@@ -13,6 +13,7 @@ from torch import nn
 
 from reinject import kernels, wrap
 from reinject.archive import Archive
+from reinject.devices import make_fabric
 from reinject.errors import ArchiveError
 from reinject.execution import Execution
 from reinject.explorer.session import Choice, Live, World
@@ -31,7 +32,7 @@ from reinject.models import Inputs, StagedDenoiser
 from reinject.presets import PRESETS
 from reinject.reconstruction import Reconstruction
 from reinject.starts import Normal
-from reinject.training import Recipe, Rows, fit, make_fabric
+from reinject.training import Recipe, Rows, fit
 from reinject.walks import walk
 from test_kernels import CONTRACT, F, G, Row, generator, linear, matrix, second_state, told
 

@@ -10,14 +10,15 @@ from multiprocessing.context import BaseContext
 _FIRST = "reinject.forked"
 
 
-def context(module: str) -> BaseContext:
+def context(*modules: str) -> BaseContext:
     """The context of :mod:`multiprocessing` that begins processes, all of this program's from one server.
 
     The server starts at the first call, ignores Ctrl-C, as do its processes, and ends with this process. Where a system
     has none, processes are spawned.
 
     Arguments:
-        module: what these processes run; the server imports it, where it is the first one asked for.
+        modules: what these processes run, and what that imports late; the server imports those that it is first asked
+            for.
 
     Example:
         >>> context("reinject.evaluation.students").get_start_method() in ("forkserver", "spawn")
@@ -28,7 +29,7 @@ def context(module: str) -> BaseContext:
     from multiprocessing import forkserver, resource_tracker
 
     found = multiprocessing.get_context("forkserver")
-    found.set_forkserver_preload([_FIRST, module])
+    found.set_forkserver_preload([_FIRST, *modules])
     resource_tracker.ensure_running()  # would unblock what is blocked next
     before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})  # inherited: also while it imports
     try:

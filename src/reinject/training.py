@@ -1,21 +1,22 @@
 """Fit a network on Lightning Fabric: device, precision, checkpoints, best-by-validation, loss curves."""
 
 import json
-import logging
 import math
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, cast
+from typing import TYPE_CHECKING, Any, cast
 
 import numpy as np
 import torch
-from lightning_fabric import Fabric
 from safetensors import SafetensorError, safe_open
 from safetensors.torch import save_file
 from torch import Tensor, nn
 
 from reinject.errors import ArgumentError, ModelError, check_count, check_positive
+
+if TYPE_CHECKING:
+    from lightning_fabric import Fabric
 
 Parts = Mapping[str, Tensor]
 Loss = Callable[[nn.Module, Tensor, Tensor, torch.Generator], tuple[Tensor, Parts]]
@@ -79,29 +80,6 @@ class Rows:
         return self.load(self.x[index].to(device)), self.y[index].to(device)
 
 
-def make_fabric(device: str = "auto", precision: Any = "32-true", devices: int = 1) -> Fabric:
-    """A Lightning Fabric on one device, or on several by distributed data parallelism.
-
-    Arguments:
-        device: "auto", "cpu", "cuda" or "mps".
-        precision: Lightning's name: "32-true", "bf16-mixed", "16-mixed", "bf16-true", "64-true".
-        devices: how many; on several, ``launch`` starts a process each.
-
-    Raises:
-        ArgumentError: a name that Lightning does not know, or a device that is not there.
-    """
-    logging.getLogger("lightning_fabric.utilities.rank_zero").setLevel(logging.WARNING)  # it explains tensor cores
-    try:
-        strategy = "ddp_spawn" if devices > 1 else "auto"
-        return Fabric(accelerator=device, strategy=strategy, devices=devices, precision=precision)
-    except (ValueError, RuntimeError, ImportError) as error:
-        raise ArgumentError(
-            "training",
-            f"device {device!r} with precision {precision!r}: {str(error).splitlines()[0].rstrip('.')}",
-            "Use --device cpu --precision 32-true, which every machine has",
-        ) from error
-
-
 def fit(
     network: nn.Module,
     loss: Loss,
@@ -109,7 +87,7 @@ def fit(
     recipe: Recipe,
     *,
     seed: int,
-    fabric: Fabric,
+    fabric: "Fabric",
     validation: Rows | None = None,
     checkpoint: Path | None = None,
     on_steps: Callable[[int, float], None] = lambda *_: None,
@@ -153,7 +131,7 @@ class _Run:
     rows: Rows
     recipe: Recipe
     seed: int
-    fabric: Fabric
+    fabric: "Fabric"
     validation: Rows | None
     checkpoint: Path | None
     on_steps: Callable[[int, float], None]

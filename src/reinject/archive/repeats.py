@@ -17,7 +17,6 @@ import numpy as np
 import pyarrow.parquet as pq
 import torch
 from numpy.typing import NDArray
-from scipy.spatial import cKDTree
 from torch import Tensor
 
 from reinject.archive.read import values_of
@@ -154,6 +153,8 @@ def repeats(
     are: what is not near there is not near. Then the distances of those that are left are computed. Memory: about 200
     bytes a sample, and half a GiB of shards.
     """
+    from scipy.spatial import cKDTree  # a second of imports, which most commands can do without
+
     shards = _Shards(plan, [place / entry["file"] for entry in entries])
     largest = max(range(len(entries)), key=lambda k: int(entries[k]["rows"]))
     centre, axes = _axes_of(shards.rows(largest)[:_AXES_FROM])

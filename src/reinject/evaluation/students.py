@@ -16,18 +16,20 @@ from numpy.typing import NDArray
 from threadpoolctl import threadpool_limits
 from torch import Tensor, nn
 
+from reinject.devices import device_of, make_fabric
 from reinject.errors import ArgumentError
 from reinject.evaluation.curves import Curve, Figure
 from reinject.evaluation.neighbours import nearest
 from reinject.models import ConvClassifier, Inputs, MLPClassifier
 from reinject.processes import context
 from reinject.samples import Storage
-from reinject.training import Parts, Recipe, Rows, fit, make_fabric
+from reinject.training import Parts, Recipe, Rows, fit
 
 RECIPE = Recipe(epochs=8, batch=128, lr=1e-3, least_steps=800)
 HIDDEN = (256, 128)  # halved for inputs of at most SMALL values
 SMALL = 256
 NEIGHBOURS = 5
+_LATE = "lightning_fabric"  # which training imports
 Kind = Literal["mlp", "cnn", "logistic", "knn", "boosting"]
 KINDS: tuple[Kind, ...] = get_args(Kind)
 SOFT: tuple[Kind, ...] = ("mlp", "cnn", "logistic")  # that learn from soft labels
@@ -160,7 +162,7 @@ def learn(student: Student, train: Table, class_names: tuple[str, ...], device: 
 
 def predict_all(predict: Predict, test: Table, device: str) -> Tensor:
     """The probabilities of all rows of a table, (N, classes), on the CPU."""
-    place = make_fabric(device).device
+    place = device_of(device)
     parts = torch.split(torch.from_numpy(test.x), 4096)
     return torch.cat([predict(test.storage.load(part.to(place))).cpu() for part in parts])
 
@@ -224,7 +226,7 @@ def _mapping(workers: int) -> Iterator[Callable[..., Iterator[Any]]]:
         yield map
         return
     ignore = (signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is for this process, which then ends the others
-    with context(__name__).Pool(workers, signal.signal, ignore) as pool:
+    with context(__name__, _LATE).Pool(workers, signal.signal, ignore) as pool:
         yield pool.imap
 
 

@@ -13,6 +13,7 @@ from torch import Tensor
 from reinject import data
 from reinject.archive import Archive
 from reinject.bundle import load
+from reinject.devices import device_of
 from reinject.errors import ArgumentError, DataError, ModelError
 from reinject.evaluation.features import NAMES, Extractor, convolutions, pca, penultimate, pixels
 from reinject.evaluation.judgement import Draw, Sets, draws
@@ -22,7 +23,6 @@ from reinject.jobs.recipe import Models, classifier_in
 from reinject.progress import Progress, Silent
 from reinject.samples import Storage
 from reinject.synthesis import Classifier
-from reinject.training import make_fabric
 
 
 @dataclass(frozen=True)
@@ -73,7 +73,7 @@ class Evidence:
     @property
     def bench(self) -> Bench:
         """Where students are tested."""
-        return Bench(self.test, self.class_names, self.device, workers_for(make_fabric(self.device).device))
+        return Bench(self.test, self.class_names, self.device, workers_for(device_of(self.device)))
 
     def probabilities(self, table: Table, index: NDArray[np.int64]) -> Tensor:
         """What the classifier says of some rows, float64, (N, classes)."""

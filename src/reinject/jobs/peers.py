@@ -10,12 +10,13 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
+from reinject.devices import make_fabric
 from reinject.errors import ModelError
 from reinject.evaluation.students import Table
 from reinject.jobs.recipe import Models
 from reinject.samples import Storage
 from reinject.synthesis import Classifier, classify
-from reinject.training import Parts, Recipe, Rows, fit, make_fabric
+from reinject.training import Parts, Recipe, Rows, fit
 
 _REINJECTIONS = 5
 _COMPONENTS = 10

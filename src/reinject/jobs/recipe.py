@@ -11,6 +11,7 @@ from torch import Tensor
 from reinject.archive import MakeBlock, blocks_of
 from reinject.bundle import Bundle, as_reconstruction, load
 from reinject.data import Dataset
+from reinject.devices import device_of
 from reinject.errors import DataError, ModelError
 from reinject.execution import Execution
 from reinject.filters import Filter
@@ -20,7 +21,6 @@ from reinject.reconstruction import Ensemble
 from reinject.samples import Storage
 from reinject.starts import Start
 from reinject.synthesis import Classifier, Labels, Voting, synthesise
-from reinject.training import make_fabric
 
 
 def levels_of(inputs: Inputs) -> Storage:
@@ -101,7 +101,7 @@ def load_models(
     Raises:
         ModelError: a folder is not as ``reinject train`` makes it, or the models have different inputs or classes.
     """
-    place = make_fabric(device).device
+    place = device_of(device)
     for folder in folders:
         if not folder.is_dir():
             raise ModelError(str(folder), "no such folder of models", "Make one with reinject train")

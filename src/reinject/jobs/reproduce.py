@@ -8,6 +8,7 @@ from typing import Any
 import torch
 
 from reinject import data
+from reinject.devices import device_of
 from reinject.errors import ArgumentError, check_count
 from reinject.evaluation.curves import Curve
 from reinject.evaluation.plane import inside
@@ -20,7 +21,6 @@ from reinject.jobs.experiments import EXPERIMENTS
 from reinject.progress import Progress, Silent
 from reinject.samples import Storage
 from reinject.staging import PLAN, begin, partial_of, publish
-from reinject.training import make_fabric
 
 METRICS = "metrics.json"
 PAGE = "results.md"
@@ -134,7 +134,7 @@ def _experiment(
     progress: Progress,
 ) -> None:
     """Run what is missing of an experiment, of this number of samples, in this precision and on this device."""
-    kind = make_fabric(device).device.type
+    kind = device_of(device).type
     plan = {"experiment": name, "samples": samples, "precision": execution.precision, "device": kind}
     if (folder / PLAN).is_file():
         there = {"precision": Execution().precision, "device": "cpu", **read_json(folder / PLAN, ArgumentError)}

@@ -8,15 +8,15 @@ import time
 from collections.abc import Callable
 from dataclasses import asdict, replace
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import torch
-from lightning_fabric import Fabric
 from safetensors import SafetensorError
 from torch import Tensor
 
 from reinject import data, models
 from reinject.bundle import Bundle, load
+from reinject.devices import make_fabric
 from reinject.errors import ArgumentError, ModelError, check_count
 from reinject.evaluation.students import cross_entropy
 from reinject.files import write_json
@@ -28,7 +28,10 @@ from reinject.jobs.walked import walked_features
 from reinject.models import Inputs, Network
 from reinject.progress import Progress, Silent, for_this_terminal
 from reinject.staging import begin, check_free, partial_of, publish
-from reinject.training import Loss, Recipe, Rows, fit, make_fabric
+from reinject.training import Loss, Recipe, Rows, fit
+
+if TYPE_CHECKING:
+    from lightning_fabric import Fabric
 
 VALIDATION = 0.02
 
@@ -120,7 +123,7 @@ def _next(plan: TrainPlan, out: Path, chosen: Chosen | None) -> str:
     return f"reinject sample {out} --out SYNTHETIC{labels}{langevin}"
 
 
-def _rank(plan: TrainPlan, dataset: data.Dataset, folder: Path, silent: bool, fabric: Fabric) -> None:
+def _rank(plan: TrainPlan, dataset: data.Dataset, folder: Path, silent: bool, fabric: "Fabric") -> None:
     """The part of one of several processes."""
     progress = Silent() if silent or fabric.global_rank > 0 else for_this_terminal()
     _Job(plan, dataset, folder, fabric, progress).both()
@@ -136,7 +139,7 @@ class _Job:
     """The data in the units of the models, and the folder that both trainings write to."""
 
     def __init__(
-        self, plan: TrainPlan, dataset: data.Dataset, folder: Path, fabric: Fabric, progress: Progress
+        self, plan: TrainPlan, dataset: data.Dataset, folder: Path, fabric: "Fabric", progress: Progress
     ) -> None:
         self.plan, self.dataset, self.folder, self.progress = plan, dataset, folder, progress
         self.fabric = fabric

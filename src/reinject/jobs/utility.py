@@ -7,6 +7,7 @@ from torch import Tensor
 
 from reinject import data
 from reinject.archive import Archive
+from reinject.devices import device_of
 from reinject.errors import ArchiveError, DataError
 from reinject.evaluation.students import SOFT, Bench, Kind, Table, workers_for
 from reinject.evaluation.utility import Utility, reference, students_needed, utility
@@ -15,7 +16,6 @@ from reinject.jobs.recipe import Models
 from reinject.progress import Progress
 from reinject.samples import Storage
 from reinject.synthesis import Classifier, classify
-from reinject.training import make_fabric
 
 MOST = 300_000
 
@@ -83,7 +83,7 @@ def judge_tables(
     noises = seeds if noise_seeds is None else noise_seeds
     total = students_needed(len(train), len(tables), len(seeds), len(controls), len(noises))
     with progress.task("training students", total, "students") as advance:
-        place = make_fabric(device).device
+        place = device_of(device)
         test = Table.of(dataset.test.x, dataset.test.y, levels)
         bench = Bench(test, dataset.class_names, device, workers_for(place), lambda: advance(1))
 
