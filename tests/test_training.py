@@ -180,7 +180,7 @@ def test_bad_recipes_are_refused(bad: dict) -> None:
 
 
 def test_an_unknown_device_is_refused() -> None:
-    with pytest.raises(ArgumentError, match="--device: 'toaster' is not known. Use one of auto, cuda, mps, cpu"):
+    with pytest.raises(ArgumentError, match=r"--device: 'toaster' is not known\. Use one of auto, cuda, mps, cpu"):
         make_fabric("toaster")
     with pytest.raises(ArgumentError, match="precision"):
         make_fabric("cpu", "3-bit")
