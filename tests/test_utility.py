@@ -78,6 +78,7 @@ def test_accuracies_do_not_depend_on_the_workers() -> None:
     assert alone[0] != alone[1]
 
 
+@pytest.mark.usefixtures("quick_students")
 def test_progress_is_told_of_every_student() -> None:
     told = []
     bench = Bench(TEST, DIGITS.class_names, on_student=lambda: told.append(1))

@@ -15,7 +15,7 @@ from reinject.errors import ArchiveError
 from reinject.staging import partial_of
 
 CONTEXT = multiprocessing.get_context("forkserver")  # forks from a process without threads, in milliseconds
-CONTEXT.set_forkserver_preload(["reinject.archive", "pyarrow.parquet", "datasets"])
+CONTEXT.set_forkserver_preload(["reinject.archive", "pyarrow.parquet", "datasets", "scipy.spatial"])
 
 
 def started(target: Callable[..., None], *args: Any) -> Any:
