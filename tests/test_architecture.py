@@ -49,7 +49,8 @@ MAY_IMPORT = {
     "explorer": {"presets", "report"},
     "jobs": {
         "archive", "bundle", "cluster", "data", "devices", "diagnostics", "evaluation", "explorer", "figures", "models",
-        "objectives", "presets", "progress", "report", "score", "staging", "synthesis", "theory", "training",
+        "objectives", "presets", "processes", "progress", "report", "score", "staging", "synthesis", "theory",
+        "training",
     },
     "cli": {"jobs", "presets", "progress", "files"},
 }  # fmt: skip

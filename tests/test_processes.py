@@ -7,8 +7,10 @@ import sys
 from pathlib import Path
 
 import pytest
+import torch
 
-from reinject.processes import context
+from reinject.evaluation.students import workers_for
+from reinject.processes import context, cores
 
 MODULE = "reinject.evaluation.students"
 LOADED = "('torch' in __import__('sys').modules, __import__('os').getppid())"
@@ -50,6 +52,15 @@ def test_the_server_runs_nothing_of_the_working_folder_and_outlives_ctrl_c(tmp_p
         [sys.executable, program], cwd=here, capture_output=True, text=True, timeout=300, start_new_session=True
     )
     assert (done.stdout, done.stderr, done.returncode) == ("torch\n", "", 0)
+
+
+def test_students_take_the_cores_that_are_ours(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(os, "sched_getaffinity", lambda _: {3, 5, 7}, raising=False)
+    assert cores() == workers_for(torch.device("cpu")) == 3
+    assert workers_for(torch.device("cuda")) == 1
+    monkeypatch.delattr(os, "sched_getaffinity")
+    monkeypatch.setattr(os, "cpu_count", lambda: None)
+    assert cores() == 1
 
 
 def test_spawned_where_a_system_has_no_server(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -1,13 +1,25 @@
-"""How processes of ours begin: forked from a server that has imported what they need and runs no thread of its own.
+"""How many processes there is room for, and how ours begin.
 
-A process that is spawned imports torch for itself, seconds of it; torch's threads do not survive a plain fork.
+They are forked from a server that has imported what they need and runs no thread of its own. A process that is spawned
+imports torch for itself, seconds of it; torch's threads do not survive a plain fork.
 """
 
 import multiprocessing
+import os
 import signal
 from multiprocessing.context import BaseContext
 
 _FIRST = "reinject.forked"
+
+
+def cores() -> int:
+    """Cores that this process may use, where a system says so; else those of the machine.
+
+    Example:
+        >>> 1 <= cores() <= os.cpu_count()
+        True
+    """
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
 def context(*modules: str) -> BaseContext:

@@ -3,7 +3,6 @@
 An accuracy is a pure function of (student, its rows, the test rows), whatever else runs beside it.
 """
 
-import os
 import signal
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -21,7 +20,7 @@ from reinject.errors import ArgumentError
 from reinject.evaluation.curves import Curve, Figure
 from reinject.evaluation.neighbours import nearest
 from reinject.models import ConvClassifier, Inputs, MLPClassifier
-from reinject.processes import context
+from reinject.processes import context, cores
 from reinject.samples import Storage
 from reinject.training import Parts, Recipe, Rows, fit
 
@@ -231,8 +230,8 @@ def _mapping(workers: int) -> Iterator[Callable[..., Iterator[Any]]]:
 
 
 def workers_for(place: torch.device) -> int:
-    """Processes that students train in: as many as there are cores, and one where there is a device to share."""
-    return (os.cpu_count() or 1) if place.type == "cpu" else 1
+    """Processes that students train in: as many as there are cores for us, and one where there is a device to share."""
+    return cores() if place.type == "cpu" else 1
 
 
 @dataclass(frozen=True)

@@ -2,7 +2,6 @@
 
 import importlib.metadata
 import importlib.util
-import os
 import platform
 import shutil
 from pathlib import Path
@@ -12,6 +11,7 @@ import torch
 
 from reinject import __version__, data
 from reinject.jobs import Outcome
+from reinject.processes import cores
 
 _PACKAGES = ("torch", "numpy", "safetensors", "datasets", "pyarrow", "lightning-fabric", "scikit-learn", "arviz-stats")
 _EXTRAS = {
@@ -48,7 +48,7 @@ def doctor(data_dir: str | None = None, folder: Path = Path()) -> Outcome:
         "extras": {name: all(map(importlib.util.find_spec, modules)) for name, modules in _EXTRAS.items()},
         "devices": _devices(),
         "threads": torch.get_num_threads(),
-        "cores": _cores(),
+        "cores": cores(),
         "data": {name: _where(name, data_dir) for name in data.HUB_NAMES},
         "free_bytes": free,
     }
@@ -74,11 +74,6 @@ def _version(name: str) -> str | None:
 def _devices() -> list[str]:
     found = [f"cuda:{k} {torch.cuda.get_device_name(k)}" for k in range(torch.cuda.device_count())]
     return ["cpu", *found, *(["mps"] if torch.backends.mps.is_available() else [])]
-
-
-def _cores() -> int:
-    """Cores that this process may use."""
-    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
 def _where(name: str, data_dir: str | None) -> str:
