@@ -8,7 +8,7 @@ import torch
 from safetensors.torch import save_file
 from torch import Tensor, nn
 
-from reinject.devices import make_fabric
+from reinject.devices import device_of, make_fabric
 from reinject.errors import ArgumentError, ModelError
 from reinject.objectives import Denoising, Value, reconstruction
 from reinject.training import Recipe, Rows, fit
@@ -177,6 +177,11 @@ def test_reconstruction_is_the_mean_squared_error() -> None:
 def test_bad_recipes_are_refused(bad: dict) -> None:
     with pytest.raises(ArgumentError):
         Recipe(**bad)
+
+
+@pytest.mark.parametrize("name", ["cpu", "auto"])
+def test_a_device_by_its_name_is_the_one_that_is_trained_on(name: str) -> None:
+    assert device_of(name) == make_fabric(name).device
 
 
 def test_an_unknown_device_is_refused() -> None:
