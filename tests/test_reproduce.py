@@ -15,11 +15,12 @@ from reinject import data, wrap
 from reinject.archive import Archive
 from reinject.errors import ArgumentError, DataError
 from reinject.evaluation.plane import inside
-from reinject.evaluation.students import Table
+from reinject.evaluation.students import Bench, Student, Table
 from reinject.figures.plane import projected
 from reinject.jobs import comparison, experiments, plans
 from reinject.jobs import reproduce as module
 from reinject.jobs.experiments import Experiment
+from reinject.jobs.notes import Clock, MarksOnDisk, kept
 from reinject.jobs.peers import PEERS, Task
 from reinject.jobs.recipe import load_models
 from reinject.jobs.reproduce import reproduce
@@ -191,17 +192,63 @@ def test_the_extractor_is_trained_in_the_precision_that_is_asked_for(
 
 
 def test_what_a_cut_run_has_done_keeps_its_time(tmp_path: Path) -> None:
-    clock = comparison._Clock(tmp_path / "seconds.json")
-    assert clock.time("walk", lambda x: (time.sleep(0.2), x)[1], 3) == 3
+    clock = Clock(tmp_path / "seconds.json")
+    assert clock.time("walk", lambda: (time.sleep(0.2), 3)[1]) == 3
     first = clock.seconds["walk"]
     assert first >= 0.2
     with pytest.raises(KeyboardInterrupt):
         clock.time("students", _interrupt)
-    again = comparison._Clock(tmp_path / "seconds.json")
+    again = Clock(tmp_path / "seconds.json")
     again.time("walk", lambda: None)
     again.time("students", lambda: None)
     assert again.seconds["walk"] == first
     assert again.seconds["students"] < 0.2
+
+
+def test_tables_are_kept_and_read_again(tmp_path: Path) -> None:
+    storage, path = Storage(), tmp_path / "peers" / "one.npz"
+    table = Table(DIGITS.train.x[:9].numpy(), np.eye(10, dtype=np.float32)[:9], storage)
+    assert kept(path, storage, lambda: table) is table
+    again = kept(path, storage, _interrupt)
+    assert again.x.dtype == np.uint8
+    assert np.array_equal(again.x, table.x)
+    assert np.array_equal(again.y, table.y)
+    assert [one.name for one in path.parent.iterdir()] == ["one.npz"]
+    path.write_bytes(path.read_bytes()[:-40])
+    with pytest.raises(DataError, match=r"one.npz: is damaged"):
+        kept(path, storage, _interrupt)
+
+
+@pytest.mark.usefixtures("quick_students")
+def test_students_of_a_run_that_was_cut_are_not_trained_again(tmp_path: Path) -> None:
+    train, test = (Table.of(part.x, part.y, Storage()) for part in (DIGITS.train, DIGITS.test))
+
+    def bench(stop: int) -> tuple[Bench, list[int]]:
+        told: list[int] = []
+
+        def on_student() -> None:
+            told.append(1)
+            if len(told) == stop:
+                raise KeyboardInterrupt
+
+        return Bench(test, DIGITS.class_names, on_student=on_student, known=MarksOnDisk(tmp_path / "marks.json")), told
+
+    jobs = {"a": [(Student(0, 100), train), (Student(0, 900), train)], "b": [(Student(1, 100), train)]}
+    with pytest.raises(KeyboardInterrupt):
+        bench(2)[0].groups(jobs)
+    there = MarksOnDisk(tmp_path / "marks.json")
+    assert len(there) == 2
+    again, told = bench(0)
+    found = again.groups(jobs)
+    assert len(told) == 3  # also of those that were known
+    assert found == Bench(test, DIGITS.class_names).groups(jobs)
+    silent = replace(again, workers=0)  # nobody can be trained
+    assert silent.groups(jobs) == found
+    other = Table(train.x, (train.y + 1) % 10, train.storage)
+    for job in ((Student(0, 100), other), (Student(0, 101), train)):
+        with pytest.raises(ValueError, match="processes"):
+            silent.run([job])
+    assert MarksOnDisk(tmp_path / "marks.json") == again.known
 
 
 def _interrupt() -> None:

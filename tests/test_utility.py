@@ -8,7 +8,7 @@ from reinject import data
 from reinject.errors import DataError
 from reinject.evaluation.curves import Figure, sizes_for, skill
 from reinject.evaluation.students import KINDS, RECIPE, Bench, Student, Table, graded, marks
-from reinject.evaluation.utility import Reference, reference, students_needed, utility
+from reinject.evaluation.utility import Reference, Utility, reference, students_needed, utilities
 from reinject.samples import Storage
 
 DIGITS = data.load("digits")
@@ -21,6 +21,10 @@ def label(x: torch.Tensor) -> torch.Tensor:
     real = Storage().load(DIGITS.train.x).flatten(1)
     means = torch.stack([real[DIGITS.train.y == k].mean(0) for k in range(10)])
     return torch.cdist(x.flatten(1), means).argmin(1)
+
+
+def utility(against: Reference, table: Table) -> Utility:
+    return utilities(against, {"one": table})["one"]
 
 
 @pytest.fixture(scope="module")

@@ -118,7 +118,7 @@ def fit(
     Raises:
         ModelError: the loss becomes non-finite; the checkpoint is damaged or of another run.
     """
-    with torch.random.fork_rng(devices=[]):
+    with torch.random.fork_rng(devices=[fabric.device] if fabric.device.type == "cuda" else []):
         return _Run(network, loss, rows, recipe, seed, fabric, validation, checkpoint, on_steps).fit()
 
 

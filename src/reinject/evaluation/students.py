@@ -3,10 +3,12 @@
 An accuracy is a pure function of (student, its rows, the test rows), whatever else runs beside it.
 """
 
+import hashlib
 import signal
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, MutableMapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from functools import cached_property
 from typing import Any, Literal, get_args
 
 import numpy as np
@@ -61,6 +63,14 @@ class Table:
 
     def __len__(self) -> int:
         return len(self.y)
+
+    @cached_property
+    def digest(self) -> str:
+        """Says which rows these are: hexadecimal digits of the SHA-256 of all of it."""
+        found = hashlib.sha256(f"{self.storage} {self.x.dtype} {self.x.shape} {self.y.shape}".encode())
+        for values in (self.x, self.y):
+            found.update(np.ascontiguousarray(values).data)
+        return found.hexdigest()[:16]
 
     def take(self, index: NDArray[np.int64]) -> "Table":
         """The rows of the given numbers."""
@@ -244,6 +254,7 @@ class Bench:
         device: where students train: "cpu", "cuda", ...
         workers: processes; accuracies do not depend on it.
         on_student: told of each finished student.
+        known: marks by all that determines them; grows, and who is there is not trained again.
     """
 
     test: Table
@@ -251,24 +262,35 @@ class Bench:
     device: str = "cpu"
     workers: int = 1
     on_student: Callable[[], None] = lambda: None
+    known: MutableMapping[str, Marks] = field(default_factory=dict)
 
     def run(self, jobs: Sequence[tuple[Student, Table]]) -> list[Marks]:
         """The marks of each student on its table, in the order of the jobs."""
-        longest_first = sorted(range(len(jobs)), key=lambda k: -jobs[k][0].recipe.steps(jobs[k][0].n))
+        names = [self._determined_by(*job) for job in jobs]
+        new = {name: job for name, job in zip(names, jobs, strict=True) if name not in self.known}
+        for _ in range(len(jobs) - len(new)):
+            self.on_student()
+        if new:
+            self._train(new)
+        return [self.known[name] for name in names]
+
+    def _determined_by(self, student: Student, table: Table) -> str:
+        return f"{student} on {table.digest}, test {self.test.digest}, {self.device}"
+
+    def _train(self, jobs: Mapping[str, tuple[Student, Table]]) -> None:
+        longest_first = sorted(jobs, key=lambda name: -jobs[name][0].recipe.steps(jobs[name][0].n))
         tasks = (
-            (jobs[k][0], jobs[k][0].rows_of(jobs[k][1]), self.test, self.class_names, self.device)
-            for k in longest_first
+            (student, student.rows_of(table), self.test, self.class_names, self.device)
+            for student, table in (jobs[name] for name in longest_first)
         )
-        found: dict[int, Marks] = {}
         threads = torch.get_num_threads()
         try:
             with _mapping(self.workers) as each:
-                for k, one in zip(longest_first, each(_marks, tasks), strict=True):
-                    found[k] = one
+                for name, one in zip(longest_first, each(_marks, tasks), strict=True):
+                    self.known[name] = one
                     self.on_student()
         finally:
             torch.set_num_threads(threads)  # with one worker the students ran here
-        return [found[k] for k in range(len(jobs))]
 
     def probabilities(self, jobs: Sequence[tuple[Student, Table]], probed: Table) -> list[Tensor]:
         """The probabilities (N, classes) that each student gives the rows of a table."""

@@ -22,7 +22,17 @@ from torch import Tensor
 
 from reinject.errors import DataError
 from reinject.evaluation.curves import LEAST, Curve, Figure, sizes_for, skill
-from reinject.evaluation.students import RECIPE, Bench, Kind, Marks, Table, curve_jobs, curve_of, whole_jobs
+from reinject.evaluation.students import (
+    RECIPE,
+    Bench,
+    Kind,
+    Marks,
+    Student,
+    Table,
+    curve_jobs,
+    curve_of,
+    whole_jobs,
+)
 from reinject.samples import Storage
 from reinject.training import Recipe
 
@@ -32,7 +42,8 @@ class Utility:
     """The answer: both figures, and what they were computed from.
 
     Attributes:
-        synthetic, real, noise, both: learning curves at equal n; ``both`` is n real rows and n synthetic ones.
+        synthetic, real, noise, both: learning curves at equal n; ``both`` is n real rows and n synthetic ones, None
+            where it was not asked for.
         full: accuracy of students on all ``n`` synthetic samples.
         twin_epochs, twin_steps: accuracy of the real twins, at the same epochs and the same gradient steps.
         n: number of synthetic samples that ``full`` was trained on.
@@ -46,7 +57,7 @@ class Utility:
     synthetic: Curve
     real: Curve
     noise: Curve
-    both: Curve
+    both: Curve | None
     full: Figure
     twin_epochs: Figure
     twin_steps: Figure
@@ -61,7 +72,8 @@ class Utility:
 
     def as_json(self) -> dict[str, object]:
         """As JSON values."""
-        curves = {"synthetic": self.synthetic, "real": self.real, "noise": self.noise, "both": self.both}
+        curves = {"synthetic": self.synthetic, "real": self.real, "noise": self.noise}
+        curves |= {} if self.both is None else {"both": self.both}
         return {
             "student": self.kind,
             "ratio": self.ratio.as_json(),
@@ -100,13 +112,15 @@ class Reference:
     @property
     def twin_epochs(self) -> Figure:
         """Accuracy of the real twin at the same epochs: the last point of the real curve."""
-        return Figure(tuple(one.accuracy for one in self.twin))
+        return _accuracies(self.twin)
 
 
-def students_needed(rows: int, sets: int, seeds: int, controls: int = 0, noises: int | None = None) -> int:
-    """How many students :func:`reference` and ``sets`` calls of :func:`utility` train on archives of one size."""
+def students_needed(
+    rows: int, sets: int, seeds: int, controls: int = 0, noises: int | None = None, beside: bool = True
+) -> int:
+    """How many students :func:`reference` and :func:`utilities` of sets of one size train."""
     noise = (seeds if noises is None else noises) * len(sizes_for(rows))
-    return seeds * ((1 + 2 * sets) * len(sizes_for(rows)) + sets + 1 + controls) + noise
+    return seeds * ((1 + (1 + beside) * sets) * len(sizes_for(rows)) + sets + 1 + controls) + noise
 
 
 def reference(
@@ -158,56 +172,96 @@ def reference(
         curve_of(found["noise"], sizes),
         found["real"][len(sizes) - 1 :: len(sizes)],
         kind,
-        {name: Figure(tuple(one.accuracy for one in found[f"control {name}"])) for name in controls or {}},
+        {name: _accuracies(found[f"control {name}"]) for name in controls or {}},
     )
 
 
-def utility(against: Reference, synthetic: Table) -> Utility:
-    """Compare a synthetic set, of all its rows, with the real one.
+def utilities(against: Reference, sets: Mapping[str, Table], *, beside: bool = True) -> dict[str, Utility]:
+    """Compare synthetic sets, of all their rows each, with the real one; all students are trained together.
+
+    Arguments:
+        against: what they are compared with.
+        sets: the samples and their labels, by name.
+        beside: whether students also learn from n real rows beside n synthetic ones.
 
     Raises:
-        DataError: fewer synthetic samples than real ones, the largest size of the curves.
+        DataError: a set has fewer samples than the real one, the largest size of the curves.
     """
-    bench, seeds, kind = against.bench, against.seeds, against.kind
-    if len(synthetic) < against.sizes[-1]:
-        raise DataError(
-            "utility",
-            f"{len(synthetic)} synthetic samples, fewer than the {against.sizes[-1]} real ones",
-            "Sample more walks",
+    for table in sets.values():
+        if len(table) < against.sizes[-1]:
+            raise DataError(
+                "utility",
+                f"{len(table)} synthetic samples, fewer than the {against.sizes[-1]} real ones",
+                "Sample more walks",
+            )
+    recipes = {name: replace(RECIPE, epochs=1, least_steps=RECIPE.steps(len(table))) for name, table in sets.items()}
+    jobs = {
+        f"{name}: {part}": students
+        for name, table in sets.items()
+        for part, students in _students_of(against, table, beside).items()
+    }
+    twins = {recipe: f"real: {recipe.least_steps} steps" for recipe in recipes.values() if recipe not in against.twins}
+    whole = {twin: whole_jobs(against.train, against.seeds, recipe, against.kind) for recipe, twin in twins.items()}
+    found = against.bench.groups({**jobs, **whole})
+    against.twins.update({recipe: _accuracies(found[twin]) for recipe, twin in twins.items()})
+    return {
+        name: _compared(
+            against,
+            len(table),
+            against.twins[recipes[name]],
+            *(found.get(f"{name}: {part}", []) for part in ("synthetic", "all", "both")),
         )
+        for name, table in sets.items()
+    }
+
+
+def _students_of(against: Reference, synthetic: Table, beside: bool) -> dict[str, list[tuple[Student, Table]]]:
+    """The students of one set: on n of its samples, on all of them, on n of them beside n real rows."""
+    seeds, sizes, kind = against.seeds, against.sizes, against.kind
+    found = {
+        "synthetic": curve_jobs([synthetic] * len(seeds), sizes, seeds, kind),
+        "all": whole_jobs(synthetic, seeds, kind=kind),
+    }
+    if beside:
+        shuffled = synthetic.take(np.random.default_rng(seeds[0]).permutation(len(synthetic)))
+        joined = against.train.beside(shuffled)
+        found["both"] = curve_jobs([joined] * len(seeds), tuple(2 * n for n in sizes), seeds, kind)
+    return found
+
+
+def _accuracies(found: Sequence[Marks]) -> Figure:
+    return Figure(tuple(one.accuracy for one in found))
+
+
+def _compared(
+    against: Reference,
+    n: int,
+    twin_steps: Figure,
+    on_some: Sequence[Marks],
+    on_all: Sequence[Marks],
+    on_both: Sequence[Marks],
+) -> Utility:
     sizes = against.sizes
-    recipe = replace(RECIPE, epochs=1, least_steps=RECIPE.steps(len(synthetic)))
-    twice = tuple(2 * n for n in sizes)
-    joined = against.train.beside(synthetic.take(np.random.default_rng(seeds[0]).permutation(len(synthetic))))
-    found = bench.groups(
-        {
-            "synthetic": curve_jobs([synthetic] * len(seeds), sizes, seeds, kind),
-            "both": curve_jobs([joined] * len(seeds), twice, seeds, kind),
-            "full": whole_jobs(synthetic, seeds, kind=kind),
-            "steps": [] if recipe in against.twins else whole_jobs(against.train, seeds, recipe, kind),
-        }
-    )
-    twin_steps = against.twins.setdefault(recipe, Figure(tuple(one.accuracy for one in found["steps"])))
-    full, curve = found["full"], curve_of(found["synthetic"], sizes)
+    full, curve = _accuracies(on_all), curve_of(on_some, sizes)
     best = max(against.twin_epochs.mean, twin_steps.mean)
     skills = (skill(row, against.real.mean, against.noise.mean, sizes) for row in curve.accuracy)
-    by_class = (np.mean([one.per_class for one in group], axis=0) for group in (full, against.twin))
+    by_class = (np.mean([one.per_class for one in group], axis=0) for group in (on_all, against.twin))
     with np.errstate(divide="ignore", invalid="ignore"):
         per_class = np.divide(*by_class)
     return Utility(
         synthetic=curve,
         real=against.real,
         noise=against.noise,
-        both=curve_of(found["both"], sizes),
-        full=Figure(tuple(one.accuracy for one in full)),
+        both=curve_of(on_both, sizes) if on_both else None,
+        full=full,
         twin_epochs=against.twin_epochs,
         twin_steps=twin_steps,
-        n=len(synthetic),
-        ratio=Figure(tuple(one.accuracy / best for one in full)),
+        n=n,
+        ratio=Figure(tuple(accuracy / best for accuracy in full.values)),
         skill=Figure(tuple(skills)),
-        brier=Figure(tuple(one.brier for one in full)),
+        brier=Figure(tuple(one.brier for one in on_all)),
         twin_brier=Figure(tuple(one.brier for one in against.twin)),
         per_class=tuple(per_class.tolist()),
         controls={name: Figure(tuple(a / best for a in one.values)) for name, one in against.controls.items()},
-        kind=kind,
+        kind=against.kind,
     )

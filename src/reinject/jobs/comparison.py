@@ -3,11 +3,11 @@
 import functools
 import json
 import math
-import time
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import asdict, dataclass, replace
+import shutil
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, replace
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any
 
 import numpy as np
 
@@ -22,6 +22,7 @@ from reinject.execution import Execution
 from reinject.files import read_json, write_json
 from reinject.jobs.experiments import EXPERIMENTS, Experiment
 from reinject.jobs.extract import extract
+from reinject.jobs.notes import Clock, MarksOnDisk, kept
 from reinject.jobs.peers import LABELLED, PEERS, WALKED, Task, softened
 from reinject.jobs.plans import TrainPlan, plan_for
 from reinject.jobs.recipe import Models, levels_of, load_models
@@ -36,9 +37,8 @@ from reinject.staging import differences
 FIRST = 30_000  # samples of the set that teaches a student, who then says what it does not know yet
 NOISES = 5  # seeds of the noise control, which varies
 EXTRACTOR_EPOCHS = 30
-RESULT, SECONDS, TRAINING = "result.json", "seconds.json", "training.json"
+RESULT, SECONDS, TRAINING, MARKS, TABLES = "result.json", "seconds.json", "training.json", "marks.json", "peers"
 _ELSEWHERE = {"dataset", "reconstructed_by"}  # folders, which may have moved
-T = TypeVar("T")
 
 
 def run(
@@ -60,7 +60,8 @@ def run(
         seeds: of everything: networks, walks, peers, students.
         samples: of every synthetic set.
         execution: how our networks are trained, the extractor of features among them, and walked.
-        device: where; students and peers run on the CPU, as many at once as it has cores.
+        device: where, and where the networks of peers are trained; students are on the CPU, as many at once as it has
+            cores.
         data_dir: where to look for data sets first.
         progress: who is told.
 
@@ -83,6 +84,7 @@ def run(
         if not (folder / RESULT).is_file():
             result = _once(experiment, dataset, source, folder, seed, samples, execution, device, data_dir, progress)
             write_json(folder / RESULT, result)
+            shutil.rmtree(folder / TABLES, ignore_errors=True)  # large, and of no more use
         found.append(read_json(folder / RESULT, DataError))
     sets = {one: _over_seeds([result["sets"][one] for result in found]) for one in found[0]["sets"]}
     return {
@@ -145,7 +147,7 @@ def _once(
             precision = execution.precision
             train(plan, folder / name, data_dir=data_dir, device=device, precision=precision, progress=progress)
     models, trained = _trained(plans, folder, device)
-    clock = _Clock(folder / SECONDS)
+    clock = Clock(folder / SECONDS)
     levels = levels_of(models.inputs)
     real = Table.of(dataset.train.x, dataset.train.y, levels)
     task = Task(real, models, plans["models"].autoencoder_recipe, len(dataset.class_names), samples, seed)
@@ -153,16 +155,27 @@ def _once(
     walked = functools.partial(_walked, models, execution=execution, progress=progress)
     for name, settings in experiment.walks.items():
         share = experiment.unlearned if name == "best" else 1.0
-        tables[f"ours, {name}"] = clock.time(name, walked, folder / name, name, settings, task, share)
+        walk = functools.partial(walked, folder / name, name, settings, task, share)
+        tables[f"ours, {name}"] = clock.time(name, walk)
     ours = f"ours, {name}"  # the last of them: the best we know
     tables[f"{ours}, soft labels"] = softened(task, tables[ours])
     with progress.task("asking the peers", len(experiment.peers), "peers") as advance:
         for name in experiment.peers:
-            tables[name] = clock.time(name, PEERS[name], task)
+            ask = functools.partial(PEERS[name], task)
+            tables[name] = clock.time(name, functools.partial(kept, folder / TABLES / f"{name}.npz", levels, ask))
             advance(1)
     noises = range(seed, seed + NOISES)
     judged = judge_tables(
-        tables, dataset, levels, models.labelling(), [seed], noise_seeds=noises, r=models, progress=progress
+        tables,
+        dataset,
+        levels,
+        models.labelling(),
+        [seed],
+        noise_seeds=noises,
+        r=models,
+        beside=False,
+        known=MarksOnDisk(folder / MARKS),
+        progress=progress,
     )
     one = next(iter(judged.values()))
     sets = {name: _numbers(utility) for name, utility in judged.items()}
@@ -219,24 +232,6 @@ def _from_nothing(name: str, seconds: Mapping[str, float], trained: Mapping[str,
     return seconds[own] + sum(trained[network] for network, needed in needs.items() if needed)
 
 
-@dataclass(frozen=True)
-class _Clock:
-    """Seconds of each thing that was done, in a file: what a run that was cut has done keeps the time that it took."""
-
-    path: Path
-
-    @property
-    def seconds(self) -> dict[str, float]:
-        return dict(read_json(self.path, DataError)) if self.path.is_file() else {}
-
-    def time(self, what: str, work: Callable[..., T], *arguments: Any, **options: Any) -> T:
-        began = time.monotonic()
-        result = work(*arguments, **options)
-        known = self.seconds
-        write_json(self.path, {**known, what: known.get(what, round(time.monotonic() - began, 1))})
-        return result
-
-
 def _numbers(one: Utility) -> dict[str, float | None]:
     return {"ratio": one.ratio.mean, "skill": one.skill.mean, "accuracy": one.full.mean}
 
@@ -261,7 +256,8 @@ def _walked(
             first, student = (out.with_name(f"{out.name}-{what}") for what in ("first", "student"))
             _walked(models, first, name, settings, replace(task, samples=FIRST), **options)
             if not student.is_dir():
-                train(plan_for(str(first), seed=task.seed, only="classifier"), student, device="cpu", progress=progress)
+                plan, where = plan_for(str(first), seed=task.seed, only="classifier"), models.device.type
+                train(plan, student, device=where, progress=progress)
             models = replace(models, student=load(student / "classifier"))
         sample_models(models, out, name, settings, walks=walks, seed=task.seed, selection=selection, **options)
     archive = Archive.open(out)

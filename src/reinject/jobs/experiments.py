@@ -71,7 +71,7 @@ EXPERIMENTS: Mapping[str, Experiment] = {
     ),
     "fashion_mnist": Experiment(
         "fashion_mnist",
-        training={**_AS_LABELLED, **_LONGER},
+        training={**_AS_LABELLED, **_LONGER, "epochs": 150},
         votes=("conv",),
         best=_FURTHER_DOWN,
         unlearned=1 / 3,

@@ -147,9 +147,10 @@ def _pythae_network(task: Task, name: str, recipe: Recipe, rows: slice | NDArray
         del generator  # pythae draws from the global one, which fit forks and seeds
         return wrapped(ModelOutput(data=x)).loss, {}
 
+    fabric = make_fabric(task.models.device.type)
     x, y = (torch.from_numpy(values[rows]) for values in (task.train.x, task.train.y))
-    fit(network, loss, Rows(x, y, task.train.storage.load), recipe, seed=task.seed, fabric=make_fabric("cpu"))
-    return network
+    fit(network, loss, Rows(x, y, task.train.storage.load), recipe, seed=task.seed, fabric=fabric)
+    return network.cpu()
 
 
 def pythae_mixture(task: Task) -> Table:

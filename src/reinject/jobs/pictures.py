@@ -66,7 +66,7 @@ def draw_curves(path: Path, found: Mapping[str, Judged]) -> Path | None:
     if not judged:
         return None
     first = next(iter(judged.values()))
-    both = {"real + n": first.both} if len(judged) == 1 else {}
+    both = {"real + n": first.both} if len(judged) == 1 and first.both is not None else {}
     curves = {name: one.synthetic for name, one in judged.items()}
     return learning_curves(path, {"real": first.real, **curves, **both, "noise": first.noise})
 

@@ -6,6 +6,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from types import MappingProxyType
 
+import torch
 from torch import Tensor
 
 from reinject.archive import MakeBlock, blocks_of
@@ -59,6 +60,11 @@ class Models:
     def ensemble(self, execution: Execution | None = None) -> Ensemble:
         """The autoencoders as one r; where a kernel sets no noise level, they are held at that of lambda = 0.1."""
         return Ensemble(tuple(as_reconstruction(bundle, 0.1, execution) for bundle in self.autoencoders))
+
+    @property
+    def device(self) -> torch.device:
+        """Where the autoencoders are."""
+        return self.ensemble().device
 
     @property
     def inputs(self) -> Inputs:

@@ -1,6 +1,6 @@
 """Students of synthetic sets, of real data and of controls, trained side by side."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping, MutableMapping, Sequence
 
 import torch
 from torch import Tensor
@@ -9,8 +9,8 @@ from reinject import data
 from reinject.archive import Archive
 from reinject.devices import device_of
 from reinject.errors import ArchiveError, DataError
-from reinject.evaluation.students import SOFT, Bench, Kind, Table, workers_for
-from reinject.evaluation.utility import Utility, reference, students_needed, utility
+from reinject.evaluation.students import SOFT, Bench, Kind, Marks, Table, workers_for
+from reinject.evaluation.utility import Utility, reference, students_needed, utilities
 from reinject.jobs.evidence import levels_for
 from reinject.jobs.recipe import Models
 from reinject.progress import Progress
@@ -64,6 +64,8 @@ def judge_tables(
     device: str = "cpu",
     kind: Kind = "mlp",
     r: Models | None = None,
+    beside: bool = True,
+    known: MutableMapping[str, Marks] | None = None,
     progress: Progress,
 ) -> dict[str, Utility]:
     """As :func:`judge`, for samples from anywhere.
@@ -75,23 +77,27 @@ def judge_tables(
         classifier: that labels the noise control and the reconstructions, where its weights are.
         seeds: of the students.
         noise_seeds: of the noise control; default: those of the students.
+        beside: whether students also learn from n real rows beside n synthetic ones.
+        known: marks of students that were trained before, by name; grows with every student.
         device, kind, r, progress: as there.
     """
     train = Table.of(dataset.train.x, dataset.train.y, levels)
     C = classifier.eval() if isinstance(classifier, torch.nn.Module) else classifier
     controls = _controls(train, C, r, kind)
     noises = seeds if noise_seeds is None else noise_seeds
-    total = students_needed(len(train), len(tables), len(seeds), len(controls), len(noises))
+    total = students_needed(len(train), len(tables), len(seeds), len(controls), len(noises), beside)
     with progress.task("training students", total, "students") as advance:
         place = device_of(device)
         test = Table.of(dataset.test.x, dataset.test.y, levels)
-        bench = Bench(test, dataset.class_names, device, workers_for(place), lambda: advance(1))
+        bench = Bench(
+            test, dataset.class_names, device, workers_for(place), lambda: advance(1), {} if known is None else known
+        )
 
         def label(x: Tensor) -> Tensor:
             return torch.cat([classify(C, part).argmax(1) for part in torch.split(x, 4096)])
 
         against = reference(bench, train, label, seeds, noise_seeds=noises, kind=kind, controls=controls)
-        return {name: utility(against, table) for name, table in tables.items()}
+        return utilities(against, tables, beside=beside)
 
 
 def _labelled(x: Tensor, y: Tensor) -> tuple[Tensor, Tensor]:
