@@ -3,6 +3,7 @@
 import json
 from collections.abc import Iterator
 from contextlib import contextmanager
+from importlib.util import find_spec
 from pathlib import Path
 
 import numpy as np
@@ -182,6 +183,15 @@ def test_training_without_noise_is_that_of_the_cpu_by_rounding() -> None:
     assert [e["validation"] for e in there[1]] == pytest.approx([e["validation"] for e in here[1]], rel=1e-3)
 
 
+def test_training_leaves_the_gpus_own_generator_as_it_was() -> None:
+    before = torch.cuda.get_rng_state()
+    torch.manual_seed(3)
+    first = torch.cuda.get_rng_state()
+    fitted("cuda")
+    assert not torch.equal(before, first)
+    assert torch.equal(torch.cuda.get_rng_state(), first)
+
+
 def test_a_training_that_was_cut_goes_on_there(tmp_path: Path) -> None:
     whole, _ = fitted("cuda")
     with pytest.raises(CutError):
@@ -284,7 +294,7 @@ def test_walks_there_are_looked_at(trained: Path) -> None:
 
 
 def test_an_experiment_is_made_there(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    peers = ("one Gaussian", "reinjection without noise")
+    peers = ("one Gaussian", "reinjection without noise", *(("pythae VAE",) if find_spec("pythae") else ()))
     known = {"digits": Experiment("digits", training={"epochs": 5, "classifier_epochs": 5}, peers=peers)}
     monkeypatch.setattr(comparison, "EXPERIMENTS", known)
     found = reproduce(["table"], tmp_path, only=["digits"], seeds=1, samples=1500, device="cuda").result["digits"]
