@@ -1,19 +1,26 @@
 """Speed of a Langevin walk beside bare passes, a plain PyTorch loop, torchebm and BlackJAX in one run, medians of five.
 
 Every contestant makes the same number of steps of the same untrained network on one batch; each round times all of them
-in turn, and ratios are taken within a round. BlackJAX walks the MLPs, with the same weights, as one compiled scan of
-its SGLD kernel; it is compiled before the first round that counts. Needs the extra: pip install "reinject[bench]".
-With --device cuda all run on a GPU, but for BlackJAX, which is left out; there a walk of few points waits for Python,
-so give a --batch that fills it.
+in turn, another first each time, and ratios are taken within a round. Each is in a process of its own, as a user would
+run it, and in a new one every round: which memory malloc gives back to the system is a matter of luck that a process
+keeps, and in one that they shared, the derivatives of one contestant would decide it for all. Ours keeps free memory as
+the command line does (reinject.processes.keep_memory); "ours, memory given back" does not. BlackJAX walks the MLPs,
+with the same weights, as one compiled scan of its SGLD kernel. Needs the extra: pip install "reinject[bench]". With
+--device cuda all run on a GPU, but for BlackJAX, which is left out; there a walk of few points waits for Python, so
+give a --batch that fills it.
 """
 
 import argparse
 import json
+import multiprocessing
 import os
 import statistics
 import sys
 import time
 from collections.abc import Callable
+from dataclasses import dataclass
+from functools import partial
+from multiprocessing.connection import Connection
 from typing import Any
 
 os.environ["OMP_WAIT_POLICY"] = "passive"  # as the command line does
@@ -26,6 +33,7 @@ from torchebm.samplers import LangevinDynamics
 from reinject.kernels import Langevin
 from reinject.models import ConvAutoencoder, Inputs
 from reinject.models.base import mlp
+from reinject.processes import keep_memory
 from reinject.reconstruction import wrap
 from reinject.starts import Normal
 from reinject.walks import walk
@@ -36,6 +44,7 @@ BOUNDS = {
     "torchebm, gradient": (1.10, 99),
     "torchebm, energy": (2, 99),
     "plain loop": (1.05, 99),
+    "ours, memory given back": (0, 99),  # no bound: what the setting is worth
     "BlackJAX": (0, 99),  # no bound: another library's matrix products
 }
 
@@ -65,40 +74,59 @@ class ByEnergy(BaseModel):
         return (self.r(x) - x).flatten(1).square().sum(1)
 
 
-def contestants(
-    network: nn.Module, shape: tuple[int, ...], steps: int, batch: int, device: str
-) -> dict[str, Callable[[], object]]:
-    x = torch.randn(batch, *shape, device=device)
-    r = wrap(network, shape, device=device)
-    kernel = Langevin(r, LAM)
-    samplers = {
-        "torchebm, gradient": LangevinDynamics(ByGradient(network), step_size=LAM / 2, device=device),
-        "torchebm, energy": LangevinDynamics(ByEnergy(network), step_size=LAM / 2, device=device),
-    }
+CONVOLUTIONAL = "convolutional"
+IMAGE = (1, 28, 28)
+NETWORKS: dict[str, tuple[Callable[[], nn.Module], tuple[int, ...]]] = {
+    "MLP 784-1024-1024-784": (lambda: mlp([784, 1024, 1024, 784]), (784,)),
+    "MLP 784-512-256-64-256-512-784": (lambda: mlp([784, 512, 256, 64, 256, 512, 784]), (784,)),
+    CONVOLUTIONAL: (lambda: ConvAutoencoder(Inputs(IMAGE, class_names=("a", "b"))), IMAGE),
+}
 
-    def bare() -> None:
+
+@dataclass(frozen=True)
+class Setting:
+    """What all contestants are given: the network's name, steps a round, points walked at once, device."""
+
+    name: str
+    steps: int
+    batch: int
+    device: str
+
+
+def bare(network: nn.Module, x: Tensor, steps: int) -> Callable[[], object]:
+    def run() -> None:
         with torch.no_grad():
             for _ in range(steps):
                 network(x)
 
-    def ours() -> None:
-        counts = {"walks": batch, "block_size": batch, "steps": steps, "burn_in": steps}
-        for _ in walk(kernel, Normal(), shape, **counts, device=device):
+    return run
+
+
+def ours(network: nn.Module, x: Tensor, steps: int) -> Callable[[], object]:
+    shape = tuple(x.shape[1:])
+    kernel = Langevin(wrap(network, shape, device=x.device), LAM)
+    counts = {"walks": len(x), "block_size": len(x), "steps": steps, "burn_in": steps}
+
+    def run() -> None:
+        for _ in walk(kernel, Normal(), shape, **counts, device=x.device):
             pass
 
-    def plain() -> None:
+    return run
+
+
+def plain(network: nn.Module, x: Tensor, steps: int) -> Callable[[], object]:
+    def run() -> None:
         state = x
         with torch.no_grad():
             for _ in range(steps):
                 state = network(state) + LAM**0.5 * torch.randn_like(state)
 
-    def theirs(name: str) -> Callable[[], object]:
-        return lambda: samplers[name].sample(x=x, n_steps=steps)
+    return run
 
-    found = {"bare": bare, "ours": ours, "plain loop": plain, **{name: theirs(name) for name in samplers}}
-    if len(shape) == 1 and device == "cpu":
-        found["BlackJAX"] = by_blackjax(network, x, steps)
-    return found
+
+def by_torchebm(energy: type[BaseModel], network: nn.Module, x: Tensor, steps: int) -> Callable[[], object]:
+    sampler = LangevinDynamics(energy(network), step_size=LAM / 2, device=x.device)
+    return lambda: sampler.sample(x=x, n_steps=steps)
 
 
 def by_blackjax(network: nn.Module, x: Tensor, steps: int) -> Callable[[], object]:
@@ -133,6 +161,57 @@ def by_blackjax(network: nn.Module, x: Tensor, steps: int) -> Callable[[], objec
     return lambda: scan(keys).block_until_ready()
 
 
+KEEPING_NONE = "ours, memory given back"
+CONTESTANTS: dict[str, Callable[[nn.Module, Tensor, int], Callable[[], object]]] = {
+    "bare": bare,
+    "ours": ours,
+    KEEPING_NONE: ours,
+    "plain loop": plain,
+    "torchebm, gradient": partial(by_torchebm, ByGradient),
+    "torchebm, energy": partial(by_torchebm, ByEnergy),
+    "BlackJAX": by_blackjax,
+}
+
+
+def compete(contestant: str, setting: Setting, orders: Connection) -> None:
+    """A process: makes its steps once to warm up, and at an order again; answers with the seconds that they took."""
+    if contestant == "ours":
+        keep_memory()
+    torch.manual_seed(0)
+    make, shape = NETWORKS[setting.name]
+    network = make().eval().requires_grad_(False).to(setting.device)
+    run = CONTESTANTS[contestant](network, torch.randn(setting.batch, *shape, device=setting.device), setting.steps)
+    for _ in range(2):
+        orders.send(None)  # ready
+        orders.recv()
+        began = time.perf_counter()
+        run()
+        if setting.device == "cuda":
+            torch.cuda.synchronize()
+        orders.send(time.perf_counter() - began)
+
+
+def one_round(setting: Setting, names: list[str]) -> dict[str, float]:
+    """The seconds of every contestant, one after the other, when all have begun."""
+    spawn = multiprocessing.get_context("spawn")
+    pipes = {name: spawn.Pipe() for name in names}
+    processes = [spawn.Process(target=compete, args=(name, setting, pipes[name][1]), daemon=True) for name in names]
+    for process in processes:
+        process.start()
+    for order, _ in pipes.values():
+        order.recv()
+    found = {}
+    for name, (order, _) in pipes.items():
+        order.send(True)
+        order.recv()
+        order.recv()
+        order.send(True)
+        found[name] = order.recv()
+    for process in processes:
+        process.join()
+    return found
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--rounds", type=int, default=5)
@@ -140,24 +219,13 @@ def main() -> None:
     parser.add_argument("--batch", type=int, default=1024, help="points that are walked at once")
     parser.add_argument("--device", default="cpu", help="cpu or cuda")
     options = parser.parse_args()
-    image = Inputs((1, 28, 28), class_names=("a", "b"))
-    networks: dict[str, tuple[nn.Module, tuple[int, ...], int]] = {
-        "MLP 784-1024-1024-784": (mlp([784, 1024, 1024, 784]).eval(), (784,), options.steps),
-        "MLP 784-512-256-64-256-512-784": (mlp([784, 512, 256, 64, 256, 512, 784]).eval(), (784,), options.steps),
-        "convolutional": (ConvAutoencoder(image).eval(), (1, 28, 28), max(1, options.steps // 3)),
-    }
     found, missed = {}, []
-    for name, (network, shape, steps) in networks.items():
-        runs = contestants(network.requires_grad_(False), shape, steps, options.batch, options.device)
-        seconds: dict[str, list[float]] = {key: [] for key in runs}
-        for round_ in range(options.rounds + 1):
-            for key, run in runs.items():
-                began = time.perf_counter()
-                run()
-                if options.device == "cuda":
-                    torch.cuda.synchronize()
-                if round_:
-                    seconds[key].append(time.perf_counter() - began)
+    for name in NETWORKS:
+        steps = max(1, options.steps // 3) if name == CONVOLUTIONAL else options.steps
+        names = [one for one in CONTESTANTS if one != "BlackJAX" or (name != CONVOLUTIONAL and options.device == "cpu")]
+        setting = Setting(name, steps, options.batch, options.device)
+        rounds = [one_round(setting, names[k % len(names) :] + names[: k % len(names)]) for k in range(options.rounds)]
+        seconds = {key: [one[key] for one in rounds] for key in names}
         ratios = {
             "ours / bare": statistics.median(a / b for a, b in zip(seconds["ours"], seconds["bare"], strict=True))
         }

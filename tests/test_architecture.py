@@ -20,7 +20,7 @@ MAY_IMPORT = {
     "progress": set(),
     "devices": {"errors"},
     "processes": set(),
-    "forked": set(),
+    "forked": {"processes"},
     "execution": {"errors"},
     "reconstruction": {"execution"},
     "score": {"errors"},
@@ -52,7 +52,7 @@ MAY_IMPORT = {
         "objectives", "presets", "processes", "progress", "report", "score", "staging", "synthesis", "theory",
         "training",
     },
-    "cli": {"jobs", "presets", "progress", "files"},
+    "cli": {"jobs", "presets", "processes", "progress", "files"},
 }  # fmt: skip
 
 

@@ -1,6 +1,7 @@
 """How processes of ours begin: from one server, which no Ctrl-C ends and no file of the working folder reaches."""
 
 import os
+import platform
 import signal
 import subprocess
 import sys
@@ -9,8 +10,9 @@ from pathlib import Path
 import pytest
 import torch
 
+from reinject import cli
 from reinject.evaluation.students import workers_for
-from reinject.processes import context, cores
+from reinject.processes import context, cores, keep_memory
 
 MODULE = "reinject.evaluation.students"
 LOADED = "('torch' in __import__('sys').modules, __import__('os').getppid())"
@@ -26,6 +28,36 @@ if __name__ == "__main__":
     with began.Pool(1) as pool:
         print(pool.apply(eval, ("__import__('sys').modules['torch'].__name__",)))
 """
+
+FAULTS = """
+import sys
+
+from reinject.processes import context, keep_memory
+
+ROUNDS = '''
+import ctypes, resource
+libc = ctypes.CDLL(None)
+libc.malloc.restype, libc.malloc.argtypes, libc.free.argtypes = ctypes.c_void_p, [ctypes.c_size_t], [ctypes.c_void_p]
+for _ in range(3):
+    before = resource.getrusage(resource.RUSAGE_SELF).ru_minflt
+    blocks = [libc.malloc(2**24) for _ in range(8)]
+    for block in blocks:
+        ctypes.memset(block, 1, 2**24)
+    for block in blocks:
+        libc.free(block)
+print(resource.getrusage(resource.RUSAGE_SELF).ru_minflt - before, flush=True)
+'''
+
+if __name__ == "__main__":
+    if sys.argv[1] == "forked":
+        with context().Pool(1) as pool:
+            pool.apply(exec, (ROUNDS, {}))
+    else:
+        if sys.argv[1] == "keep":
+            assert keep_memory()
+        exec(ROUNDS)
+"""
+GLIBC = platform.libc_ver()[0] == "glibc"
 
 
 def test_processes_come_from_one_server_that_has_imported_what_they_run() -> None:
@@ -66,3 +98,35 @@ def test_students_take_the_cores_that_are_ours(monkeypatch: pytest.MonkeyPatch) 
 def test_spawned_where_a_system_has_no_server(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("multiprocessing.get_all_start_methods", lambda: ["spawn"])
     assert context(MODULE).get_start_method() == "spawn"
+
+
+@pytest.mark.skipif(not GLIBC, reason="another C library")
+def test_memory_that_is_free_again_is_kept(tmp_path: Path) -> None:
+    """Pages that a process asks for in its third round of 128 MiB: all of them again, or next to none."""
+    program = tmp_path / "program.py"
+    program.write_text(FAULTS)
+    environment = {name: value for name, value in os.environ.items() if not name.startswith(("MALLOC_", "GLIBC_"))}
+
+    def pages(how: str, **more: str) -> int:
+        command = [sys.executable, program, how]
+        done = subprocess.run(command, capture_output=True, text=True, check=True, env={**environment, **more})
+        return int(done.stdout)
+
+    assert pages("plain") > 30_000
+    assert pages("keep") < 100
+    assert pages("forked") < 100
+
+
+@pytest.mark.skipif(not GLIBC, reason="another C library")
+@pytest.mark.parametrize("name", ["MALLOC_TRIM_THRESHOLD_", "MALLOC_MMAP_THRESHOLD_", "GLIBC_TUNABLES"])
+def test_what_a_user_says_of_memory_holds(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv(name, "1")
+    assert not keep_memory()
+
+
+def test_the_command_line_keeps_memory(monkeypatch: pytest.MonkeyPatch) -> None:
+    told: list[str] = []
+    monkeypatch.setattr(cli, "keep_memory", lambda: told.append("kept"))
+    monkeypatch.setattr(cli, "app", lambda: told.append("run"))
+    cli.main()
+    assert told == ["kept", "run"]

@@ -240,7 +240,7 @@ def _copies_of(folder: Path | None) -> str | None:
 
 
 def _not_found(name: str, root: str | Path | None, why: str) -> DataError:
-    near = difflib.get_close_matches(name, NAMES, 1)
+    near = [] if name in NAMES else difflib.get_close_matches(name, NAMES, 1)
     looked = f"in {root} nor " if root is not None else "as a folder nor "
     cure = f"Did you mean {near[0]}? " if near else ""
     return DataError(

@@ -1,15 +1,19 @@
-"""How many processes there is room for, and how ours begin.
+"""How many processes there is room for, how ours begin, and what they do with memory that is free again.
 
 They are forked from a server that has imported what they need and runs no thread of its own. A process that is spawned
 imports torch for itself, seconds of it; torch's threads do not survive a plain fork.
 """
 
+import ctypes
 import multiprocessing
 import os
 import signal
 from multiprocessing.context import BaseContext
 
 _FIRST = "reinject.forked"
+_TRIM, _MMAP = -1, -3  # M_TRIM_THRESHOLD and M_MMAP_THRESHOLD of glibc's malloc.h
+_KEPT, _LARGEST = 2**28, 2**25  # bytes; glibc takes no larger one for the second
+_THEIRS = ("MALLOC_TRIM_THRESHOLD_", "MALLOC_MMAP_THRESHOLD_", "GLIBC_TUNABLES")  # how a user says it
 
 
 def cores() -> int:
@@ -20,6 +24,31 @@ def cores() -> int:
         True
     """
     return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+
+
+def keep_memory() -> bool:
+    """Keep memory that is free again, up to 256 MiB, for what is needed next, in place of giving it back each time.
+
+    The results of a network's layers are some megabytes at each call. glibc takes them from the system and gives them
+    back, page by page, which is a fifth to a third of the time of a convolutional network on 1,024 images. The command
+    line does this as it begins, and so do its processes; a program that walks by the library may call it once. It is a
+    setting of the whole process, so no import makes it. What is kept counts as used in ``top``.
+
+    Returns:
+        Whether it does: not where the C library is another than glibc, nor where the environment has settings of its
+        own (MALLOC_TRIM_THRESHOLD_, MALLOC_MMAP_THRESHOLD_, GLIBC_TUNABLES).
+
+    Example:
+        >>> keep_memory() in (True, False)
+        True
+    """
+    if any(name in os.environ for name in _THEIRS):
+        return False
+    try:
+        mallopt = ctypes.CDLL(None).mallopt
+    except (AttributeError, OSError, TypeError):  # musl, macOS; Windows takes no None
+        return False
+    return bool(mallopt(_MMAP, _LARGEST)) and bool(mallopt(_TRIM, _KEPT))
 
 
 def context(*modules: str) -> BaseContext:
