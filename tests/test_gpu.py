@@ -15,7 +15,7 @@ from torch import nn
 from reinject import kernels, wrap
 from reinject.archive import Archive
 from reinject.devices import make_fabric
-from reinject.errors import ArchiveError
+from reinject.errors import ArchiveError, ModelError
 from reinject.execution import Execution
 from reinject.explorer.session import Choice, Live, World
 from reinject.jobs import comparison
@@ -194,6 +194,8 @@ def test_a_training_that_was_cut_goes_on_there(tmp_path: Path) -> None:
     whole, _ = fitted("cuda")
     with pytest.raises(CutError):
         fitted("cuda", tmp_path / "checkpoint", 17)
+    with pytest.raises(ModelError, match="another kind of device"):
+        fitted("cpu", tmp_path / "checkpoint")
     went_on, _ = fitted("cuda", tmp_path / "checkpoint")
     torch.testing.assert_close(went_on.weight, whole.weight)
 

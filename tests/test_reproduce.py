@@ -286,6 +286,11 @@ def test_an_experiment_is_gone_on_with_and_not_made_again(
         reproduce(["table"], out, only=["digits-features"], samples=1600)
     paper = out / "digits-features" / "seed-0" / "paper"
     (out / "digits-features" / "seed-0" / "result.json").unlink()
+    manifest = paper / "manifest.json"
+    walked = manifest.read_text()
+    manifest.write_text(walked.replace(json.loads(walked)["models"]["classifiers"][0]["sha256"], "0" * 64))
+    with pytest.raises(DataError, match=r"paper: was walked otherwise: classifiers"):
+        reproduce(["table"], out, seeds=1, **options)
     shutil.rmtree(paper)
     shutil.copytree(paper.with_name("default"), paper)
     with pytest.raises(DataError, match=r"paper: was walked otherwise: .*settings.steps \(93 there, 10 here\)"):

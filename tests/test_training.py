@@ -1,10 +1,12 @@
 """Training: reaches the optimum that theory names, goes on from a checkpoint, keeps the best."""
 
+import json
 import math
 from pathlib import Path
 
 import pytest
 import torch
+from safetensors import safe_open
 from safetensors.torch import save_file
 from torch import Tensor, nn
 
@@ -104,6 +106,11 @@ def test_a_checkpoint_of_another_run_is_refused(tmp_path: Path) -> None:
     fit(net(), denoise, rows(), RECIPE, seed=3, **options)
     with pytest.raises(ModelError, match="other settings"):
         fit(net(), denoise, rows(), RECIPE, seed=4, **options)
+    with safe_open(tmp_path / "c", "pt") as file:
+        tensors, meta = {name: file.get_tensor(name) for name in file.keys()}, file.metadata()  # noqa: SIM118
+    save_file(tensors, tmp_path / "c", meta | {"run": json.dumps([*json.loads(meta["run"]), "cuda"])})
+    with pytest.raises(ModelError, match="another kind of device"):
+        fit(net(), denoise, rows(), RECIPE, seed=3, **options)
     (tmp_path / "c").write_bytes(b"junk")
     with pytest.raises(ModelError, match="damaged"):
         fit(net(), denoise, rows(), RECIPE, seed=3, **options)

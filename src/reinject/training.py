@@ -243,7 +243,8 @@ class _Run:
 
     def _signature(self) -> str:
         sizes = {name: list(value.shape) for name, value in self.network.state_dict().items()}
-        return json.dumps([repr(self.recipe), self.seed, len(self.rows), sizes])
+        elsewhere = [] if self.fabric.device.type == "cpu" else [self.fabric.device.type]  # draws other noise
+        return json.dumps([repr(self.recipe), self.seed, len(self.rows), sizes, *elsewhere])
 
     def _save(self, adam: torch.optim.Optimizer) -> None:
         assert self.checkpoint is not None
@@ -275,7 +276,9 @@ class _Run:
             raise ModelError(str(self.checkpoint), f"is damaged ({error})", "Remove it and train again") from error
         if meta.get("run") != self._signature():
             raise ModelError(
-                str(self.checkpoint), "belongs to a training with other settings", "Remove it, or repeat these settings"
+                str(self.checkpoint),
+                "belongs to a training with other settings, or on another kind of device",
+                "Remove it, or repeat these settings there",
             )
         self.network.load_state_dict(dict(_under(tensors, "network.")))
         self.best = dict(_under(tensors, "best."))
