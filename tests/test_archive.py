@@ -4,6 +4,7 @@ import errno
 import json
 from collections.abc import Iterator
 from dataclasses import replace
+from importlib.metadata import version
 from pathlib import Path
 
 import datasets
@@ -18,7 +19,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 
-from reinject import Archive, images
+from reinject import Archive, __version__, images
 from reinject.archive import Plan, write
 from reinject.errors import ArchiveError, ArgumentError, DataError
 from reinject.samples import LabelledSamples, Storage
@@ -151,6 +152,7 @@ def test_the_manifest_says_everything(tmp_path: Path) -> None:
     assert manifest["schema_version"] == 3
     assert manifest["parameters"] == {"preset": "test", "walks": 21}
     assert {"reinject", "torch"} <= manifest["packages"].keys()
+    assert manifest["packages"]["reinject"] == __version__ == version("reinject")
     assert [shard["rows"] for shard in manifest["shards"]] == [14, 14, 14]
     assert "42 samples in 3 classes" in (tmp_path / "a" / "README.md").read_text()
 

@@ -11,17 +11,24 @@ import torch
 
 from reinject import Archive, kernels, starts, synthesise, wrap
 from reinject.archive import Repeats
-from reinject.errors import ArchiveError, ArgumentError, ModelError
+from reinject.errors import ArchiveError, ArgumentError, DataError, ModelError
+from reinject.files import place_of
 from reinject.filters import Apart, Borders, Confidence, Distinct, Quota, Unlearned, Weights, filtered
-from reinject.jobs.recipe import load_models
+from reinject.jobs import plans
+from reinject.jobs.plans import plan_for
+from reinject.jobs.recipe import load_models, with_student
 from reinject.jobs.sample import sample, sample_models
 from reinject.jobs.selection import Selection, resolve_private
 from reinject.jobs.stream import Stream
+from reinject.jobs.taught import check_auto, taught
 from reinject.jobs.trace import trace
+from reinject.jobs.train import train
 from reinject.models import Inputs, MLPAutoencoder, MLPClassifier
 from reinject.presets import Settings
+from reinject.progress import Silent
 from reinject.samples import LabelledSamples, Storage
 from reinject.synthesis import Labels, Voting, classify
+from reinject.training import Recipe
 
 FLOAT = Storage("float")
 
@@ -208,6 +215,8 @@ WRONG = {
         lambda: Selection().filters(Settings("langevin"), ("a", "b"), 8, 0, None, student=first_two),
         "--unlearned: needs --student",
     ),
+    "auto without a share": (lambda: check_auto(Selection(), dry_run=False), "--student: auto, but nothing is asked"),
+    "auto in a dry run": (lambda: check_auto(Selection(unlearned=0.5), dry_run=True), "--dry-run: writes nothing"),
     "unlabelled unlearned": (lambda: Selection("none", unlearned=0.5), "--unlearned: samples have no labels"),
     "unlabelled borders": (lambda: Selection("none", borders=0.5), "--borders: samples have no labels"),
     "borders of one class": (
@@ -361,6 +370,35 @@ def test_samples_for_a_student_are_traced_and_the_same_for_any_number_of_workers
     stream = Stream([two[0]], SETTINGS, walks=30, block_size=8, selection=selection, student=two[1])
     _, y = a.read()
     assert sorted(label for _, label in stream) == sorted(y.tolist())
+
+
+@pytest.mark.usefixtures("quick_students")
+def test_a_student_is_taught_by_the_first_of_the_same_walks(
+    two: list[Path], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As by hand: a first set, a classifier of it, and its folder given."""
+    monkeypatch.setattr(plans, "CLASSIFIER_RECIPE", Recipe(epochs=1, batch=32))
+    models, options = load_models([two[0]]), {"seed": 5, "progress": Silent()}
+    with_auto = taught(models, tmp_path / "a", "x", SETTINGS, samples=100, **options)
+    sample_models(models, tmp_path / "first", "x", SETTINGS, walks=34, seed=5)  # three samples a walk
+    for mine, theirs in zip(rows_in(tmp_path / "first"), rows_in(tmp_path / "a-first"), strict=True):
+        assert torch.equal(mine, theirs)
+    train(plan_for(str(tmp_path / "first"), seed=5, only="classifier"), tmp_path / "student", progress=Silent())
+    by_hand = with_student(models, tmp_path / "student").student
+    assert by_hand is not None
+    assert with_auto.student is not None
+    assert by_hand.sha256 == with_auto.student.sha256
+    before = {path: path.stat().st_mtime_ns for path in tmp_path.glob("a-*/**/*")}
+    taught(models, tmp_path / "a", "x", SETTINGS, samples=100, **options)
+    assert all(path.stat().st_mtime_ns == at for path, at in before.items())
+    with pytest.raises(DataError, match=r"a-first: was walked otherwise: seed \(5 there, 6 here\)"):
+        taught(models, tmp_path / "a", "x", SETTINGS, samples=100, **{**options, "seed": 6})
+    with pytest.raises(ArgumentError, match="--student: auto, but nothing can be trained at memory"):
+        taught(models, place_of("memory://a"), "x", SETTINGS, **options)
+
+
+def rows_in(folder: Path) -> tuple[torch.Tensor, torch.Tensor]:
+    return Archive.open(folder).read()
 
 
 def test_samples_without_labels_have_no_such_columns(two: list[Path], tmp_path: Path) -> None:

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 import pyarrow as pa
 
-from reinject import images
+from reinject import __version__, images
 from reinject.errors import ArgumentError
 from reinject.samples import LabelledSamples, Storage
 
@@ -17,7 +17,7 @@ SCHEMA_VERSION = 3  # 2: settings, kernel notes, strayed walks; 3: ranges of wal
 MANIFEST = "manifest.json"
 IMAGES = ("png", "array")
 COMPRESSIONS = ("zstd", "snappy", "gzip", "brotli", "lz4", "none")
-_PACKAGES = ("reinject", "torch", "numpy", "pyarrow")
+_PACKAGES = ("torch", "numpy", "pyarrow")
 
 
 @dataclass(frozen=True)
@@ -140,4 +140,4 @@ def blocks_of(parameters: Mapping[str, Any]) -> list[tuple[int, int]]:
 
 def packages() -> dict[str, str]:
     """Versions of the packages that fix an archive's bytes."""
-    return {name: version(name) for name in _PACKAGES}
+    return {"reinject": __version__, **{name: version(name) for name in _PACKAGES}}  # also where it is source only

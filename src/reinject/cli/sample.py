@@ -1,8 +1,9 @@
 """``reinject sample``."""
 
 import functools
+from collections.abc import Callable
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Literal
+from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import typer
 
@@ -26,6 +27,7 @@ from reinject.files import place_of
 from reinject.progress import for_this_terminal
 
 if TYPE_CHECKING:
+    from reinject.jobs import Outcome
     from reinject.presets import Settings
 
 WALK, HELD = "The walk", "What is asked for or known"
@@ -246,11 +248,14 @@ def sample(
     from reinject.jobs.sample import sample_models as run
     from reinject.jobs.selection import Selection, resolve_private
     from reinject.jobs.starts import resolve
+    from reinject.jobs.taught import check_auto, taught
     from reinject.jobs.tune import read_settings
     from reinject.presets import PRESETS, choose, classes_of
 
     labelled = labels != "none" or bool(classes)
-    loaded = load_models(models, device, classifiers=classifier or (), labelled=labelled, student=student)
+    auto = str(student) == "auto"
+    given = None if auto else student
+    loaded = load_models(models, device, classifiers=classifier or (), labelled=labelled, student=given)
     inputs = loaded.inputs
     tuned = {preset: read_settings(Path(preset))} if preset and preset.endswith(".json") else {}
     name, settings = choose(
@@ -280,21 +285,28 @@ def sample(
     )
     progress = for_this_terminal()
     reach = reach_of(out, walks, block_size, append)
-    prepared = functools.partial(
+    walking: dict[str, Any] = {
+        "preset": name,
+        "settings": settings,
+        "start": resolve(start, inputs, walks=reach, seed=seed, data_dir=data_dir, progress=progress),
+        "held": resolve_held(settings, inputs, most=block_size, data_dir=data_dir, progress=progress),
+        "seed": seed,
+        "block_size": block_size,
+        "store": store,
+        "execution": Execution(chunk, precision, compiled),
+    }
+    private_points = resolve_private(selection, inputs, data_dir, progress)
+    if auto:
+        check_auto(selection, dry_run)
+        loaded = taught(loaded, out, progress=progress, **walking)
+    prepared: Callable[..., Outcome] = functools.partial(
         run,
         loaded,
-        preset=name,
-        settings=settings,
-        start=resolve(start, inputs, walks=reach, seed=seed, data_dir=data_dir, progress=progress),
-        held=resolve_held(settings, inputs, most=block_size, data_dir=data_dir, progress=progress),
+        **walking,
         selection=selection,
-        private=resolve_private(selection, inputs, data_dir, progress),
-        seed=seed,
-        block_size=block_size,
-        store=store,
+        private=private_points,
         images=images,
         compression=compression,
-        execution=Execution(chunk, precision, compiled),
     )
     if dry_run:
         outcome = forecast(

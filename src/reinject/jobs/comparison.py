@@ -5,15 +5,13 @@ import json
 import math
 import shutil
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, replace
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
 from reinject import data
-from reinject.archive import Archive
-from reinject.bundle import load
 from reinject.errors import ArgumentError, DataError
 from reinject.evaluation.judgement import interval_of
 from reinject.evaluation.students import Table
@@ -28,13 +26,12 @@ from reinject.jobs.plans import TrainPlan, plan_for
 from reinject.jobs.recipe import Models, levels_of, load_models
 from reinject.jobs.sample import sample_models
 from reinject.jobs.selection import Selection
+from reinject.jobs.taught import FIRST, check_same, check_walked, rows_of, taught
 from reinject.jobs.train import train
 from reinject.jobs.utility import judge_tables
 from reinject.presets import Settings
 from reinject.progress import Progress
-from reinject.staging import differences
 
-FIRST = 30_000  # samples of the set that teaches a student, who then says what it does not know yet
 NOISES = 5  # seeds of the noise control, which varies
 EXTRACTOR_EPOCHS = 30
 RESULT, SECONDS, TRAINING, MARKS, TABLES = "result.json", "seconds.json", "training.json", "marks.json", "peers"
@@ -199,15 +196,7 @@ def _check_trained(plans: Mapping[str, TrainPlan], folder: Path) -> None:
         here = json.loads(json.dumps(asdict(plan)))
         for path in sorted((folder / name).glob(f"*/{TRAINING}")):
             there = read_json(path, DataError)["plan"]
-            _check_same(folder / name, "trained", there, {key: here[key] for key in here.keys() - _ELSEWHERE})
-
-
-def _check_same(folder: Path, made: str, there: Mapping[str, Any], here: Mapping[str, Any]) -> None:
-    """Raise DataError where what both of them name is not the same."""
-    both = here.keys() & there.keys()
-    unlike = list(differences({key: there[key] for key in both}, {key: here[key] for key in both}))
-    if unlike:
-        raise DataError(str(folder), f"was {made} otherwise: {', '.join(unlike)}", "Give another --out")
+            check_same(folder / name, "trained", there, {key: here[key] for key in here.keys() - _ELSEWHERE})
 
 
 def _trained(plans: Mapping[str, TrainPlan], folder: Path, device: str) -> tuple[Models, dict[str, float]]:
@@ -248,29 +237,13 @@ def _walked(
     progress: Progress,
 ) -> Table:
     """Samples of these walks; of a share, those that a student does not know which a small set of them has taught."""
-    rows = len(range(settings.burn_in, settings.steps + 1, settings.thin))
-    walks, selection = math.ceil(task.samples / unlearned / rows), Selection(unlearned=unlearned)
-    options: dict[str, Any] = {"execution": execution, "progress": progress}
+    walks, selection = math.ceil(task.samples / unlearned / rows_of(settings)), Selection(unlearned=unlearned)
+    options: dict[str, Any] = {"seed": task.seed, "execution": execution, "progress": progress}
     if not out.is_dir():
         if unlearned != 1:
-            first, student = (out.with_name(f"{out.name}-{what}") for what in ("first", "student"))
-            _walked(models, first, name, settings, replace(task, samples=FIRST), **options)
-            if not student.is_dir():
-                plan, where = plan_for(str(first), seed=task.seed, only="classifier"), models.device.type
-                train(plan, student, device=where, progress=progress)
-            models = replace(models, student=load(student / "classifier"))
-        sample_models(models, out, name, settings, walks=walks, seed=task.seed, selection=selection, **options)
-    archive = Archive.open(out)
-    made_by = {"autoencoders": models.autoencoders, "classifiers": models.classifiers}
-    asked = {
-        "settings": settings.as_json(),
-        "walks": walks,
-        "seed": task.seed,
-        "selection": selection.as_json(),
-        **{kind: [one.sha256 for one in bundles] for kind, bundles in made_by.items()},
-    }
-    by = {kind: [one["sha256"] for one in archive.manifest["models"][kind]] for kind in made_by}
-    _check_same(out, "walked", {**archive.manifest["parameters"], **by}, json.loads(json.dumps(asked)))
+            models = taught(models, out, name, settings, samples=FIRST, **options)
+        sample_models(models, out, name, settings, walks=walks, selection=selection, **options)
+    archive = check_walked(out, models, settings, walks, task.seed, selection)
     x, y = archive.read(task.samples, task.seed)
     return Table.of(x, y, archive.storage)
 

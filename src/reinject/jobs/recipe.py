@@ -114,14 +114,24 @@ def load_models(
     autoencoders = tuple(load(folder / "autoencoder", place) for folder in folders)
     wanted = [classifier_in(folder) for folder in classifiers] or [folders[0] / "classifier"]
     judges = tuple(load(folder, place) for folder in wanted) if labelled else ()
-    learner = None if student is None else load(classifier_in(student))
-    others = () if learner is None else (learner,)
-    _check_alike((*judges, *autoencoders, *others))
-    for owner, bundles in (("--classifier", judges), ("--student", (*judges, *others))):
-        names = {bundle.network.inputs.class_names for bundle in bundles}
-        if len(names) > 1:
-            raise ModelError(owner, f"classifiers of different classes, {names}", "Give those of one data set")
-    return Models(autoencoders, judges, learner)
+    _check_alike((*judges, *autoencoders))
+    _check_classes("--classifier", judges)
+    models = Models(autoencoders, judges)
+    return models if student is None else with_student(models, student)
+
+
+def with_student(models: Models, folder: Path) -> Models:
+    """The models with a folder's classifier as the student; raises ModelError where its inputs or classes differ."""
+    student = load(classifier_in(folder))
+    _check_alike((*models.classifiers, *models.autoencoders, student))
+    _check_classes("--student", (*models.classifiers, student))
+    return replace(models, student=student)
+
+
+def _check_classes(owner: str, classifiers: Sequence[Bundle]) -> None:
+    names = {bundle.network.inputs.class_names for bundle in classifiers}
+    if len(names) > 1:
+        raise ModelError(owner, f"classifiers of different classes, {names}", "Give those of one data set")
 
 
 def classifier_in(folder: Path) -> Path:
