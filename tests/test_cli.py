@@ -20,6 +20,7 @@ from typer.testing import CliRunner
 
 from reinject import Archive, data
 from reinject.cli import app
+from reinject.jobs.recipe import Models, with_student
 from reinject.kernels import KERNELS
 from reinject.presets import PRESETS
 
@@ -63,6 +64,32 @@ def test_sample_and_evaluate_print_json_and_nothing_else(models: Path, tmp_path:
     assert 0 < metrics["utility"]["ratio"]["mean"] < 1.2
     assert metrics == json.loads((tmp_path / "e" / "metrics.json").read_text())
     assert "start remembered after" in (tmp_path / "e" / "report.html").read_text()
+
+
+def test_a_student_is_taught_where_nobody_is_given(
+    models: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """By a set that is walked as the whole one will be, whatever is kept of that."""
+    asked: dict[str, Any] = {}
+
+    def spy(loaded: Models, out: Path, **options: Any) -> Models:
+        asked.update(out=out, **options)
+        return with_student(loaded, models)
+
+    monkeypatch.setattr("reinject.jobs.taught.taught", spy)
+    options = ("--seed", 3, "--block-size", 64, "--steps", 12, "--burn-in", 11, "--student", "auto")
+    out = tmp_path / "s"
+    assert run("sample", models, "--out", out, "--walks", 100, "--unlearned", 0.5, *options)[0] == 0
+    assert asked["out"] == out
+    assert {name: asked[name] for name in ("preset", "seed", "block_size")} == {
+        "preset": "default",
+        "seed": 3,
+        "block_size": 64,
+    }
+    assert asked["settings"].steps == 12
+    manifest = Archive.open(out).manifest
+    assert manifest["parameters"]["selection"]["unlearned"] == 0.5
+    assert [Path(one["folder"]).name for one in manifest["models"]["students"]] == ["classifier"]
 
 
 def test_every_documented_option_of_sample(models: Path, tmp_path: Path) -> None:
