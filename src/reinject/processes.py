@@ -30,9 +30,9 @@ def keep_memory() -> bool:
     """Keep memory that is free again, up to 256 MiB, for what is needed next, in place of giving it back each time.
 
     The results of a network's layers are some megabytes at each call. glibc takes them from the system and gives them
-    back, page by page, which is a fifth to a third of the time of a convolutional network on 1,024 images. The command
-    line does this as it begins, and so do its processes; a program that walks by the library may call it once. It is a
-    setting of the whole process, so no import makes it. What is kept counts as used in ``top``.
+    back, page by page: a fifth of the time of a walk by a convolutional network (``benchmarks/throughput.py``). The
+    command line does this as it begins, and so do its processes; a program that walks by the library may call it once.
+    It is a setting of the whole process, so no import makes it. What is kept counts as used in ``top``.
 
     Returns:
         Whether it does: not where the C library is another than glibc, nor where the environment has settings of its
