@@ -161,11 +161,10 @@ def by_blackjax(network: nn.Module, x: Tensor, steps: int) -> Callable[[], objec
     return lambda: scan(keys).block_until_ready()
 
 
-KEEPING_NONE = "ours, memory given back"
 CONTESTANTS: dict[str, Callable[[nn.Module, Tensor, int], Callable[[], object]]] = {
     "bare": bare,
     "ours": ours,
-    KEEPING_NONE: ours,
+    "ours, memory given back": ours,
     "plain loop": plain,
     "torchebm, gradient": partial(by_torchebm, ByGradient),
     "torchebm, energy": partial(by_torchebm, ByEnergy),
@@ -198,6 +197,8 @@ def one_round(setting: Setting, names: list[str]) -> dict[str, float]:
     processes = [spawn.Process(target=compete, args=(name, setting, pipes[name][1]), daemon=True) for name in names]
     for process in processes:
         process.start()
+    for _, theirs in pipes.values():
+        theirs.close()  # so that one who dies ends the run, and is not waited for
     for order, _ in pipes.values():
         order.recv()
     found = {}

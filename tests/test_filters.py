@@ -2,6 +2,7 @@
 
 import json
 import math
+import shutil
 from dataclasses import replace
 from pathlib import Path
 
@@ -393,6 +394,9 @@ def test_a_student_is_taught_by_the_first_of_the_same_walks(
     assert all(path.stat().st_mtime_ns == at for path, at in before.items())
     with pytest.raises(DataError, match=r"a-first: was walked otherwise: seed \(5 there, 6 here\)"):
         taught(models, tmp_path / "a", "x", SETTINGS, samples=100, **{**options, "seed": 6})
+    shutil.rmtree(tmp_path / "a-first")
+    with pytest.raises(DataError, match=r"a-student: was taught by .*a-first, which is not there"):
+        taught(models, tmp_path / "a", "x", SETTINGS, samples=100, **options)
     with pytest.raises(ArgumentError, match="--student: auto, but nothing can be trained at memory"):
         taught(models, place_of("memory://a"), "x", SETTINGS, **options)
 

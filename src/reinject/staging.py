@@ -1,13 +1,13 @@
 """Folders that are either whole or not there: made under a temporary name, then renamed."""
 
 import shutil
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
 from filelock import BaseFileLock, FileLock, Timeout
 
-from reinject.errors import ArchiveError
+from reinject.errors import ArchiveError, DataError
 from reinject.files import read_json, write_json
 
 PLAN = "plan.json"
@@ -117,6 +117,14 @@ def begin(partial: Path, plan: dict[str, Any]) -> None:
             )
         return
     write_json(path, plan)
+
+
+def check_same(folder: Path, made: str, there: Mapping[str, Any], here: Mapping[str, Any]) -> None:
+    """Raise DataError where what both of them name is not the same."""
+    both = here.keys() & there.keys()
+    unlike = list(differences({key: there[key] for key in both}, {key: here[key] for key in both}))
+    if unlike:
+        raise DataError(str(folder), f"was {made} otherwise: {', '.join(unlike)}", "Give another --out")
 
 
 def hold(folder: Path) -> None:

@@ -23,14 +23,15 @@ from reinject.jobs.extract import extract
 from reinject.jobs.notes import Clock, MarksOnDisk, kept
 from reinject.jobs.peers import LABELLED, PEERS, WALKED, Task, softened
 from reinject.jobs.plans import TrainPlan, plan_for
-from reinject.jobs.recipe import Models, levels_of, load_models
+from reinject.jobs.recipe import Models, levels_of, load_models, rows_of
 from reinject.jobs.sample import sample_models
 from reinject.jobs.selection import Selection
-from reinject.jobs.taught import FIRST, check_same, check_walked, rows_of, taught
+from reinject.jobs.taught import FIRST, check_walked, taught
 from reinject.jobs.train import train
 from reinject.jobs.utility import judge_tables
 from reinject.presets import Settings
 from reinject.progress import Progress
+from reinject.staging import check_same
 
 NOISES = 5  # seeds of the noise control, which varies
 EXTRACTOR_EPOCHS = 30

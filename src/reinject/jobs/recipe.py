@@ -162,6 +162,16 @@ def _check_alike(bundles: Sequence[Bundle]) -> None:
             )
 
 
+def rows_of(settings: Settings) -> int:
+    """How many samples a walk keeps.
+
+    Example:
+        >>> rows_of(Settings("langevin", steps=10, burn_in=2, thin=3))
+        3
+    """
+    return len(range(settings.burn_in, settings.steps + 1, settings.thin))
+
+
 def blocks_in(ranges: Sequence[tuple[int, int]], block_size: int) -> list[tuple[int, int]]:
     """First walk, and one behind the last, of every block of some ranges of walks."""
     return blocks_of({"ranges": [{"walks": pair} for pair in ranges], "block_size": block_size})
@@ -203,8 +213,7 @@ class Recipe:
     @property
     def rows(self) -> int:
         """Samples, if no walk is stopped."""
-        kept = len(range(self.settings.burn_in, self.settings.steps + 1, self.settings.thin))
-        return kept * sum(last - first for first, last in self.ranges)
+        return rows_of(self.settings) * sum(last - first for first, last in self.ranges)
 
 
 def maker(r: Ensemble, C: Classifier | None, recipe: Recipe) -> tuple[MakeBlock, Walker]:

@@ -11,6 +11,7 @@ from reinject.errors import ArgumentError
 from reinject.files import fingerprint
 from reinject.filters import Apart, Borders, Confidence, Distinct, Filter, Quota, Unlearned, Weights
 from reinject.jobs.held import points_of
+from reinject.jobs.recipe import rows_of
 from reinject.models import Inputs
 from reinject.presets import Settings
 from reinject.progress import Progress
@@ -139,8 +140,7 @@ class Selection:
 
     def _most(self, settings: Settings, classes: int, walks: int) -> int:
         if self.quota == "even":
-            kept = len(range(settings.burn_in, settings.steps + 1, settings.thin))
-            return max(1, walks * kept // classes)
+            return max(1, walks * rows_of(settings) // classes)
         try:
             return int(self.quota or 0)
         except ValueError as error:

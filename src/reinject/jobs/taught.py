@@ -2,7 +2,6 @@
 
 import json
 import math
-from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -10,13 +9,13 @@ from reinject.archive import Archive
 from reinject.errors import ArgumentError, DataError
 from reinject.files import is_remote
 from reinject.jobs.plans import plan_for
-from reinject.jobs.recipe import Models, with_student
+from reinject.jobs.recipe import Models, rows_of, with_student
 from reinject.jobs.sample import sample_models
 from reinject.jobs.selection import Selection
 from reinject.jobs.train import train
 from reinject.presets import Settings
 from reinject.progress import Progress
-from reinject.staging import differences
+from reinject.staging import check_same
 
 FIRST = 30_000  # samples of the set that teaches a student, who then says what it does not know yet
 
@@ -47,13 +46,15 @@ def taught(
 
     Raises:
         ArgumentError: ``out`` is a URL, beside which nothing is trained.
-        DataError: the set that is there is of other walks.
+        DataError: the set that is there is of other walks, or there is a student without it.
     """
     if is_remote(out):
         raise ArgumentError("--student", f"auto, but nothing can be trained at {out}", "Give the folder of a student")
     first, student = (out.with_name(f"{out.name}-{what}") for what in ("first", "student"))
     walks = math.ceil(samples / rows_of(settings))
     if not first.is_dir():
+        if student.is_dir():
+            raise DataError(str(student), f"was taught by {first}, which is not there", "Remove it, or give it itself")
         sample_models(models, first, preset, settings, walks=walks, seed=seed, progress=progress, **options)
     check_walked(first, models, settings, walks, seed, Selection())
     if not student.is_dir():
@@ -73,16 +74,6 @@ def check_auto(selection: Selection, dry_run: bool) -> None:
         )
 
 
-def rows_of(settings: Settings) -> int:
-    """How many samples a walk keeps.
-
-    Example:
-        >>> rows_of(Settings("langevin", steps=10, burn_in=2, thin=3))
-        3
-    """
-    return len(range(settings.burn_in, settings.steps + 1, settings.thin))
-
-
 def check_walked(out: Path, models: Models, settings: Settings, walks: int, seed: int, selection: Selection) -> Archive:
     """The archive in a folder; raises DataError where it was made by others, or otherwise."""
     archive = Archive.open(out)
@@ -97,11 +88,3 @@ def check_walked(out: Path, models: Models, settings: Settings, walks: int, seed
     by = {kind: [one["sha256"] for one in archive.manifest["models"][kind]] for kind in made_by}
     check_same(out, "walked", {**archive.manifest["parameters"], **by}, json.loads(json.dumps(asked)))
     return archive
-
-
-def check_same(folder: Path, made: str, there: Mapping[str, Any], here: Mapping[str, Any]) -> None:
-    """Raise DataError where what both of them name is not the same."""
-    both = here.keys() & there.keys()
-    unlike = list(differences({key: there[key] for key in both}, {key: here[key] for key in both}))
-    if unlike:
-        raise DataError(str(folder), f"was {made} otherwise: {', '.join(unlike)}", "Give another --out")

@@ -17,7 +17,7 @@ from reinject.evaluation.students import Student, Table, marks
 from reinject.files import write_json
 from reinject.jobs import Outcome
 from reinject.jobs.diagnose import last_states, own_stein
-from reinject.jobs.recipe import Models, check_space, levels_of
+from reinject.jobs.recipe import Models, check_space, levels_of, rows_of
 from reinject.presets import DEFAULT, Settings, settings_of
 from reinject.progress import Progress, Silent
 from reinject.samples import Storage
@@ -77,8 +77,7 @@ class Judges:
 
     def walks_for(self, settings: Settings) -> int:
         """As many as give a student its samples, where there is one."""
-        rows = len(range(settings.burn_in, settings.steps + 1, settings.thin))
-        return max(self.walks, math.ceil(self.samples / rows))
+        return max(self.walks, math.ceil(self.samples / rows_of(settings)))
 
 
 def tune(
