@@ -6,6 +6,7 @@ import torch
 from prdc import compute_prdc
 
 from reinject.errors import ArgumentError, DataError
+from reinject.evaluation import neighbours
 from reinject.evaluation.coverage import class_histogram, coverage, frechet, kernel_distance, prdc
 from reinject.evaluation.judgement import draws, over_draws
 from reinject.evaluation.neighbours import nearest
@@ -74,8 +75,10 @@ def test_kernel_distance_is_the_u_statistic_and_unbiased() -> None:
     assert abs(np.mean(values)) < 3.3 * np.std(values) / 300**0.5  # false alarm 1 in 1,000
 
 
+@pytest.mark.parametrize("rows", [2048, 7])  # all in one part, and in many, the last one cut short
 @pytest.mark.parametrize("itself", [False, True])
-def test_neighbours_are_those_of_brute_force(itself: bool) -> None:
+def test_neighbours_are_those_of_brute_force(itself: bool, rows: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(neighbours, "_ROWS", rows)
     among = normal(1, 400, 5).float()
     x = among if itself else normal(0, 300, 5).float()
     exact = (x[:, None] - among).norm(dim=2)

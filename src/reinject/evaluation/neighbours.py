@@ -5,7 +5,7 @@ from torch import Tensor
 
 from reinject.errors import ArgumentError
 
-_PAIRS = 1 << 24  # distances that are held at a time, some 64 MiB
+_ROWS = 2048  # of both sets at a time: 16 MiB of distances, whatever the sets' sizes
 
 
 def nearest(x: Tensor, among: Tensor, k: int = 1, *, itself: bool = False) -> tuple[Tensor, Tensor]:
@@ -39,14 +39,22 @@ def nearest(x: Tensor, among: Tensor, k: int = 1, *, itself: bool = False) -> tu
     centre = among.mean(0)
     y = among - centre
     squares = y.square().sum(1)
-    found = []
-    for first in range(0, len(x), size := max(1, _PAIRS // len(among))):
-        part = x[first : first + size] - centre
-        near = squares - 2 * part @ y.T
-        if itself:
-            near[torch.arange(len(part)), torch.arange(first, first + len(part))] = torch.inf
-        found.append(near.topk(k, largest=False).indices)
-    index = torch.cat(found)
+    parts = enumerate(torch.split(x, _ROWS))
+    index = torch.cat([_nearest(part - centre, y, squares, k, at * _ROWS if itself else -1) for at, part in parts])
     distance = torch.stack([(x - among[index[:, j]]).norm(dim=1) for j in range(k)], 1)
     order = distance.argsort(dim=1, stable=True)
     return distance.gather(1, order), index.gather(1, order)
+
+
+def _nearest(part: Tensor, y: Tensor, squares: Tensor, k: int, itself: int) -> Tensor:
+    """Numbers of the k nearest of some points, the best of each part of y; ``itself``: which part of y they are."""
+    values, index = [], []
+    for first in range(0, len(y), _ROWS):
+        near = torch.addmm(squares[first : first + _ROWS], part, y[first : first + _ROWS].T, alpha=-2)
+        if first == itself:
+            near.fill_diagonal_(torch.inf)
+        best = near.topk(min(k, near.shape[1]), largest=False)
+        values.append(best.values)
+        index.append(best.indices + first)
+    chosen = torch.cat(values, 1).topk(k, largest=False).indices
+    return torch.cat(index, 1).gather(1, chosen)
