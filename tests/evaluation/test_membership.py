@@ -11,7 +11,7 @@ from scipy import stats
 from conftest import TINY
 from reinject import data
 from reinject.errors import DataError, ModelError
-from reinject.evaluation.membership import attack, likelihood_ratio, logit, part_of, scores, shadow_models
+from reinject.evaluation.membership import attack, likelihood_ratio, logit, part_of, scores, shadow_students
 from reinject.evaluation.students import Bench, Student, Table, learn
 from reinject.jobs.plans import TrainPlan
 from reinject.jobs.recipe import load_models
@@ -81,7 +81,8 @@ def test_a_network_that_learned_by_heart_is_found_out_by_all() -> None:
         p = predict(levels.load(torch.from_numpy(probed.x)))
     y = torch.from_numpy(probed.y)
     bench = Bench(test, digits.class_names)
-    shadows, inside = shadow_models(bench, train, np.arange(2 * few), probed)
+    students, inside = shadow_students(train, test, np.arange(2 * few))
+    shadows = torch.stack([logit(asked, y) for asked in bench.probabilities(students, probed)])
     assert inside.sum(0).tolist() == [4] * (2 * few)
     attacks = {**scores(p, y), "likelihood ratio": likelihood_ratio(logit(p, y), shadows, inside)}
     for by, score in attacks.items():

@@ -97,12 +97,12 @@ def test_data_copying_by_cells_of_its_own(share: float, least: float, most: floa
 
 def test_authenticity_of_copies_and_of_fresh_rows() -> None:
     held_out = neighbourhood(TEST, TRAIN, TEST)
-    fresh, copied = (authenticity(neighbourhood(planted(s), TRAIN, TEST), held_out, TRAIN) for s in (0.0, 1.0))
+    fresh, copied = (authenticity(neighbourhood(planted(s), TRAIN, TEST), held_out) for s in (0.0, 1.0))
     assert copied.value == 0
     assert fresh.null == copied.null
     assert abs(fresh.value - fresh.null) < 3.3 * (0.25 / 500 + 0.25 / 5000) ** 0.5
     x = torch.tensor([[0.0], [1.0], [3.0]])
-    one = authenticity(*(neighbourhood(torch.tensor([[-0.5], [-1.5], [4.0]]), x, x) for _ in range(2)), x)
+    one = authenticity(*(neighbourhood(torch.tensor([[-0.5], [-1.5], [4.0]]), x, x) for _ in range(2)))
     assert one.value == pytest.approx(1 / 3)  # 1.5 > 1 only: 4 is nearer to 3 than that is to 1
 
 

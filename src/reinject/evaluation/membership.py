@@ -15,7 +15,7 @@ from torch import Tensor
 
 from reinject.errors import DataError
 from reinject.evaluation.judgement import Judgement, binomial_interval
-from reinject.evaluation.students import Bench, Student, Table
+from reinject.evaluation.students import Student, Table
 
 _LEAST = 100  # rows of each kind
 _RATES = (0.01, 0.001)
@@ -135,27 +135,24 @@ def part_of(train: Table, test: Table, rows: NDArray[np.int64]) -> Table:
     return Table(np.concatenate([part.x for part in few]), np.concatenate([part.y for part in few]), test.storage)
 
 
-def shadow_models(
-    bench: Bench, train: Table, rows: NDArray[np.int64], probed: Table, seed: int = 0
-) -> tuple[Tensor, Tensor]:
-    """Students on random halves of training and held-out rows, asked about some of the rows.
+def shadow_students(
+    train: Table, test: Table, rows: NDArray[np.int64], seed: int = 0
+) -> tuple[list[tuple[Student, Table]], Tensor]:
+    """Students on random halves of training and held-out rows, to be asked about some of the rows.
 
     Arguments:
-        bench: its test rows are the held-out ones; runs the students.
         train: the training rows.
-        rows: numbers of the rows that are probed, counted through training and held-out rows.
-        probed: these rows.
+        test: the held-out ones.
+        rows: numbers of the rows that are probed, counted through training and held-out rows, (N,).
         seed: of the halves and of the students.
 
     Returns:
-        phi of each model, float64, (2 SPLITS, N); whether the row was in its half, bool, the same shape.
+        Each student and its half; whether a row is in the half, bool, (2 SPLITS, N).
     """
-    chosen = halves(len(train) + len(bench.test), seed)
-    tables = [part_of(train, bench.test, half) for half in chosen]
-    found = bench.probabilities([(Student(seed + k, len(one)), one) for k, one in enumerate(tables)], probed)
-    y = torch.from_numpy(probed.y)
+    chosen = halves(len(train) + len(test), seed)
+    tables = [part_of(train, test, half) for half in chosen]
     inside = [torch.from_numpy(np.isin(rows, half)) for half in chosen]
-    return torch.stack([logit(p, y) for p in found]), torch.stack(inside)
+    return [(Student(seed + k, len(one)), one) for k, one in enumerate(tables)], torch.stack(inside)
 
 
 def membership(attacks: Mapping[str, Mapping[str, Tensor]], members: int) -> list[Judgement]:

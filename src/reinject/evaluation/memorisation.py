@@ -31,12 +31,14 @@ class Neighbourhood(NamedTuple):
     Attributes:
         distance: to the nearest training row, (N,).
         row: its number, int64, (N,).
+        apart: distance of that row to its nearest other training row, (N,).
         held_out: distance to the nearest held-out row, (N,).
         held_out_row: its number, int64, (N,).
     """
 
     distance: Tensor
     row: Tensor
+    apart: Tensor
     held_out: Tensor
     held_out_row: Tensor
 
@@ -44,7 +46,7 @@ class Neighbourhood(NamedTuple):
 def neighbourhood(synthetic: Tensor, train: Tensor, test: Tensor) -> Neighbourhood:
     """The nearest training and held-out row of each sample; (N, d), (T, d), (P, d)."""
     (near, index), (far, other) = (nearest(synthetic, rows) for rows in (train, test))
-    return Neighbourhood(near[:, 0], index[:, 0], far[:, 0], other[:, 0])
+    return Neighbourhood(near[:, 0], index[:, 0], apart_of(index[:, 0], train), far[:, 0], other[:, 0])
 
 
 def copies(near: Neighbourhood, train: Tensor, test: Tensor) -> Judgement:
@@ -111,24 +113,21 @@ def _excess(row: Tensor, trained: int, p0: float) -> dict[str, float]:
     }
 
 
-def authenticity(near: Neighbourhood, held_out: Neighbourhood, train: Tensor) -> Judgement:
+def authenticity(near: Neighbourhood, held_out: Neighbourhood) -> Judgement:
     """The share of samples farther from their nearest training row than that row is from its nearest other one.
 
     Arguments:
         near: of the samples.
-        held_out: of the held-out rows; only their distances to training rows are looked at.
-        train: (T, d).
+        held_out: of the held-out rows; what is near to them among training rows is looked at only.
 
     Source: Alaa et al. 2022, arXiv 2102.08921, section 4.3.
     """
-    apart = apart_of(torch.cat([near.row, held_out.row]), train)
-    n = len(near.row)
-    authentic = near.distance > apart[:n]
+    authentic, n = near.distance > near.apart, len(near.row)
     return Judgement(
         "authenticity",
         "What share of the samples is farther from its nearest training row than that is from other training rows?",
         float(authentic.double().mean()),
-        float((held_out.distance > apart[n:]).double().mean()),
+        float((held_out.distance > held_out.apart).double().mean()),
         binomial_interval(int(authentic.sum()), n),
         n,
     )

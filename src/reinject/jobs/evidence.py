@@ -17,12 +17,15 @@ from reinject.devices import device_of
 from reinject.errors import ArgumentError, DataError, ModelError
 from reinject.evaluation.features import NAMES, Extractor, convolutions, pca, penultimate, pixels
 from reinject.evaluation.judgement import Draw, Sets, draws
+from reinject.evaluation.memorisation import Neighbourhood, neighbourhood
 from reinject.evaluation.students import Bench, Table, workers_for
 from reinject.files import fingerprint
 from reinject.jobs.recipe import Models, classifier_in
 from reinject.progress import Progress, Silent
 from reinject.samples import Storage
 from reinject.synthesis import Classifier
+
+MOST_NEAR = 10_000  # samples whose neighbours are looked at
 
 
 @dataclass(frozen=True)
@@ -69,6 +72,18 @@ class Evidence:
             (of(self.train, one.reference), of(self.test, one.held_out), of(self.synthetic, one.synthetic))
             for one in self.draws
         ]
+
+    @cached_property
+    def some_near(self) -> NDArray[np.int64]:
+        """Numbers of the samples whose neighbours are looked at."""
+        return self.some(len(self.synthetic), MOST_NEAR)
+
+    @cached_property
+    def near(self) -> Neighbourhood:
+        """What is near to these among real rows, in pixels."""
+        of = pixels().rows
+        train, test = (of(table, np.arange(len(table))) for table in (self.train, self.test))
+        return neighbourhood(of(self.synthetic, self.some_near), train, test)
 
     @property
     def bench(self) -> Bench:

@@ -12,16 +12,14 @@ from reinject.errors import ArgumentError, ModelError
 from reinject.evaluation.coverage import class_histogram, coverage
 from reinject.evaluation.features import pixels
 from reinject.evaluation.judgement import Judgement
-from reinject.evaluation.membership import likelihood_ratio, logit, membership, scores, shadow_models
-from reinject.evaluation.memorisation import apart_of, attractors, authenticity, copies, data_copying, neighbourhood
-from reinject.evaluation.neighbours import nearest
+from reinject.evaluation.membership import likelihood_ratio, logit, membership, scores, shadow_students
+from reinject.evaluation.memorisation import attractors, authenticity, copies, data_copying, neighbourhood
 from reinject.evaluation.spurious import spurious
 from reinject.evaluation.students import Student, Table
 from reinject.evaluation.two_sample import two_sample
 from reinject.jobs.evidence import Evidence
 from reinject.jobs.shadows import closeness, shadow_autoencoders
 
-MOST_NEAR = 10_000  # samples whose neighbours are looked at
 MOST_ROWS = 10_000  # of training and of held-out rows that are attacked
 MOST_ATTRACTED = 1_000
 _SIGMA = 0.02  # noise beside a row whose attraction is tested, a multiple of the radius a value
@@ -64,10 +62,8 @@ def judge_memorisation(evidence: Evidence) -> list[Judgement]:
     """Copies, in pixels; attractors, where the autoencoder is at hand."""
     of = pixels().rows
     train, test = (of(table, np.arange(len(table))) for table in (evidence.train, evidence.test))
-    x = of(evidence.synthetic, evidence.some(len(evidence.synthetic), MOST_NEAR))
-    near = neighbourhood(x, train, test)
-    held_out = neighbourhood(test, train, test)
-    found = [copies(near, train, test), authenticity(near, held_out, train), data_copying(x, train, test)]
+    x, near, held_out = of(evidence.synthetic, evidence.some_near), evidence.near, neighbourhood(test, train, test)
+    found = [copies(near, train, test), authenticity(near, held_out), data_copying(x, train, test)]
     if evidence.models is not None:
         r, inputs = evidence.models.ensemble(), evidence.models.inputs
         some = (rows[evidence.some(len(rows), MOST_ATTRACTED)].reshape(-1, *inputs.shape) for rows in (train, test))
@@ -88,12 +84,11 @@ def judge_membership(evidence: Evidence) -> list[Judgement]:
     )
     y = torch.from_numpy(probed.y)
     rows = np.concatenate([chosen[0], len(train) + chosen[1]])
-    shadows, inside = shadow_models(evidence.bench, train, rows, probed, evidence.seed)
-    student = Student(evidence.seed, len(evidence.synthetic))
-    targets = {
-        "classifier": evidence.probabilities(probed, np.arange(len(probed))),
-        "student": evidence.bench.probabilities([(student, evidence.synthetic)], probed)[0],
-    }
+    students, inside = shadow_students(train, test, rows, evidence.seed)
+    attacked = (Student(evidence.seed, len(evidence.synthetic)), evidence.synthetic)
+    student, *asked = evidence.bench.probabilities([attacked, *students], probed)  # the longest one first
+    shadows = torch.stack([logit(p, y) for p in asked])
+    targets = {"classifier": evidence.probabilities(probed, np.arange(len(probed))), "student": student}
     attacks: dict[str, dict[str, Tensor]] = {
         name: {**scores(p, y), "likelihood ratio": likelihood_ratio(logit(p, y), shadows, inside)}
         for name, p in targets.items()
@@ -121,12 +116,9 @@ def closest(evidence: Evidence, rows: int = 12) -> tuple[NDArray[np.float32], ND
 
     Near is measured by the training row's distance to its nearest other one, or else the simplest images come first.
     """
-    of = pixels().rows
-    chosen = evidence.some(len(evidence.synthetic), MOST_NEAR)
-    train = of(evidence.train, np.arange(len(evidence.train)))
-    distance, row = (found[:, 0] for found in nearest(of(evidence.synthetic, chosen), train))
-    order = (distance / apart_of(row, train).clamp_min(1e-12)).argsort(stable=True).numpy()
-    near = row.numpy()
+    of, found, chosen = pixels().rows, evidence.near, evidence.some_near
+    order = (found.distance / found.apart.clamp_min(1e-12)).argsort(stable=True).numpy()
+    near = found.row.numpy()
     _, first = np.unique(near[order], return_index=True)
     picked = order[np.sort(first)[:rows]]
     storage = evidence.train.storage
