@@ -77,7 +77,8 @@ class Rows:
 
     def batch(self, index: Tensor, device: torch.device) -> tuple[Tensor, Tensor]:
         """The rows of the given numbers, x in data units."""
-        return self.load(self.x[index].to(device)), self.y[index].to(device)
+        x, y = (kept.index_select(0, index).to(device) for kept in (self.x, self.y))  # whole rows, not value by value
+        return self.load(x), y
 
 
 def fit(
