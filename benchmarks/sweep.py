@@ -16,8 +16,10 @@ from reinject import data
 from reinject.archive import Archive
 from reinject.diagnostics import class_shares
 from reinject.errors import ReinjectError
+from reinject.evaluation.students import Table
 from reinject.execution import Execution
 from reinject.figures import class_histogram
+from reinject.jobs.evidence import levels_for
 from reinject.jobs.provenance import shares
 from reinject.jobs.recipe import Models, load_models
 from reinject.jobs.sample import sample_models
@@ -109,7 +111,9 @@ def main() -> None:
             else:
                 print(f"{name}: {archive.rows} samples only", file=sys.stderr)
         C = models.labelling()
-        judged = judge(archives, dataset, C, range(options.seeds), most=options.samples, progress=progress)
+        levels = levels_for(dataset, next(iter(archives.values())))
+        sets = {name: Table.of(*one.read(options.samples), one.storage) for name, one in archives.items()}
+        judged = judge(sets, dataset, levels, C, range(options.seeds), progress=progress)
         drawn = {"real": class_shares(dataset.train.y, len(dataset.class_names))}
         rows = []
         for name, result in judged.items():

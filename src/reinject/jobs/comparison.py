@@ -28,7 +28,7 @@ from reinject.jobs.sample import sample_models
 from reinject.jobs.selection import Selection
 from reinject.jobs.taught import FIRST, check_walked, taught
 from reinject.jobs.train import train
-from reinject.jobs.utility import judge_tables
+from reinject.jobs.utility import judge
 from reinject.presets import Settings
 from reinject.progress import Progress
 from reinject.staging import check_same
@@ -163,7 +163,7 @@ def _once(
             tables[name] = clock.time(name, functools.partial(kept, folder / TABLES / f"{name}.npz", levels, ask))
             advance(1)
     noises = range(seed, seed + NOISES)
-    judged = judge_tables(
+    judged = judge(
         tables,
         dataset,
         levels,

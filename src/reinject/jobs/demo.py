@@ -79,11 +79,16 @@ def demo(
             )
     archives = {preset: Archive.open(partial / name) for preset, name in ARCHIVES.items()}
     dataset = data.load(plan.training.dataset, data_dir, seed, progress)
-    judged = judge(archives, dataset, models.labelling(), range(seed, seed + plan.seeds), progress=progress)
-    found = {}
+    C, found = models.labelling(), {}
+    known = {
+        name: gather(archive, dataset, C, models, None, MOST, seed, "cpu", progress)
+        for name, archive in archives.items()
+    }
+    tables, levels = {name: one.synthetic for name, one in known.items()}, known["default"].train.storage
+    judged = judge(tables, dataset, levels, C, range(seed, seed + plan.seeds), progress=progress)
     with progress.task("judging", len(archives), "sets") as advance:
         for name, archive in archives.items():
-            evidence = gather(archive, dataset, models.labelling(), models, None, MOST, seed, "cpu", Silent())
+            evidence = known[name]
             judgements = {group: GROUPS[group].make(evidence) for group in JUDGED}
             found[name] = Judged(archive, judged[name], judgements, closest(evidence))
             advance(1)

@@ -21,7 +21,7 @@ from reinject.jobs.pictures import Judged, draw
 from reinject.jobs.provenance import find_classifiers, find_models, shares
 from reinject.jobs.recipe import Models
 from reinject.jobs.shadows import plan_of
-from reinject.jobs.utility import MOST, check_match, judge
+from reinject.jobs.utility import MOST, check_enough, check_match, judge
 from reinject.progress import Progress, Silent
 from reinject.report.sprites import drawable
 from reinject.staging import check_free, partial_of, publish
@@ -179,6 +179,8 @@ def examine(
         plan_of(made_by)  # refused now, not after an hour
     dataset = data.load(against, data_dir, seed, progress)
     check_match(archive, dataset)
+    if UTILITY in names:
+        check_enough(archive, dataset)
     dataset, shared = disjoint(dataset)
     notes += [f"{shared} test images that are training images too were left out"] if shared else []
     evidence = gather(archive, dataset, C, made_by, features, most, seed, device, progress)
@@ -195,8 +197,9 @@ def examine(
         metrics |= {"class_shares": shares(archive), "mean_confidence": archive.manifest["mean_confidence"]}
     if UTILITY in names:
         assert C is not None
-        options: dict[str, Any] = {"most": most, "device": device, "kind": student, "progress": progress}
-        judged = judge({preset: archive}, dataset, C, range(seed, seed + seeds), r=made_by, **options)
+        options: dict[str, Any] = {"device": device, "kind": student, "r": made_by, "progress": progress}
+        levels, tables = evidence.train.storage, {preset: evidence.synthetic}
+        judged = judge(tables, dataset, levels, C, range(seed, seed + seeds), **options)
         metrics["utility"] = judged[preset].as_json()
     groups = [name for name in names if name in GROUPS]
     found: dict[str, list[Judgement]] = {}

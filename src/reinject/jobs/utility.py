@@ -11,7 +11,6 @@ from reinject.devices import device_of
 from reinject.errors import ArchiveError, DataError
 from reinject.evaluation.students import SOFT, Bench, Kind, Marks, Table, workers_for
 from reinject.evaluation.utility import Utility, reference, students_needed, utilities
-from reinject.jobs.evidence import levels_for
 from reinject.jobs.recipe import Models
 from reinject.progress import Progress
 from reinject.samples import Storage
@@ -21,39 +20,6 @@ MOST = 300_000
 
 
 def judge(
-    archives: Mapping[str, Archive],
-    dataset: data.Dataset,
-    classifier: Classifier,
-    seeds: Sequence[int],
-    *,
-    most: int = MOST,
-    device: str = "cpu",
-    kind: Kind = "mlp",
-    r: Models | None = None,
-    progress: Progress,
-) -> dict[str, Utility]:
-    """The utility of each archive, all against the same real and noise students.
-
-    ``r``: the models, for the control of reconstructions; without them it is left out, as is that of soft labels for
-    students that cannot learn from them.
-
-    Raises:
-        DataError, ArchiveError: an archive does not match the data set, or is smaller than it.
-    """
-    for archive in archives.values():
-        check_match(archive, dataset)
-        _check_enough(archive, dataset)
-    levels = levels_for(dataset, next(iter(archives.values())))
-    rows = sum(min(most, archive.rows) for archive in archives.values())
-    with progress.task("reading the samples", rows, "samples") as advance_rows:
-        tables = {
-            name: Table.of(*_labelled(*archive.read(most, seeds[0], advance_rows)), archive.storage)
-            for name, archive in archives.items()
-        }
-    return judge_tables(tables, dataset, levels, classifier, seeds, device=device, kind=kind, r=r, progress=progress)
-
-
-def judge_tables(
     tables: Mapping[str, Table],
     dataset: data.Dataset,
     levels: Storage,
@@ -68,7 +34,7 @@ def judge_tables(
     known: MutableMapping[str, Marks] | None = None,
     progress: Progress,
 ) -> dict[str, Utility]:
-    """As :func:`judge`, for samples from anywhere.
+    """The utility of each set of samples, all against the same real and noise students.
 
     Arguments:
         tables: name -> samples and their labels.
@@ -79,7 +45,11 @@ def judge_tables(
         noise_seeds: of the noise control; default: those of the students.
         beside: whether students also learn from n real rows beside n synthetic ones.
         known: marks of students that were trained before, by name; grows with every student.
-        device, kind, r, progress: as there.
+        device: where students train.
+        kind: of the students.
+        r: the models, for the control of reconstructions; without them it is left out, as is that of soft labels for
+            students that cannot learn from them.
+        progress: who is told.
     """
     train = Table.of(dataset.train.x, dataset.train.y, levels)
     C = classifier.eval() if isinstance(classifier, torch.nn.Module) else classifier
@@ -98,11 +68,6 @@ def judge_tables(
 
         against = reference(bench, train, label, seeds, noise_seeds=noises, kind=kind, controls=controls)
         return utilities(against, tables, beside=beside)
-
-
-def _labelled(x: Tensor, y: Tensor) -> tuple[Tensor, Tensor]:
-    """The samples that have a label."""
-    return (x, y) if bool((y >= 0).all()) else (x[y >= 0], y[y >= 0])
 
 
 def _controls(train: Table, classifier: Classifier, r: Models | None, kind: Kind) -> dict[str, Table]:
@@ -149,7 +114,8 @@ def check_match(archive: Archive, dataset: data.Dataset) -> None:
         )
 
 
-def _check_enough(archive: Archive, dataset: data.Dataset) -> None:
+def check_enough(archive: Archive, dataset: data.Dataset) -> None:
+    """Raise ArchiveError where an archive has fewer samples with a label than there are real rows."""
     labelled = archive.rows - archive.manifest["counts"]["unlabelled"]
     if labelled < len(dataset.train):
         raise ArchiveError(
