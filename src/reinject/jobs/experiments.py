@@ -82,9 +82,7 @@ EXPERIMENTS: Mapping[str, Experiment] = {
         "cifar100", "cifar100", _FEW_EPOCHS, best=_STATES, goal=(0.98, 0.90), peers=_IN_FEATURES
     ),
     "cifar100-features": Experiment("cifar100", "cifar10", best=_LESS_NOISE, goal=(0.98, 0.90), peers=_IN_FEATURES),
-    "cifar10-pixels": Experiment(
-        "cifar10", training={"autoencoder": "conv-denoiser", "classifier": "conv"}, peers=_FEW_PEERS
-    ),
+    "cifar10-pixels": Experiment("cifar10", training=_AS_LABELLED),
     "cifar10-pixels-untold": Experiment(
         "cifar10",
         training={
