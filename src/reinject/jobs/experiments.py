@@ -59,7 +59,6 @@ _STATES = choose(None, "ancestral", emit="state")[1]  # in a feature space the n
 _LESS_NOISE = choose(None, "ancestral", {"sigma": "cycles:1.4r:0.03r:13:1r:10"}, emit="state")[1]
 _FURTHER_DOWN = choose(None, "ancestral", {"sigma": "cycles:1.4r:0.04r:13:1r:10"})[1]
 _UNTOLD = choose(None, "self-tuning", {"h0": "0.3", "beta": "0.5"}, steps=40, burn_in=40)[1]
-_FEW_PEERS = ("one Gaussian", "Gaussian a class", "reinjection without noise")
 
 EXPERIMENTS: Mapping[str, Experiment] = {
     "digits": Experiment("digits"),
@@ -93,6 +92,6 @@ EXPERIMENTS: Mapping[str, Experiment] = {
         },
         presets=("paper",),
         best=_UNTOLD,
-        peers=_FEW_PEERS,
+        peers=("one Gaussian", "Gaussian a class", "reinjection without noise"),
     ),
 }

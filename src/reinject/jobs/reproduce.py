@@ -174,8 +174,9 @@ def page(known: Mapping[str, Any]) -> list[str]:
 def _experiment_rows(one: Mapping[str, Any]) -> list[str]:
     goal = f" Goal: ratio {one['goal'][0]}, skill {one['goal'][1]}." if one["goal"] else ""
     times = ", ".join(f"{name} {seconds:.0f}" for name, seconds in one["seconds"].items())
+    seeds = f"{len(one['seeds'])} seeds" if len(one["seeds"]) > 1 else "one seed"
     lines = [
-        f"{one['rows']:,} real rows, {one['samples']:,} samples of each set, {len(one['seeds'])} seeds of networks,",
+        f"{one['rows']:,} real rows, {one['samples']:,} samples of each set, {seeds} of networks,",
         f"walks, peers and students; accuracy of the real twin {one['twin']:.4f}, on labelled noise {one['noise']:.4f}."
         + goal,
         "",
