@@ -68,7 +68,11 @@ def train(
         int | None, typer.Option(help="Passes of the classifier over the data.", show_default="the preset's", min=1)
     ] = None,
     classifier_sees: Annotated[
-        str, typer.Option(help="images, or reconstructions (half of the images as the autoencoder gives them back).")
+        str,
+        typer.Option(
+            help="images, or reconstructions (half of the images as the autoencoder gives them back), for samples that "
+            "will be less sharp than the data."
+        ),
     ] = "images",
     augment: Annotated[
         str, typer.Option(help="The classifier's images: none, shift (by up to 2 pixels) or mirror (and shift).")
