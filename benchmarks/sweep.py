@@ -24,7 +24,7 @@ from reinject.jobs.provenance import shares
 from reinject.jobs.recipe import Models, load_models
 from reinject.jobs.sample import sample_models
 from reinject.jobs.selection import Selection
-from reinject.jobs.utility import judge
+from reinject.jobs.utility import check_match, judge
 from reinject.presets import PRESETS, Settings, choose
 from reinject.progress import for_this_terminal
 from reinject.score import lam_of_sigma
@@ -106,6 +106,7 @@ def main() -> None:
             sample_models(models, out, name, settings, execution=execution, **given)
             seconds[name] = time.monotonic() - began
             archive = Archive.open(out)
+            check_match(archive, dataset)
             if archive.rows >= len(dataset.train):  # fewer where walks went astray
                 archives[name] = archive
             else:

@@ -11,8 +11,11 @@ from scipy import stats
 from conftest import TINY
 from reinject import data
 from reinject.errors import DataError, ModelError
+from reinject.evaluation.features import pixels
 from reinject.evaluation.membership import attack, likelihood_ratio, logit, part_of, scores, shadow_students
 from reinject.evaluation.students import Bench, Student, Table, learn
+from reinject.jobs.evidence import Evidence
+from reinject.jobs.judgements import judge_membership
 from reinject.jobs.plans import TrainPlan
 from reinject.jobs.recipe import load_models
 from reinject.jobs.shadows import closeness, plan_of, shadow_autoencoders
@@ -89,6 +92,20 @@ def test_a_network_that_learned_by_heart_is_found_out_by_all() -> None:
         found = attack("classifier", by, score[:few], score[few:])
         assert found.detail["auc"] > (0.6 if by == "confidence" else 0.8), by
     assert attack("classifier", "loss", attacks["loss"][:few], attacks["loss"][few:]).p < 1e-3
+
+
+def test_the_student_that_is_attacked_is_that_of_the_samples() -> None:
+    """Not one of the shadows beside which it is trained: half of their rows are members, half are not."""
+    digits = data.load("digits")
+    few, levels = 300, Storage()
+    train, test = (Table.of(p.x[:few], p.y[:few].roll(1), levels) for p in (digits.train, digits.test))
+    evidence = Evidence(
+        train, test, train, np.arange(few), digits.class_names, pixels(), lambda x: torch.zeros(len(x), 10), None
+    )
+    found = {one.name: one.detail["auc"] for one in judge_membership(evidence)}
+    assert found["loss on the classifier"] == 0.5
+    assert found["loss on the student"] > 0.8
+    assert found["likelihood ratio on the student"] > 0.8
 
 
 def test_an_autoencoder_that_learned_by_heart_is_found_out_by_its_shadows(tmp_path: Path) -> None:

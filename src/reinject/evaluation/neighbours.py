@@ -47,7 +47,7 @@ def nearest(x: Tensor, among: Tensor, k: int = 1, *, itself: bool = False) -> tu
 
 
 def _nearest(part: Tensor, y: Tensor, squares: Tensor, k: int, itself: int) -> Tensor:
-    """Numbers of the k nearest of some points, the best of each part of y; ``itself``: which part of y they are."""
+    """Numbers of the k nearest of some points; ``itself``: where in y they begin, -1 where they are not of it."""
     values, index = [], []
     for first in range(0, len(y), _ROWS):
         near = torch.addmm(squares[first : first + _ROWS], part, y[first : first + _ROWS].T, alpha=-2)
