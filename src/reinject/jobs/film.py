@@ -1,6 +1,7 @@
 """Some walks of an archive, walked again and kept step by step, to be watched."""
 
 from collections.abc import Iterator
+from dataclasses import dataclass, field
 
 import numpy as np
 import torch
@@ -11,7 +12,7 @@ from reinject.errors import ArchiveError
 from reinject.jobs.held import resolve_held
 from reinject.jobs.recipe import Models, levels_of
 from reinject.jobs.starts import resolve
-from reinject.kernels.base import Emit
+from reinject.kernels.base import Emit, Info, Kernel, State
 from reinject.presets import Settings, Walker
 from reinject.report import Film, Sprites
 from reinject.synthesis import classify
@@ -35,8 +36,7 @@ def film(archive: Archive, models: Models, data_dir: str | None = None) -> Film:
     settings, walker = walker_of(archive, models, data_dir)
     numbers = range(min(WALKS, blocks_of(archive.manifest["parameters"])[0][1]))
     steps = sorted({round(at) for at in np.linspace(0, settings.steps, FRAMES)})
-    states = _frames(archive, settings, walker, numbers, steps, "state")
-    means = _frames(archive, settings, walker, numbers, steps, "reconstruction")
+    states, means = _frames(archive, settings, walker, numbers, steps)
     kept = archive.storage
     captions = _captions(kept.load(kept.store(means)[0]), models)  # as the archive labels what it keeps
     pairs = torch.stack([states, means], 2).flatten(0, 2)
@@ -64,15 +64,36 @@ def walker_of(archive: Archive, models: Models, data_dir: str | None = None) -> 
 
 def starts_of(archive: Archive, settings: Settings, walker: Walker, most: int) -> Tensor:
     """The starts x_0 of the first walks, data units."""
-    return next(_walked(archive, settings, walker, 0, None)).x[:most]
+    return next(_walked(archive, settings, walker, walker.kernel, 0, None)).x[:most]
+
+
+@dataclass(frozen=True)
+class _Watched:
+    """A kernel, and the states that the last step was given: one walk shows both them and their reconstructions."""
+
+    kernel: Kernel
+    given: list[Tensor] = field(default_factory=list)
+
+    def init(self, x: Tensor) -> State:
+        return self.kernel.init(x)
+
+    def step(self, state: State, generator: torch.Generator) -> tuple[State, Info]:
+        self.given[:] = [state.x]
+        return self.kernel.step(state, generator)
 
 
 def _walked(
-    archive: Archive, settings: Settings, walker: Walker, steps: int, only: range | None, emit: Emit = "state"
+    archive: Archive,
+    settings: Settings,
+    walker: Walker,
+    kernel: Kernel,
+    steps: int,
+    only: range | None,
+    emit: Emit = "state",
 ) -> Iterator[Visited]:
     parameters = archive.manifest["parameters"]
     return walk(
-        walker.kernel,
+        kernel,
         walker.start,
         walker.event_shape,
         walks=blocks_of(parameters)[0][1],
@@ -87,19 +108,23 @@ def _walked(
 
 
 def _frames(
-    archive: Archive, settings: Settings, walker: Walker, numbers: range, steps: list[int], emit: Emit
-) -> Tensor:
-    """(walks, frames, *event); a walk that has ended stands still."""
+    archive: Archive, settings: Settings, walker: Walker, numbers: range, steps: list[int]
+) -> tuple[Tensor, Tensor]:
+    """States and reconstructions, (walks, frames, *event) each; a walk that has ended stands still."""
     wanted, found = set(steps), []
+    watched = _Watched(walker.kernel)
     last: Tensor | None = None
-    for part in _walked(archive, settings, walker, settings.steps, numbers, emit):
-        now = part.x.new_zeros((len(numbers), *part.x.shape[1:])) if last is None else last.clone()
-        now[part.walk] = part.x
+    for part in _walked(archive, settings, walker, watched, settings.steps, numbers, "reconstruction"):
+        with torch.no_grad():
+            both = torch.stack([walker.seen(watched.given[0][part.row]), part.x], 1)
+        now = both.new_zeros((len(numbers), *both.shape[1:])) if last is None else last.clone()
+        now[part.walk] = both
         last = now
         if part.step in wanted:
             found.append(now)
     assert last is not None
-    return torch.stack([*found, *[last] * (len(steps) - len(found))], 1)
+    whole = torch.stack([*found, *[last] * (len(steps) - len(found))], 1)
+    return whole[:, :, 0], whole[:, :, 1]
 
 
 def _captions(x: Tensor, models: Models) -> list[list[str]]:
