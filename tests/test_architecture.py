@@ -43,7 +43,7 @@ MAY_IMPORT = {
     "foreign": {"models", "files"},
     "bundle": {"reconstruction", "foreign", "score"},
     "training": {"errors"},
-    "evaluation": {"data", "samples", "training", "models", "processes", "devices"},
+    "evaluation": {"data", "samples", "training", "models", "processes", "devices", "execution"},
     "figures": {"evaluation"},
     "report": {"figures"},
     "explorer": {"presets", "report"},

@@ -16,7 +16,7 @@ from reinject.evaluation.judgement import Judgement, Sets, over_draws
 from reinject.evaluation.neighbours import nearest
 
 K = 5
-_PAIRS = 1 << 24
+_PAIRS = 1 << 21  # distances at a time: 8 MiB, which caches hold
 
 
 class Prdc(NamedTuple):

@@ -1,9 +1,10 @@
 """Nearest neighbours by exact search, in parts that fit in memory."""
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
 from reinject.errors import ArgumentError
+from reinject.execution import Fast
 
 _ROWS = 2048  # of both sets at a time: 16 MiB of distances, whatever the sets' sizes
 
@@ -11,8 +12,8 @@ _ROWS = 2048  # of both sets at a time: 16 MiB of distances, whatever the sets' 
 def nearest(x: Tensor, among: Tensor, k: int = 1, *, itself: bool = False) -> tuple[Tensor, Tensor]:
     """The k nearest neighbours of each point, nearest first.
 
-    Found by |x|^2 + |y|^2 - 2 x.y; the distances that are returned are computed from the differences, so that they are
-    exactly 0 for equal points.
+    Found by the largest x.y - |y|^2 / 2; the distances that are returned are computed from the differences, so that
+    they are exactly 0 for equal points.
 
     Arguments:
         x: points, (N, d).
@@ -36,25 +37,27 @@ def nearest(x: Tensor, among: Tensor, k: int = 1, *, itself: bool = False) -> tu
         raise ArgumentError(
             "nearest", f"{tuple(x.shape)} among {tuple(among.shape)}", f"Give {k + itself} points (M, d)"
         )
-    centre = among.mean(0)
-    y = among - centre
-    squares = y.square().sum(1)
-    parts = enumerate(torch.split(x, _ROWS))
-    index = torch.cat([_nearest(part - centre, y, squares, k, at * _ROWS if itself else -1) for at, part in parts])
-    distance = torch.stack([(x - among[index[:, j]]).norm(dim=1) for j in range(k)], 1)
-    order = distance.argsort(dim=1, stable=True)
-    return distance.gather(1, order), index.gather(1, order)
+    with torch.no_grad():
+        centre = among.mean(0)
+        y = among - centre
+        halves = -y.square().sum(1) / 2
+        parts = enumerate(torch.split(x, _ROWS))
+        index = torch.cat([_nearest(part - centre, y, halves, k, at * _ROWS if itself else -1) for at, part in parts])
+        distance = torch.stack([(x - among[index[:, j]]).norm(dim=1) for j in range(k)], 1)
+        order = distance.argsort(dim=1, stable=True)
+        return distance.gather(1, order), index.gather(1, order)
 
 
-def _nearest(part: Tensor, y: Tensor, squares: Tensor, k: int, itself: int) -> Tensor:
+def _nearest(part: Tensor, y: Tensor, halves: Tensor, k: int, itself: int) -> Tensor:
     """Numbers of the k nearest of some points; ``itself``: where in y they begin, -1 where they are not of it."""
     values, index = [], []
     for first in range(0, len(y), _ROWS):
-        near = torch.addmm(squares[first : first + _ROWS], part, y[first : first + _ROWS].T, alpha=-2)
+        some = slice(first, first + _ROWS)
+        near = Fast(nn.functional.linear)(part, y[some], halves[some])
         if first == itself:
-            near.fill_diagonal_(torch.inf)
-        best = near.topk(min(k, near.shape[1]), largest=False)
+            near.fill_diagonal_(-torch.inf)
+        best = near.topk(min(k, near.shape[1]))
         values.append(best.values)
         index.append(best.indices + first)
-    chosen = torch.cat(values, 1).topk(k, largest=False).indices
+    chosen = torch.cat(values, 1).topk(k).indices
     return torch.cat(index, 1).gather(1, chosen)
