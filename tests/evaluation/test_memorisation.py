@@ -6,7 +6,9 @@ import torch
 from scipy import stats
 
 from reinject.errors import DataError
+from reinject.evaluation.judgement import Judgement
 from reinject.evaluation.memorisation import (
+    _apart,
     attractors,
     authenticity,
     c_t,
@@ -33,11 +35,28 @@ def planted(share: float, n: int = 5000, noise: float = 0.0, seed: int = 3) -> t
     return x
 
 
+def judged(x: torch.Tensor, train: torch.Tensor, test: torch.Tensor) -> Judgement:
+    return copies(neighbourhood(x, train, test), neighbourhood(test, train, test, itself=True), train, test)
+
+
+def test_how_far_the_nearest_real_row_is_from_other_real_rows() -> None:
+    """By all distances at once, of both sets; some of the nearest rows are held-out ones."""
+    x, train, test = rows(5, 200), rows(6, 300), rows(7, 150)
+    real = torch.cat([train, test])
+    between = torch.cdist(real, real, compute_mode="donot_use_mm_for_euclid_dist").fill_diagonal_(torch.inf)
+    nearest = torch.cdist(x, real, compute_mode="donot_use_mm_for_euclid_dist").argmin(1)
+    near, held_out = neighbourhood(x, train, test), neighbourhood(test, train, test, itself=True)
+    from_train = near.distance <= near.held_out
+    assert 0 < int(from_train.sum()) < len(x)
+    assert torch.equal(from_train, nearest < len(train))
+    torch.testing.assert_close(_apart(near, held_out, from_train, train, test), between[nearest].amin(1))
+
+
 @pytest.mark.parametrize("noise", [0, 0.02])
 @pytest.mark.parametrize("share", [0.01, 0.1, 1.0])
 def test_planted_copies_are_found_and_counted(share: float, noise: float) -> None:
     x = planted(share, 10_000, noise)
-    found = copies(neighbourhood(x, TRAIN, TEST), TRAIN, TEST)
+    found = judged(x, TRAIN, TEST)
     assert found.p < 1e-3
     assert found.value == pytest.approx(share, rel=0.35)
     assert found.interval[0] - 0.002 <= share <= found.interval[1] + 0.002
@@ -48,7 +67,7 @@ def test_without_copies_p_is_small_as_rarely_as_it_says() -> None:
     small = 0
     for seed in range(200):
         train, test = rows(1000 + seed, 600), rows(2000 + seed, 200)
-        found = copies(neighbourhood(rows(3000 + seed, 500), train, test), train, test)
+        found = judged(rows(3000 + seed, 500), train, test)
         small += found.p < 0.01
     assert small <= 6
 
@@ -56,7 +75,7 @@ def test_without_copies_p_is_small_as_rarely_as_it_says() -> None:
 def test_one_training_row_that_draws_every_walk_is_one_chance() -> None:
     """A thousand samples beside one row: chance alone gives that to a training row as often as there are such rows."""
     x = TRAIN[:1] + 1e-3 * rows(4, 1000)
-    assert copies(neighbourhood(x, TRAIN, TEST), TRAIN, TEST).p > 0.5
+    assert judged(x, TRAIN, TEST).p > 0.5
 
 
 def test_c_t_is_that_of_its_authors() -> None:
@@ -96,7 +115,7 @@ def test_data_copying_by_cells_of_its_own(share: float, least: float, most: floa
 
 
 def test_authenticity_of_copies_and_of_fresh_rows() -> None:
-    held_out = neighbourhood(TEST, TRAIN, TEST)
+    held_out = neighbourhood(TEST, TRAIN, TEST, itself=True)
     fresh, copied = (authenticity(neighbourhood(planted(s), TRAIN, TEST), held_out) for s in (0.0, 1.0))
     assert copied.value == 0
     assert fresh.null == copied.null
@@ -124,6 +143,6 @@ def test_attractors_of_an_autoencoder_that_knows_its_rows_by_heart() -> None:
 
 def test_too_few_samples_are_refused() -> None:
     with pytest.raises(DataError, match="Give 10"):
-        copies(neighbourhood(TEST[:9], TRAIN, TEST), TRAIN, TEST)
+        judged(TEST[:9], TRAIN, TEST)
     with pytest.raises(DataError, match="Give 20 in some cell"):
         c_t(TEST[:9], TRAIN, TEST)

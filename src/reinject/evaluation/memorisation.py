@@ -32,7 +32,7 @@ class Neighbourhood(NamedTuple):
         distance: to the nearest training row, (N,).
         row: its number, int64, (N,).
         apart: distance of that row to its nearest other training row, (N,).
-        held_out: distance to the nearest held-out row, (N,).
+        held_out: distance to the nearest held-out row, (N,); of a held-out row to the nearest other one.
         held_out_row: its number, int64, (N,).
     """
 
@@ -43,13 +43,19 @@ class Neighbourhood(NamedTuple):
     held_out_row: Tensor
 
 
-def neighbourhood(synthetic: Tensor, train: Tensor, test: Tensor) -> Neighbourhood:
-    """The nearest training and held-out row of each sample; (N, d), (T, d), (P, d)."""
-    (near, index), (far, other) = (nearest(synthetic, rows) for rows in (train, test))
-    return Neighbourhood(near[:, 0], index[:, 0], apart_of(index[:, 0], train), far[:, 0], other[:, 0])
+def neighbourhood(x: Tensor, train: Tensor, test: Tensor, *, itself: bool = False) -> Neighbourhood:
+    """The nearest training and held-out row of each sample.
+
+    Arguments:
+        x: samples, (N, d).
+        train, test: real rows, (T, d), (P, d).
+        itself: ``x`` is ``test``, and a row is not near itself.
+    """
+    (near, index), (far, other) = nearest(x, train), nearest(x, test, itself=itself)
+    return Neighbourhood(near[:, 0], index[:, 0], _apart_of(index[:, 0], train), far[:, 0], other[:, 0])
 
 
-def copies(near: Neighbourhood, train: Tensor, test: Tensor) -> Judgement:
+def copies(near: Neighbourhood, held_out: Neighbourhood, train: Tensor, test: Tensor) -> Judgement:
     """The share of samples that are copies: more often near training rows than held-out rows explain.
 
     If training left no trace, the nearest real row of a sample is a training row with probability p0 = T / (T + P), as
@@ -61,6 +67,7 @@ def copies(near: Neighbourhood, train: Tensor, test: Tensor) -> Judgement:
 
     Arguments:
         near: of the samples.
+        held_out: of the held-out rows.
         train, test: (T, d), (P, d).
 
     Raises:
@@ -72,8 +79,8 @@ def copies(near: Neighbourhood, train: Tensor, test: Tensor) -> Judgement:
     p0 = len(train) / (len(train) + len(test))
     from_train = near.distance <= near.held_out
     row = torch.where(from_train, near.row, len(train) + near.held_out_row)
-    distance, apart = torch.where(from_train, near.distance, near.held_out), apart_of(row, torch.cat([train, test]))
-    order = (distance / apart.clamp_min(1e-12)).argsort(stable=True)
+    distance = torch.where(from_train, near.distance, near.held_out)
+    order = (distance / _apart(near, held_out, from_train, train, test).clamp_min(1e-12)).argsort(stable=True)
     levels = [max(_LEAST, round(level * n)) for level in _LEVELS]
     found = [_excess(row[order[:count]], len(train), p0) for count in dict.fromkeys(levels)]
     best = min(found, key=lambda one: one["p"])
@@ -92,12 +99,25 @@ def copies(near: Neighbourhood, train: Tensor, test: Tensor) -> Judgement:
     )
 
 
-def apart_of(row: Tensor, real: Tensor) -> Tensor:
-    """The distance of some of the real rows to their nearest other one."""
+def _apart_of(row: Tensor, rows: Tensor) -> Tensor:
+    """The distance of some of the rows, by their numbers, to their nearest other one."""
+    chosen, back = _distinct(row)
+    distance, found = nearest(rows[chosen], rows, 2)
+    return torch.where(found[:, 0] == chosen, distance[:, 1], distance[:, 0])[back]
+
+
+def _apart(near: Neighbourhood, held_out: Neighbourhood, from_train: Tensor, train: Tensor, test: Tensor) -> Tensor:
+    """The distance of each sample's nearest real row to its nearest other one, of both sets, (N,)."""
+    chosen, back = _distinct(near.row[from_train])
+    apart = torch.minimum(held_out.distance, held_out.held_out)[near.held_out_row]
+    apart[from_train] = torch.minimum(near.apart[from_train], nearest(train[chosen], test)[0][back, 0])
+    return apart
+
+
+def _distinct(row: Tensor) -> tuple[Tensor, Tensor]:
+    """The numbers that there are, and which of them each was."""
     names, back = np.unique(row.numpy(), return_inverse=True)
-    chosen = torch.from_numpy(names)
-    distance, found = nearest(real[chosen], real, 2)
-    return torch.where(found[:, 0] == chosen, distance[:, 1], distance[:, 0])[torch.from_numpy(back)]
+    return torch.from_numpy(names), torch.from_numpy(back)
 
 
 def _excess(row: Tensor, trained: int, p0: float) -> dict[str, float]:

@@ -15,7 +15,8 @@ from reinject.evaluation.judgement import Judgement
 from reinject.evaluation.membership import likelihood_ratio, logit, membership, scores, shadow_students
 from reinject.evaluation.memorisation import attractors, authenticity, copies, data_copying, neighbourhood
 from reinject.evaluation.spurious import spurious
-from reinject.evaluation.students import Student, Table
+from reinject.evaluation.students import Student
+from reinject.evaluation.tables import Table
 from reinject.evaluation.two_sample import two_sample
 from reinject.jobs.evidence import Evidence
 from reinject.jobs.shadows import closeness, shadow_autoencoders
@@ -62,8 +63,9 @@ def judge_memorisation(evidence: Evidence) -> list[Judgement]:
     """Copies, in pixels; attractors, where the autoencoder is at hand."""
     of = pixels().rows
     train, test = (of(table, np.arange(len(table))) for table in (evidence.train, evidence.test))
-    x, near, held_out = of(evidence.synthetic, evidence.some_near), evidence.near, neighbourhood(test, train, test)
-    found = [copies(near, train, test), authenticity(near, held_out), data_copying(x, train, test)]
+    x, near = of(evidence.synthetic, evidence.some_near), evidence.near
+    held_out = neighbourhood(test, train, test, itself=True)
+    found = [copies(near, held_out, train, test), authenticity(near, held_out), data_copying(x, train, test)]
     if evidence.models is not None:
         r, inputs = evidence.models.ensemble(), evidence.models.inputs
         some = (rows[evidence.some(len(rows), MOST_ATTRACTED)].reshape(-1, *inputs.shape) for rows in (train, test))
