@@ -12,7 +12,8 @@ import torch
 from torch import Tensor
 
 from reinject import data
-from reinject.evaluation.students import Bench, Table
+from reinject.evaluation.students import Bench
+from reinject.evaluation.tables import Table
 from reinject.jobs.recipe import load_models
 from reinject.progress import for_this_terminal
 from reinject.samples import Storage

@@ -16,7 +16,7 @@ from reinject import data
 from reinject.archive import Archive
 from reinject.diagnostics import class_shares
 from reinject.errors import ReinjectError
-from reinject.evaluation.students import Table
+from reinject.evaluation.tables import Table
 from reinject.execution import Execution
 from reinject.figures import class_histogram
 from reinject.jobs.evidence import levels_for

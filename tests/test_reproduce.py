@@ -15,7 +15,8 @@ from reinject import data, wrap
 from reinject.archive import Archive
 from reinject.errors import ArgumentError, DataError
 from reinject.evaluation.plane import inside
-from reinject.evaluation.students import Bench, Student, Table
+from reinject.evaluation.students import Bench, Student
+from reinject.evaluation.tables import Table
 from reinject.figures.plane import projected
 from reinject.jobs import comparison, experiments, plans
 from reinject.jobs import reproduce as module

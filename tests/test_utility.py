@@ -1,5 +1,7 @@
 """Ratio and skill: the formulas by hand, and sets whose answer is known."""
 
+import tempfile
+
 import numpy as np
 import pytest
 import torch
@@ -7,7 +9,8 @@ import torch
 from reinject import data
 from reinject.errors import DataError
 from reinject.evaluation.curves import Figure, sizes_for, skill
-from reinject.evaluation.students import KINDS, RECIPE, Bench, Student, Table, graded, marks
+from reinject.evaluation.students import KINDS, RECIPE, Bench, Student, graded, marks
+from reinject.evaluation.tables import Table, lend, opened
 from reinject.evaluation.utility import Reference, Utility, reference, students_needed, utilities
 from reinject.samples import Storage
 
@@ -80,6 +83,44 @@ def test_accuracies_do_not_depend_on_the_workers() -> None:
     alone, together = (Bench(TEST, DIGITS.class_names, workers=workers).run(jobs) for workers in (1, 2))
     assert alone == together
     assert alone[0] != alone[1]
+
+
+@pytest.mark.parametrize("workers", [1, 2])
+def test_a_student_that_was_asked_of_other_rows_is_not_trained_again(workers) -> None:
+    jobs = [(Student(0, 200), TRAIN), (Student(1, 100), TEST)]
+    told = []
+    bench = Bench(TEST, DIGITS.class_names, workers=workers)
+    said = bench.probabilities(jobs, TRAIN)
+    assert [p.shape for p in said] == [(len(TRAIN), 10)] * 2
+    expected = [marks(one, one.rows_of(table), TRAIN, DIGITS.class_names, "cpu") for one, table in jobs]
+    assert [graded(p, torch.from_numpy(TRAIN.y)) for p in said] == expected
+    again = Bench(TEST, DIGITS.class_names, on_student=lambda: told.append(len(again.known)), known=bench.known)
+    assert again.run(jobs) == Bench(TEST, DIGITS.class_names).run(jobs)
+    assert told == [2, 2]  # both were known
+
+
+def test_a_table_is_lent_by_what_is_in_it(tmp_path, monkeypatch) -> None:
+    lent = [lend(table, tmp_path) for table in (TRAIN, Table(TRAIN.x.copy(), TRAIN.y, TRAIN.storage), TEST)]
+    assert [opened(one).digest for one in lent] == [TRAIN.digest, TRAIN.digest, TEST.digest]
+    assert len(list(tmp_path.iterdir())) == 2
+    opened(lent[2]).x[:] = 0  # stays with who does so
+    assert opened(lent[2]).digest == TEST.digest
+
+    def full(*_, **__):
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr(np, "save", full)
+    with pytest.raises(DataError, match=r"no room for 72,000 bytes.*Free space"):
+        lend(TRAIN.take(np.arange(1000)), tmp_path)
+
+
+def test_files_are_gone_when_students_are_trained(tmp_path, monkeypatch) -> None:
+    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
+    seen = []
+    bench = Bench(TEST, DIGITS.class_names, workers=2, on_student=lambda: seen.append(len(list(tmp_path.glob("*/*")))))
+    bench.run([(Student(0, 100), TRAIN), (Student(1, 100), TRAIN)])
+    assert seen == [2, 2]  # training rows once, test rows
+    assert not list(tmp_path.iterdir())
 
 
 @pytest.mark.usefixtures("quick_students")

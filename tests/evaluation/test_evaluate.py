@@ -11,7 +11,7 @@ from reinject import Archive, data
 from reinject.archive import Plan, write
 from reinject.errors import ArgumentError, DataError, ModelError
 from reinject.evaluation.features import convolutions, pca, penultimate, pixels
-from reinject.evaluation.students import Table
+from reinject.evaluation.tables import Table
 from reinject.jobs.evaluate import evaluate
 from reinject.jobs.evidence import disjoint, gather
 from reinject.jobs.judgements import closest, wanted

@@ -13,7 +13,8 @@ from reinject import data
 from reinject.errors import DataError, ModelError
 from reinject.evaluation.features import pixels
 from reinject.evaluation.membership import attack, likelihood_ratio, logit, part_of, scores, shadow_students
-from reinject.evaluation.students import Bench, Student, Table, learn
+from reinject.evaluation.students import Bench, Student, learn
+from reinject.evaluation.tables import Table
 from reinject.jobs.evidence import Evidence
 from reinject.jobs.judgements import judge_membership
 from reinject.jobs.plans import TrainPlan
@@ -106,6 +107,8 @@ def test_the_student_that_is_attacked_is_that_of_the_samples() -> None:
     assert found["loss on the classifier"] == 0.5
     assert found["loss on the student"] > 0.8
     assert found["likelihood ratio on the student"] > 0.8
+    job = (Student(0, few), train)  # that of the utility, which need not be trained again
+    assert evidence.known[evidence.bench._determined_by(*job)] == Bench(test, digits.class_names).run([job])[0]
 
 
 def test_an_autoencoder_that_learned_by_heart_is_found_out_by_its_shadows(tmp_path: Path) -> None:

@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from reinject.errors import ModelError
-from reinject.evaluation.students import Table
+from reinject.evaluation.tables import Table
 
 NAMES = ("penultimate", "pixels", "pca", "convolutions")
 _CHUNK = 1024

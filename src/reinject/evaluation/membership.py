@@ -15,7 +15,8 @@ from torch import Tensor
 
 from reinject.errors import DataError
 from reinject.evaluation.judgement import Judgement, binomial_interval
-from reinject.evaluation.students import Student, Table
+from reinject.evaluation.students import Student
+from reinject.evaluation.tables import Table
 
 _LEAST = 100  # rows of each kind
 _RATES = (0.01, 0.001)

@@ -3,12 +3,12 @@
 An accuracy is a pure function of (student, its rows, the test rows), whatever else runs beside it.
 """
 
-import hashlib
 import signal
+import tempfile
 from collections.abc import Callable, Iterator, Mapping, MutableMapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
-from functools import cached_property
+from pathlib import Path
 from typing import Any, Literal, get_args
 
 import numpy as np
@@ -21,9 +21,9 @@ from reinject.devices import device_of, make_fabric
 from reinject.errors import ArgumentError
 from reinject.evaluation.curves import Curve, Figure
 from reinject.evaluation.neighbours import nearest
+from reinject.evaluation.tables import Lent, Table, lend, opened
 from reinject.models import ConvClassifier, Inputs, MLPClassifier
 from reinject.processes import context, cores
-from reinject.samples import Storage
 from reinject.training import Parts, Recipe, Rows, fit
 
 RECIPE = Recipe(epochs=8, batch=128, lr=1e-3, least_steps=800)
@@ -40,55 +40,6 @@ Predict = Callable[[Tensor], Tensor]
 def cross_entropy(network: nn.Module, x: Tensor, y: Tensor, _: torch.Generator) -> tuple[Tensor, Parts]:
     """Mean of -log softmax(C(x))_y over the batch; of -sum_k y_k log softmax(C(x))_k where y are probabilities."""
     return nn.functional.cross_entropy(network(x), y), {}
-
-
-@dataclass(frozen=True)
-class Table:
-    """Samples that students are trained on: as kept, x (N, *event), and what the kept values mean.
-
-    Attributes:
-        x: as kept, (N, *event).
-        y: classes, int64, (N,), or soft labels, float32, (N, classes).
-        storage: what the values of x mean.
-    """
-
-    x: NDArray[Any]
-    y: NDArray[Any]
-    storage: Storage
-
-    @classmethod
-    def of(cls, x: Tensor, y: Tensor, storage: Storage) -> "Table":
-        """From tensors; shares their memory."""
-        return cls(x.numpy(), y.numpy(), storage)
-
-    def __len__(self) -> int:
-        return len(self.y)
-
-    @cached_property
-    def digest(self) -> str:
-        """Says which rows these are: hexadecimal digits of the SHA-256 of all of it."""
-        found = hashlib.sha256(f"{self.storage} {self.x.dtype} {self.x.shape} {self.y.shape}".encode())
-        for values in (self.x, self.y):
-            found.update(np.ascontiguousarray(values).data)
-        return found.hexdigest()[:16]
-
-    def take(self, index: NDArray[np.int64]) -> "Table":
-        """The rows of the given numbers."""
-        return Table(self.x[index], self.y[index], self.storage)
-
-    def beside(self, other: "Table") -> "Table":
-        """As many rows of it as of another, the first ones of each, in turns."""
-        n = min(len(self), len(other))
-        x, storage = [self.x[:n], other.x[:n]], self.storage
-        if storage != other.storage:
-            x = [part.storage.load(torch.from_numpy(kept)).numpy() for part, kept in zip((self, other), x, strict=True)]
-            storage = Storage("float")
-        labels = [self.y[:n], other.y[:n]]
-        soft = next((y.shape[1] for y in labels if y.ndim == 2), 0)
-        if soft:
-            labels = [y if y.ndim == 2 else np.eye(soft, dtype=np.float32)[y] for y in labels]
-        y = np.stack(labels, 1)
-        return Table(np.stack(x, 1).reshape(2 * n, *x[0].shape[1:]), y.reshape(2 * n, *y.shape[2:]), storage)
 
 
 @dataclass(frozen=True)
@@ -131,14 +82,18 @@ class Marks:
 
 def marks(student: Student, train: Table, test: Table, class_names: tuple[str, ...], device: str) -> Marks:
     """Train a student from scratch on all of its rows, and test it."""
-    return graded(probabilities(student, train, test, class_names, device), torch.from_numpy(test.y))
+    (p,) = probabilities(student, train, [test], class_names, device)
+    return graded(p, torch.from_numpy(test.y))
 
 
-def probabilities(student: Student, train: Table, asked: Table, class_names: tuple[str, ...], device: str) -> Tensor:
-    """Train a student from scratch on all of its rows; what it says of others, (N, classes)."""
+def probabilities(
+    student: Student, train: Table, asked: Sequence[Table], class_names: tuple[str, ...], device: str
+) -> list[Tensor]:
+    """Train a student from scratch on all of its rows; what it says of those of other tables, (N, classes) each."""
     torch.set_num_threads(1)
     with threadpool_limits(1):
-        return predict_all(learn(student, train, class_names, device), asked, device)
+        predict = learn(student, train, class_names, device)
+        return [predict_all(predict, table, device) for table in asked]
 
 
 def graded(p: Tensor, y: Tensor) -> Marks:
@@ -219,24 +174,37 @@ def _boosted(rows: Rows, classes: int, seed: int) -> Predict:
     return predict
 
 
-def _marks(task: tuple[Student, Table, Table, tuple[str, ...], str]) -> Marks:
-    return marks(*task)
+_Task = tuple[Student, Table | Lent, Table | Lent, tuple[str, ...], str]
 
 
-def _probabilities(task: tuple[Student, Table, Table, tuple[str, ...], str]) -> NDArray[Any]:
-    found: NDArray[Any] = probabilities(*task).numpy()  # a tensor would go by way of shared memory
-    return found
+def _marks(task: _Task) -> Marks:
+    student, known, test, class_names, device = task
+    return marks(student, student.rows_of(opened(known)), opened(test), class_names, device)
+
+
+def _said(task: tuple[_Task, Table | Lent]) -> tuple[Marks, NDArray[Any]]:
+    (student, known, test, class_names, device), probed = task
+    tables = opened(test), opened(probed)
+    on_test, p = probabilities(student, student.rows_of(opened(known)), tables, class_names, device)
+    return graded(on_test, torch.from_numpy(tables[0].y)), p.numpy()  # a tensor would go by way of shared memory
 
 
 @contextmanager
-def _mapping(workers: int) -> Iterator[Callable[..., Iterator[Any]]]:
-    """``map``, in this process or over some; leaving early ends the processes at once."""
+def _mapping(workers: int) -> Iterator[tuple[Callable[..., Iterator[Any]], Callable[[Table], Table | Lent]]]:
+    """``map``, here or over some processes, and how they are given a table; leaving early ends them at once."""
     if workers == 1:
-        yield map
+        threads = torch.get_num_threads()
+        try:
+            yield map, lambda table: table
+        finally:
+            torch.set_num_threads(threads)  # the students ran here
         return
     ignore = (signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is for this process, which then ends the others
-    with context(__name__, _LATE).Pool(workers, signal.signal, ignore) as pool:
-        yield pool.imap
+    with (
+        tempfile.TemporaryDirectory(prefix="reinject-") as folder,
+        context(__name__, _LATE).Pool(workers, signal.signal, ignore) as pool,
+    ):
+        yield pool.imap, lambda table: lend(table, Path(folder))
 
 
 def workers_for(place: torch.device) -> int:
@@ -279,32 +247,25 @@ class Bench:
 
     def _train(self, jobs: Mapping[str, tuple[Student, Table]]) -> None:
         longest_first = sorted(jobs, key=lambda name: -jobs[name][0].recipe.steps(jobs[name][0].n))
-        tasks = (
-            (student, student.rows_of(table), self.test, self.class_names, self.device)
-            for student, table in (jobs[name] for name in longest_first)
-        )
-        threads = torch.get_num_threads()
-        try:
-            with _mapping(self.workers) as each:
-                for name, one in zip(longest_first, each(_marks, tasks), strict=True):
-                    self.known[name] = one
-                    self.on_student()
-        finally:
-            torch.set_num_threads(threads)  # with one worker the students ran here
+        with _mapping(self.workers) as (each, given):
+            tasks = self._tasks([jobs[name] for name in longest_first], given)
+            for name, one in zip(longest_first, each(_marks, tasks), strict=True):
+                self.known[name] = one
+                self.on_student()
 
     def probabilities(self, jobs: Sequence[tuple[Student, Table]], probed: Table) -> list[Tensor]:
-        """The probabilities (N, classes) that each student gives the rows of a table."""
-        tasks = ((one, one.rows_of(table), probed, self.class_names, self.device) for one, table in jobs)
+        """What each student says of the rows of a table, (N, classes); its marks are known from then on."""
         found = []
-        threads = torch.get_num_threads()
-        try:
-            with _mapping(self.workers) as each:
-                for p in each(_probabilities, tasks):
-                    found.append(torch.from_numpy(p))
-                    self.on_student()
-        finally:
-            torch.set_num_threads(threads)
+        with _mapping(self.workers) as (each, given):
+            tasks = ((task, given(probed)) for task in self._tasks(jobs, given))
+            for job, (one, p) in zip(jobs, each(_said, list(tasks)), strict=True):
+                self.known[self._determined_by(*job)] = one
+                found.append(torch.from_numpy(p))
+                self.on_student()
         return found
+
+    def _tasks(self, jobs: Sequence[tuple[Student, Table]], given: Callable[[Table], Table | Lent]) -> list[_Task]:
+        return [(student, given(table), given(self.test), self.class_names, self.device) for student, table in jobs]
 
     def groups(self, jobs: Mapping[str, Sequence[tuple[Student, Table]]]) -> dict[str, list[Marks]]:
         """The marks of several groups of students, all trained together, by the name of the group."""

@@ -22,17 +22,8 @@ from torch import Tensor
 
 from reinject.errors import DataError
 from reinject.evaluation.curves import LEAST, Curve, Figure, sizes_for, skill
-from reinject.evaluation.students import (
-    RECIPE,
-    Bench,
-    Kind,
-    Marks,
-    Student,
-    Table,
-    curve_jobs,
-    curve_of,
-    whole_jobs,
-)
+from reinject.evaluation.students import RECIPE, Bench, Kind, Marks, Student, curve_jobs, curve_of, whole_jobs
+from reinject.evaluation.tables import Table
 from reinject.samples import Storage
 from reinject.training import Recipe
 

@@ -14,7 +14,7 @@ import numpy as np
 from reinject import data
 from reinject.errors import ArgumentError, DataError
 from reinject.evaluation.judgement import interval_of
-from reinject.evaluation.students import Table
+from reinject.evaluation.tables import Table
 from reinject.evaluation.utility import Utility
 from reinject.execution import Execution
 from reinject.files import read_json, write_json

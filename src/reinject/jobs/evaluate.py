@@ -192,15 +192,8 @@ def examine(
         "features": {"name": evidence.extractor.name, "sha256": evidence.extractor.sha256},
         "notes": notes,
     }
-    judged: dict[str, Utility] = {}
     if labelled:
         metrics |= {"class_shares": shares(archive), "mean_confidence": archive.manifest["mean_confidence"]}
-    if UTILITY in names:
-        assert C is not None
-        options: dict[str, Any] = {"device": device, "kind": student, "r": made_by, "progress": progress}
-        levels, tables = evidence.train.storage, {preset: evidence.synthetic}
-        judged = judge(tables, dataset, levels, C, range(seed, seed + seeds), **options)
-        metrics["utility"] = judged[preset].as_json()
     groups = [name for name in names if name in GROUPS]
     found: dict[str, list[Judgement]] = {}
     with progress.task("judging", len(groups), "judgements") as advance:
@@ -212,6 +205,14 @@ def examine(
                     raise
                 notes.append(f"{name} is left out: {error}")
             advance(1)
+    judged: dict[str, Utility] = {}
+    if UTILITY in names:
+        assert C is not None
+        options: dict[str, Any] = {"device": device, "kind": student, "r": made_by, "progress": progress}
+        levels, tables = evidence.train.storage, {preset: evidence.synthetic}
+        seeds_of = range(seed, seed + seeds)
+        judged = judge(tables, dataset, levels, C, seeds_of, known=evidence.known, **options)  # one was attacked above
+        metrics["utility"] = judged[preset].as_json()
     metrics["judgements"] = {name: [one.as_json() for one in group] for name, group in found.items()}
     return Examined(preset, archive, dataset, evidence, judged.get(preset), found, metrics)
 

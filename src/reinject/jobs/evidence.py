@@ -18,7 +18,8 @@ from reinject.errors import ArgumentError, DataError, ModelError
 from reinject.evaluation.features import NAMES, Extractor, convolutions, pca, penultimate, pixels
 from reinject.evaluation.judgement import Draw, Sets, draws
 from reinject.evaluation.memorisation import Neighbourhood, neighbourhood
-from reinject.evaluation.students import Bench, Table, workers_for
+from reinject.evaluation.students import Bench, Marks, workers_for
+from reinject.evaluation.tables import Table
 from reinject.files import fingerprint
 from reinject.jobs.recipe import Models, classifier_in
 from reinject.progress import Progress, Silent
@@ -44,6 +45,7 @@ class Evidence:
         device: where students train.
         shadows: whether autoencoders are trained like the one that is attacked.
         progress: who is told where something takes long.
+        known: marks of students that were trained for a judgement, by what determines them.
     """
 
     train: Table
@@ -58,6 +60,7 @@ class Evidence:
     device: str = "cpu"
     shadows: bool = False
     progress: Progress = field(default_factory=Silent)
+    known: dict[str, Marks] = field(default_factory=dict)
 
     @cached_property
     def draws(self) -> list[Draw]:
@@ -88,7 +91,8 @@ class Evidence:
     @property
     def bench(self) -> Bench:
         """Where students are tested."""
-        return Bench(self.test, self.class_names, self.device, workers_for(device_of(self.device)))
+        workers = workers_for(device_of(self.device))
+        return Bench(self.test, self.class_names, self.device, workers, known=self.known)
 
     def probabilities(self, table: Table, index: NDArray[np.int64]) -> Tensor:
         """What the classifier says of some rows, float64, (N, classes)."""

@@ -10,7 +10,8 @@ from typing import TypeVar
 import numpy as np
 
 from reinject.errors import DataError
-from reinject.evaluation.students import Marks, Table
+from reinject.evaluation.students import Marks
+from reinject.evaluation.tables import Table
 from reinject.files import read_json, write_json
 from reinject.samples import Storage
 

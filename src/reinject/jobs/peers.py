@@ -12,7 +12,7 @@ from torch import Tensor, nn
 
 from reinject.devices import make_fabric
 from reinject.errors import ModelError
-from reinject.evaluation.students import Table
+from reinject.evaluation.tables import Table
 from reinject.jobs.recipe import Models
 from reinject.samples import Storage
 from reinject.synthesis import Classifier, classify

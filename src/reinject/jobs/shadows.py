@@ -15,7 +15,7 @@ from torch import Tensor
 from reinject import data
 from reinject.errors import ModelError
 from reinject.evaluation.membership import halves, part_of
-from reinject.evaluation.students import Table
+from reinject.evaluation.tables import Table
 from reinject.jobs.objective import Numbers
 from reinject.jobs.plans import TrainPlan
 from reinject.jobs.recipe import Models, load_models

@@ -13,7 +13,8 @@ from torch import Tensor
 from reinject.data import Dataset
 from reinject.diagnostics import class_entropy, label_switches, start_remembered
 from reinject.errors import ArchiveError, DataError, ModelError, check_count
-from reinject.evaluation.students import Student, Table, marks
+from reinject.evaluation.students import Student, marks
+from reinject.evaluation.tables import Table
 from reinject.files import write_json
 from reinject.jobs import Outcome
 from reinject.jobs.diagnose import last_states, own_stein

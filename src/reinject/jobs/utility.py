@@ -9,7 +9,8 @@ from reinject import data
 from reinject.archive import Archive
 from reinject.devices import device_of
 from reinject.errors import ArchiveError, DataError
-from reinject.evaluation.students import SOFT, Bench, Kind, Marks, Table, workers_for
+from reinject.evaluation.students import SOFT, Bench, Kind, Marks, workers_for
+from reinject.evaluation.tables import Table
 from reinject.evaluation.utility import Utility, reference, students_needed, utilities
 from reinject.jobs.recipe import Models
 from reinject.progress import Progress
