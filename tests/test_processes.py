@@ -29,6 +29,20 @@ if __name__ == "__main__":
         print(pool.apply(eval, ("__import__('sys').modules['torch'].__name__",)))
 """
 
+INTERRUPTED = """
+import signal
+from reinject.processes import context
+
+if __name__ == "__main__":
+    signal.signal(signal.SIGALRM, signal.default_int_handler)
+    signal.setitimer(signal.ITIMER_REAL, 0.3)  # while the server imports
+    try:
+        pool = context("reinject.evaluation.students").Pool(2)
+        signal.pause()  # where it has imported already
+    except KeyboardInterrupt:
+        print("interrupted")
+"""
+
 FAULTS = """
 import sys
 
@@ -72,6 +86,13 @@ def test_processes_come_from_one_server_that_has_imported_what_they_run() -> Non
     assert found[0][1] != os.getpid()
     assert ignored
     assert signal.pthread_sigmask(signal.SIG_BLOCK, ()) == blocked
+
+
+def test_processes_that_begin_after_an_interruption_print_nothing(tmp_path: Path) -> None:
+    program = tmp_path / "program.py"
+    program.write_text(INTERRUPTED)
+    done = subprocess.run([sys.executable, program], capture_output=True, text=True, check=True)  # waits for them too
+    assert (done.stdout, done.stderr) == ("interrupted\n", "")
 
 
 def test_the_server_runs_nothing_of_the_working_folder_and_outlives_ctrl_c(tmp_path: Path) -> None:
