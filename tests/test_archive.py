@@ -15,9 +15,6 @@ import polars as pl
 import pyarrow.parquet as pq
 import pytest
 import torch
-from hypothesis import given
-from hypothesis import strategies as st
-from hypothesis.extra import numpy as hnp
 
 from reinject import Archive, __version__, images
 from reinject.archive import Plan, write
@@ -299,15 +296,3 @@ def test_damaged_archives_are_refused(tmp_path: Path) -> None:
     manifest.unlink()
     with pytest.raises(ArchiveError, match="no manifest"):
         Archive.open(tmp_path / "a")
-
-
-@given(
-    hnp.arrays(np.uint8, st.tuples(st.integers(1, 4), st.sampled_from([1, 3]), st.integers(1, 70), st.integers(1, 9)))
-)
-def test_png_round_trip(x: np.ndarray) -> None:
-    assert np.array_equal(images.decode(images.encode(x), "x"), x)
-
-
-def test_large_images_round_trip() -> None:
-    x = np.random.default_rng(0).integers(0, 256, (1, 3, 200, 201), np.uint8)  # more than one stored block
-    assert np.array_equal(images.decode(images.encode(x), "x"), x)

@@ -13,7 +13,7 @@ from reinject import images
 from reinject.errors import ArgumentError, DataError
 from reinject.images import decode, encode
 
-SHAPES = st.tuples(st.sampled_from([1, 3]), st.integers(1, 9), st.integers(1, 9))
+SHAPES = st.tuples(st.sampled_from([1, 3]), st.integers(1, 70), st.integers(1, 9))
 
 
 def drawn(shape: tuple[int, ...], seed: int = 0) -> np.ndarray:
@@ -48,10 +48,11 @@ def unread(monkeypatch):
 def test_pillow_reads_what_we_write(shape, count, seed):
     x = drawn((count, *shape), seed)
     assert (np.stack([by_pillow(data) for data in encode(x)]) == x).all()
+    assert (decode(encode(x), "x") == x).all()
 
 
 @pytest.mark.usefixtures("unread")
-@pytest.mark.parametrize("shape", [(5, 1, 28, 28), (5, 3, 32, 32), (2, 3, 300, 200)])
+@pytest.mark.parametrize("shape", [(5, 1, 28, 28), (5, 3, 32, 32), (2, 3, 200, 201)])  # the last: several blocks
 def test_we_read_what_we_write_without_pillow(shape):
     x = drawn(shape)
     assert (decode(encode(x), "x") == x).all()
@@ -98,6 +99,14 @@ def test_a_file_that_swells_is_not_inflated():
     """A few bytes that would become a gigabyte: no more than an image of the stated size is held."""
     assert images._inflated(zlib.compress(bytes(10**7)), 100) is None
     assert images._inflated(zlib.compress(bytes(100)), 100) == bytes(100)
+
+
+@pytest.mark.parametrize(("h", "w"), [(2**32 - 1, 2**32 - 1), (2**15, 2**15), (0, 4), (4, 0)])
+def test_a_header_that_says_what_is_not_there_is_refused(h, w):
+    """With a right checksum; the second would be a gigabyte, the first one more than any length can say."""
+    file = images._before(1, h, w) + images._chunk(b"IDAT", zlib.compress(bytes(100))) + images._AFTER
+    with pytest.raises(DataError, match="an image"):
+        decode([file], "x")
 
 
 def test_what_is_no_image_is_refused() -> None:

@@ -10,6 +10,7 @@ from safetensors import safe_open
 from safetensors.torch import save_file
 from torch import Tensor, nn
 
+from reinject import training
 from reinject.devices import device_of, make_fabric
 from reinject.errors import ArgumentError, ModelError
 from reinject.objectives import Denoising, Value, reconstruction
@@ -162,6 +163,21 @@ def test_the_global_generator_is_left_alone() -> None:
     fit(network, denoise, rows(), RECIPE, seed=0, fabric=FABRIC)
     assert torch.equal(torch.random.get_rng_state(), before)
     assert not network.training
+
+
+def test_the_weights_are_those_that_fabrics_wrappers_give(monkeypatch: pytest.MonkeyPatch) -> None:
+    """To the last bit, and by the dropout of torch.manual_seed."""
+
+    def weights() -> Tensor:
+        network = net()
+        fit(network, denoise, rows(), RECIPE, seed=1, fabric=fabric)
+        return nn.utils.parameters_to_vector(network.parameters()).detach()
+
+    fabric = make_fabric("cpu")
+    bare = weights()
+    monkeypatch.setattr(fabric.strategy.precision, "precision", "another")
+    monkeypatch.setattr(training, "_seed", lambda word, _: torch.manual_seed(word))
+    assert torch.equal(weights(), bare)
 
 
 def test_a_loss_that_diverges_is_an_error() -> None:

@@ -7,7 +7,7 @@ import pytest
 import torch
 
 from reinject import data
-from reinject.errors import DataError
+from reinject.errors import ArgumentError, DataError
 from reinject.evaluation.curves import Figure, sizes_for, skill
 from reinject.evaluation.students import KINDS, RECIPE, Bench, Student, graded, marks
 from reinject.evaluation.tables import Table, lend, opened
@@ -110,7 +110,7 @@ def test_a_table_is_lent_by_what_is_in_it(tmp_path, monkeypatch) -> None:
         raise OSError(28, "No space left on device")
 
     monkeypatch.setattr(np, "save", full)
-    with pytest.raises(DataError, match=r"no room for 72,000 bytes.*Free space"):
+    with pytest.raises(ArgumentError, match=r"TMPDIR: no room for 72,000 bytes in .*Free space"):
         lend(TRAIN.take(np.arange(1000)), tmp_path)
 
 

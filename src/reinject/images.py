@@ -102,6 +102,8 @@ def _decode_ours(files: Sequence[bytes]) -> NDArray[np.uint8] | None:
         return None
     c, h, w = shape
     stride, total = 1 + w * c, len(files[0])
+    if not 0 < h * w * c < total:  # ours are not compressed: no header makes anything large
+        return None
     end = total - len(_AFTER) - 4  # of the only chunk of pixels, without its checksum
     before = _before(c, h, w)
     first = len(before) + 8  # of its data
@@ -133,7 +135,7 @@ def _number(data: bytes, at: int) -> int:
 
 
 def _inflated(data: bytes, size: int) -> bytes | None:
-    """What was compressed, if it is whole and of that size; never more than that in memory."""
+    """What was compressed, if it is whole and of that size; no more than that is held in memory."""
     stream = zlib.decompressobj()
     try:
         found = stream.decompress(data, size + 1)

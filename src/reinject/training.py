@@ -155,7 +155,7 @@ class _Run:
             self._resume(adam)
         model, optimizer = self.fabric.setup(self.network, adam)
         if self.fabric.world_size == 1 and self.fabric.strategy.precision.precision == "32-true":
-            model, optimizer = self.network, adam  # its wrappers do nothing then, for a twentieth of a student's time
+            model, optimizer = self.network, adam  # its wrappers do nothing then, and take time every step
         means: list[dict[str, Tensor]] = []
         for epoch in range(self.epoch, self.epochs):
             self.network.train()
@@ -306,7 +306,7 @@ def _copy(network: nn.Module) -> dict[str, Tensor]:
 
 
 def _seed(word: int, device: torch.device) -> None:
-    """Seed what dropout draws from; torch.manual_seed would keep a trace of each call for GPUs that nobody uses."""
+    """Seed what dropout draws from; torch.manual_seed formats a stack at each call, for GPUs that nobody has begun."""
     torch.default_generator.manual_seed(word)
     if device.type in ("cuda", "mps"):
         getattr(torch, device.type).manual_seed(word)

@@ -14,7 +14,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from reinject.errors import DataError
+from reinject.errors import ArgumentError
 from reinject.samples import Storage
 
 
@@ -84,7 +84,7 @@ def lend(table: Table, folder: Path) -> Lent:
     """Write a table to files, once however often it is lent; ``folder`` holds several.
 
     Raises:
-        DataError: there is no room.
+        ArgumentError: there is no room.
     """
     place = folder / table.digest
     if not place.exists():
@@ -94,9 +94,8 @@ def lend(table: Table, folder: Path) -> Lent:
                 np.save(place / f"{name}.npy", values, allow_pickle=False)
         except OSError as error:
             size = table.x.nbytes + table.y.nbytes
-            raise DataError(
-                str(folder), f"has no room for {size:,} bytes ({error})", "Free space, or set TMPDIR to another folder"
-            ) from error
+            problem = f"no room for {size:,} bytes in {folder} ({error})"
+            raise ArgumentError("TMPDIR", problem, "Free space there, or name another folder") from error
     return Lent(place, table.storage)
 
 

@@ -64,7 +64,7 @@ def walker_of(archive: Archive, models: Models, data_dir: str | None = None) -> 
 
 def starts_of(archive: Archive, settings: Settings, walker: Walker, most: int) -> Tensor:
     """The starts x_0 of the first walks, data units."""
-    return next(_walked(archive, settings, walker, walker.kernel, 0, None)).x[:most]
+    return next(_walked(archive, settings, walker, 0, None)).x[:most]
 
 
 @dataclass(frozen=True)
@@ -83,17 +83,11 @@ class _Watched:
 
 
 def _walked(
-    archive: Archive,
-    settings: Settings,
-    walker: Walker,
-    kernel: Kernel,
-    steps: int,
-    only: range | None,
-    emit: Emit = "state",
+    archive: Archive, settings: Settings, walker: Walker, steps: int, only: range | None, emit: Emit = "state"
 ) -> Iterator[Visited]:
     parameters = archive.manifest["parameters"]
     return walk(
-        kernel,
+        walker.kernel,
         walker.start,
         walker.event_shape,
         walks=blocks_of(parameters)[0][1],
@@ -114,7 +108,8 @@ def _frames(
     wanted, found = set(steps), []
     watched = _Watched(walker.kernel)
     last: Tensor | None = None
-    for part in _walked(archive, settings, walker, watched, settings.steps, numbers, "reconstruction"):
+    followed = walker._replace(kernel=watched)
+    for part in _walked(archive, settings, followed, settings.steps, numbers, "reconstruction"):
         with torch.no_grad():
             both = torch.stack([walker.seen(watched.given[0][part.row]), part.x], 1)
         now = both.new_zeros((len(numbers), *both.shape[1:])) if last is None else last.clone()
