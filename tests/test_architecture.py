@@ -34,7 +34,12 @@ MAY_IMPORT = {
     "theory": {"densities", "models", "objectives", "score", "walks"},
     "filters": {"samples", "files"},
     "synthesis": {"walks", "filters"},
-    "presets": {"synthesis"},
+    "building": {"kernels"},
+    "presets": {"building", "synthesis"},
+    "verdict": set(),
+    "pilot": {"diagnostics", "presets", "verdict"},
+    "auto": {"pilot"},
+    "moments": {"starts"},
     "staging": {"files"},
     "archive": {"samples", "images", "staging", "diagnostics"},
     "cluster": {"archive", "foreign"},
@@ -48,11 +53,11 @@ MAY_IMPORT = {
     "report": {"figures"},
     "explorer": {"presets", "report"},
     "jobs": {
-        "archive", "bundle", "cluster", "data", "devices", "diagnostics", "evaluation", "explorer", "figures", "models",
-        "objectives", "presets", "processes", "progress", "report", "score", "staging", "synthesis", "theory",
-        "training",
+        "archive", "auto", "bundle", "cluster", "data", "devices", "diagnostics", "evaluation", "explorer", "figures",
+        "models", "moments", "objectives", "presets", "processes", "progress", "report", "score", "staging",
+        "synthesis", "theory", "training",
     },
-    "cli": {"jobs", "presets", "processes", "progress", "files"},
+    "cli": {"building", "jobs", "presets", "processes", "progress", "files"},
 }  # fmt: skip
 
 

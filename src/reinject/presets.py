@@ -1,23 +1,21 @@
 """Named settings of a walk: the paper's listing, the best that we know, and what a command line makes of them."""
 
 import math
-import types
-import typing
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import MISSING, Field, asdict, dataclass, field, fields, replace
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import asdict, dataclass, field, replace
 from difflib import get_close_matches
 from typing import Any, NamedTuple
 
 from torch import Tensor
 
+from reinject.building import build_kernel, flag, options_of
 from reinject.errors import ArgumentError
 from reinject.kernels import KERNELS
 from reinject.kernels.base import Emit, Kernel
 from reinject.kernels.bounded import Bounded
 from reinject.kernels.guided import Guided
-from reinject.reconstruction import Autoencoder, Ensemble, latent
-from reinject.schedules import parse_number, parse_schedule
-from reinject.starts import Normal, Points, Start, Through, parse_start
+from reinject.reconstruction import Ensemble, latent
+from reinject.starts import Codes, Normal, Points, Start, Through, parse_start
 from reinject.synthesis import Classifier
 
 Held = Callable[[Kernel], Kernel]
@@ -35,9 +33,9 @@ class Settings:
         burn_in: first states left out, x_0 included.
         emit: "state" or "reconstruction".
         thin: keep every thin-th state after the burn-in.
-        start: as on the command line: normal, normal:STD, uniform, uniform:LOW:HIGH. Plain ``normal`` has the standard
-            deviation of the kernel's first noise level where it has levels, and 1 where not; given points get that
-            noise added.
+        start: as on the command line: normal, normal:STD, uniform, uniform:LOW:HIGH, codes. Plain ``normal`` has the
+            standard deviation of the kernel's first noise level where it has levels, and 1 where not; given points get
+            that noise added.
         classes: asked of walks 0, 1, ..., again and again; none: not guided.
         guidance: weight of the classifier, >= 0.
         box: LOW, HIGH: walks are reflected at these values, data units.
@@ -122,7 +120,10 @@ class Settings:
                 raise ArgumentError("--latent", "codes have no known values", "Leave out --known or --latent")
             kernel = held(kernel)
         if self.latent:
-            return Walker(kernel, Through(begins, r.event_shape, r.encode), space.event_shape, r.decode)
+            begins = begins if isinstance(begins, Codes) else Through(begins, r.event_shape, r.encode)
+            return Walker(kernel, begins, space.event_shape, r.decode)
+        if isinstance(begins, Codes):
+            begins = Through(begins, begins.code_shape, r.decode)
         return Walker(kernel, begins, r.event_shape, _itself)
 
     def _start(self, level: Callable[[int], float] | None, radius: float, given: Start | None) -> Start:
@@ -178,75 +179,6 @@ def settings_of(kernel: str) -> Settings:
         raise ArgumentError("--kernel", f"{kernel!r} is not known", f"{hint} {', '.join(KERNELS)}")
     usage = KERNELS[kernel].usage
     return Settings(kernel, {}, usage.steps, usage.burn_in, usage.emit, usage.thin)
-
-
-def options_of(kernel: str) -> Iterator[Field[Any]]:
-    """The fields of a kernel that are its options on the command line."""
-    return (item for item in fields(KERNELS[kernel]) if "help" in item.metadata)
-
-
-def default_of(kernel: str, option: Field[Any]) -> str:
-    """The value of an option where none is given, as on the command line."""
-    values: Mapping[str, str] = KERNELS[kernel].usage.values
-    if option.name in values:
-        return values[option.name]
-    return "" if option.default is MISSING else str(option.default)
-
-
-def build_kernel(name: str, r: Autoencoder, options: Mapping[str, str], radius: float = 1.0) -> Kernel:
-    """A kernel from its options as text.
-
-    Arguments:
-        name: of the kernel, on the command line.
-        r: the autoencoder.
-        options: values as on the command line, by the names of the kernel's fields.
-        radius: of the data, what an r behind a number stands for, data units.
-
-    Raises:
-        ArgumentError: an option that the kernel does not have, or a value that does not parse or is out of range.
-        ModelError: an autoencoder that the kernel cannot walk.
-
-    Example:
-        >>> from reinject import wrap
-        >>> build_kernel("half-denoising", wrap(lambda x: x, (1,), name="r"), {"sigma": ".5"})
-        HalfDenoising(r=Reconstruction(...), sigma=0.5)
-    """
-    known = {item.name: item for item in options_of(name)}
-    for option in options:
-        if option not in known:
-            has = ", ".join(f"--{flag(key)}" for key in known) or "no options"
-            others = [other for other in KERNELS if option in {item.name for item in options_of(other)}]
-            cure = f"Leave it out, or use --kernel {others[0]}" if others else "Leave it out"
-            raise ArgumentError(f"--{flag(option)}", f"the {name} kernel has {has}, but no {option}", cure)
-    given = {**KERNELS[name].usage.values, **options}
-    return KERNELS[name](r, **{key: _parsed(known[key], text, radius) for key, text in given.items()})  # type: ignore[no-any-return]
-
-
-def flag(option: str) -> str:
-    """The name of a field on the command line, without its dashes.
-
-    Example:
-        >>> flag("sigma_stop")
-        'sigma-stop'
-    """
-    return option.replace("_", "-")
-
-
-def _parsed(item: Field[Any], text: str, radius: float) -> Any:
-    kinds = typing.get_args(item.type) if isinstance(item.type, types.UnionType) else (item.type,)
-    owner = f"--{flag(item.name)}"
-    try:
-        if kinds == (int,):
-            return int(text)
-        if kinds == (float,):
-            return parse_number(text, radius)
-        return parse_schedule(text, radius)
-    except ArgumentError as error:
-        if str in kinds and ":" not in text:
-            return text
-        raise ArgumentError(owner, error.problem, error.cure) from error
-    except ValueError as error:
-        raise ArgumentError(owner, f"{text!r} is not a number", f"Give {item.metadata['help']}") from error
 
 
 PAPER = Settings("langevin", {"lam": "0.1", "noise": "printed"}, steps=10, burn_in=2)

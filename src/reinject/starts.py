@@ -102,6 +102,73 @@ class Fitted:
 
 
 @dataclass(frozen=True)
+class Mixture:
+    """x_0 from a mixture of Gaussians: component k with probability w_k, then m_k + z F_k, z ~ N(0, I).
+
+    Arguments:
+        weights: w, (K,), >= 0, sum 1.
+        means: m, (K, *event), data units.
+        factors: F, (K, rank, n), data units; the covariance of component k is F_k^T F_k.
+
+    Raises:
+        ArgumentError: shapes that do not fit, or values that are not finite.
+
+    Example:
+        >>> start = Mixture(torch.tensor([0.5, 0.5]), torch.tensor([[0.0], [9.0]]), torch.zeros(2, 1, 1))
+        >>> sorted(set(start.draw((100, 1), torch.Generator().manual_seed(0)).flatten().tolist()))
+        [0.0, 9.0]
+    """
+
+    weights: Tensor = field(repr=False, compare=False)
+    means: Tensor = field(repr=False, compare=False)
+    factors: Tensor = field(repr=False, compare=False)
+    sha256: str = field(init=False)
+
+    def __post_init__(self) -> None:
+        _check_points("start mixture", self.means, 1)
+        k, n = len(self.means), self.means[0].numel()
+        if self.weights.shape != (k,) or self.factors.ndim != 3 or self.factors.shape[::2] != (k, n):
+            shapes = [tuple(part.shape) for part in (self.weights, self.means, self.factors)]
+            raise ArgumentError("start mixture", f"shapes {shapes}", "Give (K,), (K, *event) and (K, rank, n)")
+        whole = torch.cat([self.weights, self.means.flatten(), self.factors.flatten()])
+        if not bool(torch.isfinite(whole).all()) or bool((self.weights < 0).any()):
+            raise ArgumentError("start mixture", "values that are not finite, or weights < 0", "Fit it again")
+        object.__setattr__(self, "sha256", fingerprint(whole))
+
+    def draw(self, shape: tuple[int, ...], generator: torch.Generator, first: int = 0) -> Tensor:  # noqa: ARG002
+        """Component by component: m_k + z F_k."""
+        _check_event("start mixture", self.means[0], shape)
+        device = generator.device
+        k = torch.multinomial(self.weights.to(device), shape[0], replacement=True, generator=generator)
+        z = torch.empty((shape[0], self.factors.shape[1]), device=device).normal_(generator=generator)
+        x = torch.empty((shape[0], self.factors.shape[2]), device=device)
+        for number, factor in enumerate(self.factors.to(device)):
+            rows = k == number
+            x[rows] = z[rows] @ factor
+        return x.reshape(shape) + self.means.to(device)[k]
+
+
+@dataclass(frozen=True)
+class Codes:
+    """Codes drawn by a mixture, which the autoencoder decodes: where walks begin if the law of its codes is known.
+
+    Arguments:
+        law: of the codes; its event is the shape of a code.
+    """
+
+    law: Mixture
+
+    def draw(self, shape: tuple[int, ...], generator: torch.Generator, first: int = 0) -> Tensor:
+        """Codes, in their own shape; ``Settings.build`` has r decode them."""
+        return self.law.draw((shape[0], *self.code_shape), generator, first)
+
+    @property
+    def code_shape(self) -> tuple[int, ...]:
+        """Shape of one code."""
+        return tuple(self.law.means.shape[1:])
+
+
+@dataclass(frozen=True)
 class Points:
     """Walk k starts at point k modulo their number, with noise of standard deviation ``std`` added.
 
@@ -193,9 +260,15 @@ def parse_start(text: str, radius: float = 1.0) -> Start:
     unknown = ArgumentError(
         "start",
         f"{text!r} is not known",
-        "Give normal, normal:STD, uniform, uniform:LOW:HIGH, fitted:DATASET, data:DATASET or archive:FOLDER",
+        "Give normal, normal:STD, uniform, uniform:LOW:HIGH, codes, fitted:DATASET, data:DATASET or archive:FOLDER",
     )
     name, *numbers = text.split(":")
+    if name == "codes":
+        raise ArgumentError(
+            "--start",
+            "the models keep no moments of codes to draw from",
+            "Import or train them with their data at hand, or give codes:DATASET",
+        )
     try:
         values = [parse_number(number, radius) for number in numbers]
         if name == "normal" and len(values) <= 1:

@@ -8,12 +8,13 @@ from reinject.archive.repeats import Repeats
 from reinject.archive.schema import Plan, blocks_of, packages
 from reinject.archive.shards import MakeBlock, Run, adopt_shard, write_shard
 from reinject.archive.verify import verify
-from reinject.archive.write import Resume, write
+from reinject.archive.write import Remarks, Resume, write
 
 __all__ = [
     "Archive",
     "MakeBlock",
     "Plan",
+    "Remarks",
     "Repeats",
     "Resume",
     "Run",

@@ -126,6 +126,10 @@ def _diagnostics(manifest: dict[str, Any]) -> list[str]:
     """What the manifest says of the walks, a row each."""
     counts, notes = manifest["counts"], manifest["kernel_notes"]
     rows = ["| diagnostic | value |", "| --- | --- |"]
+    verdict = manifest.get("verdict")
+    if verdict is not None:
+        reason = f": {verdict['reason']}" if verdict["reason"] else ""
+        rows.append(f"| verdict, from what needs no data | {verdict['level']}{reason} |")
     labelled = sum(counts["per_class"])
     if labelled:
         share = {

@@ -128,6 +128,21 @@ class Archive:
             on_rows(len(part))
         return torch.cat(xs), torch.cat(labels)
 
+    def some(self, most: int, seed: int = 0, shards: int = 8) -> Tensor:
+        """At most so many samples, data units, drawn from a few shards that lie evenly over the archive: (B, *event).
+
+        Arguments:
+            most: number of samples, >= 1.
+            seed: of the draw.
+            shards: that are read, at most.
+        """
+        kept = [entry for entry in self.manifest["shards"] if entry["rows"]]
+        chosen = [kept[k] for k in sorted({int(k) for k in np.linspace(0, len(kept) - 1, min(shards, len(kept)))})]
+        rows = sum(entry["rows"] for entry in chosen)
+        counts = {**self.manifest["counts"], "rows": rows}
+        part = Archive(self.folder, {**self.manifest, "shards": chosen, "counts": counts})
+        return self.storage.load(part.read(most, seed)[0])
+
     def numbers(self, column: str, most: int | None = None, seed: int = 0) -> NDArray[np.int64]:
         """The walk, step or model of the rows that :meth:`read` gives for the same arguments, int64, (B,)."""
         found = np.concatenate([table.column(column).to_numpy() for table in self.tables([column])])

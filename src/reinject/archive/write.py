@@ -14,6 +14,7 @@ import numpy as np
 
 from reinject.archive.card import data_card
 from reinject.archive.manifest import read_manifest
+from reinject.archive.read import Archive
 from reinject.archive.remote import Finish, is_begun, write_remote
 from reinject.archive.repair import repair
 from reinject.archive.repeats import Repeats, without_repeats
@@ -24,6 +25,7 @@ from reinject.files import is_remote, write_json
 from reinject.staging import begin, check_free, discard, partial_of, publish
 
 Resume = Literal["if-possible", "never", "always"]
+Remarks = Callable[[Archive], dict[str, Any]]
 
 
 def write(
@@ -38,6 +40,7 @@ def write(
     on_shard: Callable[[dict[str, Any]], None] = lambda _: None,
     run: Run | None = None,
     repeats: Repeats | None = None,
+    remarks: Remarks | None = None,
 ) -> Path:
     """Write the archive of a plan, going on with an earlier run of the same plan that was cut.
 
@@ -53,6 +56,7 @@ def write(
         on_shard: told of every shard that was made: its counts.
         run: makes the shards that are missing, in any order, in place of ``make_block``: in other processes.
         repeats: which rows go when all shards are there, because they repeat a row of an earlier one.
+        remarks: what the manifest says beside the counts, from the archive as it will be; JSON values by name.
 
     Raises:
         ArchiveError: ``out`` holds something; ``OUT.partial`` belongs to another plan; nothing to go on with where that
@@ -63,7 +67,7 @@ def write(
     if resume == "always" and not is_begun(out):
         return repair(out, plan, make_block, **told)
     fixed = 0 if base is None else len(read_manifest(base)["shards"])
-    finish = functools.partial(_finish, repeats=repeats, fixed=fixed)
+    finish = functools.partial(_finish, repeats=repeats, fixed=fixed, remarks=remarks)
     if is_remote(out):
         anew = resume == "never"
         return write_remote(out, plan, make_block, finish, overwrite=overwrite, anew=anew, base=base, **told)
@@ -103,7 +107,14 @@ def _make(
 
 
 def _finish(
-    out: Path, plan: Plan, entries: list[dict[str, Any]], partial: Path, *, repeats: Repeats | None, fixed: int
+    out: Path,
+    plan: Plan,
+    entries: list[dict[str, Any]],
+    partial: Path,
+    *,
+    repeats: Repeats | None,
+    fixed: int,
+    remarks: Remarks | None,
 ) -> None:
     """Card and manifest of an archive whose shards are all there; rows that repeat earlier ones go first."""
     if repeats is not None and any(entry["rows"] for entry in entries):
@@ -116,6 +127,8 @@ def _finish(
             f"{manifest['counts']['strayed_walks']} left the range; filters dropped {manifest['counts']['dropped']}",
             f"Lower lam or the noise, or filter less, remove {partial}, and run again",
         )
+    if remarks is not None:
+        manifest |= remarks(Archive(out if is_remote(out) else partial, manifest))
     (partial / "README.md").write_text(data_card(manifest), encoding="utf-8")
     write_json(partial / MANIFEST, manifest)
 

@@ -82,9 +82,9 @@ def root(
 
 
 def finish(outcome: Outcome, as_json: bool) -> None:
-    """Print what a job has to say: its numbers as JSON, or its lines; exit with status 1 where it failed."""
+    """Print what a job has to say: its numbers as JSON, or its lines; exit with its status where it failed."""
     for line in outcome.lines:
         LOG.info(line)
     print(json.dumps(outcome.result, indent=1) if as_json else "\n".join(outcome.lines))
     if outcome.failure:
-        _fail(outcome.failure, 1)
+        _fail(outcome.failure, outcome.status)

@@ -36,8 +36,8 @@ def _parameters() -> list[Any]:
     # OpenMP's threads spin for milliseconds after every layer, on cores that the drawing of noise could use. It is read
     # when torch is imported, which is below. Training is faster with it.
     os.environ.setdefault("OMP_WAIT_POLICY", "passive")
+    from reinject.building import default_of, flag, options_of
     from reinject.kernels import KERNELS
-    from reinject.presets import default_of, flag, options_of
 
     texts: dict[str, list[str]] = {}
     for kernel in KERNELS:

@@ -30,6 +30,18 @@ def judgement_names() -> list[str]:
     return [UTILITY, *GROUPS]
 
 
+WALK, HELD = "The walk", "What is asked for or known"
+ARCHIVE, RUNNING = "The archive", "Running"
+Images = Annotated[str, typer.Option(rich_help_panel=ARCHIVE, help="png, or array: images as arrays of numbers.")]
+Compression = Annotated[
+    str, typer.Option(rich_help_panel=ARCHIVE, help="Of the columns: zstd, snappy, gzip, brotli, lz4 or none.")
+]
+BlockSize = Annotated[
+    int, typer.Option(rich_help_panel=WALK, help="Walks a block; part of what samples are a function of.")
+]
+Force = Annotated[
+    bool, typer.Option("--force", rich_help_panel=RUNNING, help="Exit with status 0 even if the verdict is broken.")
+]
 Synthetic = Annotated[
     Path, typer.Argument(parser=place_of, metavar="SYNTHETIC", help="Folder or URL that reinject sample made.")
 ]

@@ -2,6 +2,7 @@
 
 import functools
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Literal
 
@@ -22,16 +23,31 @@ from reinject.cli.kept import (
     Unlearned,
     Voters,
 )
-from reinject.cli.options import DataDir, Device, Json, Overwrite, Seed, kernel_names, numbers_of, weights_of
+from reinject.cli.options import (
+    ARCHIVE,
+    DATASET,
+    HELD,
+    RUNNING,
+    WALK,
+    BlockSize,
+    Compression,
+    DataDir,
+    Device,
+    Force,
+    Images,
+    Json,
+    Overwrite,
+    Seed,
+    kernel_names,
+    numbers_of,
+    weights_of,
+)
 from reinject.files import place_of
 from reinject.progress import for_this_terminal
 
 if TYPE_CHECKING:
     from reinject.jobs import Outcome
     from reinject.presets import Settings
-
-WALK, HELD = "The walk", "What is asked for or known"
-ARCHIVE, RUNNING = "The archive", "Running"
 
 
 def sample(
@@ -52,8 +68,17 @@ def sample(
         str | None,
         typer.Option(
             rich_help_panel=WALK,
-            help="default (the best that we know), paper (Algorithm 1 as printed), or a file of reinject tune.",
-            autocompletion=lambda: ["default", "paper"],
+            help="auto (chosen by pilot walks), default (for noise-conditioned networks), paper (Algorithm 1 as "
+            "printed), or a file of reinject tune.",
+            show_default="auto",
+            autocompletion=lambda: ["auto", "default", "paper"],
+        ),
+    ] = None,
+    data: Annotated[
+        str | None,
+        typer.Option(
+            rich_help_panel=WALK,
+            help=f"Real data, if it is at hand: walks begin where the codes of its training rows lie. {DATASET}",
         ),
     ] = None,
     walks: Annotated[int, typer.Option(rich_help_panel=WALK, help="Number of walks, N_s.")] = 10_000,
@@ -162,15 +187,9 @@ def sample(
             show_default="float for features",
         ),
     ] = None,
-    images: Annotated[
-        str, typer.Option(rich_help_panel=ARCHIVE, help="png, or array: images as arrays of numbers.")
-    ] = "png",
-    compression: Annotated[
-        str, typer.Option(rich_help_panel=ARCHIVE, help="Of the columns: zstd, snappy, gzip, brotli, lz4 or none.")
-    ] = "zstd",
-    block_size: Annotated[
-        int, typer.Option(rich_help_panel=WALK, help="Walks a block; part of what samples are a function of.")
-    ] = 1024,
+    images: Images = "png",
+    compression: Compression = "zstd",
+    block_size: BlockSize = 1024,
     chunk: Annotated[
         int | None,
         typer.Option(
@@ -236,12 +255,14 @@ def sample(
         ),
     ] = False,
     overwrite: Overwrite = False,
+    force: Force = False,
     as_json: Json = False,
 ) -> None:
     """Walk, label, write a labelled synthetic data set; run again after a cut to go on."""
     from reinject.cluster import Cluster
     from reinject.execution import Execution
     from reinject.jobs.appending import reach_of
+    from reinject.jobs.choosing import settings_for
     from reinject.jobs.forecast import forecast
     from reinject.jobs.held import resolve_held
     from reinject.jobs.recipe import load_models
@@ -249,20 +270,23 @@ def sample(
     from reinject.jobs.selection import Selection, resolve_private
     from reinject.jobs.starts import resolve
     from reinject.jobs.taught import check_auto, taught
-    from reinject.jobs.tune import read_settings
-    from reinject.presets import PRESETS, choose, classes_of
+    from reinject.presets import classes_of
 
     labelled = labels != "none" or bool(classes)
-    auto = str(student) == "auto"
-    given = None if auto else student
+    taught_first = str(student) == "auto"
+    given = None if taught_first else student
     loaded = load_models(models, device, classifiers=classifier or (), labelled=labelled, student=given)
     inputs = loaded.inputs
-    tuned = {preset: read_settings(Path(preset))} if preset and preset.endswith(".json") else {}
-    name, settings = choose(
+    progress = for_this_terminal()
+    name, settings, choice = settings_for(
+        loaded,
         preset,
         kernel,
         context.obj,
-        presets={**PRESETS, **tuned},
+        dataset=data,
+        seed=seed,
+        data_dir=data_dir,
+        progress=progress,
         steps=steps,
         burn_in=burn_in,
         thin=thin,
@@ -277,18 +301,17 @@ def sample(
         mask=mask,
         measured=measured,
     )
-    if tuned:
-        name = Path(name).stem
-    written_down(context, settings)
+    written_down(context, settings, name if choice else preset)
     selection = Selection(
         labels, abstain, confidence, borders, unlearned, weights_of(class_weights), quota, distinct, private, apart
     )
-    progress = for_this_terminal()
     reach = reach_of(out, walks, block_size, append)
     walking: dict[str, Any] = {
         "preset": name,
         "settings": settings,
-        "start": resolve(start, inputs, walks=reach, seed=seed, data_dir=data_dir, progress=progress),
+        "start": resolve(
+            settings.start, inputs, walks=reach, seed=seed, models=loaded, data_dir=data_dir, progress=progress
+        ),
         "held": resolve_held(settings, inputs, most=block_size, data_dir=data_dir, progress=progress),
         "seed": seed,
         "block_size": block_size,
@@ -296,13 +319,14 @@ def sample(
         "execution": Execution(chunk, precision, compiled),
     }
     private_points = resolve_private(selection, inputs, data_dir, progress)
-    if auto:
+    if taught_first:
         check_auto(selection, dry_run)
         loaded = taught(loaded, out, progress=progress, **walking)
     prepared: Callable[..., Outcome] = functools.partial(
         run,
         loaded,
         **walking,
+        choice=choice,
         selection=selection,
         private=private_points,
         images=images,
@@ -311,7 +335,7 @@ def sample(
     if dry_run:
         outcome = forecast(
             out,
-            lambda place, few: prepared(place, walks=few),
+            lambda place, few: prepared(place, walks=few, judged=False),
             walks=walks,
             block_size=block_size,
             workers=workers,
@@ -329,11 +353,11 @@ def sample(
         resume=resume,
         progress=progress,
     )
-    finish(outcome, as_json)
+    finish(replace(outcome, failure="") if force else outcome, as_json)
 
 
-def written_down(context: typer.Context, settings: "Settings") -> None:
+def written_down(context: typer.Context, settings: "Settings", preset: str | None) -> None:
     """Let the run's configuration file have the settings themselves: presets may change from version to version."""
     names = ("kernel", "steps", "burn_in", "thin", "emit", "start")
-    context.params.update({name: getattr(settings, name) for name in names})
+    context.params.update({name: getattr(settings, name) for name in names}, preset=preset)
     context.obj = {**settings.options}

@@ -95,6 +95,13 @@ def train(
     devices: Annotated[
         int, typer.Option(help="So many of the device, a process each: distributed data parallel.", min=1)
     ] = 1,
+    moments: Annotated[
+        bool,
+        typer.Option(
+            "--moments/--no-moments",
+            help="Keep means and covariances of the codes of each class beside an autoencoder that has codes.",
+        ),
+    ] = True,
     data_dir: DataDir = None,
     seed: Seed = 0,
     overwrite: Overwrite = False,
@@ -129,6 +136,7 @@ def train(
         device=device,
         precision=precision,
         devices=devices,
+        moments=moments,
         overwrite=overwrite,
         progress=for_this_terminal(),
     )

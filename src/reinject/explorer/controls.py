@@ -6,10 +6,11 @@ from typing import Any
 
 from nicegui import ui
 
+from reinject.building import default_of, flag, options_of
 from reinject.errors import ArgumentError
 from reinject.explorer.session import Choice, World
 from reinject.kernels import KERNELS
-from reinject.presets import default_of, flag, options_of, settings_of
+from reinject.presets import settings_of
 
 REGIONS = {
     "": "nothing",

@@ -7,11 +7,19 @@ from typing import Any
 
 @dataclass(frozen=True)
 class Outcome:
-    """What a job has to say: a JSON value for machines, lines for people; why it is a failure though it is done."""
+    """What a job has to say: a JSON value for machines, lines for people; why it is a failure though it is done.
+
+    Attributes:
+        result: JSON value.
+        lines: of text.
+        failure: why it failed; "": it did not.
+        status: exit status of a failure.
+    """
 
     result: Any
     lines: list[str]
     failure: str = ""
+    status: int = 1
 
 
 def command_line(name: str, *words: object, **options: object) -> str:

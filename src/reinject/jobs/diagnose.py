@@ -25,12 +25,19 @@ from reinject.errors import ArchiveError, check_count
 from reinject.jobs import Outcome
 from reinject.jobs.provenance import find_models, shares
 from reinject.jobs.recipe import Models
+from reinject.jobs.starts import resolve
 from reinject.presets import Settings
 from reinject.reconstruction import Ensemble
 from reinject.score import lam_of_sigma, score
 from reinject.walks import Visited, walk
 
-_WITH_DATA = ("data", "fitted", "archive", "points")  # starts that cannot be drawn again from the manifest alone
+_WITH_DATA = (
+    "data:",
+    "fitted:",
+    "archive:",
+    "points:",
+    "codes:",
+)  # starts that cannot be drawn again from the manifest alone
 _AXES = 3  # leading principal axes that are followed
 
 
@@ -130,9 +137,10 @@ def _remembered(archive: Archive, models: Models, r: Ensemble, axes: Tensor) -> 
     """What the ends of the first block's walks keep of their starts; None where the start's data is not at hand."""
     parameters = archive.manifest["parameters"]
     settings = Settings.from_json(parameters["settings"])
-    if settings.start.partition(":")[0] in _WITH_DATA or settings.known or settings.measured:
+    if settings.start.startswith(_WITH_DATA) or settings.known or settings.measured:
         return None
-    walker = settings.build(r, models.autoencoders[0].network.inputs.radius, classifier=models.C)
+    codes = None if models.moments() is None else resolve(settings.start, models.inputs, walks=1, models=models)
+    walker = settings.build(r, models.autoencoders[0].network.inputs.radius, start=codes, classifier=models.C)
     parts = walk(
         walker.kernel,
         walker.start,

@@ -56,7 +56,7 @@ def walker_of(archive: Archive, models: Models, data_dir: str | None = None) -> 
     parameters, inputs = archive.manifest["parameters"], models.inputs
     settings = Settings.from_json(parameters["settings"])
     last = parameters["ranges"][-1]["walks"][1]
-    start = resolve(settings.start, inputs, walks=last, seed=parameters["seed"], data_dir=data_dir)
+    start = resolve(settings.start, inputs, walks=last, seed=parameters["seed"], models=models, data_dir=data_dir)
     held = resolve_held(settings, inputs, most=parameters["block_size"], data_dir=data_dir)
     walker = settings.build(models.ensemble(), inputs.radius, start=start, classifier=models.C, held=held)
     return settings, walker

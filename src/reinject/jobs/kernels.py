@@ -2,9 +2,10 @@
 
 import inspect
 
+from reinject.building import default_of, flag, options_of
 from reinject.jobs import Outcome
 from reinject.kernels import KERNELS
-from reinject.presets import default_of, flag, options_of, settings_of
+from reinject.presets import settings_of
 
 
 def table() -> Outcome:

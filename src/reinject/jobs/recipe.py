@@ -17,6 +17,7 @@ from reinject.errors import DataError, ModelError
 from reinject.execution import Execution
 from reinject.filters import Filter
 from reinject.models import Inputs
+from reinject.moments import Moments, load_moments
 from reinject.presets import Held, Settings, Walker
 from reinject.reconstruction import Ensemble
 from reinject.samples import Storage
@@ -65,6 +66,10 @@ class Models:
     def device(self) -> torch.device:
         """Where the autoencoders are."""
         return self.ensemble().device
+
+    def moments(self) -> Moments | None:
+        """Moments of the codes of the one autoencoder that there is; None where it keeps none, or there are several."""
+        return load_moments(self.autoencoders[0].folder) if len(self.autoencoders) == 1 else None
 
     @property
     def inputs(self) -> Inputs:

@@ -64,6 +64,7 @@ def remake(
             inputs,
             walks=ranges[-1][1],
             seed=parameters["seed"],
+            models=found,
             data_dir=data_dir,
             progress=progress,
         ),

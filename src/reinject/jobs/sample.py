@@ -13,6 +13,7 @@ import torch
 from torch import Tensor
 
 from reinject import archive
+from reinject.auto import Choice, choose_settings
 from reinject.bundle import Bundle
 from reinject.cluster import Cluster, on_ray
 from reinject.errors import check_count
@@ -22,6 +23,7 @@ from reinject.filters import Distinct
 from reinject.jobs import Outcome
 from reinject.jobs.appending import check_same, new_range, ranges_with
 from reinject.jobs.recipe import Models, Recipe, blocks_in, levels_of, maker, prepare
+from reinject.jobs.remarks import remarks
 from reinject.jobs.selection import Selection
 from reinject.jobs.workers import in_processes
 from reinject.presets import PRESETS, Held, Settings
@@ -30,7 +32,10 @@ from reinject.reconstruction import Ensemble, Reconstruction
 from reinject.samples import Storage
 from reinject.starts import Start
 from reinject.synthesis import Classifier, ready
+from reinject.verdict import Verdict
 from reinject.walks import BLOCK
+
+BROKEN = 3  # exit status of a run whose walks are broken
 
 
 def sample(
@@ -39,8 +44,9 @@ def sample(
     out: Path | str,
     *,
     class_names: Sequence[str] = (),
-    preset: str = "paper",
+    preset: str = "auto",
     settings: Settings | None = None,
+    choice: Choice | None = None,
     radius: float = 1.0,
     value_range: tuple[float, float] = (0.0, 1.0),
     walks: int = 10_000,
@@ -60,6 +66,7 @@ def sample(
     student: Classifier | None = None,
     append: bool = False,
     resume: archive.Resume = "if-possible",
+    judged: bool = True,
     run: Callable[[Recipe], archive.Run] | None = None,
     place: str | None = None,
 ) -> Outcome:
@@ -70,8 +77,10 @@ def sample(
         C: the classifier that labels, x of shape (B, *event) -> logits (B, classes); None: samples get no labels.
         out: folder to make.
         class_names: of the classifier's outputs.
-        preset: name of the settings, for the manifest; and the settings, where none are given.
+        preset: name of the settings, for the manifest; and the settings, where none are given. "auto": chosen by
+            pilot walks (:func:`reinject.auto.choose_settings`); "paper": Algorithm 1 as printed.
         settings: kernel, start and what is kept; default: those of the preset.
+        choice: why these settings were chosen, where they were.
         radius: distance of a typical training input from their mean, data units; scales the ancestral kernel.
         value_range: values of levels 0 and 255 of what is stored, data units.
         walks: number of walks, >= 1.
@@ -91,6 +100,7 @@ def sample(
         student: who is to learn from the samples, of the selection's ``unlearned``; x -> logits as C.
         append: add the walks to the archive at ``out``, as a new range of walks; its rows stay as they are.
         resume: whether an earlier run is gone on with, see :func:`reinject.archive.write`.
+        judged: whether the set gets a verdict, for which 128 more walks are made.
         run: makes the shards in other processes (see :mod:`reinject.jobs.workers`).
         place: the device of those processes; default: that of r. Another kind of device draws other noise.
 
@@ -112,8 +122,12 @@ def sample(
     check_count("sample", "walks", walks)
     out = place_of(out)
     progress = progress or Silent()
-    settings = settings or PRESETS[preset]
     whole = r if isinstance(r, Ensemble) else Ensemble((r,))
+    storage = Storage(store, *value_range)
+    ready_C = None if C is None else ready(C, whole.device)
+    if settings is None and preset == "auto":
+        choice = choose_settings(whole, ready_C, storage, radius, seed=seed)
+    settings = settings or (PRESETS[preset] if choice is None else choice.settings)
     base, ranges = ranges_with(out, walks, block_size) if append else (None, [new_range(0, walks)])
     spans = tuple(tuple(one["walks"]) for one in ranges)
     chosen = selection or Selection()
@@ -124,14 +138,14 @@ def sample(
         spans,
         seed,
         block_size,
-        Storage(store, *value_range),
+        storage,
         radius,
         start,
         held,
         labels,
         chosen.filters(settings, names, block_size, seed, private, blocks_in(spans, block_size), student),
     )
-    make_block, walker = maker(whole, None if C is None else ready(C, whole.device), recipe)
+    make_block, walker = maker(whole, ready_C, recipe)
     kind = torch.device(place or whole.device).type
     parameters = {
         "preset": preset,
@@ -185,6 +199,9 @@ def sample(
             on_rows=advance,
             on_shard=on_shard,
             run=None if run is None else run(recipe),
+            remarks=functools.partial(remarks, walker, settings, whole, ready_C if names else None, choice)
+            if judged
+            else None,
             repeats=None
             if chosen.distinct is None
             else archive.Repeats(
@@ -211,6 +228,8 @@ def _outcome(out: Path, preset: str, names: tuple[str, ...], seconds: float) -> 
         "strayed_walks": counts["strayed_walks"],
         "seconds": round(seconds, 2),
         "samples_per_second": round(counts["rows"] / seconds),
+        "verdict": manifest.get("verdict"),
+        "chosen": manifest.get("chosen"),
     }
     lines = [
         f"{result['rows']:,} {'labelled ' if names else ''}samples in {out}, {result['samples_per_second']:,} a second",
@@ -224,7 +243,12 @@ def _outcome(out: Path, preset: str, names: tuple[str, ...], seconds: float) -> 
         lines.append("dropped: " + ", ".join(f"{count:,} {name}" for name, count in counts["dropped"].items()))
     if names:
         lines.append(f"Next: reinject evaluate {out} --against DATASET")
-    return Outcome(result, lines)
+    if result["verdict"] is None:
+        return Outcome(result, lines)
+    verdict = Verdict(**result["verdict"])
+    lines.append(verdict.line)
+    broken = f"{out}: {verdict.reason}. The set is written; use it only after a look, or say --force"
+    return Outcome(result, lines, broken if verdict.level == "broken" else "", status=BROKEN)
 
 
 def sample_models(

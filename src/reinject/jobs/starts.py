@@ -10,8 +10,9 @@ from torch import Tensor
 from reinject import data
 from reinject.archive import Archive
 from reinject.errors import ArgumentError
+from reinject.jobs.codes import codes_of
 from reinject.jobs.held import FILES, points_of
-from reinject.jobs.recipe import values_for
+from reinject.jobs.recipe import Models, values_for
 from reinject.models import Inputs
 from reinject.progress import Progress, Silent
 from reinject.starts import Fitted, Points, Start
@@ -25,6 +26,7 @@ def resolve(
     *,
     walks: int,
     seed: int = 0,
+    models: Models | None = None,
     data_dir: str | None = None,
     progress: Progress | None = None,
 ) -> Start | None:
@@ -33,18 +35,23 @@ def resolve(
     Arguments:
         text: ``data:DATASET``: walks start at different training points, drawn at random; ``fitted:DATASET``: from the
             Gaussian fitted to up to 10,000 of them; ``archive:FOLDER``: walk k where walk k of an archive ended;
-            ``points:FILE``: walk k at point k, modulo their number, of an image or a .npy file in data units.
+            ``points:FILE``: walk k at point k, modulo their number, of an image or a .npy file in data units;
+            ``codes``: at codes drawn from the moments that the models keep; ``codes:DATASET``: from those of a data
+            set's training points.
         inputs: of the models, whose shape and range the data must have.
         walks: one more than the number of the last walk; fewer of them begin at the same points.
         seed: of the draw.
+        models: whose codes are meant.
         data_dir: where to look for data sets first.
         progress: who is told.
 
     Raises:
-        ArgumentError: points of another shape than the models'.
+        ArgumentError: points of another shape than the models'; no moments of codes.
         DataError, ArchiveError: no such data set or archive.
     """
     kind, _, name = (text or "").partition(":")
+    if kind == "codes":
+        return _codes(name, models, data_dir, progress or Silent())
     if kind not in ("data", "fitted", "archive", "points"):
         return None
     if not name:
@@ -60,6 +67,14 @@ def resolve(
             "--start", f"{text!r} has points {tuple(points.shape[1:])}, the models take {inputs.shape}", "Give others"
         )
     return Fitted(points) if kind == "fitted" else Points(points)
+
+
+def _codes(name: str, models: Models | None, data_dir: str | None, progress: Progress) -> Start | None:
+    """The law of codes; None where the models keep none, which is an error once the start is needed."""
+    if models is None:
+        return None
+    found = models.moments() if not name else codes_of(models, data.load(name, data_dir, progress=progress))
+    return None if found is None else found.start
 
 
 def _points(

@@ -21,6 +21,7 @@ from reinject.errors import ArgumentError, ModelError, check_count
 from reinject.evaluation.students import cross_entropy
 from reinject.files import write_json
 from reinject.jobs import Outcome
+from reinject.jobs.codes import keep_moments
 from reinject.jobs.labelling import AUGMENT, augmented, loss_of
 from reinject.jobs.objective import Chosen, build
 from reinject.jobs.plans import TrainPlan
@@ -44,6 +45,7 @@ def train(
     device: str = "auto",
     precision: str = "32-true",
     devices: int = 1,
+    moments: bool = True,
     overwrite: bool = False,
     progress: Progress | None = None,
 ) -> Outcome:
@@ -55,6 +57,7 @@ def train(
         data_dir: where to look for data sets first.
         device, precision: Lightning's names.
         devices: so many of the device, a process each, by distributed data parallelism (gloo, or NCCL on GPUs).
+        moments: keep moments of the codes beside an autoencoder that has codes, see :mod:`reinject.moments`.
         overwrite: replace what is there.
         progress: who is told.
 
@@ -68,7 +71,8 @@ def train(
     check_free(out, f"{plan.only or 'autoencoder'}/config.json", overwrite)
     dataset = walked_features(plan.dataset, data_dir, plan.seed)
     dataset = dataset or data.load(plan.dataset, data_dir, plan.seed, progress)
-    return train_on(plan, dataset, out, device=device, precision=precision, devices=devices, progress=progress)
+    options: dict[str, Any] = {"device": device, "precision": precision, "devices": devices, "moments": moments}
+    return train_on(plan, dataset, out, **options, progress=progress)
 
 
 def train_on(
@@ -79,6 +83,7 @@ def train_on(
     device: str = "auto",
     precision: str = "32-true",
     devices: int = 1,
+    moments: bool = True,
     progress: Progress,
 ) -> Outcome:
     """As :func:`train`, on rows that are at hand in place of those that the plan names."""
@@ -97,6 +102,7 @@ def train_on(
         fabric = make_fabric(device, precision, devices)
         fabric.launch(functools.partial(_rank, plan, dataset, partial, isinstance(progress, Silent)))
     chosen, autoencoder, classifier = job.both()  # reads what the other processes have trained
+    kept = keep_moments(partial / "autoencoder", dataset) if moments and autoencoder else []
     publish(partial, out)
     result = {
         "models": str(out),
@@ -112,7 +118,7 @@ def train_on(
         lines.append(f"autoencoder: validation loss {autoencoder['validation_loss']:.4f}, {autoencoder['seconds']} s")
     if classifier:
         lines.append(f"classifier: test accuracy {classifier['test_accuracy']:.4f}, {classifier['seconds']} s")
-    return Outcome(result, [*lines, f"Models are in {out}. Next: {_next(plan, out, chosen)}"])
+    return Outcome(result, [*lines, *kept, f"Models are in {out}. Next: {_next(plan, out, chosen)}"])
 
 
 def _next(plan: TrainPlan, out: Path, chosen: Chosen | None) -> str:

@@ -1,6 +1,5 @@
 """``reinject tune``: which kernel, with which noise, for an autoencoder that nobody knows anything about."""
 
-import json
 import math
 from collections.abc import Iterator
 from dataclasses import asdict, dataclass, replace
@@ -278,17 +277,3 @@ def _line(trial: Trial) -> str:
         f"{trial.merit:.3f}  {utility}information {trial.information:.2f}  start {trial.remembered:+.2f}  stein "
         f"{trial.stein:9.3g}  {trial.settings.kernel} {options} ({trial.settings.steps} steps)"
     )
-
-
-def read_settings(path: Path) -> Settings:
-    """The settings that :func:`tune` wrote.
-
-    Raises:
-        ArchiveError: no such file, or not such a one.
-    """
-    try:
-        return Settings.from_json(json.loads(path.read_text(encoding="utf-8")))
-    except FileNotFoundError as error:
-        raise ArchiveError(str(path), "no such file", "Make one with reinject tune --out") from error
-    except (ValueError, TypeError, KeyError) as error:
-        raise ArchiveError(str(path), f"is no preset ({error!r})", "Make one with reinject tune --out") from error

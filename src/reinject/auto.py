@@ -1,0 +1,160 @@
+"""The choice of settings for an autoencoder that nobody has described: from what it is, and from pilot walks."""
+
+from dataclasses import dataclass, replace
+from typing import Any
+
+import torch
+
+from reinject.pilot import WALKS, figures, remembered, visit
+from reinject.presets import DEFAULT, Settings, settings_of
+from reinject.reconstruction import Ensemble
+from reinject.samples import Storage
+from reinject.starts import Start
+from reinject.synthesis import Classifier
+from reinject.verdict import LEVELS, Figures, Verdict, judge, merit
+
+LEVELS_OF_NOISE = (0.15, 0.3, 0.6, 1.0)  # in units of the value range
+_FROM_NOISE = replace(settings_of("half-denoising"), steps=16, burn_in=7)
+_FROM_CODES = replace(settings_of("half-denoising"), steps=9, burn_in=1, start="codes")
+
+
+@dataclass(frozen=True)
+class Trial:
+    """A candidate and what its pilot walks gave.
+
+    Attributes:
+        settings: the candidate.
+        figures: of its samples; None: no walk was left.
+        verdict: on them.
+        merit: what candidates of one verdict are ranked by, 0..1.
+    """
+
+    settings: Settings
+    figures: Figures | None
+    verdict: Verdict
+    merit: float
+
+    @property
+    def rank(self) -> tuple[int, float]:
+        """Smaller is better: the verdict first, then the merit."""
+        return LEVELS.index(self.verdict.level), -self.merit
+
+
+@dataclass(frozen=True)
+class Choice:
+    """The settings that were chosen, and why.
+
+    Attributes:
+        settings: what to walk with.
+        what: of the autoencoder decided on the kernel.
+        trials: of the pilot walks, by rising noise; none where nothing had to be tried.
+    """
+
+    settings: Settings
+    what: str
+    trials: tuple[Trial, ...] = ()
+
+    @property
+    def lines(self) -> list[str]:
+        """The choice and its reason in two lines."""
+        options = " ".join(f"--{name} {value}" for name, value in self.settings.options.items())
+        chosen = f"chosen: --kernel {self.settings.kernel} {options}".rstrip()
+        chosen += f", {self.settings.steps} steps, start {self.settings.start}"
+        if not self.trials:
+            return [chosen, f"because: {self.what}"]
+        tried = ", ".join(f"{_noise_of(one.settings)}: {one.merit:.2f}" for one in self.trials)
+        return [chosen, f"because: {self.what}; merit of the pilot walks by noise {tried}"]
+
+    def as_json(self) -> dict[str, Any]:
+        """JSON values, for the manifest."""
+        return {
+            "because": self.what,
+            "trials": [
+                {
+                    "settings": one.settings.as_json(),
+                    "merit": round(one.merit, 3),
+                    "verdict": one.verdict.as_json(),
+                    "figures": None if one.figures is None else one.figures.as_json(),
+                }
+                for one in self.trials
+            ],
+        }
+
+
+def _noise_of(settings: Settings) -> str:
+    return next(iter(settings.options.values()), settings.kernel)
+
+
+def choose_settings(
+    r: Ensemble,
+    C: Classifier | None,
+    storage: Storage,
+    radius: float,
+    *,
+    codes: Start | None = None,
+    seed: int = 0,
+) -> Choice:
+    """Choose kernel, noise, start, length and what is emitted, from what r is and from short pilot walks.
+
+    A noise-conditioned r: the ancestral walk. A blind one whose codes' moments are known: half-denoising from codes.
+    Any other: half-denoising from N(0, I) in units of the range. The noise of half-denoising is the one of four whose
+    128 pilot walks have the best verdict, then the largest merit: too little keeps the start, too much blurs, and both
+    cost information. The pilots take about 9,000 calls of r.
+
+    Arguments:
+        r: the autoencoder.
+        C: the classifier; None: the noise is .6 of the range, which is near the best for most networks.
+        storage: whose range is the unit of noise.
+        radius: of the training data, data units.
+        codes: law of the codes, where it is known.
+        seed: of the pilot walks.
+
+    Example:
+        >>> from reinject import wrap
+        >>> blind = Ensemble((wrap(lambda x: 0.5 * x + 0.25, (4,), name="half"),))
+        >>> choose_settings(blind, None, Storage(), 1.0).settings.options["sigma"]
+        '0.6'
+    """
+    if r.noise_conditioned:
+        return Choice(DEFAULT, "r is noise-conditioned")
+    base, what = (
+        (_FROM_NOISE, "r does not know the noise level, and the law of its codes is not known")
+        if codes is None
+        else (_FROM_CODES, "r does not know the noise level, and the moments of its codes are known")
+    )
+    width = storage.high - storage.low
+    start = f"normal:{width:.4g}" if codes is None and width != 1 else base.start
+    grid = [
+        replace(base, start=start, options={"sigma": f"{level * width:.4g}"})
+        for level in (LEVELS_OF_NOISE if codes is None else LEVELS_OF_NOISE[:3])
+    ]
+    if C is None:
+        return Choice(grid[2 if codes is None else 1], what)
+    trials = sorted(
+        (try_settings(s, r, C, storage, radius, start=codes, seed=seed) for s in grid), key=lambda t: t.rank
+    )
+    return Choice(trials[0].settings, what, tuple(trials))
+
+
+def try_settings(
+    settings: Settings,
+    r: Ensemble,
+    C: Classifier | None,
+    storage: Storage,
+    radius: float,
+    *,
+    start: Start | None = None,
+    walks: int = WALKS,
+    seed: int = 0,
+) -> Trial:
+    """Walk some pilot walks and judge their samples; arguments as for :func:`choose_settings`."""
+    walker = settings.build(r, radius, start=start, classifier=C)
+    parts = visit(walker, settings, storage, walks=walks, seed=seed)
+    stopped = sum(part.stopped + part.strayed for part in parts) / walks
+    rows = sum(len(part.x) for part in parts)
+    if rows < 2:
+        return Trial(settings, None, Verdict("broken", "no walk was left"), 0.0)
+    x = torch.cat([part.x for part in parts])
+    left = remembered(walker, settings, parts, seed=seed)
+    found = figures(x, r, C, storage, stopped=stopped, remembered=left, seed=seed)
+    return Trial(settings, found, judge(found, walks), merit(found))

@@ -1,0 +1,130 @@
+"""Short walks, and what is measured of their samples: what a choice of settings and a verdict rest on."""
+
+import math
+from collections.abc import Sequence
+from dataclasses import replace
+
+import torch
+from torch import Tensor
+
+from reinject.diagnostics import class_entropy, start_remembered
+from reinject.presets import Settings, Walker
+from reinject.reconstruction import Autoencoder
+from reinject.samples import Storage
+from reinject.synthesis import Classifier, classify
+from reinject.verdict import Figures
+from reinject.walks import Visited, walk
+
+WALKS = 128
+POINTS = 1000  # samples that are looked at
+_FAR = 1e3  # ranges from the middle: a walk there has diverged
+_SMALL = 0.02  # noise that r ought to undo, in units of the range
+_NEAR = 0.01  # of the typical distance: closer samples repeat each other
+
+
+def visit(walker: Walker, settings: Settings, storage: Storage, *, walks: int = WALKS, seed: int = 0) -> list[Visited]:
+    """Walk some walks in one block, within bounds; what they visit.
+
+    Arguments:
+        walker: kernel and start, from ``settings.build``.
+        settings: steps and what is kept.
+        storage: whose range says when a walk has diverged.
+        walks: >= 2.
+        seed: of all randomness.
+    """
+    far = _FAR * (storage.high - storage.low) + max(abs(storage.low), abs(storage.high))
+    bounded = {**settings.walking(), "limit": min(settings.limit, far)}
+    return list(
+        walk(
+            walker.kernel,
+            walker.start,
+            walker.event_shape,
+            walks=walks,
+            seed=seed,
+            block_size=walks,
+            seen=walker.seen,
+            **bounded,
+        )
+    )
+
+
+def remembered(walker: Walker, settings: Settings, parts: Sequence[Visited], *, seed: int = 0) -> float:
+    """Share of their start that the walks of :func:`visit` carry at the last step; NaN for fewer than two walks."""
+    last = parts[-1]
+    if len(last.x) < 2:
+        return math.nan
+    walks = 1 + int(max(int(part.walk.max()) for part in parts if len(part.walk)))
+    still = replace(settings, steps=0, burn_in=0, emit="state", limit=math.inf)
+    (start,) = visit(walker, still, Storage("float", -1e30, 1e30), walks=walks, seed=seed)
+    rows = torch.isin(start.walk, last.walk)
+    begin = start.x[rows.to(start.x.device)]
+    return start_remembered(begin, last.x) if begin.shape == last.x.shape else math.nan
+
+
+def figures(
+    x: Tensor,
+    r: Autoencoder,
+    C: Classifier | None,
+    storage: Storage,
+    *,
+    stopped: float = 0.0,
+    clipped: float | None = None,
+    remembered: float = math.nan,
+    seed: int = 0,
+) -> Figures:
+    """Measure samples: their spread and classes, and what r and C make of them.
+
+    Arguments:
+        x: samples, (N, *event), data units; at most 1,000 of them, drawn by the seed, are looked at.
+        r: the autoencoder.
+        C: the classifier; None: nothing is said of classes.
+        storage: how samples are kept.
+        stopped: share of walks that were stopped.
+        clipped: share of values that were clipped before; default: that of the samples.
+        remembered: share of their start that walks carry.
+        seed: of the choice of samples and of the noise.
+    """
+    generator = torch.Generator().manual_seed(seed)
+    some = torch.randperm(len(x), generator=generator)[:POINTS]
+    raw = x.cpu()[some]
+    width = storage.high - storage.low
+    outside = (raw < storage.low - width / 510) | (raw > storage.high + width / 510)
+    kept, _ = storage.store(raw)
+    x = storage.load(kept).to(r.device)
+    e = _SMALL * width * torch.randn(x.shape, generator=generator).to(r.device)
+    with torch.no_grad():
+        y, again, moved = r(x), r(x), r(x + e)
+    centred = x - x.mean(0)
+    variance = float(centred.square().mean())
+    least = (1e-6 * width) ** 2
+    found = Figures(
+        stopped=stopped,
+        clipped=float(outside.float().mean()) if clipped is None else clipped,
+        spread=math.sqrt(variance) / width,
+        noise_kept=float(((moved - y).square().mean() / e.square().mean()).sqrt()),
+        error=float(((y - x).square().mean() / max(variance, least)).sqrt()),
+        random=float(((y - again).square().mean() / max(variance, least)).sqrt()),
+        repeated=_repeated(centred.flatten(1), variance * centred[0].numel()),
+        remembered=remembered,
+    )
+    if C is None:
+        return found
+    p, q = (classify(C, storage.load(storage.store(one)[0])).double() for one in (x, y))
+    shares = torch.bincount(p.argmax(1), minlength=p.shape[1]).double() / len(p)
+    information = (class_entropy(p.mean(0, keepdim=True)) - class_entropy(p)) / math.log(p.shape[1])
+    return replace(
+        found,
+        shares=tuple(shares.tolist()),
+        information=information,
+        confidence=float(p.amax(1).mean()),
+        agreement=float((p.argmax(1) == q.argmax(1)).double().mean()),
+    )
+
+
+def _repeated(x: Tensor, typical: float) -> float:
+    """Share of the rows whose nearest other row is within 1% of the typical distance sqrt(2 typical)."""
+    if len(x) < 2:
+        return math.nan
+    square = torch.cdist(x, x).square()
+    square.fill_diagonal_(math.inf)
+    return float((square.amin(1) <= 2 * typical * _NEAR**2).double().mean())
