@@ -83,7 +83,7 @@ def call(make: Callable[..., Any], arguments: Mapping[str, Any], source: str) ->
         if one.kind in _REQUIRED and one.default is empty and one.name not in arguments
     ]
     if missing:
-        line = ",".join(f"{name}=..." for name in missing)
+        line = ",".join(f"{name}=VALUE" for name in missing)
         raise ModelError(source, f"needs arguments that are not given: {', '.join(missing)}", f"Give --args {line}")
     takes_any = any(one.kind is inspect.Parameter.VAR_KEYWORD for one in parameters.values())
     unknown = [name for name in arguments if name not in parameters and not takes_any]
@@ -102,9 +102,12 @@ def call(make: Callable[..., Any], arguments: Mapping[str, Any], source: str) ->
 
 def _parts(text: str) -> Iterator[str]:
     """The parts of a list between commas that are in no brackets and no quotes."""
-    depth, quote, begin = 0, "", 0
+    depth, quote, begin, escaped = 0, "", 0, False
     for at, letter in enumerate(text):
-        if quote:
+        if escaped:
+            escaped = False
+        elif quote:
+            escaped = letter == "\\"
             quote = "" if letter == quote else quote
         elif letter in "\"'":
             quote = letter

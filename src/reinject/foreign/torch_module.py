@@ -4,7 +4,8 @@ import contextlib
 import importlib
 import importlib.util
 import random
-from collections.abc import Iterator, Mapping
+import tempfile
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from types import ModuleType
 from typing import Any
@@ -18,7 +19,7 @@ from reinject.errors import ModelError
 from reinject.foreign.adapters import as_float32
 from reinject.foreign.arguments import call
 from reinject.foreign.base import Given, Loaded, Route, Taken, always
-from reinject.foreign.checkpoint import candidates, fit, read_checkpoint
+from reinject.foreign.checkpoint import Candidate, candidates, fit, read_checkpoint
 from reinject.foreign.siblings import copy_with_siblings, only_here, run_file
 
 WEIGHTS = "weights.safetensors"
@@ -52,6 +53,25 @@ def _take(source: str, folder: Path, given: Given) -> Taken:
     cast = [f"they are cast from {', '.join(k.removeprefix('torch.') for k in kinds)} to float32"] if kinds else []
     save_model(model.float(), str(folder / WEIGHTS))
     return Taken(taken, (*notes, *fitted.notes, *cast))
+
+
+def fitting(path: Path, name: str, arguments: Mapping[str, Any], held: Sequence[Candidate]) -> bool:
+    """Whether weights are those of a class of a Python file, whose code is run.
+
+    Arguments:
+        path: of the file.
+        name: of the class.
+        arguments: of its constructor.
+        held: the weights, see :func:`reinject.foreign.checkpoint.candidates`.
+    """
+    with tempfile.TemporaryDirectory() as folder:
+        copy_with_siblings(path, Path(folder))
+        try:
+            model = _whole(_built(Path(folder), f"{path.name}:{name}", arguments), name)
+            fit(model.state_dict(), held, name, name)
+        except ModelError:
+            return False
+    return True
 
 
 def _load(folder: Path, source: str, arguments: Mapping[str, Any] | None = None) -> Loaded:

@@ -138,7 +138,7 @@ def check_beside(inputs: Inputs, role: Role, out: Path, source: str) -> None:
     if (other.low, other.high) != (inputs.low, inputs.high):
         raise ModelError(
             source,
-            f"takes inputs in {inputs.low}..{inputs.high}, the model beside it in {other.low}..{other.high}",
+            f"takes inputs in {inputs.low:g}..{inputs.high:g}, the model beside it in {other.low:g}..{other.high:g}",
             f"Import it with --units {other.low:g},{other.high:g}, or into another --out",
         )
     if other.class_names and inputs.class_names and len(other.class_names) != len(inputs.class_names):

@@ -72,6 +72,7 @@ def understand(
         ModelError: it fails, gives nothing that fits, is random or constant, or does not go with the model beside it.
     """
     ours, theirs, output = _shapes(loaded, wanted, dataset, source)
+    _check_normalisation(wanted, ours)
     notes = list(loaded.notes)
     if output:
         notes.append(f"of what it returns, {name_of(output)} is taken")
@@ -139,17 +140,14 @@ def _native(
     loaded: Loaded, wanted: Wanted, dataset: Dataset | None, source: str, out: Path, ours: tuple[int, ...], base: Native
 ) -> tuple[Native, list[str]]:
     """Range, normalisation and kind of output: said, found by data, or by what its last layer cannot leave."""
-    _check_normalisation(wanted, ours)
     bounds = wanted.bounds or loaded.bounds or ((0.0, 1.0) if wanted.std else None)
     if bounds is not None:
         base = replace(base, low=bounds[0], high=bounds[1])
     if dataset is not None and loaded.bounds is None:
         return _by_data(loaded, wanted.role, dataset, source, base, given=bounds is not None)
     if bounds is not None:
-        both = (
-            [f"it takes {words_for(base)}, and gives the same"] if wanted.std and wanted.role == "autoencoder" else []
-        )
-        return base, both
+        both = bool(wanted.std) and wanted.role == "autoencoder"
+        return base, [f"it takes {words_for(base)}, and is taken to give the same; --data would tell"] if both else []
     if wanted.role == "autoencoder":
         network = Foreign(loaded, wanted.role, Inputs(ours), base, "values")
         y = called(network, uniform(ours, 64, -100.0, 100.0), source)  # a linear layer goes far beyond 1
