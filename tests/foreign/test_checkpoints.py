@@ -71,6 +71,11 @@ class Variational(Net):
         z = mu + torch.exp(logvar / 2) * torch.randn_like(mu)
         return mu, logvar, self.decode(z)
 
+class Drawn(Variational):
+    def forward(self, x):
+        mu, logvar = self.down(x.flatten(1)), self.logvar(x.flatten(1))
+        return {"mu": mu, "logvar": logvar, "x_hat": self.decode(torch.distributions.Normal(mu, logvar.exp()).rsample())}
+
 class Random(Net):
     def forward(self, x):
         return super().forward(x) + 0.1 * torch.randn_like(x)
@@ -311,12 +316,10 @@ def test_arguments_are_kept_and_asked_for(mine: Path) -> None:
         taken(mine, "Net", made.state_dict(), arguments={"latent": nn.ReLU()})
 
 
+texts = st.text("abc,=()[]'\" \\", max_size=5)
+numbers = st.integers() | st.booleans() | st.floats(allow_nan=False, allow_infinity=False)
 values = st.recursive(
-    st.integers()
-    | st.booleans()
-    | st.none()
-    | st.text("abc,=()[]'\" ", max_size=5)
-    | st.floats(allow_nan=False, allow_infinity=False),
+    numbers | st.none() | texts,
     lambda inner: st.lists(inner, max_size=3) | st.tuples(inner, inner) | st.dictionaries(st.text("ab"), inner),
     max_leaves=4,
 )
@@ -327,6 +330,15 @@ def test_arguments_are_read_as_they_are_written(arguments: dict[str, Any]) -> No
     kept = as_text(arguments)
     assert arguments_of([",".join(f"{name}={value}" for name, value in kept.items())]) == arguments
     assert from_text(kept) == arguments
+
+
+def test_options_of_classes_are_refused_for_other_sources(mine: Path) -> None:
+    onnx_graph(random_weights(), mine / "a.onnx")
+    (mine / "w.pt").write_bytes(b"")
+    with pytest.raises(ArgumentError, match="--weights: is for a class in Python"):
+        import_model(str(mine / "a.onnx"), mine / "m", Wanted(weights=mine / "w.pt"))
+    with pytest.raises(ArgumentError, match="--args: is for a class in Python"):
+        import_model(str(mine / "a.onnx"), mine / "m", Wanted(arguments={"latent": 3}))
 
 
 def test_arguments_that_are_none() -> None:
@@ -399,12 +411,15 @@ def test_flat_networks_are_found_by_trying(mine: Path) -> None:
     assert "its inputs are (64,), those here (1, 8, 8)" in lines
 
 
-def test_a_variational_autoencoder_gives_its_mean_code(mine: Path) -> None:
-    made: Any = network("Variational")
-    loaded, lines = taken(mine, "Variational", made.state_dict())
+@pytest.mark.parametrize("name", ["Variational", "Drawn"])
+def test_a_variational_autoencoder_gives_its_mean_code(name: str, mine: Path) -> None:
+    made: Any = network(name)
+    loaded, lines = taken(mine, name, made.state_dict())
+    before = torch.random.get_rng_state()
     with torch.no_grad():
         torch.testing.assert_close(loaded.network(X), made.decode(made.down(X.flatten(1))))
     assert "noise is set to zero" in lines
+    assert torch.equal(before, torch.random.get_rng_state())
 
 
 BAD = {

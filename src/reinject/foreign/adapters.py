@@ -22,9 +22,12 @@ class Noiseless(TorchFunctionMode):
         kwargs = kwargs or {}
         if func is torch.normal and args and isinstance(args[0], Tensor):
             return args[0].clone()
-        y = func(*args, **kwargs)
-        drawn = func in (torch.randn, torch.randn_like, Tensor.normal_)
-        return y.zero_() if drawn else y
+        if func in _ZEROS:  # without a draw from torch's generator
+            return _ZEROS[func](*args, **{name: value for name, value in kwargs.items() if name != "generator"})
+        return args[0].zero_() if func is Tensor.normal_ else func(*args, **kwargs)
+
+
+_ZEROS: dict[Any, Callable[..., Tensor]] = {torch.randn: torch.zeros, torch.randn_like: torch.zeros_like}
 
 
 class Numpy(nn.Module):
@@ -39,14 +42,20 @@ class Numpy(nn.Module):
         return _tensor(self._called(x))
 
     def several(self, x: Tensor) -> list[Tensor]:
-        """As forward, of a function that returns several arrays."""
-        return [_tensor(y) for y in self._called(x)]
+        """As forward, of a function that returns several arrays; of what is no array of numbers, nothing."""
+        return [
+            _tensor(y) if getattr(getattr(y, "dtype", None), "kind", "") in _NUMBERS else torch.zeros(0)
+            for y in self._called(x)
+        ]
 
     def _called(self, x: Tensor) -> Any:
         try:
             return self.function(x.detach().cpu().numpy())
         except Exception as error:
             raise RuntimeError(f"{self.what}: {error}") from error
+
+
+_NUMBERS = ("f", "i", "u", "b")  # kinds of NumPy
 
 
 def _tensor(y: Any) -> Tensor:

@@ -79,6 +79,11 @@ def _check_trusted(route: Route, source: str, wanted: Wanted) -> None:
 
 
 def _check_there(route: Route, source: str, wanted: Wanted) -> None:
+    if route.name != "module" and (wanted.weights or wanted.arguments):
+        option = "--weights" if wanted.weights else "--args"
+        raise ArgumentError(
+            option, f"is for a class in Python, which {source} is not", "Give FILE.py:CLASS, or leave it out"
+        )
     file = source.rpartition(":")[0] if route.name == "module" else source
     imported = route.name == "module" and not file.endswith(".py")  # by its name, from wherever Python finds it
     for path in (None if imported else Path(file), wanted.weights):
