@@ -74,7 +74,8 @@ class Variational(Net):
 class Drawn(Variational):
     def forward(self, x):
         mu, logvar = self.down(x.flatten(1)), self.logvar(x.flatten(1))
-        return {"mu": mu, "logvar": logvar, "x_hat": self.decode(torch.distributions.Normal(mu, logvar.exp()).rsample())}
+        z = torch.distributions.Normal(mu, logvar.exp()).rsample()
+        return {"mu": mu, "logvar": logvar, "x_hat": self.decode(z)}
 
 class Random(Net):
     def forward(self, x):
