@@ -66,8 +66,11 @@ class Variational(Net):
         super().__init__()
         self.logvar = nn.Linear(64, 4)
 
+    def encode(self, x):
+        return self.down(x.flatten(1)), self.logvar(x.flatten(1))
+
     def forward(self, x):
-        mu, logvar = self.down(x.flatten(1)), self.logvar(x.flatten(1))
+        mu, logvar = self.encode(x)
         z = mu + torch.exp(logvar / 2) * torch.randn_like(mu)
         return mu, logvar, self.decode(z)
 
@@ -164,6 +167,20 @@ WAYS = {
 def test_weights_are_found_in_a_checkpoint(way: Any, mine: Path) -> None:
     made = network("Net")
     same(taken(mine, "Net", way(made.state_dict()))[0], made)
+
+
+def test_halves_are_known_in_other_units_too(mine: Path) -> None:
+    for name in ("Net", "Variational"):
+        loaded, _ = taken(mine, name, network(name).state_dict(), units=(-1, 1))
+        r = bundle.as_reconstruction(loaded, 0.1)
+        assert r.has_code, name
+        with torch.no_grad():
+            torch.testing.assert_close(r.decode(r.encode(X)), r(X))
+
+
+def test_tensors_of_something_else_are_left_out_and_said(mine: Path) -> None:
+    _, lines = taken(mine, "Net", WAYS["lightning"](network("Net").state_dict()))
+    assert "tensors of something else are left out: loss.weight" in lines
 
 
 def test_what_was_chosen_is_said_and_kept_as_safetensors(mine: Path) -> None:

@@ -175,7 +175,7 @@ def fit(wanted: Mapping[str, Tensor], found: Sequence[Candidate], owner: str, so
     if best.prefix:
         notes.append(f"the prefix {'_orig_mod.' if best.prefix == '*' else best.prefix!r} is left out of their names")
     if best.outside:
-        notes.append(f"{len(best.outside)} of its tensors are of something else ({_some(best.outside)})")
+        notes.append(f"tensors of something else are left out: {_some(best.outside)}")
     return Fit(best.state, tuple(notes))
 
 
