@@ -100,7 +100,7 @@ def test_runs_into_one_folder_each_leave_their_file(tmp_path: Path, monkeypatch:
     monkeypatch.setenv("REINJECT_HOME", str(tmp_path / "home"))
     monkeypatch.syspath_prepend(str(tmp_path))
     (tmp_path / "own.py").write_text(
-        "from torch import nn\n"
+        "import torch\nfrom torch import nn\ntorch.manual_seed(0)\n"
         "class A(nn.Module):\n    def forward(self, x): return 0.5 * x\n"
         "C = nn.Sequential(nn.Flatten(), nn.Linear(16, 3))\n"
     )

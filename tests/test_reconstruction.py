@@ -237,7 +237,7 @@ def test_noise_level_is_held_or_given() -> None:
         (lambda x: x[:, :2], "maps"),
         (lambda x: x.double(), "float64"),
         (lambda x: x / 0, "non-finite"),
-        (lambda x: [x], "list"),
+        (lambda x: [str(x)], "list"),
         (nn.Linear(5, 5), "fails on a batch"),
         (3, "not a module"),
     ],

@@ -8,15 +8,16 @@ network is wrapped, and nothing in the loop.
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
 from functools import partial
-from typing import Protocol, runtime_checkable
+from typing import Any, Protocol, runtime_checkable
 
 import torch
 from torch import Tensor, nn
 
 from reinject.errors import ArgumentError, ModelError, check_positive
 from reinject.execution import Chunks, Execution, in_cache
+from reinject.outputs import one_tensor
 
-Source = nn.Module | tuple[nn.Module, nn.Module] | Callable[..., Tensor]
+Source = nn.Module | tuple[nn.Module, nn.Module] | Callable[..., Any]
 
 
 @runtime_checkable
@@ -132,7 +133,8 @@ def wrap(
     Arguments:
         source: a module, an (encoder, decoder) pair of modules, or any callable on tensors. Modules are put in
             evaluation mode and moved to ``device``; their weights are not changed. A module with methods ``encode`` and
-            ``decode``, r(x) = decode(encode(x)), is known to have a code.
+            ``decode``, r(x) = decode(encode(x)), is known to have a code. Where it returns several tensors (a tuple, a
+            dict, a dataclass), the reconstruction is chosen by :func:`reinject.outputs.choose`.
         event_shape: shape of one input, without the batch: (1, 28, 28).
         device: where to run.
         noise_conditioned: the network is called as (x, sigma), sigma of shape (B,), in data units.
@@ -158,7 +160,9 @@ def wrap(
         if sigma is None:
             raise ArgumentError(label, "noise-conditioned but no sigma given", "Give the level to hold")
         check_positive(label, "sigma", sigma)
-    function = execution.of(_function_of(source, place), place)
+    whole = _function_of(source, place)
+    levels = (sigma,) if noise_conditioned and sigma is not None else ()
+    function = execution.of(one_tensor(whole, _two_points(tuple(event_shape), place), levels, label), place)
     r = Reconstruction(function, tuple(event_shape), place, noise_conditioned, sigma, execution, label)
     _check(r)
     return _with_code(r, source)
@@ -194,22 +198,21 @@ def _with_code(r: Reconstruction, source: Source) -> Reconstruction:
     encode, decode = getattr(source, "encode", None), getattr(source, "decode", None)
     if not (callable(encode) and callable(decode)) or r.noise_conditioned:
         return r
-    x = _two_points(r)
+    x = _two_points(r.event_shape, r.device)
     try:
         with torch.no_grad():
-            same = torch.allclose(decode(encode(x)), r(x))
+            same = torch.allclose(decode(encode(x)), r(x), rtol=1e-4, atol=1e-5)  # but for rounding
     except (RuntimeError, TypeError, ValueError, AttributeError, ModelError):  # other libraries' methods of that name
         return r
     return replace(r, encoder=encode, decoder=decode) if same else r
 
 
-def _two_points(r: Reconstruction) -> Tensor:
-    x = torch.linspace(-1, 1, 2 * max(1, _size(r.event_shape)), device=r.device)
-    return x.reshape(2, *r.event_shape)
+def _two_points(shape: tuple[int, ...], device: torch.device) -> Tensor:
+    return torch.linspace(-1, 1, 2 * max(1, _size(shape)), device=device).reshape(2, *shape)
 
 
 def _check(r: Reconstruction) -> None:
-    x = _two_points(r)
+    x = _two_points(r.event_shape, r.device)
     try:
         with torch.no_grad():
             y = r(x)
@@ -328,5 +331,5 @@ def _latent(r: Reconstruction) -> Reconstruction:
             "Train one with --autoencoder mlp or conv, or wrap (encoder, decoder)",
         )
     with torch.no_grad():
-        shape = tuple(r.encode(_two_points(r)).shape[1:])
+        shape = tuple(r.encode(_two_points(r.event_shape, r.device)).shape[1:])
     return Reconstruction(lambda h: r.encode(r.decode(h)), shape, r.device, name=f"latent({r.name})")

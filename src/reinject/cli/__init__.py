@@ -12,7 +12,7 @@ from reinject.cli.evaluate import evaluate
 from reinject.cli.explore import explore
 from reinject.cli.export import export
 from reinject.cli.extract import extract
-from reinject.cli.importing import import_, inspect
+from reinject.cli.importing import import_, inspect, try_
 from reinject.cli.kernels import KernelCommand, kernels
 from reinject.cli.push import push
 from reinject.cli.report import report
@@ -34,6 +34,7 @@ _COMMANDS = (
 for _command in _COMMANDS:
     app.command(cls=Command)(guarded(_command))
 app.command("import", cls=Command)(guarded(import_))
+app.command("try", cls=Command)(guarded(try_))
 app.command(cls=KernelCommand)(guarded(sample))
 
 

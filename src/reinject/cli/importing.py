@@ -1,29 +1,43 @@
 """``reinject import`` and ``reinject inspect``."""
 
+from contextlib import suppress
 from pathlib import Path
 from typing import Annotated, Literal
 
 import typer
 
 from reinject.cli.app import finish
-from reinject.cli.options import DATASET, DataDir, Json, Overwrite, numbers_of, shape_of
+from reinject.cli.options import DATASET, DataDir, Json, Overwrite, floats_of, numbers_of, shape_of
+from reinject.errors import ReinjectError
 from reinject.progress import for_this_terminal
+
+Weights = Annotated[
+    Path | None,
+    typer.Option(help="FILE.safetensors, .pt, .pth, .ckpt or .bin for a Python class.", show_default="its own"),
+]
+Arguments = Annotated[
+    list[str] | None,
+    typer.Option("--args", help="NAME=VALUE,...: of the constructor of a Python class; again and again."),
+]
 
 
 def import_(
     source: Annotated[
         str,
         typer.Argument(
-            help="FILE.onnx, FILE.skops, FILE.keras, FILE.pt2 (torch.export), a folder of diffusers or pythae, or "
-            "PACKAGE.MODULE:NAME or FILE.py:NAME (an nn.Module, a pair of them, or what makes one)."
+            help="FILE.onnx, FILE.skops, FILE.keras, FILE.pt2 (torch.export), FILE.pt (TorchScript, a whole module), a "
+            "folder of diffusers or pythae, or PACKAGE.MODULE:NAME or FILE.py:NAME (an nn.Module, a pair of them, or "
+            "what makes one)."
         ),
     ],
-    out: Annotated[Path, typer.Option(help="Folder of models; its autoencoder/ or classifier/ is made.")],
+    out: Annotated[Path, typer.Option(help="Folder of models; its autoencoder/ or classifier/ is made.")] = Path(
+        "models"
+    ),
     role: Annotated[Literal["autoencoder", "classifier"], typer.Option("--as", help="What it is.")] = "autoencoder",
     route: Annotated[
         str | None,
         typer.Option(
-            help="module, torch-export, onnx, diffusers, pythae, sklearn or keras.",
+            help="module, torch-export, torchscript, pickle, onnx, diffusers, pythae, sklearn or keras.",
             show_default="by what it looks like",
         ),
     ] = None,
@@ -41,7 +55,12 @@ def import_(
     class_names: Annotated[
         str | None, typer.Option(help="A,B,...: of a classifier's outputs.", show_default="those of --data, or numbers")
     ] = None,
-    weights: Annotated[Path | None, typer.Option(help="FILE.safetensors for a Python class.")] = None,
+    mean: Annotated[
+        str | None, typer.Option(help="A[,B,C]: the network takes (x - mean) / std, x in --range.", show_default="none")
+    ] = None,
+    std: Annotated[str | None, typer.Option(help="A[,B,C]: see --mean.", show_default="none")] = None,
+    weights: Weights = None,
+    arguments: Arguments = None,
     data: Annotated[str | None, typer.Option(help=f"What it was trained on: {DATASET}")] = None,
     trust: Annotated[
         bool, typer.Option("--trust", help="Let it run code, now and later, with exactly this content.")
@@ -51,7 +70,9 @@ def import_(
     as_json: Json = False,
 ) -> None:
     """Take a model of another library in, after a look at whether it can be used."""
+    from reinject.foreign.arguments import arguments_of
     from reinject.jobs.importing import Wanted, import_model
+    from reinject.jobs.looking import look
 
     wanted = Wanted(
         role,
@@ -63,9 +84,36 @@ def import_(
         weights,
         data,
         trust,
+        arguments_of(arguments or ()),
+        floats_of("--mean", mean),
+        floats_of("--std", std),
     )
     progress = for_this_terminal()
-    finish(import_model(source, out, wanted, data_dir=data_dir, overwrite=overwrite, progress=progress), as_json)
+    try:
+        outcome = import_model(source, out, wanted, data_dir=data_dir, overwrite=overwrite, progress=progress)
+    except ReinjectError as error:
+        if "--" in error.cure or error.owner == "import":
+            with suppress(ReinjectError):  # what is wrong has been said
+                typer.echo("\n".join(look(source, wanted, out, error).lines), err=as_json)
+        raise
+    finish(outcome, as_json)
+
+
+def try_(
+    source: Annotated[str, typer.Argument(help="A file, a folder, or FILE.py:NAME.")],
+    weights: Weights = None,
+    arguments: Arguments = None,
+    trust: Annotated[
+        bool, typer.Option("--trust", help="Run a FILE.py, to see which of its classes fits the weights.")
+    ] = False,
+    as_json: Json = False,
+) -> None:
+    """Say what a model file holds, and the command that imports it; nothing is run, and nothing is written."""
+    from reinject.foreign.arguments import arguments_of
+    from reinject.jobs.importing import Wanted
+    from reinject.jobs.looking import look
+
+    finish(look(source, Wanted(weights=weights, trust=trust, arguments=arguments_of(arguments or ()))), as_json)
 
 
 def inspect(

@@ -96,3 +96,11 @@ def weights_of(text: str | None) -> tuple[float, ...]:
         return tuple(float(part) for part in text.split(",")) if text else ()
     except ValueError as error:
         raise ArgumentError("--class-weights", f"{text!r} are not numbers", "Give W0,W1,..., one a class") from error
+
+
+def floats_of(option: str, text: str | None) -> tuple[float, ...]:
+    """The numbers of A,B,...; none without a text. Raises ArgumentError of ``option`` where one is no number."""
+    try:
+        return tuple(float(part) for part in text.split(",")) if text else ()
+    except ValueError as error:
+        raise ArgumentError(option, f"{text!r} are not numbers", "Give A or A,B,C, one value a channel") from error

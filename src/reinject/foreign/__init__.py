@@ -5,23 +5,26 @@ from importlib import import_module
 from types import MappingProxyType
 
 from reinject.errors import ArgumentError
-from reinject.foreign.base import SOURCE, Foreign, Gives, Loaded, Native, Role, Route
+from reinject.foreign.base import SOURCE, Foreign, Given, Gives, Loaded, Native, Role, Route, Taken
 from reinject.foreign.trust import check_trusted, is_trusted, trust
 
-_MODULES = ("torch_module", "exported", "onnx", "diffusers", "pythae", "sklearn", "keras")
+_MODULES = ("torch_module", "exported", "onnx", "diffusers", "pythae", "sklearn", "keras", "pickled")
+_FOUND = [import_module(f"{__name__}.{name}") for name in _MODULES]
 ROUTES: Mapping[str, Route] = MappingProxyType(
-    {route.name: route for route in (import_module(f"{__name__}.{name}").ROUTE for name in _MODULES)}
+    {route.name: route for module in _FOUND for route in (getattr(module, "SCRIPT", None), module.ROUTE) if route}
 )
 
 __all__ = [
     "ROUTES",
     "SOURCE",
     "Foreign",
+    "Given",
     "Gives",
     "Loaded",
     "Native",
     "Role",
     "Route",
+    "Taken",
     "check_trusted",
     "is_trusted",
     "route_for",
@@ -38,9 +41,9 @@ def route_for(source: str, name: str | None = None) -> Route:
     Example:
         >>> route_for("model.onnx").name, route_for("package.models:make").name
         ('onnx', 'module')
-        >>> route_for("model.pt")
+        >>> route_for("model.pkl")
         Traceback (most recent call last):
-        reinject.errors.ArgumentError: import: model.pt is a pickle, which is not read because it can run code. ...
+        reinject.errors.ArgumentError: import: model.pkl is a pickle, which is not read because it can run code. ...
     """
     if name is not None:
         if name not in ROUTES:
@@ -49,7 +52,7 @@ def route_for(source: str, name: str | None = None) -> Route:
     for route in ROUTES.values():
         if route.fits(source):
             return route
-    if source.endswith((".pt", ".pth", ".ckpt", ".bin", ".pkl", ".pickle", ".joblib", ".h5")):
+    if source.endswith((".pkl", ".pickle", ".joblib", ".h5")):
         raise ArgumentError(
             "import",
             f"{source} is a pickle, which is not read because it can run code"
@@ -58,5 +61,11 @@ def route_for(source: str, name: str | None = None) -> Route:
             "Save the weights with safetensors.torch.save_model and give PACKAGE.MODULE:CLASS --weights FILE, "
             "or export to ONNX, .skops or .keras",
         )
+    if source.endswith(".safetensors"):
+        raise ArgumentError(
+            "import", f"{source} holds weights and no network to put them in", f"Give FILE.py:CLASS --weights {source}"
+        )
+    if source.endswith(".py"):
+        raise ArgumentError("import", f"{source} does not say which name in it is the network", f"Give {source}:NAME")
     known = "; ".join(f"{route.name}: {route.what}" for route in ROUTES.values())
     raise ArgumentError("import", f"{source} is nothing that is known", f"Give one of {known}")

@@ -2,8 +2,8 @@
 
 import importlib
 import zipfile
-from collections.abc import Callable
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
 from pathlib import Path
 from types import ModuleType
 from typing import Any, Literal, NamedTuple
@@ -12,10 +12,13 @@ import torch
 from torch import Tensor, nn
 
 from reinject.errors import ModelError
+from reinject.foreign.adapters import Noiseless
 from reinject.models import Inputs
+from reinject.outputs import Place, tensor_at
 
 Role = Literal["autoencoder", "classifier"]
 Gives = Literal["values", "logits", "probabilities"]
+Out = Literal["same", "plain", "sigmoid"]
 SOURCE = "source"  # folder inside a model's folder, where its files lie as they were
 _OUTPUTS = ("sample", "recon_x", "reconstruction", "logits")  # of the libraries whose models return more than a tensor
 
@@ -30,6 +33,7 @@ class Loaded(NamedTuple):
         encoder, decoder: its two halves, where they are known.
         gives: what comes out, where the model says it.
         anywhere: whether it runs where its tensors are; else on the CPU only.
+        notes: what was found out or changed when it was read, for the user.
     """
 
     module: nn.Module
@@ -39,6 +43,34 @@ class Loaded(NamedTuple):
     decoder: Callable[[Tensor], Tensor] | None = None
     gives: Gives | None = None
     anywhere: bool = True
+    notes: tuple[str, ...] = ()
+
+
+class Taken(NamedTuple):
+    """A source that has been copied.
+
+    Attributes:
+        name: what to call it in its folder.
+        notes: what was found out or changed, for the user.
+    """
+
+    name: str
+    notes: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
+class Given:
+    """What the user gives beside a source.
+
+    Attributes:
+        weights: a file of weights for a Python class.
+        arguments: of its constructor.
+        trust: whether pickles may run code when they are read.
+    """
+
+    weights: Path | None = None
+    arguments: Mapping[str, Any] = field(default_factory=dict)
+    trust: bool = False
 
 
 @dataclass(frozen=True)
@@ -49,18 +81,18 @@ class Route:
         name: on the command line.
         what: it reads, in words.
         fits: whether a source looks like one of its models.
-        take: copies a source into a folder (and weights, where given); returns what to call it there.
-        load: reads it from there.
+        take: copies a source into a folder, with what is given beside it.
+        load: reads it from there: folder, name and, where the user gave some, ``arguments`` of a constructor.
         runs_code: whether reading it, once taken, can run code that is in it.
-        pickled: whether taking it reads a pickle.
+        pickled: whether taking it reads a pickle, or runs code.
         libraries: that it needs, by their import names.
     """
 
     name: str
     what: str
     fits: Callable[[str], bool]
-    take: Callable[[str, Path, Path | None], str]
-    load: Callable[[Path, str], Loaded]
+    take: Callable[[str, Path, Given], Taken]
+    load: Callable[..., Loaded]
     runs_code: Callable[[Path, str], bool]
     pickled: bool = False
     libraries: tuple[str, ...] = ()
@@ -72,19 +104,38 @@ class Native:
 
     Attributes:
         shape: of one input, without the batch.
-        low, high: values of the darkest and of the brightest pixel.
+        low, high: values of the darkest and of the brightest pixel, before normalisation.
+        mean, std: of the normalisation that the network expects, one value or one a channel; none: no normalisation.
+        out: what an autoencoder gives: values "same" as its inputs, "plain" ones that are not normalised, or logits of
+            them ("sigmoid").
+        output: where in what it returns the wanted tensor stands; None: where the usual names say.
+        noiseless: whether Gaussian noise that it draws is set to zero: a variational autoencoder's mean code.
     """
 
     shape: tuple[int, ...]
     low: float
     high: float
+    mean: tuple[float, ...] = ()
+    std: tuple[float, ...] = ()
+    out: Out = "same"
+    output: Place | None = None
+    noiseless: bool = False
+
+    def __post_init__(self) -> None:
+        for name in ("shape", "mean", "std"):
+            object.__setattr__(self, name, tuple(getattr(self, name)))
+        object.__setattr__(self, "output", None if self.output is None else tuple(self.output))
+        if len(self.mean) != len(self.std) or not all(value > 0 for value in self.std):
+            raise ModelError("normalisation", f"mean {self.mean}, std {self.std}", "Give as many, each std above 0")
+        if self.out not in ("same", "plain", "sigmoid") or not self.low < self.high:
+            raise ModelError("model", f"range {self.low}..{self.high}, outputs {self.out!r}", "Import it again")
 
 
 class Foreign(nn.Module):
     """A model of another library, on inputs of ours: other shape, order of channels and units, one straight line.
 
     Images of ours are (channels, height, width); native ones may have the channels last, or be flat. A value v of ours
-    is low' + (high' - low') (v - low) / (high - low) there.
+    is low' + (high' - low') (v - low) / (high - low) there, less the mean and over the std where there is one.
 
     Attributes:
         inputs: what its inputs mean here.
@@ -99,14 +150,26 @@ class Foreign(nn.Module):
         self.inputs, self.role, self.native, self.gives = inputs, role, native, gives
         self.anywhere = loaded.anywhere
         self._scale = (native.high - native.low) / (inputs.high - inputs.low)
+        each = (-1, *(1 for _ in inputs.shape[1:]))
+        self.register_buffer("_mean", torch.tensor(native.mean or (0.0,)).reshape(each), persistent=False)
+        self.register_buffer("_std", torch.tensor(native.std or (1.0,)).reshape(each), persistent=False)
         if loaded.encoder is not None and loaded.decoder is not None and role == "autoencoder":
             encoder, decoder = loaded.encoder, loaded.decoder
-            self.encode = lambda x: encoder(self._in(x))
+            self.encode = lambda x: _first(encoder(self._in(x)))
             self.decode = lambda h: self._out(tensor_of(decoder(h)))
+
+    _mean: Tensor
+    _std: Tensor
 
     def forward(self, x: Tensor) -> Tensor:
         """r(x) of an autoencoder, logits of a classifier; x: (B, *inputs.shape), data units."""
-        y = tensor_of(self.module(self._in(x)))
+        z = self._in(x)
+        if self.native.noiseless:
+            with Noiseless():
+                value = self.module(z)
+        else:
+            value = self.module(z)
+        y = tensor_of(value) if self.native.output is None else tensor_at(value, self.native.output)
         if self.role == "autoencoder":
             return self._out(y)
         return y.clamp(min=1e-12).log() if self.gives == "probabilities" else y
@@ -117,6 +180,8 @@ class Foreign(nn.Module):
 
     def _in(self, x: Tensor) -> Tensor:
         z = (x - self.inputs.low) * self._scale + self.native.low
+        if self.native.std:
+            z = (z - self._mean) / self._std
         if self._channels_last():
             z = z.movedim(1, -1)
         return z.reshape(len(x), *self.native.shape)
@@ -125,11 +190,20 @@ class Foreign(nn.Module):
         if self._channels_last():
             y = y.reshape(len(y), *self.native.shape).movedim(-1, 1)
         z = y.reshape(len(y), *self.inputs.shape)
+        if self.native.out == "sigmoid":
+            return z.sigmoid() * (self.inputs.high - self.inputs.low) + self.inputs.low
+        if self.native.out == "same" and self.native.std:
+            z = z * self._std + self._mean
         return (z - self.native.low) / self._scale + self.inputs.low
 
     def _channels_last(self) -> bool:
         ours, theirs = self.inputs.shape, self.native.shape
         return len(ours) == 3 and theirs == (*ours[1:], ours[0]) and theirs != ours
+
+
+def _first(code: Any) -> Tensor:
+    """The code itself, or the mean where an encoder gives mean and spread."""
+    return code[0] if isinstance(code, tuple) and code and isinstance(code[0], Tensor) else code
 
 
 def tensor_of(value: Any) -> Tensor:
@@ -174,12 +248,12 @@ def library(name: str, route: str) -> ModuleType:
         ) from error
 
 
-def copied(source: str, folder: Path, weights: Path | None) -> str:  # noqa: ARG001
-    """Copies one file into ``folder``; its name there."""
+def copied(source: str, folder: Path, given: Given) -> Taken:  # noqa: ARG001
+    """Copies one file into ``folder``."""
     import shutil
 
     shutil.copyfile(source, folder / Path(source).name)
-    return Path(source).name
+    return Taken(Path(source).name)
 
 
 def check_zip(path: Path) -> None:
@@ -212,22 +286,3 @@ def always(folder: Path, source: str) -> bool:  # noqa: ARG001
 def ends_with(*suffixes: str) -> Callable[[str], bool]:
     """Whether a source is a file of one of these kinds."""
     return lambda source: Path(source).suffix.lower() in suffixes
-
-
-class Numpy(nn.Module):
-    """A function of float32 arrays as a module, on the CPU; ``what`` says what it is."""
-
-    def __init__(self, function: Callable[[Any], Any], what: str) -> None:
-        super().__init__()
-        self.function, self.what = function, what
-
-    def forward(self, x: Tensor) -> Tensor:
-        """function(x); what the library raises comes as RuntimeError, as from torch's own modules."""
-        import numpy as np
-
-        values = x.detach().cpu().numpy()
-        try:
-            y = self.function(values)
-        except Exception as error:
-            raise RuntimeError(f"{self.what}: {error}") from error
-        return torch.from_numpy(np.ascontiguousarray(y, dtype=np.float32))

@@ -9,7 +9,7 @@ from torch import Tensor
 
 from reinject.errors import ModelError
 from reinject.files import read_json
-from reinject.foreign.base import Loaded, Route, library, never, readable
+from reinject.foreign.base import Given, Loaded, Route, Taken, library, never, readable
 
 _CLASSES = ("AutoencoderKL", "AutoencoderTiny")
 _FILES = ("config.json", "diffusion_pytorch_model.safetensors")
@@ -23,12 +23,12 @@ def _fits(source: str) -> bool:
         return False
 
 
-def _take(source: str, folder: Path, weights: Path | None) -> str:  # noqa: ARG001
+def _take(source: str, folder: Path, given: Given) -> Taken:  # noqa: ARG001
     for name in _FILES:
         if not (Path(source) / name).is_file():
             raise ModelError(source, f"has no {name}", "Save it with save_pretrained(safe_serialization=True)")
         shutil.copyfile(Path(source) / name, folder / name)
-    return "."
+    return Taken(".")
 
 
 def _load(folder: Path, source: str) -> Loaded:

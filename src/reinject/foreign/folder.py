@@ -2,7 +2,8 @@
 
 import contextlib
 import hashlib
-from dataclasses import asdict
+from collections.abc import Mapping
+from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
 
@@ -10,7 +11,8 @@ import torch
 
 from reinject.errors import ArgumentError, ModelError
 from reinject.files import read_json, sha256, write_json
-from reinject.foreign.base import SOURCE, Foreign, Native
+from reinject.foreign.arguments import as_text, from_text
+from reinject.foreign.base import SOURCE, Foreign, Loaded, Native, Route
 from reinject.foreign.probe import probe
 from reinject.foreign.trust import check_trusted, is_trusted, trust
 from reinject.models import Inputs
@@ -28,8 +30,18 @@ def is_foreign(folder: Path) -> bool:
     return isinstance(config, dict) and config.get("architecture") == ARCHITECTURE
 
 
-def describe(folder: Path, route: str, source: str, network: Foreign) -> None:
-    """Write the config of a model whose files lie in ``folder`` / source."""
+def describe(
+    folder: Path, route: str, source: str, network: Foreign, arguments: Mapping[str, Any] | None = None
+) -> None:
+    """Write the config of a model whose files lie in ``folder`` / source.
+
+    Arguments:
+        folder: of the model.
+        route: name of the library.
+        source: what the model is called in its folder.
+        network: what came out.
+        arguments: of its constructor.
+    """
     files = sorted(path for path in (folder / SOURCE).rglob("*") if path.is_file())
     write_json(
         folder / CONFIG,
@@ -41,6 +53,7 @@ def describe(folder: Path, route: str, source: str, network: Foreign) -> None:
             "gives": network.gives,
             "inputs": asdict(network.inputs),
             "native": asdict(network.native),
+            **({"arguments": as_text(arguments)} if arguments else {}),
             "files": {path.relative_to(folder).as_posix(): sha256(path) for path in files},
         },
     )
@@ -60,10 +73,11 @@ def load_foreign(folder: Path) -> tuple[Foreign, str]:
     try:
         route, source = ROUTES[config["route"]], str(config["source"])
         inputs, native = Inputs(**config["inputs"]), Native(**config["native"])
-        native = Native(tuple(native.shape), float(native.low), float(native.high))
+        native = replace(native, shape=tuple(native.shape), low=float(native.low), high=float(native.high))
+        arguments = from_text(config.get("arguments", {}))
         role, gives = config["role"], config["gives"]
         fits = role in ("autoencoder", "classifier") and gives in ("values", "logits", "probabilities")
-    except (KeyError, TypeError, ValueError) as error:
+    except (KeyError, TypeError, ValueError, AttributeError, SyntaxError, ModelError) as error:
         raise _damaged(folder, repr(error)) from error
     inside = source == "." or f"{SOURCE}/{source.rpartition(':')[0] or source}" in config["files"]
     if not inside and not (route.name == "module" and not source.rpartition(":")[0].endswith(".py")):
@@ -76,7 +90,20 @@ def load_foreign(folder: Path) -> tuple[Foreign, str]:
         probe(folder / SOURCE, route.name, source)
         with contextlib.suppress(OSError):  # where nothing can be noted, it is looked at again
             trust(f"read:{digest}")
-    return Foreign(route.load(folder / SOURCE, source), role, inputs, native, gives), digest
+    return Foreign(load_taken(route, folder / SOURCE, source, arguments), role, inputs, native, gives), digest
+
+
+def load_taken(route: Route, folder: Path, source: str, arguments: Mapping[str, Any] | None = None) -> Loaded:
+    """Read a model that has been copied, with the arguments of its constructor where there are some.
+
+    Raises:
+        ModelError: it cannot be read; arguments for a model that takes none.
+    """
+    if not arguments:
+        return route.load(folder, source)
+    if route.name != "module":
+        raise ModelError(source, "takes no arguments", "Leave out --args, which is for a class in Python")
+    return route.load(folder, source, arguments)
 
 
 def _checked(folder: Path, config: Any) -> str:

@@ -4,20 +4,24 @@ import shutil
 from pathlib import Path
 from typing import Any
 
+from torch import Tensor, nn
+
 from reinject.errors import ModelError
-from reinject.foreign.base import Loaded, Numpy, Route, ends_with, library, never, readable
+from reinject.foreign.adapters import Batched, Numpy
+from reinject.foreign.base import Given, Loaded, Route, Taken, ends_with, library, never, readable
 
 _OPSETS = (7, 26)  # what onnxruntime runs
+_KINDS = {"tensor(float)": "float32", "tensor(double)": "float64", "tensor(float16)": "float16"}
 _DOMAINS = ("", "ai.onnx", "ai.onnx.ml", "com.microsoft")
 
 
-def _take(source: str, folder: Path, weights: Path | None) -> str:  # noqa: ARG001
+def _take(source: str, folder: Path, given: Given) -> Taken:  # noqa: ARG001
     path = Path(source)
     for name in _external(path, _read(path)):
         (folder / name).parent.mkdir(parents=True, exist_ok=True)
         shutil.copyfile(path.parent / name, folder / name)
     shutil.copyfile(path, folder / path.name)
-    return path.name
+    return Taken(path.name)
 
 
 def _read(path: Path) -> Any:
@@ -65,19 +69,35 @@ def _load(folder: Path, source: str) -> Loaded:
     except Exception as error:  # onnxruntime's errors share no base but this one
         raise readable("onnxruntime", source, error) from error
     inputs = session.get_inputs()
-    if len(inputs) != 1 or inputs[0].type != "tensor(float)":
+    if len(inputs) != 1 or inputs[0].type not in _KINDS:
         kinds = ", ".join(f"{one.name} {one.type}" for one in inputs)
         raise ModelError(source, f"takes {kinds}", "Export it with one input of float32")
     batch, *shape = inputs[0].shape
-    if isinstance(batch, int):
-        raise ModelError(source, f"takes batches of {batch} only", "Export it with a dynamic batch axis")
     whole = all(isinstance(length, int) for length in shape)
-    name, output = inputs[0].name, session.get_outputs()[0].name
-    return Loaded(
-        Numpy(lambda x: session.run([output], {name: x})[0], "ONNX graph"),
-        tuple(shape) if whole else None,
-        anywhere=False,
-    )
+    kind, notes = _KINDS[inputs[0].type], []
+    if kind != "float32":
+        notes.append(f"it takes {kind}; values go in and out as float32")
+    network: nn.Module = _Session(session, inputs[0].name, kind)
+    if isinstance(batch, int):
+        notes.append(f"it takes batches of {batch} only; others are cut and filled up")
+        network = Batched(network, batch)
+    return Loaded(network, tuple(shape) if whole else None, anywhere=False, notes=tuple(notes))
+
+
+class _Session(nn.Module):
+    """A session of onnxruntime as a module: a tensor, or the outputs by their names where there are several."""
+
+    what = "ONNX graph"
+
+    def __init__(self, session: Any, name: str, kind: str) -> None:
+        super().__init__()
+        self.session, self.name, self.kind = session, name, kind
+        self.outputs = [one.name for one in session.get_outputs()]
+
+    def forward(self, x: Tensor) -> Tensor | dict[str, Tensor]:
+        run = Numpy(lambda values: self.session.run(self.outputs, {self.name: values.astype(self.kind)}), self.what)
+        found = dict(zip(self.outputs, run.several(x), strict=True))
+        return found if len(found) > 1 else found[self.outputs[0]]
 
 
 ROUTE = Route(

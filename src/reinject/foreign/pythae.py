@@ -10,7 +10,7 @@ from torch import Tensor, nn
 
 from reinject.errors import ModelError
 from reinject.files import read_json
-from reinject.foreign.base import Loaded, Route, library, readable
+from reinject.foreign.base import Given, Loaded, Route, Taken, library, readable
 
 _CONFIG, _PICKLE, _WEIGHTS = "model_config.json", "model.pt", "weights.safetensors"
 _OWN = ("encoder.pkl", "decoder.pkl")
@@ -20,7 +20,7 @@ def _fits(source: str) -> bool:
     return (Path(source) / _CONFIG).is_file()
 
 
-def _take(source: str, folder: Path, weights: Path | None) -> str:  # noqa: ARG001
+def _take(source: str, folder: Path, given: Given) -> Taken:  # noqa: ARG001
     for name in (_CONFIG, _PICKLE):
         if not (Path(source) / name).is_file():
             raise ModelError(source, f"has no {name}", "Save it with model.save(folder)")
@@ -30,7 +30,7 @@ def _take(source: str, folder: Path, weights: Path | None) -> str:  # noqa: ARG0
             shutil.copyfile(Path(source) / name, folder / name)
     if any((folder / name).is_file() for name in _OWN):
         shutil.copyfile(Path(source) / _PICKLE, folder / _PICKLE)
-        return "."
+        return Taken(".")
     model = _built(folder)
     try:
         state = torch.load(Path(source) / _PICKLE, weights_only=True, map_location="cpu")["model_state_dict"]
@@ -38,7 +38,7 @@ def _take(source: str, folder: Path, weights: Path | None) -> str:  # noqa: ARG0
     except Exception as error:  # a damaged pickle raises anything
         raise readable("pythae", source, error) from error
     save_model(model, str(folder / _WEIGHTS))
-    return "."
+    return Taken(".")
 
 
 def _class(folder: Path) -> Any:

@@ -4,7 +4,8 @@ from pathlib import Path
 from typing import Any
 
 from reinject.errors import ModelError
-from reinject.foreign.base import Loaded, Numpy, Route, check_zip, copied, ends_with, library, readable
+from reinject.foreign.adapters import Numpy
+from reinject.foreign.base import Loaded, Route, check_zip, copied, ends_with, library, readable
 
 _OPTIMISERS = "sklearn.neural_network._stochastic_optimizers"
 _HARMLESS = [f"{_OPTIMISERS}.{name}" for name in ("AdamOptimizer", "SGDOptimizer")]  # parts of fitted MLPs

@@ -1,19 +1,29 @@
-"""Any ``nn.Module``, or (encoder, decoder), by import path; with weights from safetensors where they are given."""
+"""Any ``nn.Module``, or (encoder, decoder), by import path, with weights from a checkpoint or of its own."""
 
+import contextlib
 import importlib
 import importlib.util
-import shutil
+import random
+import tempfile
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
+from types import ModuleType
 from typing import Any
 
-from safetensors import SafetensorError
-from safetensors.torch import load_model
-from torch import nn
+import numpy as np
+import torch
+from safetensors.torch import load_model, save_model
+from torch import Tensor, nn
 
 from reinject.errors import ModelError
-from reinject.foreign.base import Loaded, Route, always
+from reinject.foreign.adapters import as_float32
+from reinject.foreign.arguments import call
+from reinject.foreign.base import Given, Loaded, Route, Taken, always
+from reinject.foreign.checkpoint import Candidate, candidates, fit, read_checkpoint
+from reinject.foreign.siblings import copy_with_siblings, only_here, run_file
 
 WEIGHTS = "weights.safetensors"
+_SEEDS = (0, 1)
 
 
 def _fits(source: str) -> bool:
@@ -23,41 +33,101 @@ def _fits(source: str) -> bool:
     )
 
 
-def _take(source: str, folder: Path, weights: Path | None) -> str:
+def _take(source: str, folder: Path, given: Given) -> Taken:
+    """Copy the code, and the weights as safetensors under the names of the network."""
     place, _, name = source.rpartition(":")
-    if weights is not None:
-        if weights.suffix != ".safetensors":
-            raise ModelError(str(weights), "is no safetensors file", "Save it with safetensors.torch.save_model")
-        shutil.copyfile(weights, folder / WEIGHTS)
-    if not place.endswith(".py"):
-        return source
-    shutil.copyfile(place, folder / Path(place).name)
-    return f"{Path(place).name}:{name}"
+    notes: list[str] = []
+    taken = source
+    if place.endswith(".py"):
+        beside = copy_with_siblings(Path(place), folder)
+        notes += [f"copied with it: {', '.join(beside)}"] if beside else []
+        taken = f"{Path(place).name}:{name}"
+    if given.weights is None:
+        _check_weights_of_its_own(folder, taken, given.arguments, source)
+        return Taken(taken, tuple(notes))
+    value = read_checkpoint(given.weights, given.trust)
+    model = _whole(_built(folder, taken, given.arguments), source)
+    fitted = fit(model.state_dict(), list(candidates(value)), str(given.weights), source)
+    model.load_state_dict(fitted.state, strict=False)  # the names and shapes have been compared
+    kinds = sorted({str(w.dtype) for w in fitted.state.values() if w.is_floating_point() and w.dtype != torch.float32})
+    cast = [f"they are cast from {', '.join(k.removeprefix('torch.') for k in kinds)} to float32"] if kinds else []
+    save_model(model.float(), str(folder / WEIGHTS))
+    return Taken(taken, (*notes, *fitted.notes, *cast))
 
 
-def _load(folder: Path, source: str) -> Loaded:
-    place, _, name = source.rpartition(":")
-    try:
-        found = getattr(_module(folder, place), name)
-        model = found if isinstance(found, (nn.Module, tuple)) else found()
-    except (ImportError, AttributeError, TypeError, OSError) as error:
-        raise ModelError(
-            source, f"gives no model ({error})", "Name an nn.Module, a pair of them, or a function that makes one"
-        ) from error
-    whole = nn.Sequential(*model) if isinstance(model, tuple) else model
-    if not isinstance(whole, nn.Module):
-        raise ModelError(source, f"is a {type(model).__name__}", "Name an nn.Module, or a function that makes one")
+def fitting(path: Path, name: str, arguments: Mapping[str, Any], held: Sequence[Candidate]) -> bool:
+    """Whether weights are those of a class of a Python file, whose code is run.
+
+    Arguments:
+        path: of the file.
+        name: of the class.
+        arguments: of its constructor.
+        held: the weights, see :func:`reinject.foreign.checkpoint.candidates`.
+    """
+    with tempfile.TemporaryDirectory() as folder:
+        copy_with_siblings(path, Path(folder))
+        try:
+            model = _whole(_built(Path(folder), f"{path.name}:{name}", arguments), name)
+            fit(model.state_dict(), held, name, name)
+        except ModelError:
+            return False
+    return True
+
+
+def _load(folder: Path, source: str, arguments: Mapping[str, Any] | None = None) -> Loaded:
+    model = _built(folder, source, arguments or {})
+    whole = _whole(model, source)
     if (folder / WEIGHTS).is_file():
         _fill(whole, folder / WEIGHTS, source)
+    whole, notes = as_float32(whole)
     halves = model if isinstance(model, tuple) else (getattr(model, "encode", None), getattr(model, "decode", None))
     encoder, decoder = (half if callable(half) else None for half in halves)
-    return Loaded(whole, encoder=encoder, decoder=decoder)
+    return Loaded(whole, encoder=encoder, decoder=decoder, notes=notes)
 
 
-def _module(folder: Path, place: str) -> Any:
-    if not place.endswith(".py"):
-        return importlib.import_module(place)
-    spec = importlib.util.spec_from_file_location(Path(place).stem, folder / place)
+def _whole(model: Any, source: str) -> nn.Module:
+    if isinstance(model, tuple) and all(isinstance(part, nn.Module) for part in model):
+        return nn.Sequential(*model)
+    if not isinstance(model, nn.Module):
+        raise ModelError(source, f"is a {type(model).__name__}", "Name an nn.Module, or a function that makes one")
+    return model
+
+
+def _built(folder: Path, source: str, arguments: Mapping[str, Any], seed: int | None = None) -> Any:
+    """What a name stands for: a module, a pair of them, or what its call gives. The file is run anew.
+
+    Raises:
+        ModelError: there is no such name, or it fails.
+    """
+    place, _, name = source.rpartition(":")
+    with _drawing_from(seed), only_here(folder):
+        try:
+            found = getattr(_module(folder, place), name)
+            if seed is not None and isinstance(found, (nn.Module, tuple)) and not place.endswith(".py"):
+                found = getattr(_again(place), name)
+        except Exception as error:  # it is anybody's code
+            why = next(iter(str(error).splitlines()), type(error).__name__)[:200].rstrip(".:")
+            raise ModelError(
+                source, f"gives no model ({why})", "Name an nn.Module, a pair of them, or a function that makes one"
+            ) from error
+        if isinstance(found, (nn.Module, tuple)):
+            if arguments:
+                raise ModelError(
+                    source, "is made already, and takes no arguments", "Name its class, or leave out --args"
+                )
+            return found
+        if not callable(found):
+            raise ModelError(source, f"is a {type(found).__name__}", "Name an nn.Module, or what makes one")
+        return call(found, arguments, source)
+
+
+def _module(folder: Path, place: str) -> ModuleType:
+    return run_file(folder / place) if place.endswith(".py") else importlib.import_module(place)
+
+
+def _again(place: str) -> ModuleType:
+    """A module of the environment, run a second time beside the one that is imported."""
+    spec = importlib.util.find_spec(place)
     if spec is None or spec.loader is None:
         raise ImportError(f"cannot read {place}")
     module = importlib.util.module_from_spec(spec)
@@ -65,14 +135,53 @@ def _module(folder: Path, place: str) -> Any:
     return module
 
 
+def _check_weights_of_its_own(folder: Path, source: str, arguments: Mapping[str, Any], owner: str) -> None:
+    """Raise ModelError where two seeds give two networks: their weights are drawn, not learnt."""
+    first, second = (_whole(_built(folder, source, arguments, seed), owner).state_dict() for seed in _SEEDS)
+    if _same(first, second):
+        return
+    name = source.rpartition(":")[2]
+    raise ModelError(owner, f"has no weights: {name} makes random parameters", "Give --weights FILE")
+
+
+def _same(first: Mapping[str, Tensor], second: Mapping[str, Tensor]) -> bool:
+    if first.keys() != second.keys():
+        return False
+    return all(
+        weight.shape == second[key].shape and bool((weight == second[key]).all()) for key, weight in first.items()
+    )
+
+
+@contextlib.contextmanager
+def _drawing_from(seed: int | None) -> Iterator[None]:
+    """Draw from a seed inside, and leave the generators of Python, NumPy and torch as they were."""
+    ours, numpys = random.getstate(), np.random.get_state()
+    with torch.random.fork_rng(devices=[]):
+        if seed is not None:
+            torch.manual_seed(seed)
+            random.seed(seed)
+            np.random.seed(seed)
+        try:
+            yield
+        finally:
+            random.setstate(ours)
+            np.random.set_state(numpys)
+
+
 def _fill(model: nn.Module, path: Path, source: str) -> None:
     try:
         load_model(model, path)
-    except (SafetensorError, RuntimeError, OSError) as error:
-        why = next(iter(str(error).splitlines()), "")
+    except Exception as error:  # the library's own, and torch's
+        why = next((line.strip() for line in str(error).splitlines()[::-1] if line.strip()), "")[:200].rstrip(".:")
         raise ModelError(str(path), f"does not fit {source} ({why})", "Give the weights of this class") from error
 
 
 ROUTE = Route(
-    "module", "package.module:NAME or FILE.py:NAME, an nn.Module or what makes one", _fits, _take, _load, always
+    "module",
+    "package.module:NAME or FILE.py:NAME, an nn.Module or what makes one",
+    _fits,
+    _take,
+    _load,
+    always,
+    pickled=True,
 )

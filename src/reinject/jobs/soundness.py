@@ -1,0 +1,156 @@
+"""Checks of a model that comes in: it repeats itself, row by row, on noise too, and goes with the one beside it."""
+
+import contextlib
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from reinject.errors import ModelError
+from reinject.files import read_json
+from reinject.foreign import Foreign, Loaded, Role
+from reinject.foreign.adapters import Noiseless
+from reinject.foreign.folder import CONFIG
+from reinject.models import Inputs
+from reinject.outputs import Place, tensor_at, tensors_in
+
+
+def uniform(shape: tuple[int, ...], count: int, low: float = 0.0, high: float = 1.0) -> Tensor:
+    """Draw ``count`` inputs of values between low and high; always the same ones.
+
+    Example:
+        >>> uniform((1, 2), 3).shape
+        torch.Size([3, 1, 2])
+    """
+    u = torch.rand((count, *shape), generator=torch.Generator().manual_seed(0))
+    return low + (high - low) * u
+
+
+def returned(module: torch.nn.Module, x: Tensor, source: str) -> Any:
+    """Call a model; torch's generator is left as it was.
+
+    Raises:
+        ModelError: it fails.
+    """
+    try:
+        with torch.no_grad(), torch.random.fork_rng(devices=[]):
+            return module(x)
+    except ModelError:
+        raise
+    except Exception as error:  # whatever a foreign model raises
+        why = next(iter(str(error).splitlines()), type(error).__name__)[:200].rstrip(".:")
+        raise ModelError(
+            source, f"fails on a batch of shape {tuple(x.shape)} ({why})", "Give the --shape that it takes"
+        ) from error
+
+
+def called(network: torch.nn.Module, x: Tensor, source: str) -> Tensor:
+    """Call a model that returns a tensor, see :func:`returned`."""
+    return torch.as_tensor(returned(network, x, source))
+
+
+def check_repeats(loaded: Loaded, role: Role, shape: tuple[int, ...], output: Place, source: str) -> bool:
+    """Compare two calls on the same input; whether the noise that it draws has to be set to zero.
+
+    Raises:
+        ModelError: it is random, and not as a variational autoencoder is.
+    """
+    x = uniform(shape, 4)
+
+    def twice() -> tuple[Any, bool]:
+        with torch.random.fork_rng(devices=[]), torch.no_grad():
+            torch.manual_seed(0)
+            values = [loaded.module(x) for _ in range(2)]
+        first, second = (tensor_at(value, output) for value in values)
+        return values[0], torch.allclose(first, second, rtol=1e-4, atol=1e-5, equal_nan=True)
+
+    value, same = twice()
+    if same:
+        return False
+    if role == "autoencoder" and _is_variational(loaded, value, output):
+        with Noiseless():
+            if twice()[1]:
+                return True
+    raise ModelError(
+        source,
+        "gives something else for the same input at every call",
+        "Wrap it so that it draws no noise: eval(), and the mean code of a variational autoencoder",
+    )
+
+
+def _is_variational(loaded: Loaded, value: Any, output: Place) -> bool:
+    """Whether it looks like mean, spread and a sample of a code: by its outputs, or by the names of its parts."""
+    others = [tuple(tensor.shape) for place, tensor in tensors_in(value) if place != output and tensor.ndim > 1]
+    if len(others) > len(set(others)):
+        return True
+    names = [name.lower() for name in dir(loaded.module)]
+    return any(name.startswith("reparam") or "logvar" in name or "log_var" in name for name in names)
+
+
+def check_rows(network: Foreign, source: str) -> int:
+    """Run it on batches of two sizes and on noise; the number of a classifier's outputs.
+
+    Raises:
+        ModelError: it changes the shape, gives a row something else when others are beside it, or is not finite.
+    """
+    inputs = network.inputs
+    x = uniform(inputs.shape, 5, inputs.low, inputs.high)
+    y, part = (called(network, some, source) for some in (x, x[:2]))
+    wanted = inputs.shape if network.role == "autoencoder" else None
+    if (
+        y.ndim < 2
+        or len(y) != 5
+        or (wanted is not None and tuple(y.shape[1:]) != wanted)
+        or (wanted is None and y.ndim != 2)
+    ):
+        raise ModelError(source, f"maps {tuple(x.shape)} to {tuple(y.shape)}", "Give a model that keeps the batch")
+    noise = torch.randn(x.shape, generator=torch.Generator().manual_seed(2)) * (inputs.high - inputs.low) + inputs.low
+    for name, values in (("", y), (" on noise", called(network, noise, source))):
+        if not bool(torch.isfinite(values).all()):
+            raise ModelError(source, f"gives values that are not finite{name}", "Check its weights and its --range")
+    if not torch.allclose(y[:2], part, rtol=1e-3, atol=1e-4):
+        raise ModelError(
+            source,
+            "gives one row something else when others are beside it",
+            "Put it in evaluation mode and export again",
+        )
+    return int(y.shape[1])
+
+
+def check_changes(y: Tensor, inputs: Inputs, source: str, on: str) -> None:
+    """Raise ModelError where the outputs for different inputs are one and the same."""
+    if float((y - y[:1]).abs().max()) < 1e-6 * (inputs.high - inputs.low):
+        raise ModelError(source, f"gives one and the same output for all {on}", "Check its weights and its --range")
+
+
+def check_beside(inputs: Inputs, role: Role, out: Path, source: str) -> None:
+    """Raise ModelError where the other model in the folder takes other inputs, or knows other classes."""
+    other = _other(out / ("classifier" if role == "autoencoder" else "autoencoder") / CONFIG)
+    if other is None or other.space:
+        return
+    if other.shape != inputs.shape:
+        raise ModelError(
+            source,
+            f"takes inputs {inputs.shape}, the model beside it {other.shape}",
+            "Give models of the same data, or another --out",
+        )
+    if (other.low, other.high) != (inputs.low, inputs.high):
+        raise ModelError(
+            source,
+            f"takes inputs in {inputs.low:g}..{inputs.high:g}, the model beside it in {other.low:g}..{other.high:g}",
+            f"Import it with --units {other.low:g},{other.high:g}, or into another --out",
+        )
+    if other.class_names and inputs.class_names and len(other.class_names) != len(inputs.class_names):
+        raise ModelError(
+            source,
+            f"has {len(inputs.class_names)} classes, the model beside it {len(other.class_names)}",
+            "Give models of the same data, or another --out",
+        )
+
+
+def _other(path: Path) -> Inputs | None:
+    """What the model beside takes, if there is one that says it."""
+    with contextlib.suppress(KeyError, TypeError, ValueError, ModelError, OSError):
+        return Inputs(**read_json(path, ModelError)["inputs"])
+    return None
