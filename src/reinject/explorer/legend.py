@@ -8,7 +8,7 @@ from reinject.explorer.tiles import SURE, UNSURE, colour_of, ink_on
 
 _MOST = 20  # classes that are listed
 SHOWN = {
-    "state": "Each tile shows the state x of one walk, noise included",
+    "state": "Each tile shows the state x of one walk, with its noise",
     "reconstruction": "Each tile shows the reconstruction r(x) of one walk",
 }
 
@@ -40,7 +40,7 @@ class Legend:
 
     def show(self, emit: str) -> None:
         """Say whether tiles show states or reconstructions."""
-        labelled = ", and its most probable class in colour." if self.names else "."
+        labelled = " and its most probable class." if self.names else "."
         self.what.set_text(SHOWN[emit].replace("tile", self.tile) + labelled)
 
 
