@@ -180,12 +180,12 @@ def test_the_wall_has_gaps_and_room_for_captions(count: int, shape: tuple[int, i
 def test_each_tile_shows_its_class() -> None:
     """A frame in the class's colour and its name; grey and a question mark where no class reaches 50 %."""
     grid = Grid(3, 8, 8)
-    names = ("<cat>", "dog", "automobile")
+    names = ("<cat>", "caterpillar", "automobile")
     svg = grid.frames(torch.tensor([0, 1, 2]), torch.tensor([0.9, 0.4, 0.8]), names, chosen=1)
     root = ElementTree.fromstring(f"<svg>{svg}</svg>")
     texts = {(text.get("x"), text.get("y")): text.text for text in root.iter("text")}
     below = [(f"{left + 4:g}", f"{top + 8 + 0.79 * grid.caption:g}") for top, left in map(grid.corner, range(3))]
-    assert [texts[place] for place in below] == ["<cat>", "dog?", "automob…"]
+    assert [texts[place] for place in below] == ["<cat>", "caterp…?", "automob…"]
     fills = [path.get("fill") for path in root.iter("path")]
     assert fills == [None, PALETTE[0], UNSURE, PALETTE[2], None]
     assert [path.get("class") for path in root.iter("path")] == ["gap", None, None, None, "chosen"]

@@ -24,7 +24,8 @@ from reinject.presets import Settings
 from reinject.report.sprites import drawable
 
 _SPEEDS = {4: "4 steps a second", 15: "15 steps a second", 60: "as fast as possible"}  # by steps a second at most
-_PAINT = 1.0  # seconds that a browser may take for a frame
+_FASTEST = max(_SPEEDS)
+_PAINT = 0.25  # seconds that a browser may take for a frame before the next is made
 _SHORT = 60  # steps of a walk that is shown slowly
 _CHART = 0.3  # seconds from one drawing of the charts to the next
 _KEPT = "choice"
@@ -206,7 +207,8 @@ class Visitor:
             began = time.monotonic()
             await self.one()
             with contextlib.suppress(TimeoutError):  # or a slow browser shows captions of one step on tiles of another
-                await asyncio.wait_for(self.painted.wait(), _PAINT)
+                most = _PAINT if self.speed.value < _FASTEST else 1 / _FASTEST
+                await asyncio.wait_for(self.painted.wait(), most)
             if self.live.ended:
                 self._stop()
             await asyncio.sleep(max(0.001, 1 / self.speed.value - (time.monotonic() - began)))

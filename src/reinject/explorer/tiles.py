@@ -99,7 +99,7 @@ class Grid:
 
         Example:
             >>> Grid(4, height=8, width=8).corner(3)
-            (11, 10)
+            (12, 10)
         """
         row, column = divmod(k, self.columns)
         return (
@@ -135,7 +135,7 @@ class Grid:
             colour = colour_of(k, p)
             outer = _box(left - rim, top - rim, self.width + 2 * rim, self.height + self.caption + rim)
             paths[colour].append(outer + _box(left, top, self.width, self.height))
-            text = html.escape(self._fitting(names[k] if p >= SURE else f"{names[k]}?"))
+            text = html.escape(self._fitting(names[k], "" if p >= SURE else "?"))
             below = top + self.height + 0.79 * self.caption
             texts[colour].append(f'<text x="{left + self.width / 2:g}" y="{below:g}">{text}</text>')
         for colour, found in paths.items():
@@ -156,10 +156,10 @@ class Grid:
     def _font(self) -> float:
         return 0.8 * self.caption
 
-    def _fitting(self, text: str) -> str:
-        """The text, cut off where the caption ends."""
-        most = max(1, int(self.width / (_LETTER * self._font)))
-        return text if len(text) <= most else text[: max(1, most - 1)] + "…"
+    def _fitting(self, name: str, mark: str) -> str:
+        """The name with a mark behind it, cut off where the caption ends."""
+        most = max(1, int(self.width / (_LETTER * self._font)) - len(mark))
+        return (name if len(name) <= most else name[: max(1, most - 1)] + "…") + mark
 
 
 def _box(left: float, top: float, width: float, height: float) -> str:
