@@ -30,7 +30,7 @@ class Around(nn.Module):
         super().__init__()
         self.f = f
 
-    def forward(self, x: Tensor) -> Tensor:  # noqa: D102
+    def forward(self, x: Tensor) -> Tensor:
         return x + self.f(x) / 10
 
 

@@ -56,10 +56,10 @@ class ByGradient(BaseModel):
         super().__init__()
         self.r = r
 
-    def forward(self, x: Tensor) -> Tensor:  # noqa: D102
+    def forward(self, x: Tensor) -> Tensor:
         return (self.r(x) - x).flatten(1).square().sum(1)
 
-    def gradient(self, x: Tensor, model_kwargs: dict | None = None) -> Tensor:  # noqa: ARG002, D102
+    def gradient(self, x: Tensor, model_kwargs: dict | None = None) -> Tensor:  # noqa: ARG002
         return (x - self.r(x)) * (2 / LAM)
 
 
@@ -70,7 +70,7 @@ class ByEnergy(BaseModel):
         super().__init__()
         self.r = r
 
-    def forward(self, x: Tensor) -> Tensor:  # noqa: D102
+    def forward(self, x: Tensor) -> Tensor:
         return (self.r(x) - x).flatten(1).square().sum(1)
 
 

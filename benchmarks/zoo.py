@@ -21,10 +21,10 @@ os.environ.setdefault("OMP_NUM_THREADS", "1")
 
 import numpy as np
 import torch
-import zoo_networks
 from safetensors.torch import load_model, save_model
 from torch import Tensor, nn
 
+import zoo_networks
 from reinject import data
 from reinject.evaluation.students import Student, marks
 from reinject.evaluation.tables import Table
@@ -57,9 +57,9 @@ class Member:
         return "AB"[hashlib.sha256(self.name.encode()).digest()[1] % 2]
 
 
-def _family(data_name: str, images: bool = True) -> list[Member]:
+def _family(data_name: str) -> list[Member]:
     short = {"mnist": "mnist", "fashion_mnist": "fashion"}[data_name]
-    m = [
+    return [
         Member(f"{short}-mlp-plain", data_name, "image_mlp_32"),
         Member(f"{short}-mlp-noise.4", data_name, "image_mlp_32", noise=0.4),
         Member(f"{short}-mlp128-noise.7", data_name, "image_mlp_128", noise=0.7),
@@ -68,7 +68,6 @@ def _family(data_name: str, images: bool = True) -> list[Member]:
         Member(f"{short}-vae-beta1", data_name, "image_vae_16", beta=1.0),
         Member(f"{short}-vae-beta.1", data_name, "image_vae_16", beta=0.1),
     ]
-    return m
 
 
 MEMBERS: list[Member] = [

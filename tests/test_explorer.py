@@ -14,6 +14,7 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
+from xml.etree import ElementTree
 
 import numpy as np
 import pytest
@@ -28,7 +29,8 @@ from reinject.explorer import pictures
 from reinject.explorer.commands import arguments, command, folder_for, snippet
 from reinject.explorer.guard import Guard, refused
 from reinject.explorer.session import Choice, Live, World
-from reinject.jobs.explore import explore
+from reinject.explorer.tiles import PALETTE, UNSURE, Grid, _luminance, ink_on
+from reinject.jobs.explore import explore, initial_settings
 from reinject.jobs.recipe import load_models
 from reinject.models import Inputs
 from reinject.presets import Settings, settings_of
@@ -152,12 +154,105 @@ def test_a_picture_that_would_fill_the_memory() -> None:
         pictures.picture(file.getvalue(), Inputs((1, 8, 8)))
 
 
-def test_the_wall() -> None:
-    x = torch.rand(5, 3, 4, 6)
-    sheet = np.asarray(Image.open(io.BytesIO(pictures.wall(x, Inputs((3, 4, 6))))))
-    assert sheet.shape == (2 * 5 - 1, 3 * 7 - 1, 3)
-    tile = sheet[5:9, 7:13].transpose(2, 0, 1) / 255
-    assert np.abs(tile - x[4].numpy()).max() <= 0.5 / 255 + 1e-6
+@pytest.mark.parametrize(
+    ("count", "shape", "captioned"), [(5, (3, 4, 6), True), (64, (1, 8, 8), True), (1, (1, 28, 28), False)]
+)
+def test_the_wall_has_gaps_and_room_for_captions(count: int, shape: tuple[int, int, int], captioned: bool) -> None:
+    x = 0.5 + 0.5 * torch.rand(count, *shape)  # nowhere black, as the gaps are
+    _, height, width = shape
+    grid = Grid(count, height, width, captioned)
+    sheet = np.asarray(Image.open(io.BytesIO(pictures.wall(x, Inputs(shape), grid))))
+    assert sheet.shape[:2] == grid.size
+    lit = np.zeros(grid.size, bool)
+    for k in range(count):
+        top, left = grid.corner(k)
+        assert min(top, left) >= grid.gap
+        assert not lit[top - grid.gap : top + height + grid.gap, left - grid.gap : left + width + grid.gap].any()
+        lit[top : top + height, left : left + width] = True
+        tile = sheet[top : top + height, left : left + width].reshape(height, width, -1).transpose(2, 0, 1) / 255
+        assert np.abs(tile - x[k].numpy()).max() <= 0.5 / 255 + 1e-6
+        assert {grid.at(left + a, top + b) for a in (0, width - 0.5) for b in (0, height - 0.5)} == {k}
+    assert np.array_equal(sheet.reshape(*grid.size, -1).any(2), lit)
+    assert grid.caption * captioned == grid.caption
+    assert {grid.at(-5, -5), grid.at(1e6, 1e6)} == {0, count - 1}
+
+
+def test_each_tile_shows_its_class() -> None:
+    """A frame in the class's colour and its name; grey and a question mark where no class reaches 50 %."""
+    grid = Grid(3, 8, 8)
+    names = ("<cat>", "caterpillar", "automobile")
+    svg = grid.frames(torch.tensor([0, 1, 2]), torch.tensor([0.9, 0.4, 0.8]), names, chosen=1)
+    root = ElementTree.fromstring(f"<svg>{svg}</svg>")
+    texts = {(text.get("x"), text.get("y")): text.text for text in root.iter("text")}
+    below = [(f"{left + 4:g}", f"{top + 8 + 0.79 * grid.caption:g}") for top, left in map(grid.corner, range(3))]
+    assert [texts[place] for place in below] == ["<cat>", "caterp…?", "automob…"]
+    fills = [path.get("fill") for path in root.iter("path")]
+    assert fills == [None, PALETTE[0], UNSURE, PALETTE[2], None]
+    assert [path.get("class") for path in root.iter("path")] == ["gap", None, None, None, "chosen"]
+    unlabelled = grid.frames(torch.full((3,), -1), torch.zeros(3), (), chosen=0)
+    assert "<text" not in unlabelled
+    assert "fill=" not in unlabelled
+
+
+def test_captions_can_be_read_on_every_colour() -> None:
+    """WCAG asks for a contrast of 4.5."""
+    assert len(set(PALETTE)) == len(PALETTE)
+    for colour in (*PALETTE, UNSURE):
+        light, ink = _luminance(colour), _luminance({"#000": "#000000", "#fff": "#ffffff"}[ink_on(colour)])
+        assert (max(light, ink) + 0.05) / (min(light, ink) + 0.05) >= 4.5
+
+
+@pytest.mark.parametrize(
+    ("settings", "step", "level"),
+    [
+        (Settings("ancestral", {"sigma": "linear:2:1"}, steps=4), 2, 1.5),
+        (Settings("ancestral", {"sigma": "linear:2:1"}, steps=4, classes=(1,)), 4, 1.0),
+        (Settings("half-denoising", {"sigma": "0.3"}, steps=4), 1, 0.3),
+        (Settings("langevin", {"lam": "0.5"}, steps=4), 3, 0.5),
+        (Settings("reinjection", steps=4), 3, None),
+    ],
+)
+def test_the_noise_level_of_a_step(world: World, settings: Settings, step: int, level: float | None) -> None:
+    frame = Live(world, Choice(settings, 2)).goto(step)
+    assert frame is not None
+    assert frame.level == (level if level is None else pytest.approx(level))
+
+
+def test_one_function_decides_what_the_page_opens_with(models: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    loaded = load_models([models])
+    assert initial_settings(loaded) == settings_of("ancestral")
+    other = Settings("langevin", {"lam": "0.3"}, steps=7, start="uniform")
+    served: list[Settings] = []
+    monkeypatch.setattr("reinject.jobs.explore.initial_settings", lambda _: other)
+    monkeypatch.setattr("reinject.explorer.serve.serve", lambda _, initial, *__, **___: served.append(initial))
+    explore(models, models / "none", show=False)
+    assert served == [other]
+
+
+def test_controls_take_all_of_the_initial_settings(world: World) -> None:
+    """Also what the page has no field for; another kernel has its own, and coming back brings the initial ones."""
+    from nicegui import Client
+    from nicegui.page import page
+
+    from reinject.explorer.controls import Controls
+
+    initial = Settings(
+        "langevin", {"lam": "0.3"}, steps=7, burn_in=3, thin=2, start="uniform", classes=(4,), guidance=2.0
+    )
+
+    async def changed() -> None: ...
+
+    with Client(page("/"), request=None):
+        controls = Controls(world, initial, {}, changed)
+        made = controls.choice().settings
+        assert made == replace(initial, options=made.options)
+        assert made.options["lam"] == "0.3"
+        controls.kernel.set_value("reinjection")
+        controls._fill({})
+        assert controls.choice().settings.start == "normal"
+        controls.kernel.set_value("langevin")
+        controls._fill({})
+        assert controls.choice().settings == made
 
 
 def test_the_field_of_a_plane() -> None:
@@ -168,6 +263,7 @@ def test_the_field_of_a_plane() -> None:
     assert Image.open(io.BytesIO(plane.field)).size == (480, 480)
     assert 'cx="240.0" cy="240.0" r="6"' in plane.points(torch.zeros(1, 2), 0)
     assert 'cx="480.0" cy="0.0"' in plane.points(torch.full((1, 2), 99.0), 5)
+    assert 'r="3" fill="#e69f00"' in plane.points(torch.zeros(2, 2), 0, ["#009e73", "#e69f00"])
 
 
 @pytest.mark.parametrize(

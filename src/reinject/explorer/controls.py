@@ -1,4 +1,4 @@
-"""The controls of the walks: kernel and its options, steps, seed, asked class."""
+"""The controls of the walks: kernel and its options, steps, seed, target class."""
 
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import replace
@@ -10,14 +10,14 @@ from reinject.building import default_of, flag, options_of
 from reinject.errors import ArgumentError
 from reinject.explorer.session import Choice, World
 from reinject.kernels import KERNELS
-from reinject.presets import settings_of
+from reinject.presets import Settings, settings_of
 
 REGIONS = {
     "": "nothing",
-    ":{h},:": "the upper half",
-    "{h}:,:": "the lower half",
-    ":,:{w}": "the left half",
-    ":,{w}:": "the right half",
+    ":{h},:": "upper half",
+    "{h}:,:": "lower half",
+    ":,:{w}": "left half",
+    ":,{w}:": "right half",
 }
 _SPREAD = 3.0  # a slider goes from 1/8 of the default to 8 times it
 
@@ -37,15 +37,18 @@ class Controls:
 
     Arguments:
         world: the networks.
-        kept: what :meth:`kept` said before a reload; empty: the usual.
-        changed: called when something was changed.
+        initial: settings that the page opens with, and those of their kernel whenever it is chosen.
+        kept: what :meth:`kept` returned before a reload; empty: use ``initial``.
+        changed: called when a visitor changes something.
     """
 
-    def __init__(self, world: World, kept: Mapping[str, Any], changed: Callable[[], Awaitable[None]]) -> None:
-        self.world, self.changed = world, changed
+    def __init__(
+        self, world: World, initial: Settings, kept: Mapping[str, Any], changed: Callable[[], Awaitable[None]]
+    ) -> None:
+        self.world, self.initial, self.changed = world, initial, changed
         self.values: dict[str, Any] = {}
-        usual = "ancestral" if world.r.members[0].sigma is not None else "langevin"
-        self.kernel = ui.select(list(KERNELS), value=kept.get("kernel", usual), label="kernel").classes("w-full")
+        begun = kept.get("kernel", initial.kernel)
+        self.kernel = ui.select(list(KERNELS), value=begun, label="kernel").classes("w-full")
         self.summary = ui.label().classes("text-xs opacity-80")
         self.box = ui.column().classes("w-full gap-1")
         with ui.row().classes("w-full no-wrap"):
@@ -53,15 +56,16 @@ class Controls:
             self.walks = ui.select([1, 16, 64, 144, 256], value=64, label="walks").classes("w-1/2")
         with ui.row().classes("w-full no-wrap items-center"):
             self.seed = ui.number("seed", value=0, min=0, max=2**31 - 1, precision=0).classes("w-1/2")
-            ui.button("another seed", on_click=self._next_seed).props("flat dense")
-        self.emit = ui.select(["state", "reconstruction"], label="what is shown").classes("w-full")
-        names = {"": "any class", "all": "all, one after another"}
+            ui.button("next seed", on_click=self._next_seed).props("flat dense no-caps")
+        self.emit = ui.select(["state", "reconstruction"], label="show").classes("w-full")
+        names = {"": "no guidance", "all": "all classes in turn"}
         names |= {str(k): name for k, name in enumerate(world.inputs.class_names)}
-        self.asked = ui.select(names, value="", label="asked class").classes("w-full")
+        asked = asked_of(initial.classes, len(world.inputs.class_names))
+        self.asked = ui.select(names, value=asked, label="target class").classes("w-full")
         with ui.column().classes("w-full gap-0").bind_visibility_from(self.asked, "value", bool):
-            ui.label("weight of the classifier").classes("text-sm")
-            self.guidance = ui.slider(min=0, max=10, step=0.1, value=1).props(
-                'label aria-label="weight of the classifier"'
+            ui.label("guidance weight").classes("text-sm")
+            self.guidance = ui.slider(min=0, max=10, step=0.1, value=initial.guidance).props(
+                'label aria-label="guidance weight"'
             )
         self.asked.set_visibility(world.C is not None)
         self._fill(kept.get("options", {}))
@@ -71,9 +75,15 @@ class Controls:
         for name in _NAMES:
             getattr(self, name).on_value_change(changed)
 
+    @property
+    def _base(self) -> Settings:
+        """What the chosen kernel runs with where a visitor changes nothing."""
+        kernel = self.kernel.value
+        return self.initial if kernel == self.initial.kernel else settings_of(kernel)
+
     def _fill(self, options: Mapping[str, str]) -> None:
-        """The fields of the kernel that is chosen, with these values or its own."""
-        settings = settings_of(self.kernel.value)
+        """Make the fields of the chosen kernel, with these values or its own."""
+        settings = self._base
         self.summary.set_text((KERNELS[settings.kernel].__doc__ or "").splitlines()[0])
         self.steps.set_value(settings.steps)
         self.emit.set_value(settings.emit)
@@ -94,8 +104,8 @@ class Controls:
         self.seed.set_value(int(self.seed.value or 0) + 1)
 
     def choice(self) -> Choice:
-        """What is asked for; raises ArgumentError where a field is empty."""
-        usual = settings_of(self.kernel.value)
+        """Return what the visitor asks for; raise ArgumentError where a field is empty."""
+        usual = self._base
         options = {name: str(field.value).strip() for name, field in self.values.items() if str(field.value).strip()}
         for name, field in (("steps", self.steps), ("seed", self.seed)):
             if field.value is None:
@@ -114,7 +124,7 @@ class Controls:
         return Choice(settings, int(self.walks.value), int(self.seed.value))
 
     def kept(self) -> dict[str, Any]:
-        """What a reload brings back."""
+        """Return what a reload restores."""
         return {
             "kernel": self.kernel.value,
             "options": {name: field.value for name, field in self.values.items()},
@@ -123,6 +133,16 @@ class Controls:
 
 
 _NAMES = ("steps", "walks", "seed", "emit", "asked", "guidance")
+
+
+def asked_of(classes: tuple[int, ...], count: int) -> str:
+    """Return the value of the select "target class" for settings that ask for these classes.
+
+    Example:
+        >>> asked_of((), 3), asked_of((1,), 3), asked_of((0, 1, 2), 3)
+        ('', '1', 'all')
+    """
+    return str(classes[0]) if len(classes) == 1 else "all" if classes and len(classes) == count else ""
 
 
 def _field(name: str, text: str, default: str, value: str) -> Any:

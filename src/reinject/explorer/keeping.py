@@ -1,4 +1,4 @@
-"""Keeping what is on the screen: its command line, its Python, and a run in the background."""
+"""Reproduce what is on the screen: its command line, its Python, and a run in the background."""
 
 from collections.abc import Callable
 from pathlib import Path
@@ -27,7 +27,7 @@ class Keeping:
 
     def build(self) -> None:
         """Lay it out."""
-        ui.button("keep", icon="bookmark", on_click=self.open).props("outline")
+        ui.button("keep these walks", icon="bookmark", on_click=self.open).props("outline no-caps")
         self.runs = ui.column().classes("w-full gap-1")
 
     def open(self) -> None:
@@ -38,10 +38,11 @@ class Keeping:
         folder = folder_for(self.out)
         picture = f"{folder}.npy" if choice.picture is not None else ""
         with ui.dialog() as dialog, ui.card().classes("w-full max-w-3xl"):
-            ui.label("This shows the walks on the screen again; with more walks, they are its first ones.")
+            ui.label("This command makes the walks on the screen again. The snippet below does the same in Python.")
             words = arguments(self.world, choice, str(folder), picture=picture)
             ui.code(command(words), language="bash").classes("w-full")
             ui.code(snippet(self.world, choice, picture=picture), language="python").classes("w-full")
+            ui.label("Make more walks. The first ones are those on the screen.")
             walks = ui.number("walks", value=1000, min=1, max=_MOST, precision=0)
 
             async def begin() -> None:
@@ -51,8 +52,8 @@ class Keeping:
                 await self.run(choice, folder, picture, found)
 
             with ui.row():
-                ui.button(f"start it in the background, into {folder.name}", on_click=begin)
-                ui.button("close", on_click=dialog.close).props("flat")
+                ui.button(f"run in the background, into {folder.name}", on_click=begin).props("no-caps")
+                ui.button("close", on_click=dialog.close).props("flat no-caps")
         dialog.open()
 
     async def run(self, choice: Choice, folder: Path, picture: str, words: list[str]) -> None:

@@ -1,75 +1,101 @@
-"""The page of one visitor: controls on the left, walks in the middle, what is known of them on the right."""
+"""The page of one visitor: controls on the left, walks in the middle, charts on the right."""
 
 import asyncio
+import contextlib
 import time
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 from nicegui import app, events, run, ui
 
 from reinject.errors import ReinjectError
 from reinject.explorer import pictures
+from reinject.explorer.charts import Charts
 from reinject.explorer.commands import Start
 from reinject.explorer.controls import REGIONS, Controls, rows_and_columns
 from reinject.explorer.keeping import Keeping
+from reinject.explorer.legend import Legend
 from reinject.explorer.plane import Plane
 from reinject.explorer.session import Choice, Frame, Live, World
+from reinject.explorer.tiles import STYLE, Grid, colour_of
+from reinject.presets import Settings
 from reinject.report.sprites import drawable
 
-_RATE = 60  # frames a second at most
+_SPEEDS = {4: "4 steps a second", 15: "15 steps a second", 60: "as fast as possible"}  # by steps a second at most
+_FASTEST = max(_SPEEDS)
+_PAINT = 0.25  # seconds that a browser may take for a frame before the next is made
+_SHORT = 60  # steps of a walk that is shown slowly
 _CHART = 0.3  # seconds from one drawing of the charts to the next
 _KEPT = "choice"
 _STYLE = """
-.wall img, .large img, .pad img { image-rendering: pixelated; width: 100%; background: #000; }
-.wall, .plane { width: min(36rem, 92vw); } .wall { cursor: pointer; } .plane { background: #fff; }
+.wall img, .large img, .pad img { image-rendering: pixelated; width: 100%; }
+.wall, .plane { width: min(34rem, 92vw); } .wall { cursor: pointer; } .plane { background: #fff; }
+.legend { max-width: min(34rem, 92vw); }
+.chip { padding: 0 .5em; border-radius: .2em; font-size: .8rem; font-weight: 600; line-height: 1.5; }
 .large { width: 9rem; } .pad { width: 12rem; touch-action: none; }
 .nicegui-content { padding: .8rem; overflow-x: hidden; }
 """
 
 
 class Visitor:
-    """One page, its walks and its controls; nothing here is shared with another visitor but the networks."""
+    """One page, its walks and its controls; visitors share the networks and nothing else.
 
-    def __init__(self, world: World, out: Path, start_run: Start) -> None:
-        self.world, self.out, self.start_run = world, out, start_run
+    Arguments:
+        world: the networks.
+        initial: settings that the page opens with.
+        out: folder of what the visitor keeps.
+        start_run: makes an archive from the words of a command line.
+    """
+
+    def __init__(self, world: World, initial: Settings, out: Path, start_run: Start) -> None:
+        self.world, self.initial, self.out, self.start_run = world, initial, out, start_run
         self.live: Live | None = None
         self.frame: Frame | None = None
         self.playing = False
+        self.paused = False  # by the visitor; else new walks play by themselves
+        self.turn = 0  # number of the loop that plays: one that was paused and has not noticed yet is an earlier one
         self.chosen = 0
-        self.rate = 0.0
         self.plane: Plane | None = None
         self.lock = asyncio.Lock()
+        self.painted = asyncio.Event()  # the browser shows the wall of the last frame
         self.pad = pictures.Pad(world.inputs) if drawable(world.inputs.shape) else None
         self.given: Any = None  # an uploaded picture, (*event)
+        self.names = world.inputs.class_names if world.C is not None else ()
 
     async def build(self) -> None:
-        """Lay the page out, and begin; a tab that was reloaded goes on with what it had asked for."""
-        ui.add_css(_STYLE)
+        """Lay the page out and play the walks; a reloaded tab keeps its settings.
+
+        Where the visitor prefers reduced motion, show the last step instead.
+        """
+        ui.add_css(_STYLE + STYLE)
+        self.client = ui.context.client  # asked for later, it is an error where the tab was closed
         try:
-            await ui.context.client.connected(timeout=10)  # before, there is no tab that could have kept anything
+            await self.client.connected(timeout=10)  # before, there is no tab that could have kept anything
         except TimeoutError:
             return
+        still = self.paused = await _prefers_stillness()
         kept = app.storage.tab.get(_KEPT, {})
         with ui.row().classes("w-full items-start gap-6"):
             with ui.column().classes("w-full sm:w-72 gap-2 max-sm:order-2"):
                 ui.label("reinject explorer").classes("text-xl").props("role=heading aria-level=1")
-                self.controls = Controls(self.world, kept, self.restart)
+                self.controls = Controls(self.world, self.initial, kept, self.restart)
                 if self.pad is not None:
                     self._start_controls()
             with ui.column().classes("gap-2 max-w-full"):
                 self._player()
             with ui.column().classes("w-full sm:w-80 gap-2 max-sm:order-3"):
                 self._right()
-        ui.timer(_CHART, self._charts)
+        ui.timer(_CHART, self._draw_charts)
         await self.restart()
+        if still and self.live is not None:
+            await self.go(self.live.choice.settings.steps)
 
     def _start_controls(self) -> None:
-        names = {"noise": "noise", "drawn": "what you draw", "uploaded": "a picture of yours"}
-        self.start = ui.select(names, value="noise", label="start", on_change=self.restart).classes("w-full")
-        self.known = ui.select(REGIONS, value="", label="known of it, and held", on_change=self.restart).classes(
+        names = {"noise": "noise", "drawn": "a drawing", "uploaded": "an image file"}
+        self.start = ui.select(names, value="noise", label="start from", on_change=self.restart).classes("w-full")
+        self.known = ui.select(REGIONS, value="", label="keep fixed (inpainting)", on_change=self.restart).classes(
             "w-full"
         )
         self.known.bind_visibility_from(self.start, "value", lambda kind: kind != "noise")
@@ -79,7 +105,7 @@ class Visitor:
                 self._ink(), on_mouse=self._drawn, events=["pointerdown", "pointermove", "pointerup"], sanitize=False
             ).classes("pad")
             self.canvas.props('alt="drawing pad"')
-            ui.button("wipe", on_click=self._wipe).props("flat dense")
+            ui.button("clear", on_click=self._wipe).props("flat dense no-caps")
         upload = ui.upload(
             on_upload=self._uploaded, on_rejected=self._rejected, auto_upload=True, max_file_size=4_000_000
         )
@@ -88,50 +114,49 @@ class Visitor:
 
     def _player(self) -> None:
         with ui.row().classes("items-center gap-2"):
-            self.button = ui.button("play", icon="play_arrow", on_click=self.toggle)
-            ui.button("step", icon="skip_next", on_click=self.one).props("outline")
-            ui.button("rewind", icon="replay", on_click=self.rewind).props("outline")
-            self.said = ui.label().classes("tabular-nums").props("role=status")
-        self.time = ui.slider(min=0, max=1, value=0).classes("w-full").props('label aria-label="step of the walks"')
+            self.button = ui.button("play", icon="play_arrow", on_click=self.toggle).props("no-caps")
+            ui.button("step", icon="skip_next", on_click=self.one).props("outline no-caps")
+            ui.button("rewind", icon="replay", on_click=self.rewind).props("outline no-caps")
+            speed = 4 if (self.controls.steps.value or 0) < _SHORT else 15
+            self.speed = ui.select(_SPEEDS, value=speed).props('dense borderless aria-label="speed"')
+        with ui.row().classes("w-full items-center gap-4"):
+            self.said = ui.label().classes("tabular-nums min-w-60").props("role=status")
+            self.time = ui.slider(min=0, max=1, value=0).classes("flex-1 min-w-32")
+            self.time.props('label aria-label="step of the walks"')
         self.time.on("change", lambda event: self.go(int(event.args)))
         self.wall: ui.interactive_image | None = None
+        self.legend = Legend(self.names, "dot" if self.world.inputs.shape == (2,) else "tile")
         if drawable(self.world.inputs.shape):
+            self.legend.build()
             self.wall = ui.interactive_image("", on_mouse=self._clicked, events=["click"], sanitize=False).classes(
                 "wall"
             )
-            self.wall.props('alt="the walks, side by side"')
+            self.wall.props('alt="all walks, side by side"').on("loaded", self._painted, args=["width"])
         elif self.world.inputs.shape == (2,):
+            self.legend.build()
             self.plane = Plane(self.world)
             field = pictures.uri(self.plane.field)
             self.wall = ui.interactive_image(field, sanitize=False).classes("plane")
             self.wall.props('alt="walks in the plane, and the score around them"')
         else:
-            ui.label("These samples are no images: labels and energies are shown.")
+            ui.label("These samples are not images. The charts show their classes and reconstruction errors.")
 
     def _right(self) -> None:
-        ui.label("One walk").classes("text-lg").props("role=heading aria-level=2")
-        self.large = ui.interactive_image("").classes("large").props('alt="the chosen walk"')
+        ui.label("Selected walk").classes("text-lg").props("role=heading aria-level=2")
+        self.large = ui.interactive_image("").classes("large").props('alt="the selected walk"')
         self.about = ui.label().props("role=status")
-        ui.label("Energy proxy |r(x) - x|²/n along the walk").classes("text-sm")
-        grid = {"left": 60, "right": 30, "top": 25, "bottom": 25}
-        usual = {"grid": grid, "animation": False}
-        lines = [_line(name) for name in ("mean", "chosen walk")]
-        axes: dict[str, Any] = {"xAxis": {"type": "value", "name": "step"}, "yAxis": {"type": "log"}}
-        self.energies = ui.echart({**usual, **axes, "legend": {"top": 0}, "series": lines}).classes("h-44 w-full")
-        axes = {"xAxis": {"type": "category", "data": list(self.world.inputs.class_names)}, "yAxis": {"type": "value"}}
-        bars: list[dict[str, Any]] = [{"type": "bar", "data": []}]
-        with ui.column().classes("w-full gap-2") as box:
-            ui.label("Labels of all walks").classes("text-sm")
-            self.labels = ui.echart({**usual, **axes, "series": bars}).classes("h-40 w-full")
-        box.set_visibility(self.world.C is not None)
+        if drawable(self.world.inputs.shape):
+            ui.label("Click a tile to select its walk.").classes("text-sm opacity-80")
+        self.charts = Charts(self.names)
+        self.charts.build()
         self.keeping = Keeping(self.world, self.out, self.start_run, lambda: self.live.choice if self.live else None)
         self.keeping.build()
 
     def choice(self) -> Choice:
-        """What the controls ask for.
+        """Return what the controls ask for.
 
         Raises:
-            ReinjectError: an option that is none.
+            ReinjectError: a value that does not parse.
         """
         choice = self.controls.choice()
         kind = self.start.value if self.pad is not None else "noise"
@@ -142,7 +167,7 @@ class Visitor:
         return replace(choice, picture=picture, mask=mask)
 
     async def restart(self) -> None:
-        """Begin anew, at step 0, with what the controls ask for; say what does not fit."""
+        """Begin at step 0 with what the controls ask for, and play unless paused; report what does not fit."""
         async with self.lock:
             try:
                 choice = self.choice()
@@ -156,44 +181,52 @@ class Visitor:
             self.live, frame = begun
             self.time.props(f"max={choice.settings.steps}")
             app.storage.tab[_KEPT] = self.controls.kept()
+            self.legend.show(choice.settings.emit)
             self._show(frame)
+        if not self.paused:
+            await self.play()
 
     async def toggle(self) -> None:
         """Play or pause."""
-        if self.playing:
+        self.paused = self.playing
+        if self.paused:
             self._stop()
             return
         if self.live is not None and self.live.ended:
             await self.rewind()
+        await self.play()
+
+    async def play(self) -> None:
+        """Step to the end, where samples are, at the speed that is chosen; return at once where a walk plays."""
+        if self.playing:
+            return
         self.playing = True
+        self.turn = turn = self.turn + 1
         self.button.props("icon=pause").set_text("pause")
-        shown, since = 0, time.monotonic()
-        while self.playing and self.live is not None and not ui.context.client.is_deleted:
+        while self.playing and self.turn == turn and self.live is not None and not self.client.is_deleted:
             began = time.monotonic()
             await self.one()
-            shown += 1
-            if time.monotonic() - since > 1:
-                self.rate = shown / (time.monotonic() - since)
-                shown, since = 0, time.monotonic()
+            with contextlib.suppress(TimeoutError):  # or a slow browser shows captions of one step on tiles of another
+                most = _PAINT if self.speed.value < _FASTEST else 1 / _FASTEST
+                await asyncio.wait_for(self.painted.wait(), most)
             if self.live.ended:
-                break
-            await asyncio.sleep(max(0.001, 1 / _RATE - (time.monotonic() - began)))
-        self._stop()
+                self._stop()
+            await asyncio.sleep(max(0.001, 1 / self.speed.value - (time.monotonic() - began)))
 
     def _stop(self) -> None:
         self.playing = False
         self.button.props("icon=play_arrow").set_text("play")
 
     async def one(self) -> None:
-        """One step of all walks."""
+        """Take one step of all walks."""
         await self._with(lambda live: live.advance())
 
     async def rewind(self) -> None:
-        """Back to the start."""
+        """Go back to the start."""
         await self.go(0)
 
     async def go(self, step: int) -> None:
-        """To a step, by the seed."""
+        """Go to a step; the seed makes it the same again."""
         await self._with(lambda live: live.goto(step))
 
     async def _with(self, move: Callable[[Live], Frame | None]) -> None:
@@ -205,15 +238,40 @@ class Visitor:
         if frame is None or self.live is None:
             return
         self.frame = frame
-        stopped = f", {frame.stopped} stopped" if frame.stopped else ""
-        rate = f", {self.rate:.0f} a second" if self.playing and self.rate else ""
-        self.said.set_text(f"step {frame.step} of {self.live.choice.settings.steps}{rate}{stopped}")
+        stopped = f", {frame.stopped} walks stopped" if frame.stopped else ""
+        level = f", noise level {frame.level:.3g}" if frame.level is not None else ""
+        self.said.set_text(f"step {frame.step} of {self.live.choice.settings.steps}{level}{stopped}")
         self.time.set_value(frame.step)
-        if self.plane is not None and self.wall is not None:
-            self.wall.set_content(self.plane.points(frame.x, self.chosen))
-        elif self.wall is not None:
-            self.wall.set_source(pictures.uri(pictures.wall(frame.x, self.world.inputs)))
+        self.painted.set()
+        if self.wall is not None and self.plane is None:
+            source = pictures.uri(pictures.wall(frame.x, self.world.inputs, self._grid(frame)))
+            if source != self.wall.source:
+                self.painted.clear()
+                self.wall.set_source(source)
+        if self.painted.is_set():
+            self._overlay()
         self._one_walk()
+
+    def _painted(self) -> None:
+        self.painted.set()
+        self._overlay()
+
+    def _grid(self, frame: Frame) -> Grid:
+        _, height, width = self.world.inputs.shape
+        return Grid(len(frame.x), height, width, captioned=bool(self.names))
+
+    def _overlay(self) -> None:
+        """Draw what lies over the wall's image: frames and captions, or the dots of a plane."""
+        frame = self.frame
+        if frame is None or self.wall is None:
+            return
+        k = min(self.chosen, len(frame.x) - 1)
+        if self.plane is not None:
+            seen = zip(frame.label.tolist(), frame.confidence.tolist(), strict=True)
+            colours = [colour_of(label, p) for label, p in seen] if self.names else []
+            self.wall.set_content(self.plane.points(frame.x, k, colours))
+        else:
+            self.wall.set_content(self._grid(frame).frames(frame.label, frame.confidence, self.names, k))
 
     def _one_walk(self) -> None:
         frame = self.frame
@@ -221,38 +279,23 @@ class Visitor:
             return
         k = min(self.chosen, len(frame.x) - 1)
         if drawable(self.world.inputs.shape):
-            self.large.set_source(pictures.uri(pictures.wall(frame.x[k : k + 1], self.world.inputs)))
-        names = self.world.inputs.class_names
-        label = f": {names[int(frame.label[k])]}, {float(frame.confidence[k]):.0%}" if names else ""
-        self.about.set_text(f"walk {k}{label}; energy {float(frame.energy[k]):.3g}")
+            self.large.set_source(pictures.uri(pictures.tile(frame.x[k], self.world.inputs)))
+        label = f": class {self.names[int(frame.label[k])]}, {float(frame.confidence[k]):.0%}" if self.names else ""
+        self.about.set_text(f"walk {k}{label}; reconstruction error {float(frame.energy[k]):.3g}")
 
-    def _charts(self) -> None:
-        live, frame = self.live, self.frame
-        if live is None or frame is None or not live.history:
-            return
-        k = min(self.chosen, len(frame.x) - 1)
-        curves = ([float(e.mean()) for e in live.history], [float(e[k]) for e in live.history])
-        for number, values in enumerate(curves):
-            points = [[step, max(value, 1e-12)] for step, value in enumerate(values)]
-            self.energies.options["series"][number]["data"] = points
-        self.energies.update()
-        names = self.world.inputs.class_names
-        counts = np.bincount(frame.label[frame.label >= 0].numpy(), minlength=len(names))
-        self.labels.options["series"][0]["data"] = counts.tolist()
-        self.labels.update()
+    def _draw_charts(self) -> None:
+        if self.live is not None and self.frame is not None and self.live.history:
+            self.charts.draw(self.live, self.frame, min(self.chosen, len(self.frame.x) - 1))
 
     def _clicked(self, event: events.MouseEventArguments) -> None:
-        if self.live is None:
-            return
-        _, height, width = self.world.inputs.shape
-        columns = pictures.columns_of(self.live.choice.walks)
-        row, column = int(event.image_y // (height + 1)), int(event.image_x // (width + 1))
-        self.chosen = max(0, min(row * columns + column, self.live.choice.walks - 1))
-        self._one_walk()
+        if self.frame is not None:
+            self.chosen = self._grid(self.frame).at(event.image_x, event.image_y)
+            self._overlay()
+            self._one_walk()
 
     def _ink(self) -> str:
         assert self.pad is not None
-        return pictures.uri(pictures.wall(self.pad.point()[None], self.world.inputs))
+        return pictures.uri(pictures.tile(self.pad.point(), self.world.inputs))
 
     async def _drawn(self, event: events.MouseEventArguments) -> None:
         assert self.pad is not None
@@ -276,11 +319,17 @@ class Visitor:
         await self.restart()
 
     def _rejected(self) -> None:
-        ui.notify("upload: is no image, or larger than 4 MB. Give a PNG or a JPEG.", type="negative", timeout=8000)
+        ui.notify(
+            "upload: is not an image, or is larger than 4 MB. Give a PNG or a JPEG.", type="negative", timeout=8000
+        )
 
 
-def _line(name: str) -> dict[str, Any]:
-    return {"type": "line", "showSymbol": False, "name": name, "data": []}
+async def _prefers_stillness() -> bool:
+    """Whether the visitor's system asks pages for reduced motion."""
+    try:
+        return bool(await ui.run_javascript("matchMedia('(prefers-reduced-motion: reduce)').matches", timeout=5))
+    except TimeoutError:
+        return False
 
 
 def _begun(world: World, choice: Choice) -> tuple[Live, Frame | None]:

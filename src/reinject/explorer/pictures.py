@@ -2,7 +2,6 @@
 
 import base64
 import io
-import math
 import warnings
 
 import numpy as np
@@ -12,6 +11,7 @@ from PIL import Image
 from torch import Tensor
 
 from reinject.errors import DataError
+from reinject.explorer.tiles import Grid
 from reinject.images import encode
 from reinject.models import Inputs
 
@@ -26,27 +26,29 @@ def levels(x: Tensor, inputs: Inputs) -> NDArray[np.uint8]:
     return found
 
 
-def wall(x: Tensor, inputs: Inputs, gap: int = 1) -> bytes:
-    """All walks as one PNG, row by row, as square as can be; they are ``gap`` pixels apart.
+def tile(x: Tensor, inputs: Inputs) -> bytes:
+    """Encode one point as a PNG.
+
+    Arguments:
+        x: (C, H, W), data units.
+        inputs: what its values mean.
+    """
+    return next(encode(levels(x[None], inputs)))
+
+
+def wall(x: Tensor, inputs: Inputs, grid: Grid) -> bytes:
+    """Encode all walks as one PNG, with black between the tiles.
 
     Arguments:
         x: (walks, C, H, W), data units.
-        inputs: what they mean.
-        gap: pixels.
+        inputs: what its values mean.
+        grid: where the tiles lie.
     """
-    count, channels, height, width = x.shape
-    columns = columns_of(count)
-    rows = math.ceil(count / columns)
-    tiles = np.zeros((rows * columns, channels, height + gap, width + gap), np.uint8)
-    tiles[:count, :, :height, :width] = levels(x, inputs)
-    sheet = tiles.reshape(rows, columns, channels, height + gap, width + gap).transpose(2, 0, 3, 1, 4)
-    flat = sheet.reshape(1, channels, rows * (height + gap), columns * (width + gap))
-    return next(encode(np.ascontiguousarray(flat[:, :, :-gap, :-gap])))
-
-
-def columns_of(walks: int) -> int:
-    """Walks in a row of the wall."""
-    return math.ceil(math.sqrt(walks))
+    sheet = np.zeros((1, x.shape[1], *grid.size), np.uint8)
+    for k, pixels in enumerate(levels(x, inputs)):
+        top, left = grid.corner(k)
+        sheet[0, :, top : top + grid.height, left : left + grid.width] = pixels
+    return next(encode(sheet))
 
 
 def uri(png: bytes) -> str:

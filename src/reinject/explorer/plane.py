@@ -1,6 +1,7 @@
 """Models of two numbers: the score around the walks, as arrows, and the walks as dots on them."""
 
 import io
+from collections.abc import Sequence
 
 import torch
 from torch import Tensor
@@ -40,12 +41,18 @@ class Plane:
         figure.savefig(file, format="png", dpi=_SIDE / 4.8)
         self.field = file.getvalue()
 
-    def points(self, x: Tensor, chosen: int) -> str:
-        """The walks as SVG over the field, (walks, 2), data units; those beyond its ends lie on its border."""
+    def points(self, x: Tensor, chosen: int, colours: Sequence[str] = ()) -> str:
+        """Draw the walks as SVG over the field; those beyond its ends lie on its border.
+
+        Arguments:
+            x: of the walks, (walks, 2), data units.
+            chosen: number of the walk with a larger dot.
+            colours: of the walks; empty: black, and orange for the chosen one.
+        """
         at = ((x - self.low) / (self.high - self.low)).nan_to_num(0).clamp(0, 1) * _SIDE
+        fills = colours or ["#d55e00" if k == chosen else "#222" for k in range(len(x))]
         dots = (
-            f'<circle cx="{float(a):.1f}" cy="{_SIDE - float(b):.1f}" r="{6 if k == chosen else 3}" fill="'
-            f'{"#d55e00" if k == chosen else "#222"}"/>'
-            for k, (a, b) in enumerate(at)
+            f'<circle cx="{float(a):.1f}" cy="{_SIDE - float(b):.1f}" r="{6 if k == chosen else 3}" fill="{fill}"/>'
+            for k, ((a, b), fill) in enumerate(zip(at, fills, strict=True))
         )
         return "".join(dots)

@@ -5,17 +5,19 @@ from pathlib import Path
 
 from reinject.explorer.commands import Start
 from reinject.explorer.session import World
+from reinject.presets import Settings
 
 
-def serve(world: World, out: Path, start_run: Start, *, port: int, show: bool) -> None:
+def serve(world: World, initial: Settings, out: Path, start_run: Start, *, port: int, show: bool) -> None:
     """Answer on 127.0.0.1 until interrupted.
 
     Arguments:
         world: the networks.
+        initial: settings that the page opens with.
         out: folder of what visitors keep; nothing is written elsewhere.
         start_run: makes an archive from the words of a command line.
         port: to listen at.
-        show: whether a browser is opened.
+        show: whether to open a browser.
     """
     os.environ.setdefault("NICEGUI_STORAGE_PATH", str(out / ".storage"))
     from nicegui import app, ui
@@ -25,7 +27,7 @@ def serve(world: World, out: Path, start_run: Start, *, port: int, show: bool) -
 
     @ui.page("/", title="reinject explorer")
     async def page() -> None:
-        await Visitor(world, out, start_run).build()
+        await Visitor(world, initial, out, start_run).build()
 
     app.add_middleware(Guard)
     ui.run(

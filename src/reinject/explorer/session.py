@@ -3,17 +3,21 @@
 from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import partial
+from typing import Any
 
 import torch
 from torch import Tensor
 
 from reinject.kernels.clamped import Clamped, region
+from reinject.kernels.tangent import Tangent
 from reinject.models import Inputs
 from reinject.presets import Settings, Walker
 from reinject.reconstruction import Ensemble
+from reinject.schedules import value_at
+from reinject.score import sigma_of_lam
 from reinject.starts import Points
 from reinject.synthesis import Classifier, classify
-from reinject.walks import Visited, walk
+from reinject.walks import Visited, spread, walk
 
 
 @dataclass(frozen=True)
@@ -62,6 +66,7 @@ class Frame:
         label: most probable class of each, int64, -1 where nothing labels.
         confidence: its probability, (walks,).
         energy: |r(x) - x|^2 / n of each, (walks,).
+        level: noise level of the step, data units; None: the kernel has none.
         stopped: walks that became non-finite or left the range so far.
     """
 
@@ -71,6 +76,7 @@ class Frame:
     confidence: Tensor
     energy: Tensor
     stopped: int
+    level: float | None = None
 
 
 class Live:
@@ -87,6 +93,7 @@ class Live:
     def __init__(self, world: World, choice: Choice) -> None:
         self.world, self.choice = world, choice
         self.walker = walker_of(world, choice)
+        self.kernel = spread(self.walker.kernel, choice.settings.steps)
         self._begin()
 
     def _begin(self) -> None:
@@ -146,7 +153,7 @@ class Live:
         label, confidence = torch.full((len(x),), -1), torch.zeros(len(x))
         if self.world.C is not None:
             confidence, label = classify(self.world.C, x).max(1)
-        return Frame(self.step, x.cpu(), label, confidence, energy, self.stopped)
+        return Frame(self.step, x.cpu(), label, confidence, energy, self.stopped, noise_level(self.kernel, self.step))
 
 
 def walker_of(world: World, choice: Choice) -> Walker:
@@ -157,3 +164,25 @@ def walker_of(world: World, choice: Choice) -> Walker:
     if choice.picture is not None and choice.mask:
         held = partial(Clamped, known=choice.picture, mask=region(choice.mask, world.inputs.shape))
     return choice.settings.build(world.r, world.inputs.radius, start=start, classifier=world.C, held=held)
+
+
+def noise_level(kernel: Any, step: int) -> float | None:
+    """Return the noise level of a step, data units: the kernel's level, its sigma, or sqrt(lambda / 2).
+
+    Arguments:
+        kernel: or a wrapper of one, whose schedules have lengths.
+        step: number of the step, from 0.
+
+    Example:
+        >>> from reinject import kernels, wrap
+        >>> r = wrap(lambda x: x, (1,), name="r")
+        >>> noise_level(kernels.Langevin(r, lam=0.5), 3), noise_level(kernels.Reinjection(r), 3)
+        (0.5, None)
+    """
+    while hasattr(kernel, "kernel"):
+        kernel = kernel.kernel
+    if hasattr(kernel, "level"):
+        return float(kernel.level(step))
+    if hasattr(kernel, "sigma") and not isinstance(kernel, Tangent):  # whose noise is one of codes
+        return value_at(kernel.sigma, step)
+    return sigma_of_lam(value_at(kernel.lam, step)) if hasattr(kernel, "lam") else None

@@ -15,8 +15,9 @@ from reinject.errors import ArgumentError, ModelError
 from reinject.explorer.commands import Bar
 from reinject.explorer.session import World
 from reinject.jobs.plans import TrainPlan
-from reinject.jobs.recipe import load_models
+from reinject.jobs.recipe import Models, load_models
 from reinject.jobs.train import train
+from reinject.presets import Settings, settings_of
 from reinject.progress import Progress, Silent
 from reinject.staging import partial_of
 
@@ -62,7 +63,16 @@ def explore(
 
     progress.say(f"http://127.0.0.1:{place}  (Ctrl-C ends it)")
     with contextlib.suppress(KeyboardInterrupt):  # that is how it ends
-        serve(world, out, _run, port=place, show=show)
+        serve(world, initial_settings(loaded), out, _run, port=place, show=show)
+
+
+def initial_settings(models: Models) -> Settings:
+    """Choose the settings that the page opens with; nothing else decides them.
+
+    Returns:
+        The ancestral kernel's own where the autoencoder is noise-conditioned, else the Langevin kernel's.
+    """
+    return settings_of("ancestral" if models.ensemble().members[0].sigma is not None else "langevin")
 
 
 def _run(words: Sequence[str], bar: Bar) -> str:
