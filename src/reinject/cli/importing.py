@@ -7,7 +7,7 @@ from typing import Annotated, Literal
 import typer
 
 from reinject.cli.app import finish
-from reinject.cli.options import DATASET, DataDir, Json, Overwrite, floats_of, numbers_of, shape_of
+from reinject.cli.options import DATASET, DataDir, Json, Moments, Overwrite, floats_of, numbers_of, shape_of
 from reinject.errors import ReinjectError
 from reinject.progress import for_this_terminal
 
@@ -65,6 +65,7 @@ def import_(
     trust: Annotated[
         bool, typer.Option("--trust", help="Let it run code, now and later, with exactly this content.")
     ] = False,
+    moments: Moments = True,
     data_dir: DataDir = None,
     overwrite: Overwrite = False,
     as_json: Json = False,
@@ -87,6 +88,7 @@ def import_(
         arguments_of(arguments or ()),
         floats_of("--mean", mean),
         floats_of("--std", std),
+        moments,
     )
     progress = for_this_terminal()
     try:

@@ -42,6 +42,13 @@ BlockSize = Annotated[
 Force = Annotated[
     bool, typer.Option("--force", rich_help_panel=RUNNING, help="Exit with status 0 even if the verdict is broken.")
 ]
+Moments = Annotated[
+    bool,
+    typer.Option(
+        "--moments/--no-moments",
+        help="With data: keep means and covariances of the codes of each class beside an autoencoder that has codes.",
+    ),
+]
 Synthetic = Annotated[
     Path, typer.Argument(parser=place_of, metavar="SYNTHETIC", help="Folder or URL that reinject sample made.")
 ]

@@ -6,7 +6,7 @@ from typing import Annotated, Literal
 import typer
 
 from reinject.cli.app import finish
-from reinject.cli.options import DATASET, DataDir, Device, Json, Overwrite, Seed, dataset_names, numbers_of
+from reinject.cli.options import DATASET, DataDir, Device, Json, Moments, Overwrite, Seed, dataset_names, numbers_of
 from reinject.progress import for_this_terminal
 
 
@@ -95,13 +95,7 @@ def train(
     devices: Annotated[
         int, typer.Option(help="So many of the device, a process each: distributed data parallel.", min=1)
     ] = 1,
-    moments: Annotated[
-        bool,
-        typer.Option(
-            "--moments/--no-moments",
-            help="Keep means and covariances of the codes of each class beside an autoencoder that has codes.",
-        ),
-    ] = True,
+    moments: Moments = True,
     data_dir: DataDir = None,
     seed: Seed = 0,
     overwrite: Overwrite = False,

@@ -11,13 +11,14 @@ import time
 from collections.abc import Sequence
 from pathlib import Path
 
+from reinject.auto import choose_settings
 from reinject.errors import ArgumentError, ModelError
 from reinject.explorer.commands import Bar
 from reinject.explorer.session import World
 from reinject.jobs.plans import TrainPlan
-from reinject.jobs.recipe import Models, load_models
+from reinject.jobs.recipe import Models, levels_of, load_models
 from reinject.jobs.train import train
-from reinject.presets import Settings, settings_of
+from reinject.presets import Settings
 from reinject.progress import Progress, Silent
 from reinject.staging import partial_of
 
@@ -67,12 +68,9 @@ def explore(
 
 
 def initial_settings(models: Models) -> Settings:
-    """Choose the settings that the page opens with; nothing else decides them.
-
-    Returns:
-        The ancestral kernel's own where the autoencoder is noise-conditioned, else the Langevin kernel's.
-    """
-    return settings_of("ancestral" if models.ensemble().members[0].sigma is not None else "langevin")
+    """Choose the settings that the page opens with, as ``reinject sample`` does; nothing else decides them."""
+    inputs = models.inputs
+    return choose_settings(models.ensemble(), models.C, levels_of(inputs), inputs.radius).settings
 
 
 def _run(words: Sequence[str], bar: Bar) -> str:

@@ -12,6 +12,7 @@ from reinject.foreign.folder import CONFIG, describe, digest_of, load_taken
 from reinject.foreign.pickled import refuse
 from reinject.foreign.probe import probe
 from reinject.jobs import Outcome
+from reinject.jobs.codes import keep_moments
 from reinject.jobs.inspect import inspect_bundle
 from reinject.jobs.understanding import Wanted, understand
 from reinject.progress import Progress
@@ -112,7 +113,9 @@ def _take(
     digest = digest_of(partial)
     trust(digest if route.runs_code(partial / SOURCE, name) else f"read:{digest}")
     page = inspect_bundle(load(partial), dataset)
-    said = [*notes, *more]
+    wants = wanted.moments and wanted.role == "autoencoder"
+    kept = keep_moments(partial, dataset) if wants and dataset is not None else []
+    said = [*notes, *more, *kept]
     return Outcome({**page.result, "notes": said}, [*(f"  {note}" for note in said), *page.lines])
 
 

@@ -39,6 +39,7 @@ class Wanted:
         trust: whether the model may run code when it is read.
         arguments: of the constructor of a Python class: numbers, text, lists of them.
         mean, std: of the normalisation that the network expects, one value or one a channel.
+        moments: whether moments of the codes of ``data`` are kept beside an autoencoder.
     """
 
     role: Role = "autoencoder"
@@ -53,6 +54,7 @@ class Wanted:
     arguments: Mapping[str, Any] = field(default_factory=dict)
     mean: tuple[float, ...] = ()
     std: tuple[float, ...] = ()
+    moments: bool = True
 
 
 def understand(
