@@ -4,7 +4,7 @@ import torch
 from torch import Tensor
 
 from reinject import wrap
-from reinject.auto import LEVELS_OF_NOISE, choose_settings
+from reinject.auto import LEVELS_OF_NOISE, choose_settings, in_units
 from reinject.presets import DEFAULT
 from reinject.reconstruction import Ensemble
 from reinject.samples import Storage
@@ -40,8 +40,7 @@ def test_the_choice_does_not_depend_on_the_unit() -> None:
         return side(x / 255)
 
     wide = choose_settings(blind(0.0, 255.0), in_bytes, Storage("uint8", 0.0, 255.0), 255.0)
-    noise = [float(one.settings.options["sigma"]) for one in (plain, wide)]
-    assert noise[1] / noise[0] == 255
+    assert wide.settings.options["sigma"] == in_units(plain.settings.options["sigma"], 255)
     assert wide.settings.start == "normal:255"
 
 
@@ -72,7 +71,7 @@ def test_known_codes_are_where_walks_begin() -> None:
             return self.decode(self.encode(x))
 
     r = Ensemble((wrap(Line(), (16,)),))
-    choice = choose_settings(r, side, Storage(), 1.0, codes=Codes(law))
+    choice = choose_settings(r, side, Storage(), 1.0, begin=Codes(law))
     assert choice.settings.start == "codes"
     walker = choice.settings.build(r, 1.0, start=Codes(law))
     x = walker.start.draw((4000, 16), torch.Generator().manual_seed(0))

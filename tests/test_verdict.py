@@ -20,7 +20,7 @@ from reinject.reconstruction import Ensemble
 from reinject.samples import Storage
 from reinject.verdict import LEVELS, Figures, Verdict, judge, merit
 
-GOOD = Figures(0.0, 0.0, 0.2, 0.3, 0.2, 0.0, 0.0, 0.0, (0.3, 0.3, 0.4), 0.9, 0.95, 0.95)
+GOOD = Figures(0.0, 0.0, 0.2, 0.3, 0.2, 0.0, 0.0, 9.0, 0.0, (0.3, 0.3, 0.4), 0.9, 0.95, 0.95)
 HALF = replace(settings_of("half-denoising"), steps=8, burn_in=3, options={"sigma": "0.5"})
 CENTRES = torch.tensor([[0.1] * 8 + [0.9] * 8, [0.9] * 8 + [0.1] * 8])
 
@@ -71,7 +71,7 @@ def test_a_classifier_of_one_class_or_none_is_broken() -> None:
     [
         ({"stopped": 0.05}, "doubtful"),
         ({"stopped": 0.2}, "broken"),
-        ({"clipped": 0.3}, "doubtful"),
+        ({"clipped": 0.5}, "doubtful"),
         ({"clipped": 0.9}, "broken"),
         ({"remembered": 0.6}, "doubtful"),
         ({"repeated": 0.2}, "doubtful"),
@@ -79,6 +79,9 @@ def test_a_classifier_of_one_class_or_none_is_broken() -> None:
         ({"shares": (0.5, 0.5, 0.0)}, "doubtful"),
         ({"shares": (1.0, 0.0, 0.0)}, "broken"),
         ({"information": 0.05}, "broken"),
+        ({"information": 0.3}, "doubtful"),
+        ({"shares": (0.06, 0.04, 0.9), "information": 0.6}, "doubtful"),
+        ({"directions": 3.0}, "doubtful"),
         ({"remembered": math.nan, "information": math.nan, "agreement": math.nan, "shares": ()}, "good"),
     ],
 )
@@ -118,6 +121,15 @@ def test_figures_are_what_they_say() -> None:
     assert math.isnan(found.information)
     twice = figures(torch.cat([x, x]), wrap(lambda x: x, (6,), name="same"), None, Storage("float"))
     assert twice.repeated == 1
+
+
+@pytest.mark.parametrize("d", [2, 4, 10])
+def test_directions_are_those_that_samples_vary_in(d: int) -> None:
+    generator = torch.Generator().manual_seed(d)
+    axes = torch.linalg.qr(torch.randn((64, d), generator=generator))[0]
+    x = torch.randn((1000, d), generator=generator) @ axes.T
+    found = figures(x, wrap(lambda x: x, (64,), name="same"), None, Storage("float"))
+    assert 0.6 * d < found.directions < 1.5 * d  # a rough figure: the bound of the verdict is a half away
 
 
 def test_the_verdict_stands_in_manifest_card_and_result(tmp_path: Path) -> None:

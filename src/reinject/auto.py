@@ -13,9 +13,10 @@ from reinject.starts import Start
 from reinject.synthesis import Classifier
 from reinject.verdict import LEVELS, Figures, Verdict, judge, merit
 
-LEVELS_OF_NOISE = (0.15, 0.3, 0.6, 1.0)  # in units of the value range
+LEVELS_OF_NOISE: tuple[str, ...] = ("0.3", "0.6", "1", "cycles:1.5:0.3:8:1.5:8")  # in units of the value range
+LEVELS_FROM_DATA: tuple[str, ...] = ("0.15", "0.3", "0.6")  # where walks begin among data
 _FROM_NOISE = replace(settings_of("half-denoising"), steps=16, burn_in=7)
-_FROM_CODES = replace(settings_of("half-denoising"), steps=9, burn_in=1, start="codes")
+_FROM_DATA = replace(settings_of("half-denoising"), steps=9, burn_in=1, start="codes")
 
 
 @dataclass(frozen=True)
@@ -85,28 +86,40 @@ def _noise_of(settings: Settings) -> str:
     return next(iter(settings.options.values()), settings.kernel)
 
 
+def in_units(text: str, unit: float) -> str:
+    """A noise level or a schedule with its levels in another unit.
+
+    Example:
+        >>> in_units("0.5", 255), in_units("cycles:1:0.5:8:1:8", 2)
+        ('127.5', 'cycles:2:1:8:2:8')
+    """
+    parts = text.split(":")
+    levels = {"cycles": (1, 2, 4)}.get(parts[0], (0,))
+    return ":".join(f"{float(part) * unit:.4g}" if k in levels else part for k, part in enumerate(parts))
+
+
 def choose_settings(
     r: Ensemble,
     C: Classifier | None,
     storage: Storage,
     radius: float,
     *,
-    codes: Start | None = None,
+    begin: Start | None = None,
     seed: int = 0,
 ) -> Choice:
     """Choose kernel, noise, start, length and what is emitted, from what r is and from short pilot walks.
 
-    A noise-conditioned r: the ancestral walk. A blind one whose codes' moments are known: half-denoising from codes.
-    Any other: half-denoising from N(0, I) in units of the range. The noise of half-denoising is the one of four whose
-    128 pilot walks have the best verdict, then the largest merit: too little keeps the start, too much blurs, and both
-    cost information. The pilots take about 9,000 calls of r.
+    A noise-conditioned r: the ancestral walk. A blind one: half-denoising, from where data lies if that is known, else
+    from N(0, I) in units of the range. Its noise is the one of a few whose 128 pilot walks have the best verdict, then
+    the largest merit: too little keeps the start, too much blurs, and both cost information. The pilots take about
+    9,000 calls of r.
 
     Arguments:
         r: the autoencoder.
         C: the classifier; None: the noise is .6 of the range, which is near the best for most networks.
         storage: whose range is the unit of noise.
         radius: of the training data, data units.
-        codes: law of the codes, where it is known.
+        begin: where walks begin, if it is known where data lies: a law of its codes, or of the data itself.
         seed: of the pilot walks.
 
     Example:
@@ -117,23 +130,20 @@ def choose_settings(
     """
     if r.noise_conditioned:
         return Choice(DEFAULT, "r is noise-conditioned")
-    base, what = (
-        (_FROM_NOISE, "r does not know the noise level, and the law of its codes is not known")
-        if codes is None
-        else (_FROM_CODES, "r does not know the noise level, and the moments of its codes are known")
-    )
     width = storage.high - storage.low
-    start = f"normal:{width:.4g}" if codes is None and width != 1 else base.start
-    grid = [
-        replace(base, start=start, options={"sigma": f"{level * width:.4g}"})
-        for level in (LEVELS_OF_NOISE if codes is None else LEVELS_OF_NOISE[:3])
-    ]
+    if begin is None:
+        base, levels = _FROM_NOISE, LEVELS_OF_NOISE
+        what = "r does not know the noise level, and no data is known"
+        base = base if width == 1 else replace(base, start=f"normal:{width:.4g}")
+    else:
+        base, levels = _FROM_DATA, LEVELS_FROM_DATA
+        what = "r does not know the noise level; walks begin among data"
+    grid = [replace(base, options={"sigma": in_units(level, width)}) for level in levels]
     if C is None:
-        return Choice(grid[2 if codes is None else 1], what)
-    trials = sorted(
-        (try_settings(s, r, C, storage, radius, start=codes, seed=seed) for s in grid), key=lambda t: t.rank
-    )
-    return Choice(trials[0].settings, what, tuple(trials))
+        return Choice(grid[1], what)
+    trials = [try_settings(settings, r, C, storage, radius, start=begin, seed=seed) for settings in grid]
+    best = min(trials, key=lambda trial: trial.rank)
+    return Choice(best.settings, what, tuple(trials))
 
 
 def try_settings(

@@ -20,6 +20,7 @@ POINTS = 1000  # samples that are looked at
 _FAR = 1e3  # ranges from the middle: a walk there has diverged
 _SMALL = 0.02  # noise that r ought to undo, in units of the range
 _NEAR = 0.01  # of the typical distance: closer samples repeat each other
+_MANY = 32  # values of a sample, from which on few directions are a fault
 
 
 def visit(walker: Walker, settings: Settings, storage: Storage, *, walks: int = WALKS, seed: int = 0) -> list[Visited]:
@@ -97,6 +98,7 @@ def figures(
     centred = x - x.mean(0)
     variance = float(centred.square().mean())
     least = (1e-6 * width) ** 2
+    repeated, directions = _neighbours(centred.flatten(1), variance * centred[0].numel())
     found = Figures(
         stopped=stopped,
         clipped=float(outside.float().mean()) if clipped is None else clipped,
@@ -104,7 +106,8 @@ def figures(
         noise_kept=float(((moved - y).square().mean() / e.square().mean()).sqrt()),
         error=float(((y - x).square().mean() / max(variance, least)).sqrt()),
         random=float(((y - again).square().mean() / max(variance, least)).sqrt()),
-        repeated=_repeated(centred.flatten(1), variance * centred[0].numel()),
+        repeated=repeated,
+        directions=directions,
         remembered=remembered,
     )
     if C is None:
@@ -121,10 +124,18 @@ def figures(
     )
 
 
-def _repeated(x: Tensor, typical: float) -> float:
-    """Share of the rows whose nearest other row is within 1% of the typical distance sqrt(2 typical)."""
-    if len(x) < 2:
-        return math.nan
+def _neighbours(x: Tensor, typical: float) -> tuple[float, float]:
+    """What the distances of nearest other rows say of N rows, beside the typical distance sqrt(2 typical).
+
+    ``repeated``: the share within 1% of it. ``directions``: the d with which N points, spread evenly over a ball of d
+    dimensions, have such a median: ln N / -ln(median / sqrt(2 typical)).
+    """
+    if len(x) < 2 or typical == 0:
+        return math.nan, math.inf
     square = torch.cdist(x, x).square()
     square.fill_diagonal_(math.inf)
-    return float((square.amin(1) <= 2 * typical * _NEAR**2).double().mean())
+    ratio = (square.amin(1) / (2 * typical)).sqrt()
+    median = float(ratio.median())
+    directions = math.log(len(x)) / -math.log(median) if 0 < median < 1 else (0.0 if median == 0 else math.inf)
+    few_values = x.shape[1] < _MANY  # data of few values varies in few directions
+    return float((ratio <= _NEAR).double().mean()), math.inf if few_values else directions

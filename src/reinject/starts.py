@@ -260,7 +260,7 @@ def parse_start(text: str, radius: float = 1.0) -> Start:
     unknown = ArgumentError(
         "start",
         f"{text!r} is not known",
-        "Give normal, normal:STD, uniform, uniform:LOW:HIGH, codes, fitted:DATASET, data:DATASET or archive:FOLDER",
+        "Give normal, normal:STD, uniform, uniform:LOW:HIGH, codes, classes:DATASET, data:DATASET or archive:FOLDER",
     )
     name, *numbers = text.split(":")
     if name == "codes":

@@ -6,11 +6,10 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from reinject import data
 from reinject.auto import Choice, choose_settings
 from reinject.errors import ArchiveError, ArgumentError
-from reinject.jobs.codes import codes_of
 from reinject.jobs.recipe import Models, levels_of
+from reinject.jobs.starts import resolve
 from reinject.presets import PRESETS, Settings, choose
 from reinject.progress import Progress, Silent
 
@@ -37,21 +36,24 @@ def choose_for(
     """
     progress = progress or Silent()
     inputs = models.inputs
-    loaded = None if dataset is None else data.load(dataset, data_dir, progress=progress)
-    moments = models.moments() if loaded is None else codes_of(models, loaded)
+    text = _start_text(models, dataset)
     with progress.task("choosing a walk", 1, "choices") as advance:
-        choice = choose_settings(
-            models.ensemble(),
-            models.C,
-            levels_of(inputs),
-            inputs.radius,
-            codes=None if moments is None else moments.start,
-            seed=seed,
-        )
+        begin = resolve(text, inputs, walks=1, models=models, data_dir=data_dir, progress=progress)
+        choice = choose_settings(models.ensemble(), models.C, levels_of(inputs), inputs.radius, begin=begin, seed=seed)
         advance(1)
-    if dataset is None or choice.settings.start != "codes":
+    if text is None or begin is None:
         return choice
-    return replace(choice, settings=replace(choice.settings, start=f"codes:{dataset}"))
+    return replace(choice, settings=replace(choice.settings, start=text))
+
+
+def _start_text(models: Models, dataset: str | None) -> str | None:
+    """Where walks begin, as on the command line, if it is known where data lies."""
+    if models.ensemble().noise_conditioned:
+        return None
+    if dataset is None:
+        return None if models.moments() is None else "codes"
+    single = len(models.autoencoders) == 1 and models.ensemble().has_code
+    return f"codes:{dataset}" if single else f"classes:{dataset}"
 
 
 def settings_for(

@@ -34,6 +34,7 @@ from reinject.walks import Visited, walk
 _WITH_DATA = (
     "data:",
     "fitted:",
+    "classes:",
     "archive:",
     "points:",
     "codes:",

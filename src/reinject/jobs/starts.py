@@ -14,6 +14,7 @@ from reinject.jobs.codes import codes_of
 from reinject.jobs.held import FILES, points_of
 from reinject.jobs.recipe import Models, values_for
 from reinject.models import Inputs
+from reinject.moments import moments_of
 from reinject.progress import Progress, Silent
 from reinject.starts import Fitted, Points, Start
 
@@ -34,7 +35,8 @@ def resolve(
 
     Arguments:
         text: ``data:DATASET``: walks start at different training points, drawn at random; ``fitted:DATASET``: from the
-            Gaussian fitted to up to 10,000 of them; ``archive:FOLDER``: walk k where walk k of an archive ended;
+            Gaussian fitted to up to 10,000 of them; ``classes:DATASET``: from a Gaussian a class;
+            ``archive:FOLDER``: walk k where walk k of an archive ended;
             ``points:FILE``: walk k at point k, modulo their number, of an image or a .npy file in data units;
             ``codes``: at codes drawn from the moments that the models keep; ``codes:DATASET``: from those of a data
             set's training points.
@@ -52,7 +54,7 @@ def resolve(
     kind, _, name = (text or "").partition(":")
     if kind == "codes":
         return _codes(name, models, data_dir, progress or Silent())
-    if kind not in ("data", "fitted", "archive", "points"):
+    if kind not in ("data", "fitted", "classes", "archive", "points"):
         return None
     if not name:
         raise ArgumentError("--start", f"{text!r} names no data", f"Give {kind}:NAME")
@@ -60,6 +62,8 @@ def resolve(
         points = _last_states(name)
     elif kind == "points":
         points = _given(name, inputs)
+    elif kind == "classes":
+        return _by_class(name, inputs, data_dir, progress)
     else:
         points = _points(name, kind, walks, seed, inputs, data_dir, progress)
     if tuple(points.shape[1:]) != inputs.shape:
@@ -75,6 +79,14 @@ def _codes(name: str, models: Models | None, data_dir: str | None, progress: Pro
         return None
     found = models.moments() if not name else codes_of(models, data.load(name, data_dir, progress=progress))
     return None if found is None else found.start
+
+
+def _by_class(name: str, inputs: Inputs, data_dir: str | None, progress: Progress | None) -> Start:
+    """A Gaussian fitted to the training points of each class."""
+    dataset = data.load(name, data_dir, progress=progress or Silent())
+    order = torch.randperm(len(dataset.train), generator=torch.Generator().manual_seed(0))[:_FIT]
+    some = dataset.train.take(order)
+    return moments_of(values_for(replace(dataset, train=some), inputs, "the model"), some.y).law
 
 
 def _points(
