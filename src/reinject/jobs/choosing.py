@@ -37,10 +37,8 @@ def choose_for(
     progress = progress or Silent()
     inputs = models.inputs
     text = _start_text(models, dataset)
-    with progress.task("choosing a walk", 1, "choices") as advance:
-        begin = resolve(text, inputs, walks=1, models=models, data_dir=data_dir, progress=progress)
-        choice = choose_settings(models.ensemble(), models.C, levels_of(inputs), inputs.radius, begin=begin, seed=seed)
-        advance(1)
+    begin = resolve(text, inputs, walks=1, models=models, data_dir=data_dir, progress=progress)
+    choice = choose_settings(models.ensemble(), models.C, levels_of(inputs), inputs.radius, begin=begin, seed=seed)
     if text is None or begin is None:
         return choice
     return replace(choice, settings=replace(choice.settings, start=text))
@@ -84,8 +82,6 @@ def settings_for(
     progress = progress or Silent()
     if preset == "auto" or (preset is None and kernel is None and not options):
         choice = choose_for(models, dataset=dataset, seed=seed, data_dir=data_dir, progress=progress)
-        for line in choice.lines:
-            progress.say(line)
         name, settings = choose("auto", kernel, options, presets={**PRESETS, "auto": choice.settings}, **given)
         return name, settings, choice if name == "auto" else None
     if dataset is not None:

@@ -5,7 +5,7 @@ import json
 import os
 import time
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
 
@@ -208,7 +208,8 @@ def sample(
                 chosen.distinct, Distinct.name, lambda rows: progress.note(f"{rows:,} compared with earlier blocks")
             ),
         )
-    return _outcome(out, preset, names, time.monotonic() - began)
+    done = _outcome(out, preset, names, time.monotonic() - began)
+    return done if choice is None else replace(done, lines=[*choice.lines, *done.lines])
 
 
 def _outcome(out: Path, preset: str, names: tuple[str, ...], seconds: float) -> Outcome:

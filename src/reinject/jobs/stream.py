@@ -7,9 +7,11 @@ import torch
 from torch import Tensor
 from torch.utils.data import IterableDataset, get_worker_info
 
+from reinject.jobs.choosing import choose_for
 from reinject.jobs.recipe import Models, Recipe, blocks_in, load_models, maker
 from reinject.jobs.selection import Selection, resolve_private
-from reinject.presets import DEFAULT, Settings
+from reinject.jobs.starts import resolve
+from reinject.presets import Settings
 from reinject.samples import Storage
 from reinject.synthesis import ready
 from reinject.walks import BLOCK
@@ -25,7 +27,7 @@ class Stream(IterableDataset[tuple[Tensor, int]]):
 
     Arguments:
         models: folders of models, as for ``reinject sample``.
-        settings: kernel, start and what is kept; default: the default preset.
+        settings: kernel, start and what is kept; default: chosen by pilot walks, as ``reinject sample`` does.
         walks: a pass, >= 1.
         seed: of the first pass, >= 0.
         block_size: walks a block, >= 1.
@@ -54,11 +56,16 @@ class Stream(IterableDataset[tuple[Tensor, int]]):
         device: str = "cpu",
     ) -> None:
         self.folders = [Path(folder) for folder in models]
-        self.settings, self.walks, self.seed = settings or DEFAULT, walks, seed
+        self.walks, self.seed = walks, seed
         self.block_size, self.selection, self.device = block_size, selection or Selection(), device
         self.student = None if student is None else Path(student)
         self.epoch = 0
-        self.private = resolve_private(self.selection, self._models().inputs, data_dir)
+        loaded = load_models(self.folders, device, labelled=self.selection.labels != "none", student=self.student)
+        self.settings = settings or choose_for(loaded, seed=seed, data_dir=data_dir).settings
+        self.start = resolve(
+            self.settings.start, loaded.inputs, walks=walks, seed=seed, models=loaded, data_dir=data_dir
+        )
+        self.private = resolve_private(self.selection, loaded.inputs, data_dir)
         self._blocks(self.seed)  # fails here, and not in a worker
 
     def set_epoch(self, epoch: int) -> None:
@@ -80,6 +87,7 @@ class Stream(IterableDataset[tuple[Tensor, int]]):
             self.block_size,
             Storage("uint8", inputs.low, inputs.high),
             inputs.radius,
+            self.start,
             labels=chosen.labels_of(self.settings),
             filters=chosen.filters(
                 self.settings,
