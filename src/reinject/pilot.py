@@ -20,6 +20,7 @@ POINTS = 1000  # samples that are looked at
 _FAR = 1e3  # ranges from the middle: a walk there has diverged
 _SMALL = 0.02  # noise that r ought to undo, in units of the range
 _NEAR = 0.01  # of the typical distance: closer samples repeat each other
+_MARGIN = 0.1  # of the range: values beyond are far outside
 _MANY = 32  # values of a sample, from which on few directions are a fault
 
 
@@ -81,7 +82,7 @@ def figures(
         C: the classifier; None: nothing is said of classes.
         storage: how samples are kept.
         stopped: share of walks that were stopped.
-        clipped: share of values that were clipped before; default: that of the samples.
+        clipped: share of values far outside of the range before they were clipped; default: that of the samples.
         remembered: share of their start that walks carry.
         seed: of the choice of samples and of the noise.
     """
@@ -89,7 +90,6 @@ def figures(
     some = torch.randperm(len(x), generator=generator)[:POINTS]
     raw = x.cpu()[some]
     width = storage.high - storage.low
-    outside = (raw < storage.low - width / 510) | (raw > storage.high + width / 510)
     kept, _ = storage.store(raw)
     x = storage.load(kept).to(r.device)
     e = _SMALL * width * torch.randn(x.shape, generator=generator).to(r.device)
@@ -101,7 +101,7 @@ def figures(
     repeated, directions = _neighbours(centred.flatten(1), variance * centred[0].numel())
     found = Figures(
         stopped=stopped,
-        clipped=float(outside.float().mean()) if clipped is None else clipped,
+        clipped=far_outside(raw, storage) if clipped is None else clipped,
         spread=math.sqrt(variance) / width,
         noise_kept=float(((moved - y).square().mean() / e.square().mean()).sqrt()),
         error=float(((y - x).square().mean() / max(variance, least)).sqrt()),
@@ -122,6 +122,19 @@ def figures(
         confidence=float(p.amax(1).mean()),
         agreement=float((p.argmax(1) == q.argmax(1)).double().mean()),
     )
+
+
+def far_outside(x: Tensor, storage: Storage) -> float:
+    """Share of the values that lie outside of the range by more than a tenth of it.
+
+    A linear last layer overshoots a little wherever data lies on the border; that does no harm.
+
+    Example:
+        >>> far_outside(torch.tensor([-0.2, -0.05, 0.5, 1.05]), Storage())
+        0.25
+    """
+    margin = _MARGIN * (storage.high - storage.low)
+    return float(((x < storage.low - margin) | (x > storage.high + margin)).float().mean())
 
 
 def _neighbours(x: Tensor, typical: float) -> tuple[float, float]:

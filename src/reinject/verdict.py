@@ -15,7 +15,7 @@ class Figures:
 
     Attributes:
         stopped: share of walks that became non-finite or left the range.
-        clipped: share of values outside of the range.
+        clipped: share of values outside of the range by more than a tenth of it.
         spread: root mean square distance of a value from its mean over samples, in units of the range.
         noise_kept: share of small noise that r leaves: 1 for the identity, 0 for a constant.
         error: root of E|r(x) - x|^2 / E|x - E x|^2 at the samples.
@@ -109,8 +109,8 @@ def _broken(f: Figures, walks: int) -> Iterator[str]:
         yield f"r keeps {f.noise_kept:.0%} of small noise: it is close to the identity and has no score"
     if f.spread < 0.02:
         yield f"samples are nearly all the same (spread {f.spread:.1%} of the range): r contracts to one point"
-    if f.clipped > 0.6:
-        yield f"{f.clipped:.0%} of all values lie outside of the range"
+    if f.clipped > 0.4:
+        yield f"{f.clipped:.0%} of all values lie far outside of the range"
     if f.repeated > 0.5:
         yield f"{f.repeated:.0%} of the samples repeat another one"
     missing, classes = _missing(f, walks)
@@ -126,8 +126,8 @@ def _doubtful(f: Figures, walks: int) -> Iterator[str]:
         yield f"{missing} of {classes} classes are missing"
     if f.stopped > 0.01:
         yield f"{f.stopped:.1%} of the walks diverged"
-    if f.clipped > 0.35:
-        yield f"{f.clipped:.0%} of all values lie outside of the range"
+    if f.clipped > 0.15:
+        yield f"{f.clipped:.0%} of all values lie far outside of the range"
     if f.remembered > 0.3:
         yield f"walks carry {f.remembered:.0%} of their start at their end"
     if f.repeated > 0.05:

@@ -3,6 +3,8 @@
 from dataclasses import replace
 from typing import Any
 
+import torch
+
 from reinject import pilot
 from reinject.archive import Archive
 from reinject.auto import Choice
@@ -37,7 +39,7 @@ def remarks(
         C,
         archive.storage,
         stopped=(counts["stopped_walks"] + counts["strayed_walks"]) / walks,
-        clipped=counts["clipped_values"] / max(counts["values"], 1),
+        clipped=pilot.far_outside(torch.cat([part.x.cpu() for part in parts]), archive.storage) if parts else 0.0,
         remembered=pilot.remembered(walker, settings, parts, seed=seed) if parts else float("nan"),
         seed=seed,
     )
