@@ -9,7 +9,7 @@ import torch
 from torch import Tensor
 
 from reinject.auto import Trial, choose_settings, try_settings
-from reinject.evaluation.students import Student, marks
+from reinject.evaluation.students import RECIPE, Student, marks
 from reinject.evaluation.tables import Table
 from reinject.jobs.recipe import Models, levels_of, rows_of
 from reinject.kernels.base import Info, Kernel, State
@@ -26,7 +26,8 @@ from reinject.verdict import Verdict
 _NOISES = (0.03, 0.06, 0.12, 0.24)  # multiples of the data's radius, for noise-conditioned networks
 _RANGE = (0.15, 0.3, 0.6, 1.0)  # multiples of the value range, for blind ones
 _SAMPLES = 5_000  # that a student is trained on, at most
-_STEPS = 100_000  # that walks for a student take together, at most
+_STEPS = 20_000  # that walks for a student take together, at most
+_RECIPE = replace(RECIPE, least_steps=300)  # of students that are only compared with each other
 
 
 @dataclass(frozen=True)
@@ -121,8 +122,8 @@ class Bench:
 
     Attributes:
         models: the models.
-        begin: law of the codes of data, where it is known; and the start's name on a command line.
-        begin_name: "codes", or "codes:DATASET".
+        begin: where walks begin, if it is known where data lies; see :func:`reinject.auto.choose_settings`.
+        begin_name: the same as on a command line.
         walks: a candidate.
         seed: of all randomness.
         real: real images to test students on; None: there are none.
@@ -145,7 +146,7 @@ class Bench:
         """The pilot walks of the automatic choice; none for a noise-conditioned r, which is not piloted."""
         inputs = self.models.inputs
         begin = self.begin
-        choice = choose_settings(self.r, self.models.C, self.storage, inputs.radius, codes=begin, seed=self.seed)
+        choice = choose_settings(self.r, self.models.C, self.storage, inputs.radius, begin=begin, seed=self.seed)
         name = choice.settings.start if begin is None else self.begin_name
         return [Candidate(replace(one, settings=replace(one.settings, start=name))) for one in choice.trials]
 
@@ -180,7 +181,7 @@ class Bench:
             return candidate
         C = self.models.labelling()
         y = torch.cat([classify(C, self.storage.load(some)).argmax(1) for some in torch.split(kept, 1024)])
-        student = Student(self.seed, min(_SAMPLES, len(kept)))
+        student = Student(self.seed, min(_SAMPLES, len(kept)), _RECIPE)
         threads = torch.get_num_threads()
         try:
             rows = student.rows_of(Table.of(kept, y, self.storage))

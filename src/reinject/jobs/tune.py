@@ -16,10 +16,12 @@ from reinject.jobs.candidates import Bench, Candidate, candidates
 from reinject.jobs.codes import codes_of
 from reinject.jobs.recipe import Models, check_space, levels_of
 from reinject.jobs.sample import BROKEN
+from reinject.jobs.starts import by_class
 from reinject.pilot import WALKS
 from reinject.presets import Settings
 from reinject.progress import Progress, Silent
 from reinject.score import estimate_lam
+from reinject.starts import Start
 
 _METHODS: tuple[Literal["matched", "effective"], ...] = ("matched", "effective")  # the surer first
 _BEST = 6  # candidates that students learn from
@@ -42,12 +44,12 @@ def tune(
 
     Without data, the merit of :func:`reinject.verdict.merit`: it prefers samples that the classifier is certain of, in
     all classes. It cannot see whether they look like data. With data, students learn from the best six candidates whose
-    verdict is not "broken": from up to 5,000 samples of walks that take 100,000 steps together. The utility is their
+    verdict is not "broken": from up to 5,000 samples of walks that take 20,000 steps together. The utility is their
     accuracy on up to 5,000 training images. A candidate is dropped as soon as more than half of its walks diverge.
 
     Arguments:
-        models: from :func:`reinject.jobs.sample.load_models`.
-        dataset: real data, of the models' shape and classes; its name is that of the start at its codes.
+        models: from :func:`reinject.jobs.recipe.load_models`.
+        dataset: real data, of the models' shape and classes, under the name with which ``sample`` finds it.
         walks: walks a candidate, >= 16.
         seed: of all randomness.
         out: JSON file for the best settings, which ``reinject sample --preset FILE`` takes; default: not written.
@@ -66,12 +68,12 @@ def tune(
     check_count("--walks", "walks", walks, 16)
     if out is not None and out.exists() and not overwrite:
         raise ArchiveError(str(out), "already exists", "Choose another --out, or replace it with --overwrite")
+    if out is not None:
+        out.parent.mkdir(parents=True, exist_ok=True)
     progress = progress or Silent()
     real = None if dataset is None else _real(dataset, models, seed)
     lam, source = _lam(models, real)
-    moments = models.moments() if dataset is None else codes_of(models, dataset)
-    name = "codes" if dataset is None else f"codes:{dataset.name}"
-    bench = Bench(models, None if moments is None else moments.start, name, walks, seed, real)
+    bench = Bench(models, *_begin(models, dataset), walks, seed, real)
     ranked = _screened(bench, list(candidates(models, lam)), progress)
     if real is not None:
         ranked = _taught(bench, ranked, progress)
@@ -83,19 +85,22 @@ def tune(
         "candidates": [one.as_json() for one in ranked],
     }
     lines = _lines(ranked, result)
-    best = ranked[0]
-    if not best.sane:
-        reason = best.trial.verdict.reason
+    if not ranked[0].sane:
+        reason = ranked[0].trial.verdict.reason
         why = f"tune: none of the {len(ranked)} candidates gave sane walks; the best is broken: {reason}"
         return Outcome(result, lines, why, status=BROKEN)
     if out is not None:
-        out.parent.mkdir(parents=True, exist_ok=True)
-        write_json(out, best.trial.settings.as_json())
-        folders = [bundle.folder.parent for bundle in models.autoencoders]
-        given = data_dir if ":" in best.trial.settings.start else None
-        command = command_line("sample", *folders, preset=out, data_dir=given)
-        lines.append(f"The best is in {out}. Next: {command} --out SYNTHETIC")
+        lines.append(_write(out, ranked[0].trial.settings, models, data_dir))
     return Outcome(result, lines)
+
+
+def _write(out: Path, settings: Settings, models: Models, data_dir: str | None) -> str:
+    """Write the settings; a line that says so, and how to walk with them."""
+    write_json(out, settings.as_json())
+    folders = [bundle.folder.parent for bundle in models.autoencoders]
+    given = data_dir if settings.start.startswith(("codes:", "classes:")) else None
+    command = command_line("sample", *folders, preset=out, data_dir=given)
+    return f"The best is in {out}. Next: {command} --out SYNTHETIC"
 
 
 def _real(dataset: Dataset, models: Models, seed: int) -> Table:
@@ -112,6 +117,17 @@ def _real(dataset: Dataset, models: Models, seed: int) -> Table:
     order = torch.randperm(len(dataset.train), generator=torch.Generator().manual_seed(seed))[:_REAL]
     part = dataset.train.take(order)
     return Table.of(part.x, part.y, levels_of(inputs))
+
+
+def _begin(models: Models, dataset: Dataset | None) -> tuple[Start | None, str]:
+    """Where walks of a blind autoencoder begin, if it is known where data lies; and its name on a command line."""
+    if models.ensemble().noise_conditioned:
+        return None, "normal"
+    moments = models.moments() if dataset is None else codes_of(models, dataset)
+    if dataset is None or moments is not None:
+        name = "codes" if dataset is None else f"codes:{dataset.name}"
+        return None if moments is None else moments.start, name
+    return by_class(dataset, models.inputs), f"classes:{dataset.name}"
 
 
 def _lam(models: Models, real: Table | None) -> tuple[float | None, str]:
@@ -132,9 +148,9 @@ def _lam(models: Models, real: Table | None) -> tuple[float | None, str]:
 
 def _screened(bench: Bench, grid: Sequence[Settings], progress: Progress) -> list[Candidate]:
     """All candidates tried without data, best first."""
-    with progress.task("tuning", len(grid) + 1, "candidates") as advance:
-        found = bench.automatic()
-        advance(1)
+    found = bench.automatic()
+    with progress.task("tuning", len(found) + len(grid), "candidates") as advance:
+        advance(len(found))
         for settings in grid:
             found.append(bench.tried(settings))
             advance(1)
@@ -177,7 +193,8 @@ def _lines(ranked: Sequence[Candidate], result: dict[str, Any]) -> list[str]:
         lines.append(f"the best {_SHOWN} of {len(ranked)} candidates; --json lists all")
     if result["agreement"] is not None:
         value, over = result["agreement"].values()
-        lines.append(f"agreement of the criterion without data with utility: rank correlation {value:.1f} over {over}")
+        value = round(value, 1) + 0.0  # no -0.0
+        lines.append(f"agreement of the criterion without data with utility: rank correlation {value} over {over}")
     diverged = result["diverged"]
     return [*lines, f"{diverged} candidate{'' if diverged == 1 else 's'} diverged"]
 
