@@ -97,7 +97,7 @@ class Watched:
         >>> wild = Watched(kernels.Reinjection(wrap(lambda x: 10 * x, (1,))), far=5.0)
         >>> wild.step(wild.init(torch.ones(2, 1)), torch.Generator())
         Traceback (most recent call last):
-        reinject.jobs.tune.Diverged: 1
+        reinject.jobs.candidates.Diverged: 1
     """
 
     kernel: Kernel
