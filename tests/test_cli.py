@@ -16,6 +16,7 @@ from typing import Any
 import pytest
 import torch
 from PIL import Image
+from scipy.stats import spearmanr
 from typer.testing import CliRunner
 
 from reinject import Archive, data
@@ -23,6 +24,7 @@ from reinject.cli import app
 from reinject.jobs.recipe import Models, with_student
 from reinject.kernels import KERNELS
 from reinject.presets import PRESETS
+from reinject.verdict import LEVELS
 
 REINJECT = [sys.executable, "-c", "from reinject.cli import main; main()"]
 
@@ -300,7 +302,7 @@ def blind_models(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A bottleneck denoiser that is not told the noise level: it has a code, and can be walked by self-tuning."""
     out = tmp_path_factory.mktemp("blind") / "models"
     options = ["--objective", "denoising", "--autoencoder", "mlp", "--spread", "0.9", "--device", "cpu"]
-    assert run("train", "digits", "--out", out, *options, "--epochs", 5, "--classifier-epochs", 1)[0] == 0
+    assert run("train", "digits", "--out", out, *options, "--epochs", 20, "--classifier-epochs", 5)[0] == 0
     return out
 
 
@@ -498,11 +500,11 @@ def test_tune_ranks_candidates_and_its_preset_is_sampled(models: Path, tmp_path:
     status, text, _ = run("tune", models, "--walks", 64, "--out", best, "--json")
     assert status == 0
     rows = json.loads(text)["candidates"]
-    merits = [row["merit"] for row in rows]
-    assert merits == sorted(merits, reverse=True)
-    assert all(0 <= merit <= 1 for merit in merits)
+    ranks = [(LEVELS.index(row["verdict"]["level"]), -row["merit"]) for row in rows]
+    assert ranks == sorted(ranks)
+    assert all(0 <= row["merit"] <= 1 for row in rows)
     assert {"ancestral", "annealed", "half-denoising", "langevin"} <= {row["settings"]["kernel"] for row in rows}
-    assert any(abs(row["remembered"]) > 0.001 for row in rows)
+    assert any(abs(row["figures"]["remembered"]) > 0.001 for row in rows)
     assert run("sample", models, "--out", tmp_path / "s", "--preset", best, "--walks", 20)[0] == 0
     kernel = Archive.open(tmp_path / "s").manifest["parameters"]["settings"]["kernel"]
     assert kernel == rows[0]["settings"]["kernel"]
@@ -516,19 +518,37 @@ def test_tune_ranks_candidates_and_its_preset_is_sampled(models: Path, tmp_path:
 def test_tune_serves_models_that_are_not_told_the_level(blind_models: Path) -> None:
     status, text, _ = run("tune", blind_models, "--walks", 32, "--json")
     assert status == 0
-    assert {"tangent", "self-tuning", "reinjection"} <= {
-        row["settings"]["kernel"] for row in json.loads(text)["candidates"]
-    }
+    settings = [row["settings"] for row in json.loads(text)["candidates"]]
+    assert {"tangent", "self-tuning", "reinjection"} <= {one["kernel"] for one in settings}
+    assert {"codes", "normal"} == {one["start"] for one in settings}  # the automatic choice's own are among them
     assert json.loads(text)["lam_source"] == "unknown"
+
+
+def test_the_best_of_tune_is_sampled_from_codes(
+    blind_models: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("reinject.jobs.tune.candidates", lambda *_: ())
+    for words, start in (((), "codes"), (("--data", "digits"), "codes:digits")):
+        best, out = tmp_path / "best.json", tmp_path / "s"
+        status, text, error = run("tune", blind_models, "--out", best, "--overwrite", *words)
+        assert status == 0, error
+        assert text.splitlines()[-1].startswith(f"The best is in {best}. Next: reinject sample {blind_models} --preset")
+        assert json.loads(best.read_text())["start"] == start
+        assert run("sample", blind_models, "--out", out, "--preset", best, "--walks", 20, "--overwrite")[0] == 0
+        assert Archive.open(out).manifest["parameters"]["settings"]["start"] == start
 
 
 def test_tune_by_real_data_ranks_by_utility_and_knows_lambda(blind_models: Path, tmp_path: Path) -> None:
     status, text, _ = run("tune", blind_models, "--walks", 32, "--data", "digits", "--json")
     found = json.loads(text)
-    utilities = [row["utility"] for row in found["candidates"]]
     assert status == 0
-    assert utilities == sorted(utilities, reverse=True)
-    assert utilities[-1] < utilities[0] <= 1
+    taught = [row for row in found["candidates"] if row["utility"] is not None]
+    assert len(taught) == found["agreement"]["over"] == 6
+    ranks = [(LEVELS.index(row["verdict"]["level"]), -row["utility"]) for row in taught]
+    assert ranks == sorted(ranks)
+    assert all(0 < row["samples"] <= 5000 and row["utility"] <= 1 for row in taught)
+    pairs = [(row["merit"], row["utility"]) for row in taught]
+    assert spearmanr(pairs).statistic == pytest.approx(found["agreement"]["rank_correlation"], abs=0.06)
     assert "Stein's identity" in found["lam_source"]
     sigma = math.sqrt(found["lam"] / 2)
     assert any(row["settings"]["options"].get("sigma") == f"{sigma:.4g}" for row in found["candidates"])

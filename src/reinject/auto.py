@@ -6,7 +6,7 @@ from typing import Any
 import torch
 
 from reinject.pilot import WALKS, figures, remembered, visit
-from reinject.presets import DEFAULT, Settings, settings_of
+from reinject.presets import DEFAULT, Held, Settings, settings_of
 from reinject.reconstruction import Ensemble
 from reinject.samples import Storage
 from reinject.starts import Start
@@ -154,11 +154,12 @@ def try_settings(
     radius: float,
     *,
     start: Start | None = None,
+    held: Held | None = None,
     walks: int = WALKS,
     seed: int = 0,
 ) -> Trial:
-    """Walk some pilot walks and judge their samples; arguments as for :func:`choose_settings`."""
-    walker = settings.build(r, radius, start=start, classifier=C)
+    """Walk some pilot walks and judge their samples; arguments as for :func:`choose_settings`; held: see ``build``."""
+    walker = settings.build(r, radius, start=start, classifier=C, held=held)
     parts = visit(walker, settings, storage, walks=walks, seed=seed)
     stopped = sum(part.stopped + part.strayed for part in parts) / walks
     rows = sum(len(part.x) for part in parts)

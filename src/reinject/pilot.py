@@ -24,6 +24,16 @@ _MARGIN = 0.1  # of the range: values beyond are far outside
 _MANY = 32  # values of a sample, from which on few directions are a fault
 
 
+def far_from(storage: Storage) -> float:
+    """The largest |value| of a walk that has not diverged, data units.
+
+    Example:
+        >>> far_from(Storage())
+        1001.0
+    """
+    return _FAR * (storage.high - storage.low) + max(abs(storage.low), abs(storage.high))
+
+
 def visit(walker: Walker, settings: Settings, storage: Storage, *, walks: int = WALKS, seed: int = 0) -> list[Visited]:
     """Walk some walks in one block, within bounds; what they visit.
 
@@ -34,8 +44,7 @@ def visit(walker: Walker, settings: Settings, storage: Storage, *, walks: int = 
         walks: >= 2.
         seed: of all randomness.
     """
-    far = _FAR * (storage.high - storage.low) + max(abs(storage.low), abs(storage.high))
-    bounded = {**settings.walking(), "limit": min(settings.limit, far)}
+    bounded = {**settings.walking(), "limit": min(settings.limit, far_from(storage))}
     return list(
         walk(
             walker.kernel,

@@ -16,10 +16,13 @@ def tune(
         Path | None,
         typer.Option(help="JSON file for the best settings, for sample --preset FILE.", show_default="none"),
     ] = None,
-    walks: Annotated[int, typer.Option(help="Walks a candidate.", min=16)] = 256,
+    walks: Annotated[int, typer.Option(help="Walks a candidate.", min=16)] = 128,
     data: Annotated[
         str | None,
-        typer.Option(help="The models' data set: rank by what a student learns from the samples.", show_default="none"),
+        typer.Option(
+            help="The models' data set: rank the best six by what a student learns from their samples.",
+            show_default="none",
+        ),
     ] = None,
     data_dir: DataDir = None,
     device: Device = "cpu",
@@ -27,12 +30,23 @@ def tune(
     overwrite: Overwrite = False,
     as_json: Json = False,
 ) -> None:
-    """Try kernels and noises, rank them without real data (certain, even, forgetful, in place) or by utility on it."""
+    """Try kernels and noises; rank them by verdict, then by merit (no data needed) or by utility on real data."""
+    from dataclasses import replace
+
     from reinject.data import load
     from reinject.jobs.recipe import load_models
     from reinject.jobs.tune import tune as run
 
     loaded, progress = load_models(models, device), for_this_terminal()
-    dataset = None if data is None else load(data, data_dir, seed, progress)
-    outcome = run(loaded, dataset=dataset, walks=walks, seed=seed, out=out, overwrite=overwrite, progress=progress)
+    dataset = None if data is None else replace(load(data, data_dir, seed, progress), name=data)
+    outcome = run(
+        loaded,
+        dataset=dataset,
+        walks=walks,
+        seed=seed,
+        out=out,
+        overwrite=overwrite,
+        data_dir=data_dir,
+        progress=progress,
+    )
     finish(outcome, as_json)

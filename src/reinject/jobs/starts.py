@@ -63,7 +63,7 @@ def resolve(
     elif kind == "points":
         points = _given(name, inputs)
     elif kind == "classes":
-        return _by_class(name, inputs, data_dir, progress)
+        return by_class(data.load(name, data_dir, progress=progress or Silent()), inputs)
     else:
         points = _points(name, kind, walks, seed, inputs, data_dir, progress)
     if tuple(points.shape[1:]) != inputs.shape:
@@ -81,9 +81,8 @@ def _codes(name: str, models: Models | None, data_dir: str | None, progress: Pro
     return None if found is None else found.start
 
 
-def _by_class(name: str, inputs: Inputs, data_dir: str | None, progress: Progress | None) -> Start:
-    """A Gaussian fitted to the training points of each class."""
-    dataset = data.load(name, data_dir, progress=progress or Silent())
+def by_class(dataset: data.Dataset, inputs: Inputs) -> Start:
+    """A Gaussian fitted to the training points of each class, up to 10,000 of all."""
     order = torch.randperm(len(dataset.train), generator=torch.Generator().manual_seed(0))[:_FIT]
     some = dataset.train.take(order)
     return moments_of(values_for(replace(dataset, train=some), inputs, "the model"), some.y).law
