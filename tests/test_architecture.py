@@ -42,7 +42,7 @@ MAY_IMPORT = {
     "auto": {"pilot"},
     "moments": {"starts"},
     "staging": {"files"},
-    "archive": {"samples", "images", "staging", "diagnostics"},
+    "archive": {"samples", "images", "staging", "diagnostics", "verdict"},
     "cluster": {"archive", "foreign"},
     "data": {"files", "images", "progress", "samples"},
     "models": {"errors"},
@@ -51,7 +51,7 @@ MAY_IMPORT = {
     "training": {"errors"},
     "evaluation": {"data", "samples", "training", "models", "processes", "devices", "execution"},
     "figures": {"evaluation"},
-    "report": {"figures"},
+    "report": {"figures", "verdict"},
     "explorer": {"presets", "report"},
     "jobs": {
         "archive", "auto", "bundle", "cluster", "data", "devices", "diagnostics", "evaluation", "explorer", "figures",

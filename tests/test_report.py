@@ -24,7 +24,7 @@ from reinject.jobs.sample import sample_models
 from reinject.kernels.base import Emit
 from reinject.presets import PRESETS
 from reinject.report import Sprites
-from reinject.report.tables import alarms, headline
+from reinject.report.tables import alarms, numbers
 from test_cli import run
 
 
@@ -61,10 +61,10 @@ def judgement(name: str, value: float, null: float, interval: tuple[float, float
 def test_the_first_screen_has_four_numbers_at_most() -> None:
     names = ("precision", "recall", "copies", "classifier", "density")
     found = {"all": [judgement(name, 0.4, 0.9, (0.35, 0.45)) for name in names]}
-    numbers = headline(None, found)
-    assert [one.name for one in numbers] == ["recall", "copies", "classifier", "precision"]
-    assert numbers[0].interval == "95%: 0.350 to 0.450"
-    assert "real data itself: 0.900" in numbers[0].meaning
+    shown = numbers(None, found)
+    assert [one.name for one in shown] == ["recall", "copies", "classifier", "precision"]
+    assert shown[0].interval == "95%: 0.350 to 0.450"
+    assert "real data itself: 0.900" in shown[0].meaning
 
 
 def test_what_must_not_be_overlooked() -> None:

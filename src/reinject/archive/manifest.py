@@ -10,6 +10,7 @@ from reinject.archive.schema import COMPRESSIONS, IMAGES, MANIFEST, SCHEMA_VERSI
 from reinject.errors import ArchiveError
 from reinject.files import is_remote, read_json
 from reinject.staging import partial_of
+from reinject.verdict import LEVELS
 
 _SHARD = re.compile(r"data/shard-\d{6,}\.parquet")  # nothing outside the folder
 _HASH = re.compile(r"[0-9a-f]{64}")
@@ -73,6 +74,32 @@ def _storage(value: Any) -> bool:
     )
 
 
+def _verdict(value: Any) -> bool:
+    return (
+        isinstance(value, dict)
+        and value.keys() == {"level", "reason"}
+        and value["level"] in LEVELS
+        and isinstance(value["reason"], str)
+    )
+
+
+def _figure(value: Any) -> bool:
+    """A number, several, or none where it was not measured."""
+    several = value if isinstance(value, list) else [value]
+    return value is None or all(isinstance(one, (int, float)) for one in several)
+
+
+def _trials(value: dict[str, Any]) -> bool:
+    trials = value.get("trials")
+    return isinstance(trials, list) and all(
+        isinstance(one, dict)
+        and isinstance(one.get("settings"), dict)
+        and isinstance(one.get("merit"), (int, float))
+        and _verdict(one.get("verdict"))
+        for one in trials
+    )
+
+
 def _rising(value: Any) -> bool:
     return isinstance(value, list) and all(map(_natural, value)) and all(a < b for a, b in pairwise(value))
 
@@ -92,6 +119,11 @@ _FIELDS: dict[str, Callable[[Any], bool]] = {
     "kernel_notes": lambda value: isinstance(value, dict),
     "shards": lambda value: isinstance(value, list) and bool(value) and all(isinstance(item, dict) for item in value),
 }
+_LATER: dict[str, Callable[[Any], bool]] = {  # fields that older archives lack
+    "verdict": lambda value: _verdict(value),
+    "figures": lambda value: isinstance(value, dict) and all(map(_figure, value.values())),
+    "chosen": lambda value: isinstance(value, dict) and isinstance(value.get("because"), str) and _trials(value),
+}
 _COUNTS = ("rows", "values", "clipped_values", "stopped_walks", "strayed_walks", "unlabelled")
 _ENTRY: dict[str, Callable[[Any], bool]] = {
     "file": lambda value: isinstance(value, str) and bool(_SHARD.fullmatch(value)),
@@ -106,6 +138,7 @@ _ENTRY: dict[str, Callable[[Any], bool]] = {
 def _wrong(manifest: dict[str, Any]) -> Iterator[tuple[str, Any]]:
     """The fields that are not as they should be, and what they are."""
     yield from _unfit(manifest, _FIELDS, "")
+    yield from _unfit(manifest, {name: fits for name, fits in _LATER.items() if manifest.get(name) is not None}, "")
     counts = manifest["counts"]
     yield from _unfit(counts, dict.fromkeys(_COUNTS, _natural), "counts.")
     per_class = counts.get("per_class")

@@ -22,6 +22,7 @@ from reinject.jobs.plans import TrainPlan
 from reinject.jobs.provenance import shares
 from reinject.jobs.recipe import Models, load_models
 from reinject.jobs.sample import sample_models
+from reinject.jobs.standing import found_wrong, next_command, verdict_of
 from reinject.jobs.train import train
 from reinject.jobs.utility import MOST, judge
 from reinject.kernels.base import Emit
@@ -90,7 +91,8 @@ def demo(
         for name, archive in archives.items():
             evidence = known[name]
             judgements = {group: GROUPS[group].make(evidence) for group in JUDGED}
-            found[name] = Judged(archive, judged[name], judgements, closest(evidence))
+            wrong = found_wrong(archive, judged[name], judgements, dataset)
+            found[name] = Judged(archive, judged[name], judgements, closest(evidence), findings=wrong)
             advance(1)
     with progress.task("drawing", 3, "figures") as advance:
         remembered = _draw(partial / "figures", dataset, models, found, seed, advance)
@@ -116,7 +118,9 @@ def demo(
     )
     write_json(partial / METRICS, metrics)
     publish(partial, out)
-    lines = [*report.text(judged), report.verdict(judged["default"])]
+    worst = report.worst_first(verdict_of(archives["default"]), found["default"].findings)
+    said = report.standing_lines(worst, next_command(archives["default"], worst, [out / "models"]))
+    lines = [*said, report.headline(judged["default"]), *report.text(judged)]
     return Outcome(metrics, [*lines, f"{metrics['seconds']} s. Open {out / 'report.html'}"])
 
 

@@ -21,11 +21,13 @@ from reinject.jobs.pictures import Judged, draw
 from reinject.jobs.provenance import find_classifiers, find_models, shares
 from reinject.jobs.recipe import Models
 from reinject.jobs.shadows import plan_of
+from reinject.jobs.standing import found_wrong, next_command, verdict_of
 from reinject.jobs.utility import MOST, check_enough, check_match, judge
 from reinject.progress import Progress, Silent
 from reinject.report.sprites import drawable
 from reinject.staging import check_free, partial_of, publish
 from reinject.synthesis import Classifier, Voting
+from reinject.verdict import Verdict
 
 METRICS = "metrics.json"
 
@@ -73,7 +75,7 @@ def evaluate(
         overwrite: replace an earlier evaluation at ``out``.
 
     Returns:
-        Utility, judgements, class shares, confidence.
+        The archive's verdict, what is wrong, utility, judgements, class shares, confidence.
 
     Raises:
         ReinjectError: no archive, or no data set; they do not match; the classifier is not to be found.
@@ -102,7 +104,7 @@ def evaluate(
         asked = {"judge": judgements, "features": features, "student": student, "models": models, "seeds": seeds}
         command = command_line("evaluate", folder, against=against, **asked, most=most, seed=seed, out=out)
         command += " --shadows" if shadows else ""
-        _write(out, metrics, one, models, command, data_dir)
+        _write(out, metrics, one, command, data_dir)
     return Outcome(metrics, [*one.lines(), f"{metrics['seconds']} s"])
 
 
@@ -117,6 +119,8 @@ class Examined:
         evidence: what the judgements were made from.
         utility: how a student learns from it; None: not judged.
         judgements: group -> what else was judged.
+        findings: what the comparison with the real data found wrong, the worst first.
+        models: folders with the models that made the samples, where they were given.
         metrics: all of it, as JSON values.
     """
 
@@ -126,15 +130,24 @@ class Examined:
     evidence: Evidence
     utility: Utility | None
     judgements: Mapping[str, Sequence[Judgement]]
+    findings: Sequence[Verdict]
+    models: Sequence[Path]
     metrics: dict[str, Any]
 
     def lines(self) -> list[str]:
-        """What a terminal is told."""
-        table = report.text({self.name: self.utility}) if self.utility else []
-        verdict = [report.verdict(self.utility)] if self.utility else []
-        return [*table, *report.judgement_lines(self.judgements), *self.metrics["notes"], *verdict]
+        """Print what is wrong first, then ratio and skill, then every number."""
+        worst = report.worst_first(verdict_of(self.archive), self.findings)
+        left = report.unchecked(self.utility, self.judgements)
+        return [
+            *report.standing_lines(worst, next_command(self.archive, worst, self.models)),
+            *([report.headline(self.utility)] if self.utility else []),
+            *([left] if left else []),
+            *(report.text({self.name: self.utility}) if self.utility else []),
+            *report.judgement_lines(self.judgements),
+            *self.metrics["notes"],
+        ]
 
-    def judged(self, models: Sequence[Path]) -> Judged:
+    def judged(self) -> Judged:
         """As a page shows it."""
         near = "memorisation" in self.judgements and drawable(self.archive.event_shape)
         return Judged(
@@ -142,8 +155,9 @@ class Examined:
             self.utility,
             self.judgements,
             closest(self.evidence) if near else None,
-            models,
+            self.models,
             self.metrics["notes"],
+            self.findings,
         )
 
 
@@ -189,6 +203,7 @@ def examine(
         "archive": str(folder),
         "against": against,
         "rows": archive.rows,
+        "verdict": archive.manifest.get("verdict"),
         "features": {"name": evidence.extractor.name, "sha256": evidence.extractor.sha256},
         "notes": notes,
     }
@@ -214,7 +229,9 @@ def examine(
         judged = judge(tables, dataset, levels, C, seeds_of, known=evidence.known, **options)  # one was attacked above
         metrics["utility"] = judged[preset].as_json()
     metrics["judgements"] = {name: [one.as_json() for one in group] for name, group in found.items()}
-    return Examined(preset, archive, dataset, evidence, judged.get(preset), found, metrics)
+    wrong = found_wrong(archive, judged.get(preset), found, dataset)
+    metrics["findings"] = [one.as_json() for one in wrong]
+    return Examined(preset, archive, dataset, evidence, judged.get(preset), found, wrong, models, metrics)
 
 
 def _classifier(archive: Archive, models: Sequence[Path]) -> Classifier:
@@ -231,11 +248,9 @@ def _made_by(archive: Archive, models: Sequence[Path]) -> tuple[Models | None, l
     return (found, []) if found.autoencoders else (None, ["the autoencoder is not on disk: nothing is said about it"])
 
 
-def _write(
-    out: Path, metrics: dict[str, Any], one: Examined, models: Sequence[Path], command: str, data_dir: str | None
-) -> None:
+def _write(out: Path, metrics: dict[str, Any], one: Examined, command: str, data_dir: str | None) -> None:
     partial = partial_of(out)
-    found = {one.name: one.judged(models)}
+    found = {one.name: one.judged()}
     draw(partial / "figures", found, one.dataset)
     write_json(partial / METRICS, metrics)
     title = f"{one.archive.folder.name} against {one.dataset.name}"

@@ -19,8 +19,9 @@ from reinject.jobs.film import film, starts_of, walker_of
 from reinject.jobs.pictures import Judged, draw_classes, draw_curves
 from reinject.jobs.provenance import find_models
 from reinject.jobs.selection import Selection
+from reinject.jobs.standing import chosen_of, next_command, verdict_of
 from reinject.presets import PRESETS, Settings, words_of
-from reinject.report import Map, Page, Side, Sprites
+from reinject.report import Map, Page, Side, Sprites, figure_rows, worst_first
 from reinject.report.sprites import drawable
 from reinject.samples import Storage
 
@@ -46,7 +47,7 @@ def write_page(
     Arguments:
         path: the HTML file.
         title: of the page.
-        found: name -> what was found of an archive; the first is the one that the verdict speaks of.
+        found: name -> what was found of an archive; the first is the one that the headline speaks of.
         dataset: the real data, if there is any to compare with.
         command: that makes the page again.
         data_dir: where to look for data sets that walks began at.
@@ -82,6 +83,7 @@ def _side(one: Judged, data_dir: str | None) -> tuple[Side, Tensor | None]:
     except ReinjectError as error:  # models or starts that are not on disk
         lines = [f"not followed: {error}"]
     x, y = archive.read(5000, seed=0)
+    worst = worst_first(verdict_of(archive), one.findings)
     side = Side(
         about=_about(archive),
         command=command_of(archive),
@@ -95,6 +97,10 @@ def _side(one: Judged, data_dir: str | None) -> tuple[Side, Tensor | None]:
         film=shown,
         nearest=None if one.nearest is None else Sprites.of(np.concatenate(one.nearest), len(one.nearest[0])),
         notes=one.notes,
+        worst=worst,
+        figures=figure_rows(archive.manifest.get("figures") or {}, archive.class_names),
+        chosen=chosen_of(archive),
+        next=next_command(archive, worst, one.models),
     )
     return side, x0
 

@@ -16,6 +16,7 @@ from reinject.evaluation.judgement import Judgement
 from reinject.evaluation.utility import Utility
 from reinject.figures import class_histogram, learning_curves, nearest_rows, samples_by_class
 from reinject.jobs.provenance import shares
+from reinject.verdict import Verdict
 
 _READ = 5000
 
@@ -31,6 +32,7 @@ class Judged:
         nearest: samples near to training rows, and these rows, images in [0, 1].
         models: folders of the models that made it; default: where the manifest says.
         notes: what was left out, and why.
+        findings: what the comparison with real data found wrong, the worst first.
     """
 
     archive: Archive
@@ -39,6 +41,7 @@ class Judged:
     nearest: tuple[NDArray[np.float32], NDArray[np.float32]] | None = None
     models: Sequence[Path] = ()
     notes: Sequence[str] = ()
+    findings: Sequence[Verdict] = ()
 
 
 def draw(figures: Path, found: Mapping[str, Judged], dataset: data.Dataset) -> None:

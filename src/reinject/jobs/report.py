@@ -65,7 +65,7 @@ def report(
     for name, archive in archives.items():
         if against is not None and judged:
             one = examine(archive.folder, against, progress=progress, **asked)  # type: ignore[arg-type]
-            dataset, found[name] = one.dataset, one.judged(models)
+            dataset, found[name] = one.dataset, one.judged()
         else:
             found[name] = Judged(archive, models=models)
     if against is not None and dataset is None:

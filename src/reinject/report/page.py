@@ -14,7 +14,9 @@ from numpy.typing import NDArray
 from reinject.evaluation.judgement import Judgement
 from reinject.evaluation.utility import Utility
 from reinject.report.sprites import Sprites
-from reinject.report.tables import alarms, headline, judgement_rows, table, verdict
+from reinject.report.standing import Chosen, unchecked
+from reinject.report.tables import headline, judgement_rows, numbers, table
+from reinject.verdict import Verdict
 
 _THEMED = {
     **dict.fromkeys(("#222222", "#000000"), "currentColor"),
@@ -100,6 +102,10 @@ class Side:
         film: some of its walks; None where they cannot be walked again.
         nearest: the samples that are nearest to training rows, and below them these rows.
         notes: what was left out, and why.
+        worst: its verdict and what else is wrong, the worst first; none where nothing is known.
+        figures: what was measured of its walk, name -> value.
+        chosen: why its walk was chosen; None where somebody gave it.
+        next: command to try where it is broken.
     """
 
     about: str
@@ -112,6 +118,10 @@ class Side:
     film: Film | None = None
     nearest: Sprites | None = None
     notes: Sequence[str] = ()
+    worst: Sequence[Verdict] = ()
+    figures: Mapping[str, str] = field(default_factory=dict)
+    chosen: Chosen | None = None
+    next: str = ""
 
 
 @dataclass(frozen=True)
@@ -120,7 +130,7 @@ class Page:
 
     Attributes:
         title: what it is about.
-        sides: name -> what is known of an archive; the first is the one that the verdict speaks of.
+        sides: name -> what is known of an archive; the first is the one that the headline speaks of.
         command: that makes the page again.
         class_names: of the samples; none where they have no labels.
         real: a strip of real images a class, to be shown beside the samples.
@@ -147,10 +157,11 @@ def write(path: Path, page: Page) -> Path:
     judged = {name: side.judged for name, side in page.sides.items() if side.judged is not None}
     html = environment.get_template("report.html.j2").render(
         page=page,
-        verdict=verdict(first.judged) if first.judged else first.about,
+        headline=headline(first.judged) if first.judged else first.about,
+        unchecked=_unchecked(first),
         seeds=len(first.judged.ratio.values) if first.judged else 0,
-        headlines={name: headline(side.judged, side.judgements) for name, side in page.sides.items()},
-        alarms={name: alarms(side.judgements) for name, side in page.sides.items()},
+        numbers={name: numbers(side.judged, side.judgements) for name, side in page.sides.items()},
+        figures=_figures(page.sides),
         tested=any("memorisation" in side.judgements for side in page.sides.values()),
         table=table(judged) if judged else [],
         rows={name: judgement_rows(side.judgements) for name, side in page.sides.items() if side.judgements},
@@ -170,6 +181,20 @@ def write(path: Path, page: Page) -> Path:
     finally:
         partial.unlink(missing_ok=True)
     return path
+
+
+def _unchecked(side: Side) -> str:
+    """What was not compared with real data; "" where everything was."""
+    if side.judged is None and not side.judgements:
+        return "not checked: nothing was compared with real data"
+    return unchecked(side.judged, side.judgements)
+
+
+def _figures(sides: Mapping[str, Side]) -> list[list[str]]:
+    """A header and a row a figure, with a value for each side; nothing where no side has any."""
+    names = dict.fromkeys(name for side in sides.values() for name in side.figures)
+    rows = [[name, *(side.figures.get(name, "") for side in sides.values())] for name in names]
+    return [["figure", *sides], *rows] if rows else []
 
 
 def themed(svg: str, name: str) -> str:

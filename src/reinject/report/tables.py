@@ -1,4 +1,4 @@
-"""The numbers of a report, for people: a sentence, four figures, tables."""
+"""The numbers of a report, for people: a sentence, four numbers, tables."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -8,8 +8,8 @@ from reinject.evaluation.judgement import Judgement, interval_of
 from reinject.evaluation.utility import Utility
 
 
-def verdict(judged: Utility) -> str:
-    """The result in a sentence."""
+def headline(judged: Utility) -> str:
+    """What a student learns, in a sentence; what is wrong with the set comes before it."""
     return (
         f"A classifier trained on {judged.n:,} synthetic samples alone reaches {judged.full.mean:.1%} on real test "
         f"data, "
@@ -105,11 +105,11 @@ class Number:
     meaning: str
 
 
-def headline(judged: Utility | None, found: Mapping[str, Sequence[Judgement]]) -> list[Number]:
+def numbers(judged: Utility | None, found: Mapping[str, Sequence[Judgement]]) -> list[Number]:
     """The numbers that matter most, of those that are known: four at most."""
-    numbers = []
+    shown = []
     if judged is not None:
-        numbers = [
+        shown = [
             _of_figure("ratio", judged.ratio, "accuracy of a student over that of its real twin; 1: as good"),
             _of_figure("skill", judged.skill, "at equal n, from labelled noise (0) to real data (1)"),
         ]
@@ -120,11 +120,11 @@ def headline(judged: Utility | None, found: Mapping[str, Sequence[Judgement]]) -
         ("classifier", "how often a classifier tells samples from real data; not at all: {null}"),
         ("precision", "share of samples that lie where real data lies; real data itself: {null}"),
     ):
-        if name in known and len(numbers) < 4:
+        if name in known and len(shown) < 4:
             one = known[name]
             ends = f"95%: {one.interval[0]:.3f} to {one.interval[1]:.3f}"
-            numbers.append(Number(name, f"{one.value:.3f}", ends, meaning.format(null=f"{one.null:.3f}")))
-    return numbers
+            shown.append(Number(name, f"{one.value:.3f}", ends, meaning.format(null=f"{one.null:.3f}")))
+    return shown
 
 
 def _of_figure(name: str, figure: Figure, meaning: str) -> Number:
@@ -135,28 +135,28 @@ def _of_figure(name: str, figure: Figure, meaning: str) -> Number:
 
 
 def alarms(found: Mapping[str, Sequence[Judgement]]) -> list[str]:
-    """What a reader must not overlook: what has been found of copies and of members, in sentences.
+    """What a reader must not overlook: what has been found of copies and of members.
 
     Example:
         >>> copied = Judgement("copies", "Any?", 0.1, 0.0, (0.08, 0.12), 1000, 1e-9)
         >>> alarms({"memorisation": [copied]})
-        ['Copies of training rows: 10.0% of the samples are nearer to training rows than chance explains (p = 1e-09).']
+        ['copies of training rows: 10.0% of the samples are nearer to training rows than chance explains (p = 1e-09)']
     """
     known = {one.name: one for group in found.values() for one in group}
     lines = []
     copied, told = known.get("copies"), known.get("classifier")
     if copied is not None and copied.p is not None and copied.p < 0.01:
         lines.append(
-            f"Copies of training rows: {copied.value:.1%} of the samples are nearer to training rows than chance "
-            f"explains (p = {copied.p:.1g})."
+            f"copies of training rows: {copied.value:.1%} of the samples are nearer to training rows than chance "
+            f"explains (p = {copied.p:.1g})"
         )
     attacks = [one for one in found.get("membership", ()) if one.interval[0] > one.null]
     if attacks:
         worst = max(attacks, key=lambda one: one.value)
         lines.append(
-            f"Members can be told: an attack by {worst.name} finds {worst.value:.1%} of the training rows where chance "
-            f"finds {worst.null:.1%}."
+            f"members can be told: an attack by {worst.name} finds {worst.value:.1%} of the training rows where chance "
+            f"finds {worst.null:.1%}"
         )
     if told is not None and told.interval[0] > 0.75:
-        lines.append(f"A classifier tells samples from real data {told.value:.0%} of the time: they do not look alike.")
+        lines.append(f"a classifier tells samples from real data {told.value:.0%} of the time: they do not look alike")
     return lines
