@@ -49,6 +49,26 @@ Moments = Annotated[
         help="With data: keep means and covariances of the codes of each class beside an autoencoder that has codes.",
     ),
 ]
+HalfPrecision = Annotated[
+    str,
+    typer.Option(
+        rich_help_panel=RUNNING, help="32-true, or the autoencoder's products in 16 bits: bf16-mixed, 16-mixed."
+    ),
+]
+Compile = Annotated[
+    bool,
+    typer.Option(
+        "--compile", rich_help_panel=RUNNING, help="Compile the autoencoder (torch.compile; CUDA graphs on a GPU)."
+    ),
+]
+Workers = Annotated[
+    int | None,
+    typer.Option(
+        rich_help_panel=RUNNING,
+        help="Processes, of one thread each; the archive is the same.",
+        show_default="none, all threads",
+    ),
+]
 Synthetic = Annotated[
     Path, typer.Argument(parser=place_of, metavar="SYNTHETIC", help="Folder or URL that reinject sample made.")
 ]

@@ -30,14 +30,17 @@ from reinject.cli.options import (
     RUNNING,
     WALK,
     BlockSize,
+    Compile,
     Compression,
     DataDir,
     Device,
     Force,
+    HalfPrecision,
     Images,
     Json,
     Overwrite,
     Seed,
+    Workers,
     kernel_names,
     numbers_of,
     weights_of,
@@ -198,26 +201,9 @@ def sample(
             show_default="what fits",
         ),
     ] = None,
-    precision: Annotated[
-        str,
-        typer.Option(
-            rich_help_panel=RUNNING, help="32-true, or the autoencoder's products in 16 bits: bf16-mixed, 16-mixed."
-        ),
-    ] = "32-true",
-    compiled: Annotated[
-        bool,
-        typer.Option(
-            "--compile", rich_help_panel=RUNNING, help="Compile the autoencoder (torch.compile; CUDA graphs on a GPU)."
-        ),
-    ] = False,
-    workers: Annotated[
-        int | None,
-        typer.Option(
-            rich_help_panel=RUNNING,
-            help="Processes, of one thread each; the archive is the same.",
-            show_default="none, all threads",
-        ),
-    ] = None,
+    precision: HalfPrecision = "32-true",
+    compiled: Compile = False,
+    workers: Workers = None,
     on: Annotated[
         Literal["here", "ray"],
         typer.Option(rich_help_panel=RUNNING, help="here, or ray: actors of a Ray cluster; the archive is the same."),
