@@ -17,7 +17,9 @@ from test_verdict import GOOD
 ROOT = Path(__file__).parents[1]
 DOCS = ROOT / "docs"
 PAGES = [DOCS / "tutorial.md", DOCS / "verdict.md", *sorted((DOCS / "howto").glob("*.md"))]
-BLOCK = re.compile(r"^```(console|python|text)( title=\"(?P<title>[^\"]+)\")?\n(?P<text>.*?)^```$", re.MULTILINE | re.DOTALL)
+BLOCK = re.compile(
+    r"^```(console|python|text)( title=\"(?P<title>[^\"]+)\")?\n(?P<text>.*?)^```$", re.MULTILINE | re.DOTALL
+)
 
 
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: page.stem)
@@ -70,7 +72,9 @@ def test_the_bounds_of_the_verdict_are_those_of_its_page() -> None:
     for row, cells in rows:
         for level, cell in zip(("doubtful", "broken"), cells, strict=True):
             bounds = [(name or row, side, float(bound)) for name, side, bound in BOUND.findall(cell)]
-            beyond, inside = ({n: b * (1 + k * (0.01 if s == "above" else -0.01)) for n, s, b in bounds} for k in (1, -1))
+            beyond, inside = (
+                {n: b * (1 + k * (0.01 if s == "above" else -0.01)) for n, s, b in bounds} for k in (1, -1)
+            )
             if bounds:
                 assert judge(changed(**beyond)).level == level, (row, cell)
             for name in inside:
@@ -98,7 +102,7 @@ def test_every_reason_of_the_verdict_is_on_its_page() -> None:
             *({name: v} for name, v in (("random", 1.0), ("spread", 0.0), ("remembered", 0.9), ("directions", 1.0))),
             *({"merit": v} for v in (0.0, 0.3)),
         )
-    } | {judge(replace(GOOD, shares=shares)) for shares in ((0.5, 0.5, 0.0), (0.9, 0.05, 0.05))}
+    } | {judge(replace(GOOD, shares=shares)) for shares in ((0.5, 0.5, 0.0), (0.91, 0.03, 0.03, 0.03))}
     assert {form(one.reason) for one in reasons} == there
 
 
