@@ -96,7 +96,7 @@ def test_every_reason_of_the_verdict_is_on_its_page() -> None:
         judge(changed(**values))
         for values in (
             *({"stopped": v} for v in (0.05, 0.5)),
-            *({"clipped": v} for v in (0.5, 0.9)),
+            *({"clipped": v} for v in (0.3, 0.9)),
             *({"repeated": v} for v in (0.2, 0.9)),
             {"noise_kept": 1.0, "error": 0.0},
             *({name: v} for name, v in (("random", 1.0), ("spread", 0.0), ("remembered", 0.9), ("directions", 1.0))),
