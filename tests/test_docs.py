@@ -1,18 +1,25 @@
 """What the documentation shows is run: its commands, its Python, its notebooks; its reference has every public name."""
 
+import io
 import re
 import shlex
 import shutil
+from contextlib import redirect_stdout
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
+from reinject.verdict import Figures, Verdict, judge
 from test_cli import run
+from test_verdict import GOOD
 
 ROOT = Path(__file__).parents[1]
 DOCS = ROOT / "docs"
-PAGES = [DOCS / "tutorial.md", *sorted((DOCS / "howto").glob("*.md"))]
-BLOCK = re.compile(r"^```(console|python)( title=\"(?P<title>[^\"]+)\")?\n(?P<text>.*?)^```$", re.MULTILINE | re.DOTALL)
+PAGES = [DOCS / "tutorial.md", DOCS / "verdict.md", *sorted((DOCS / "howto").glob("*.md"))]
+BLOCK = re.compile(
+    r"^```(console|python|text)( title=\"(?P<title>[^\"]+)\")?\n(?P<text>.*?)^```$", re.MULTILINE | re.DOTALL
+)
 
 
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: page.stem)
@@ -26,17 +33,77 @@ def test_the_examples_of_a_page(page: Path, models: Path, tmp_path: Path, monkey
     names: dict[str, object] = {"__name__": "example"}
     blocks = list(BLOCK.finditer(page.read_text(encoding="utf-8")))
     assert blocks
+    printed = ""
     for block in blocks:
         if block["title"]:
             (tmp_path / block["title"]).write_text(block["text"])
         elif block[1] == "python":
-            exec(compile(block["text"], str(page), "exec"), names)
+            with redirect_stdout(io.StringIO()) as shown:
+                exec(compile(block["text"], str(page), "exec"), names)
+            printed = shown.getvalue()
+        elif block[1] == "text":  # what the block before prints; numbers differ between machines, the verdict does not
+            verdicts = [line for line in block["text"].splitlines() if line.startswith("verdict:")]
+            assert [line for line in printed.splitlines() if line.startswith("verdict:")] == verdicts
         else:
+            printed = ""
             for line in block["text"].splitlines():
                 program, *words = shlex.split(line)
                 assert program == "reinject"
-                status, _, said = run(*words)
+                status, out, said = run(*words)
                 assert status == 0, (line, said)
+                printed += out
+
+
+BOUND = re.compile(r"(?:`(\w+)` )?(above|below) ([\d.]+)")
+FIGURES = re.compile(r"^\| (?:`(\w+)`|(merit)) \| [^|]* \|([^|]*)\|([^|]*)\|$", re.MULTILINE)
+
+
+def changed(**values: float) -> Figures:
+    """Good figures but for some; merit is the information of even classes."""
+    if "merit" in values:
+        values = {"information": values["merit"], "shares": (0.25,) * 4}  # type: ignore[dict-item]
+    return replace(GOOD, **values)  # type: ignore[arg-type]
+
+
+def test_the_bounds_of_the_verdict_are_those_of_its_page() -> None:
+    page = (DOCS / "verdict.md").read_text(encoding="utf-8")
+    rows = [(row[1] or row[2], (row[3], row[4])) for row in FIGURES.finditer(page)]
+    assert len(rows) == 9
+    for row, cells in rows:
+        for level, cell in zip(("doubtful", "broken"), cells, strict=True):
+            bounds = [(name or row, side, float(bound)) for name, side, bound in BOUND.findall(cell)]
+            beyond, inside = (
+                {n: b * (1 + k * (0.01 if s == "above" else -0.01)) for n, s, b in bounds} for k in (1, -1)
+            )
+            if bounds:
+                assert judge(changed(**beyond)).level == level, (row, cell)
+            for name in inside:
+                assert judge(changed(**{**beyond, name: inside[name]})).level != level, (row, cell)
+    least = int(re.search(r"less than (\d+)% of an even share", page)[1]) / 100  # type: ignore[index]
+    walks = int(re.search(r"fewer than (\d+) walks a class", page)[1]) * 3  # type: ignore[index]
+    for share, level in ((1.01 * least / 3, "good"), (0.99 * least / 3, "doubtful")):
+        assert judge(replace(GOOD, shares=(0.5, 0.5 - share, share)), walks).level == level
+        assert judge(replace(GOOD, shares=(0.5, 0.5 - share, share)), walks - 1).level == "good"
+
+
+def test_every_reason_of_the_verdict_is_on_its_page() -> None:
+    def form(text: str) -> str:
+        return re.sub(r"(\d+(\.\d+)?|…)%?", "…", text)
+
+    page = (DOCS / "verdict.md").read_text(encoding="utf-8")
+    there = {form(heading) for heading in re.findall(r"^### `(.*)`$", page, re.MULTILINE)}
+    reasons: set[Verdict] = {
+        judge(changed(**values))
+        for values in (
+            *({"stopped": v} for v in (0.05, 0.5)),
+            *({"clipped": v} for v in (0.3, 0.9)),
+            *({"repeated": v} for v in (0.2, 0.9)),
+            {"noise_kept": 1.0, "error": 0.0},
+            *({name: v} for name, v in (("random", 1.0), ("spread", 0.0), ("remembered", 0.9), ("directions", 1.0))),
+            *({"merit": v} for v in (0.0, 0.3)),
+        )
+    } | {judge(replace(GOOD, shares=shares)) for shares in ((0.5, 0.5, 0.0), (0.91, 0.03, 0.03, 0.03))}
+    assert {form(one.reason) for one in reasons} == there
 
 
 @pytest.mark.parametrize("path", sorted((DOCS / "notebooks").glob("*.ipynb")), ids=lambda path: path.stem)
