@@ -268,3 +268,24 @@ def test_gradients_flow_through_r() -> None:
 def test_an_ensemble_of_nothing_is_refused() -> None:
     with pytest.raises(ModelError):
         Ensemble(())
+
+
+class _Halves(nn.Module):
+    def __init__(self) -> None:
+        super().__init__()
+        self.encoder, self.decoder = nn.Linear(6, 2), nn.Linear(2, 6)
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        return self.decoder(self.encoder(x))
+
+
+class _Shifted(_Halves):
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        return self.decoder(self.encoder(x - 1))
+
+
+def test_parts_named_encoder_and_decoder_are_known_where_they_make_up_r() -> None:
+    known, unlike = wrap(_Halves(), (6,)), wrap(_Shifted(), (6,))
+    assert known.has_code
+    assert known.encode(torch.zeros(3, 6)).shape == (3, 2)
+    assert not unlike.has_code

@@ -71,7 +71,7 @@ def test_a_classifier_of_one_class_or_none_is_broken() -> None:
     [
         ({"stopped": 0.05}, "doubtful"),
         ({"stopped": 0.2}, "broken"),
-        ({"clipped": 0.5}, "doubtful"),
+        ({"clipped": 0.3}, "doubtful"),
         ({"clipped": 0.9}, "broken"),
         ({"remembered": 0.6}, "doubtful"),
         ({"repeated": 0.2}, "doubtful"),

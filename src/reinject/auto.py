@@ -14,7 +14,7 @@ from reinject.synthesis import Classifier
 from reinject.verdict import LEVELS, Figures, Verdict, judge, merit
 
 LEVELS_OF_NOISE: tuple[str, ...] = ("0.3", "0.6", "1", "cycles:1.5:0.3:8:1.5:8")  # in units of the value range
-LEVELS_FROM_DATA: tuple[str, ...] = ("0.15", "0.3", "0.6")  # where walks begin among data
+USUAL = "0.6"  # of the range: near the best for most networks, and the best where walks begin among data
 _FROM_NOISE = replace(settings_of("half-denoising"), steps=16, burn_in=7)
 _FROM_DATA = replace(settings_of("half-denoising"), steps=9, burn_in=1, start="codes")
 
@@ -109,10 +109,11 @@ def choose_settings(
 ) -> Choice:
     """Choose kernel, noise, start, length and what is emitted, from what r is and from short pilot walks.
 
-    A noise-conditioned r: the ancestral walk. A blind one: half-denoising, from where data lies if that is known, else
-    from N(0, I) in units of the range. Its noise is the one of a few whose 128 pilot walks have the best verdict, then
-    the largest merit: too little keeps the start, too much blurs, and both cost information. The pilots take about
-    9,000 calls of r.
+    A noise-conditioned r: the ancestral walk. A blind one: half-denoising. Where it is known where data
+    lies, walks begin there, at noise .6 of the range: information cannot choose there, as the start has it. Else from
+    N(0, I) in units of the range, at the one of four noises whose 128 pilot walks have the best verdict, then the
+    largest merit: too little keeps the start, too much blurs, and both cost information. The pilots take about 9,000
+    calls of r.
 
     Arguments:
         r: the autoencoder.
@@ -132,16 +133,15 @@ def choose_settings(
         return Choice(DEFAULT, "r is noise-conditioned")
     width = storage.high - storage.low
     if begin is None:
-        base, levels = _FROM_NOISE, LEVELS_OF_NOISE
         what = "r does not know the noise level, and no data is known"
-        base = base if width == 1 else replace(base, start=f"normal:{width:.4g}")
+        base = _FROM_NOISE if width == 1 else replace(_FROM_NOISE, start=f"normal:{width:.4g}")
     else:
-        base, levels = _FROM_DATA, LEVELS_FROM_DATA
-        what = "r does not know the noise level; walks begin among data"
+        base, what = _FROM_DATA, "r does not know the noise level; walks begin among data"
+    levels = (USUAL,) if begin is not None or C is None else LEVELS_OF_NOISE
     grid = [replace(base, options={"sigma": in_units(level, width)}) for level in levels]
-    if C is None:
-        return Choice(grid[1], what)
-    trials = [try_settings(settings, r, C, storage, radius, start=begin, seed=seed) for settings in grid]
+    if len(grid) == 1:
+        return Choice(grid[0], what)
+    trials = [try_settings(settings, r, C, storage, radius, seed=seed) for settings in grid]
     best = min(trials, key=lambda trial: trial.rank)
     return Choice(best.settings, what, tuple(trials))
 

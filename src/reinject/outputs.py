@@ -186,3 +186,19 @@ def one_tensor(
     if isinstance(value, Tensor):
         return function
     return Chosen(function, choose(value, x, "autoencoder", owner)).eval()
+
+
+def halves_of(model: Any) -> tuple[Any, Any] | None:
+    """The encoder and the decoder of a model: methods ``encode`` and ``decode``, or parts ``encoder`` and ``decoder``.
+
+    Whether r(x) = decoder(encoder(x)) is for the caller to try.
+
+    Example:
+        >>> halves_of(object()) is None
+        True
+    """
+    for first, second in (("encode", "decode"), ("encoder", "decoder")):
+        halves = getattr(model, first, None), getattr(model, second, None)
+        if all(callable(half) for half in halves):
+            return halves
+    return None

@@ -20,6 +20,7 @@ POINTS = 1000  # samples that are looked at
 _FAR = 1e3  # ranges from the middle: a walk there has diverged
 _SMALL = 0.02  # noise that r ought to undo, in units of the range
 _NEAR = 0.01  # of the typical distance: closer samples repeat each other
+_AMONG_DATA = ("codes", "classes", "fitted")  # starts
 _MARGIN = 0.1  # of the range: values beyond are far outside
 _MANY = 32  # values of a sample, from which on few directions are a fault
 
@@ -60,9 +61,12 @@ def visit(walker: Walker, settings: Settings, storage: Storage, *, walks: int = 
 
 
 def remembered(walker: Walker, settings: Settings, parts: Sequence[Visited], *, seed: int = 0) -> float:
-    """Share of their start that the walks of :func:`visit` carry at the last step; NaN for fewer than two walks."""
+    """Share of their start that the walks of :func:`visit` carry at the last step.
+
+    NaN for fewer than two walks, and where the start is drawn from a law of data: it need not be forgotten.
+    """
     last = parts[-1]
-    if len(last.x) < 2:
+    if len(last.x) < 2 or settings.start.partition(":")[0] in _AMONG_DATA:
         return math.nan
     walks = 1 + int(max(int(part.walk.max()) for part in parts if len(part.walk)))
     still = replace(settings, steps=0, burn_in=0, emit="state", limit=math.inf)

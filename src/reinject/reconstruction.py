@@ -15,7 +15,7 @@ from torch import Tensor, nn
 
 from reinject.errors import ArgumentError, ModelError, check_positive
 from reinject.execution import Chunks, Execution, in_cache
-from reinject.outputs import one_tensor
+from reinject.outputs import halves_of, one_tensor
 
 Source = nn.Module | tuple[nn.Module, nn.Module] | Callable[..., Any]
 
@@ -192,12 +192,13 @@ def _function_of(source: Source, device: torch.device) -> Callable[..., Tensor]:
 
 
 def _with_code(r: Reconstruction, source: Source) -> Reconstruction:
-    """R with the encoder and decoder of a pair, or of a module whose methods ``encode`` and ``decode`` make up r."""
+    """R with the encoder and decoder of a pair, or of a module whose halves, by their usual names, make up r."""
     if isinstance(source, tuple):
         return replace(r, encoder=source[0], decoder=source[1])
-    encode, decode = getattr(source, "encode", None), getattr(source, "decode", None)
-    if not (callable(encode) and callable(decode)) or r.noise_conditioned:
+    halves = halves_of(source)
+    if halves is None or r.noise_conditioned:
         return r
+    encode, decode = halves
     x = _two_points(r.event_shape, r.device)
     try:
         with torch.no_grad():

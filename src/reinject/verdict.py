@@ -116,7 +116,7 @@ def _broken(f: Figures, walks: int) -> Iterator[str]:
     missing, classes = _missing(f, walks)
     if 2 * missing >= classes > 0:
         yield f"{missing} of {classes} classes are missing"
-    if merit(f) < 0.1:
+    if f.shares and merit(f) < 0.1:
         yield f"the classifier cannot tell the samples apart (information {f.information:.2f} of 1)"
 
 

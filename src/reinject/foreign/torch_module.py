@@ -21,6 +21,7 @@ from reinject.foreign.arguments import call
 from reinject.foreign.base import Given, Loaded, Route, Taken, always
 from reinject.foreign.checkpoint import Candidate, candidates, fit, read_checkpoint
 from reinject.foreign.siblings import copy_with_siblings, only_here, run_file
+from reinject.outputs import halves_of
 
 WEIGHTS = "weights.safetensors"
 _SEEDS = (0, 1)
@@ -80,8 +81,7 @@ def _load(folder: Path, source: str, arguments: Mapping[str, Any] | None = None)
     if (folder / WEIGHTS).is_file():
         _fill(whole, folder / WEIGHTS, source)
     whole, notes = as_float32(whole)
-    halves = model if isinstance(model, tuple) else (getattr(model, "encode", None), getattr(model, "decode", None))
-    encoder, decoder = (half if callable(half) else None for half in halves)
+    encoder, decoder = model if isinstance(model, tuple) else halves_of(model) or (None, None)
     return Loaded(whole, encoder=encoder, decoder=decoder, notes=notes)
 
 

@@ -19,6 +19,7 @@ def choose_for(
     *,
     dataset: str | None = None,
     seed: int = 0,
+    among_data: bool = True,
     data_dir: str | None = None,
     progress: Progress | None = None,
 ) -> Choice:
@@ -28,6 +29,7 @@ def choose_for(
         models: the models.
         dataset: name of real data, whose training rows say where codes lie; default: the moments that the models keep.
         seed: of the pilot walks.
+        among_data: whether walks begin where data lies, if that is known.
         data_dir: where to look for the data set first.
         progress: who is told.
 
@@ -36,7 +38,7 @@ def choose_for(
     """
     progress = progress or Silent()
     inputs = models.inputs
-    text = _start_text(models, dataset)
+    text = _start_text(models, dataset) if among_data else None
     begin = resolve(text, inputs, walks=1, models=models, data_dir=data_dir, progress=progress)
     choice = choose_settings(models.ensemble(), models.C, levels_of(inputs), inputs.radius, begin=begin, seed=seed)
     if text is None or begin is None:
@@ -80,10 +82,12 @@ def settings_for(
         ArgumentError: as :func:`reinject.presets.choose`, or data where nothing is to be chosen.
     """
     progress = progress or Silent()
-    if preset == "auto" or (preset is None and kernel is None and not options):
-        choice = choose_for(models, dataset=dataset, seed=seed, data_dir=data_dir, progress=progress)
+    unnamed = preset is None and kernel is None
+    if preset == "auto" or (unnamed and not (options and models.ensemble().noise_conditioned)):
+        among = given.get("start") is None  # or else walks begin where the user says
+        choice = choose_for(models, dataset=dataset, seed=seed, among_data=among, data_dir=data_dir, progress=progress)
         name, settings = choose("auto", kernel, options, presets={**PRESETS, "auto": choice.settings}, **given)
-        return name, settings, choice if name == "auto" else None
+        return name, settings, replace(choice, settings=settings) if name == "auto" else None
     if dataset is not None:
         raise ArgumentError("--data", "is for the automatic choice", "Leave out --kernel and --preset, or --data")
     tuned = {preset: read_settings(Path(preset))} if preset and preset.endswith(".json") else {}
