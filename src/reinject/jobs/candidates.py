@@ -143,12 +143,19 @@ class Bench:
         object.__setattr__(self, "storage", range_of(self.models.inputs))
 
     def automatic(self) -> list[Candidate]:
-        """The pilot walks of the automatic choice; none for a noise-conditioned r, which is not piloted."""
-        inputs = self.models.inputs
-        begin = self.begin
-        choice = choose_settings(self.r, self.models.C, self.storage, inputs.radius, begin=begin, seed=self.seed)
-        name = choice.settings.start if begin is None else self.begin_name
-        return [Candidate(replace(one, settings=replace(one.settings, start=name))) for one in choice.trials]
+        """The pilot walks of the automatic choice, and the walk that it makes among data, if that is known.
+
+        None for a noise-conditioned r, which is not piloted.
+        """
+        radius, C = self.models.inputs.radius, self.models.C
+        trials = list(choose_settings(self.r, C, self.storage, radius, seed=self.seed).trials)
+        if self.begin is not None and not self.r.noise_conditioned:
+            among = choose_settings(self.r, C, self.storage, radius, begin=self.begin, seed=self.seed).settings
+            trial = try_settings(
+                among, self.r, C, self.storage, radius, start=self.begin, walks=self.walks, seed=self.seed
+            )
+            trials.append(replace(trial, settings=replace(among, start=self.begin_name)))
+        return [Candidate(trial) for trial in trials]
 
     def tried(self, settings: Settings) -> Candidate:
         """A candidate's trial without data, given up once more than half of its walks have diverged."""
