@@ -1,11 +1,12 @@
 """The choice of settings for an autoencoder that nobody has described: from what it is, and from pilot walks."""
 
+import math
 from dataclasses import dataclass, replace
 from typing import Any
 
 import torch
 
-from reinject.pilot import WALKS, figures, remembered, visit
+from reinject.pilot import WALKS, figures, remembered, visit, walks_for
 from reinject.presets import DEFAULT, Held, Settings, settings_of
 from reinject.reconstruction import Ensemble
 from reinject.samples import Storage
@@ -159,6 +160,7 @@ def try_settings(
     seed: int = 0,
 ) -> Trial:
     """Walk some pilot walks and judge their samples; arguments as for :func:`choose_settings`; held: see ``build``."""
+    walks = min(walks, walks_for(math.prod(r.event_shape)))
     walker = settings.build(r, radius, start=start, classifier=C, held=held)
     parts = visit(walker, settings, storage, walks=walks, seed=seed)
     stopped = sum(part.stopped + part.strayed for part in parts) / walks

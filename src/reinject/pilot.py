@@ -17,6 +17,8 @@ from reinject.walks import Visited, walk
 
 WALKS = 128
 POINTS = 1000  # samples that are looked at
+_LEAST = 16  # walks and samples, however large they are
+_MEMORY = 2**22  # values of all pilot walks at one step
 _FAR = 1e3  # ranges from the middle: a walk there has diverged
 _SMALL = 0.02  # noise that r ought to undo, in units of the range
 _NEAR = 0.01  # of the typical distance: closer samples repeat each other
@@ -33,6 +35,26 @@ def far_from(storage: Storage) -> float:
         1001.0
     """
     return _FAR * (storage.high - storage.low) + max(abs(storage.low), abs(storage.high))
+
+
+def walks_for(values: int) -> int:
+    """Pilot walks for samples of so many values: 128; fewer where all that they visit would take some 300 MB.
+
+    Example:
+        >>> walks_for(784), walks_for(3 * 256 * 256)
+        (128, 21)
+    """
+    return max(_LEAST, min(WALKS, _MEMORY // values))
+
+
+def points_for(values: int) -> int:
+    """Samples of so many values that are looked at: 1,000; fewer where they are large.
+
+    Example:
+        >>> points_for(784), points_for(3 * 256 * 256)
+        (1000, 170)
+    """
+    return max(_LEAST, min(POINTS, 8 * _MEMORY // values))
 
 
 def visit(walker: Walker, settings: Settings, storage: Storage, *, walks: int = WALKS, seed: int = 0) -> list[Visited]:
@@ -100,7 +122,7 @@ def figures(
         seed: of the choice of samples and of the noise.
     """
     generator = torch.Generator().manual_seed(seed)
-    some = torch.randperm(len(x), generator=generator)[:POINTS]
+    some = torch.randperm(len(x), generator=generator)[: points_for(x[0].numel())]
     raw = x.cpu()[some]
     width = storage.high - storage.low
     kept, _ = storage.store(raw)

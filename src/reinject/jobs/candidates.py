@@ -143,19 +143,18 @@ class Bench:
         object.__setattr__(self, "storage", range_of(self.models.inputs))
 
     def automatic(self) -> list[Candidate]:
-        """The pilot walks of the automatic choice, and the walk that it makes among data, if that is known.
+        """The pilot walks of the automatic choice; or its one walk among data, if it is known where data lies.
 
         None for a noise-conditioned r, which is not piloted.
         """
         radius, C = self.models.inputs.radius, self.models.C
-        trials = list(choose_settings(self.r, C, self.storage, radius, seed=self.seed).trials)
-        if self.begin is not None and not self.r.noise_conditioned:
-            among = choose_settings(self.r, C, self.storage, radius, begin=self.begin, seed=self.seed).settings
-            trial = try_settings(
-                among, self.r, C, self.storage, radius, start=self.begin, walks=self.walks, seed=self.seed
-            )
-            trials.append(replace(trial, settings=replace(among, start=self.begin_name)))
-        return [Candidate(trial) for trial in trials]
+        choice = choose_settings(self.r, C, self.storage, radius, begin=self.begin, seed=self.seed)
+        if self.begin is None or self.r.noise_conditioned:
+            return [Candidate(trial) for trial in choice.trials]
+        trial = try_settings(
+            choice.settings, self.r, C, self.storage, radius, start=self.begin, walks=self.walks, seed=self.seed
+        )
+        return [Candidate(replace(trial, settings=replace(choice.settings, start=self.begin_name)))]
 
     def tried(self, settings: Settings) -> Candidate:
         """A candidate's trial without data, given up once more than half of its walks have diverged."""

@@ -1,5 +1,6 @@
 """What the manifest of an archive says beside its counts: the verdict, its figures, and why the walk was chosen."""
 
+import math
 from dataclasses import replace
 from typing import Any
 
@@ -32,9 +33,11 @@ def remarks(
     manifest = archive.manifest
     counts, seed = manifest["counts"], manifest["parameters"]["seed"]
     walks = manifest["parameters"]["walks"]
-    parts = pilot.visit(walker, settings, archive.storage, walks=min(pilot.WALKS, walks), seed=seed)
+    values = math.prod(archive.event_shape)
+    most = pilot.walks_for(values)
+    parts = pilot.visit(walker, settings, archive.storage, walks=min(most, walks), seed=seed)
     found = pilot.figures(
-        archive.some(pilot.POINTS, seed),
+        archive.some(pilot.points_for(values), seed),
         r,
         C,
         archive.storage,

@@ -117,7 +117,7 @@ def sample(
         >>> C = lambda x: x.flatten(1)[:, :2]
         >>> with tempfile.TemporaryDirectory() as folder:
         ...     sample(r, C, folder + "/set", class_names=("dark", "light"), walks=100).result["rows"]
-        900
+        1000
     """
     check_count("sample", "walks", walks)
     out = place_of(out)
