@@ -167,7 +167,7 @@ def test_the_page_shows_figures_and_the_choice(small_models: Path, tmp_path: Pat
         verdict={"level": "good", "reason": ""},
         figures={**FIGURES, "shares": shares, "information": 0.83},
         chosen={
-            "because": "r does not know the noise level",
+            "because": "r is not noise-conditioned",
             "trials": [
                 {"settings": {"kernel": "walkback", "options": {"sigma": "0.3"}}, "merit": 0.5, "verdict": trial},
             ],
@@ -186,7 +186,7 @@ def test_the_page_shows_figures_and_the_choice(small_models: Path, tmp_path: Pat
     assert shown["information, of 1"] == "0.83"
     assert shown["directions of variation"] == "14"
     assert "mean confidence" not in shown
-    assert re.search(r"Chosen: <code>--kernel .*</code> because r does not know the noise level\.", html)
+    assert re.search(r"Chosen: <code>--kernel .*</code> because r is not noise-conditioned\.", html)
 
 
 @pytest.mark.parametrize(

@@ -94,7 +94,8 @@ def test_each_figure_alone_decides(changed: dict[str, float], level: str) -> Non
 
 def test_few_walks_do_not_say_that_a_class_is_missing() -> None:
     one = replace(GOOD, shares=(0.5, 0.5, 0.0))
-    assert judge(one, walks=8).level == "good"
+    assert judge(one, walks=8).reason == "8 walks are too few to judge 3 classes"
+    assert judge(one, walks=15).reason == "1 of 3 classes are missing"
 
 
 @given(st.floats(0, 1), st.floats(0, 1))
@@ -142,3 +143,18 @@ def test_the_verdict_stands_in_manifest_card_and_result(tmp_path: Path) -> None:
     assert bad.status == 3
     assert bad.result["verdict"]["level"] == "broken"
     assert "contracts to one point" in bad.failure
+
+
+def test_a_noise_conditioned_network_is_asked_about_the_noise_that_it_is_given() -> None:
+    """The optimal denoiser of N(1/2, 1/4^2 I) rightly keeps all of little noise; only the identity keeps much noise."""
+    x = 0.5 + 0.25 * torch.randn((500, 16), generator=torch.Generator().manual_seed(0))
+
+    def kept(r: Callable[[Tensor, Tensor], Tensor]) -> float:
+        told = wrap(r, (16,), noise_conditioned=True, sigma=1e-3, name="r")
+        return figures(x, told, None, Storage("float")).noise_kept
+
+    def optimal(x: Tensor, sigma: Tensor) -> Tensor:
+        return 0.5 + (x - 0.5) * (1 / 16 / (1 / 16 + sigma**2))[:, None]
+
+    assert kept(optimal) == pytest.approx(1 / 16 / (1 / 16 + 0.36), rel=1e-4)
+    assert kept(lambda x, sigma: x + 0 * sigma[:, None]) == pytest.approx(1, rel=1e-4)

@@ -110,11 +110,10 @@ def choose_settings(
 ) -> Choice:
     """Choose kernel, noise, start, length and what is emitted, from what r is and from short pilot walks.
 
-    A noise-conditioned r: the ancestral walk. A blind one: half-denoising. Where it is known where data
-    lies, walks begin there, at noise .6 of the range: information cannot choose there, as the start has it. Else from
-    N(0, I) in units of the range, at the one of four noises whose 128 pilot walks have the best verdict, then the
-    largest merit: too little keeps the start, too much blurs, and both cost information. The pilots take about 9,000
-    calls of r.
+    A noise-conditioned r takes the ancestral walk, any other r half-denoising. Walks begin among data where it is known
+    where data lies, with noise .6 of the range: there the information of labels is that of the start, and cannot
+    choose. Elsewhere walks begin at N(0, I) in units of the range, and 128 pilot walks try each of four noises. The
+    best verdict wins, then the largest merit. The pilots take a tenth of the calls of r of 10,000 walks.
 
     Arguments:
         r: the autoencoder.
@@ -134,10 +133,10 @@ def choose_settings(
         return Choice(DEFAULT, "r is noise-conditioned")
     width = storage.high - storage.low
     if begin is None:
-        what = "r does not know the noise level, and no data is known"
+        what = "r is not noise-conditioned, and no data is known"
         base = _FROM_NOISE if width == 1 else replace(_FROM_NOISE, start=f"normal:{width:.4g}")
     else:
-        base, what = _FROM_DATA, "r does not know the noise level; walks begin among data"
+        base, what = _FROM_DATA, "r is not noise-conditioned; walks begin among data"
     levels = (USUAL,) if begin is not None or C is None else LEVELS_OF_NOISE
     grid = [replace(base, options={"sigma": in_units(level, width)}) for level in levels]
     if len(grid) == 1:
@@ -168,6 +167,6 @@ def try_settings(
     if rows < 2:
         return Trial(settings, None, Verdict("broken", "no walk was left"), 0.0)
     x = torch.cat([part.x for part in parts])
-    left = remembered(walker, settings, parts, seed=seed)
+    left = remembered(walker, settings, parts, walks=walks, seed=seed)
     found = figures(x, r, C, storage, stopped=stopped, remembered=left, seed=seed)
     return Trial(settings, found, judge(found, walks), merit(found))

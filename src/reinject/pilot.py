@@ -21,6 +21,8 @@ _LEAST = 16  # walks and samples, however large they are
 _MEMORY = 2**22  # values of all pilot walks at one step
 _FAR = 1e3  # ranges from the middle: a walk there has diverged
 _SMALL = 0.02  # noise that r ought to undo, in units of the range
+_TOLD = 0.6  # the same for a noise-conditioned r: told of little noise, it rightly keeps most
+_TWICE = 64  # samples that r is called on again, to see whether it is a function
 _NEAR = 0.01  # of the typical distance: closer samples repeat each other
 _AMONG_DATA = ("codes", "classes", "fitted")  # starts
 _MARGIN = 0.1  # of the range: values beyond are far outside
@@ -82,15 +84,20 @@ def visit(walker: Walker, settings: Settings, storage: Storage, *, walks: int = 
     )
 
 
-def remembered(walker: Walker, settings: Settings, parts: Sequence[Visited], *, seed: int = 0) -> float:
+def remembered(
+    walker: Walker, settings: Settings, parts: Sequence[Visited], *, walks: int = WALKS, seed: int = 0
+) -> float:
     """Share of their start that the walks of :func:`visit` carry at the last step.
 
     NaN for fewer than two walks, and where the start is drawn from a law of data: it need not be forgotten.
+
+    Arguments:
+        walker, settings, walks, seed: as :func:`visit` was called.
+        parts: what it gave.
     """
     last = parts[-1]
     if len(last.x) < 2 or settings.start.partition(":")[0] in _AMONG_DATA:
         return math.nan
-    walks = 1 + int(max(int(part.walk.max()) for part in parts if len(part.walk)))
     still = replace(settings, steps=0, burn_in=0, emit="state", limit=math.inf)
     (start,) = visit(walker, still, Storage("float", -1e30, 1e30), walks=walks, seed=seed)
     rows = torch.isin(start.walk, last.walk)
@@ -127,9 +134,11 @@ def figures(
     width = storage.high - storage.low
     kept, _ = storage.store(raw)
     x = storage.load(kept).to(r.device)
-    e = _SMALL * width * torch.randn(x.shape, generator=generator).to(r.device)
+    size = (_TOLD if r.noise_conditioned else _SMALL) * width
+    level = size if r.noise_conditioned else None
+    e = size * torch.randn(x.shape, generator=generator).to(r.device)
     with torch.no_grad():
-        y, again, moved = r(x), r(x), r(x + e)
+        y, again, moved = r(x, level), r(x[:_TWICE], level), r(x + e, level)
     centred = x - x.mean(0)
     variance = float(centred.square().mean())
     least = (1e-6 * width) ** 2
@@ -140,7 +149,7 @@ def figures(
         spread=math.sqrt(variance) / width,
         noise_kept=float(((moved - y).square().mean() / e.square().mean()).sqrt()),
         error=float(((y - x).square().mean() / max(variance, least)).sqrt()),
-        random=float(((y - again).square().mean() / max(variance, least)).sqrt()),
+        random=float(((y[:_TWICE] - again).square().mean() / max(variance, least)).sqrt()),
         repeated=repeated,
         directions=directions,
         remembered=remembered,

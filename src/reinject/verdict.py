@@ -76,7 +76,8 @@ class Verdict:
 
 
 _CALLS = 1e-3  # error between two calls of one function: rounding
-_ABSENT = 0.05  # of an even share: a class is missing
+ABSENT = 0.05  # of an even share: a class is missing
+WALKS_A_CLASS = 5  # of fewer a class may be absent by chance
 _FEW = 5.0  # directions that samples vary in
 _MERIT = 0.42  # chosen, as the other bounds, on half A of benchmarks/zoo.py
 
@@ -138,14 +139,16 @@ def _doubtful(f: Figures, walks: int) -> Iterator[str]:
         uneven = max(f.shares) * len(f.shares) > 3
         why = f"one of them {max(f.shares):.0%}" if uneven else f"information {f.information:.2f} of 1"
         yield f"classes are uneven, {why}" if uneven else f"the classifier is unsure of the samples ({why})"
+    if walks < WALKS_A_CLASS * len(f.shares):
+        yield f"{walks} walks are too few to judge {len(f.shares)} classes"
 
 
 def _missing(f: Figures, walks: int) -> tuple[int, int]:
     """Classes that are all but absent, and all of them; 0 of 0 where so few walks cannot say."""
     classes = len(f.shares)
-    if classes < 2 or walks < 5 * classes:
+    if classes < 2 or walks < WALKS_A_CLASS * classes:
         return 0, 0
-    return sum(share * classes < _ABSENT for share in f.shares), classes
+    return sum(share * classes < ABSENT for share in f.shares), classes
 
 
 def merit(figures: Figures) -> float:

@@ -11,9 +11,8 @@ from torch import Tensor
 from reinject.auto import Trial, choose_settings, try_settings
 from reinject.evaluation.students import RECIPE, Student, marks
 from reinject.evaluation.tables import Table
-from reinject.jobs.recipe import Models, levels_of, rows_of
+from reinject.jobs.recipe import Models, range_of, rows_of
 from reinject.kernels.base import Info, Kernel, State
-from reinject.models import Inputs
 from reinject.pilot import far_from, visit
 from reinject.presets import DEFAULT, Settings, settings_of
 from reinject.reconstruction import Ensemble
@@ -200,13 +199,6 @@ class Bench:
         """As many as give a student its samples within the steps that they may take."""
         most = max(self.walks, _STEPS // max(settings.steps, 1))
         return max(2, min(math.ceil(_SAMPLES / rows_of(settings)), most))
-
-
-def range_of(inputs: Inputs) -> Storage:
-    """How samples are kept and what noise is measured in: the value range, or four std of features."""
-    if inputs.space:
-        return Storage("float", inputs.mean - 2 * inputs.std, inputs.mean + 2 * inputs.std)
-    return levels_of(inputs)
 
 
 def candidates(models: Models, lam: float | None = None) -> Iterator[Settings]:

@@ -8,7 +8,7 @@ from typing import Any
 
 from reinject.auto import Choice, choose_settings
 from reinject.errors import ArchiveError, ArgumentError
-from reinject.jobs.recipe import Models, levels_of
+from reinject.jobs.recipe import Models, range_of
 from reinject.jobs.starts import resolve
 from reinject.presets import PRESETS, Settings, choose
 from reinject.progress import Progress, Silent
@@ -31,7 +31,7 @@ def choose_for(
         seed: of the pilot walks.
         among_data: whether walks begin where data lies, if that is known.
         data_dir: where to look for the data set first.
-        progress: who is told.
+        progress: progress reporter.
 
     Raises:
         DataError: data of another shape or space than the models'.
@@ -40,7 +40,9 @@ def choose_for(
     inputs = models.inputs
     text = _start_text(models, dataset) if among_data else None
     begin = resolve(text, inputs, walks=1, models=models, data_dir=data_dir, progress=progress)
-    choice = choose_settings(models.ensemble(), models.C, levels_of(inputs), inputs.radius, begin=begin, seed=seed)
+    choice = choose_settings(models.ensemble(), models.C, range_of(inputs), inputs.radius, begin=begin, seed=seed)
+    if dataset is not None and models.ensemble().noise_conditioned:
+        return replace(choice, what=f"{choice.what}, and needs no --data")
     if text is None or begin is None:
         return choice
     return replace(choice, settings=replace(choice.settings, start=text))

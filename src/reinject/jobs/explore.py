@@ -16,7 +16,7 @@ from reinject.errors import ArgumentError, ModelError
 from reinject.explorer.commands import Bar
 from reinject.explorer.session import World
 from reinject.jobs.plans import TrainPlan
-from reinject.jobs.recipe import Models, levels_of, load_models
+from reinject.jobs.recipe import Models, load_models, range_of
 from reinject.jobs.train import train
 from reinject.presets import Settings
 from reinject.progress import Progress, Silent
@@ -70,7 +70,7 @@ def explore(
 def initial_settings(models: Models) -> Settings:
     """Choose the settings that the page opens with, as ``reinject sample`` does; nothing else decides them."""
     inputs = models.inputs
-    return choose_settings(models.ensemble(), models.C, levels_of(inputs), inputs.radius).settings
+    return choose_settings(models.ensemble(), models.C, range_of(inputs), inputs.radius).settings
 
 
 def _run(words: Sequence[str], bar: Bar) -> str:

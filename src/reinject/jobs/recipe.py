@@ -30,6 +30,13 @@ def levels_of(inputs: Inputs) -> Storage:
     return Storage("float") if inputs.space else Storage("uint8", inputs.low, inputs.high)
 
 
+def range_of(inputs: Inputs) -> Storage:
+    """How samples are kept and what noise is measured in: the value range, or four std of features."""
+    if inputs.space:
+        return Storage("float", inputs.mean - 2 * inputs.std, inputs.mean + 2 * inputs.std)
+    return levels_of(inputs)
+
+
 def check_space(dataset: Dataset, inputs: Inputs, owner: str) -> None:
     """Raise DataError where a data set lives in another space than a model."""
     if dataset.space != inputs.space:

@@ -34,8 +34,8 @@ def remarks(
     counts, seed = manifest["counts"], manifest["parameters"]["seed"]
     walks = manifest["parameters"]["walks"]
     values = math.prod(archive.event_shape)
-    most = pilot.walks_for(values)
-    parts = pilot.visit(walker, settings, archive.storage, walks=min(most, walks), seed=seed)
+    few = min(pilot.walks_for(values), walks)
+    parts = pilot.visit(walker, settings, archive.storage, walks=few, seed=seed)
     found = pilot.figures(
         archive.some(pilot.points_for(values), seed),
         r,
@@ -43,7 +43,7 @@ def remarks(
         archive.storage,
         stopped=(counts["stopped_walks"] + counts["strayed_walks"]) / walks,
         clipped=pilot.far_outside(torch.cat([part.x.cpu() for part in parts]), archive.storage) if parts else 0.0,
-        remembered=pilot.remembered(walker, settings, parts, seed=seed) if parts else float("nan"),
+        remembered=pilot.remembered(walker, settings, parts, walks=few, seed=seed) if parts else float("nan"),
         seed=seed,
     )
     labelled = sum(counts["per_class"])

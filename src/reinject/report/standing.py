@@ -7,11 +7,9 @@ from typing import Any
 from reinject.evaluation.judgement import Judgement
 from reinject.evaluation.utility import Utility
 from reinject.report.tables import alarms
-from reinject.verdict import LEVELS, Verdict
+from reinject.verdict import ABSENT, LEVELS, WALKS_A_CLASS, Verdict
 
 _GOOD, _LITTLE = 0.9, 0.5  # ratios: below the first a set is doubtful, below the second broken
-_ABSENT = 0.05  # of a class's share of the real data: it is missing
-_WALKS = 5  # expected in a class: of fewer it may be absent by chance
 _ASKED = {
     "utility": "what a student learns",
     "coverage": "coverage of the real data",
@@ -49,7 +47,7 @@ class Classes:
         return [
             name
             for name, share, real in zip(self.names, self.shares, self.real, strict=True)
-            if real * self.walks >= _WALKS and share < _ABSENT * real
+            if real * self.walks >= WALKS_A_CLASS and share < ABSENT * real
         ]
 
 
