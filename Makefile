@@ -4,7 +4,7 @@ SUDO := $(shell test $$(id -u) -eq 0 || echo sudo)
 BIN := .venv/bin
 STAMP := .venv/.installed
 
-.PHONY: setup demo test test-browser docs lint format clean
+.PHONY: setup demo test test-lowest test-browser docs lint format clean
 
 setup: $(STAMP)
 
@@ -21,6 +21,22 @@ demo: $(STAMP)
 
 test: $(STAMP)
 	$(BIN)/python -m pytest -n 2
+
+# The lowest versions that pyproject.toml allows, in an environment of their own; TORCH says which torch.
+TORCH ?= torch==2.13.0
+LOWEST := .venv-lowest
+test-lowest:
+	test -x $(LOWEST)/bin/python || $(PYTHON) -m venv $(LOWEST)
+	$(LOWEST)/bin/python -m pip install --quiet "$(TORCH)"
+	$(PYTHON) tests/lowest.py torch > $(LOWEST)/constraints.txt
+	$(LOWEST)/bin/python -m pip install --quiet --constraint $(LOWEST)/constraints.txt --editable . \
+		pytest pytest-xdist hypothesis beartype prdc duckdb polars
+	$(LOWEST)/bin/python -m pytest -n 2 $(FAST)
+
+# Tests that need no extra and take seconds each.
+FAST := $(addprefix tests/test_,$(addsuffix .py,algorithm1 archive auto bundle cli config data densities diagnostics energy \
+	filters images jacobian kernels labelling objectives outputs progress reconstruction report schedules score \
+	starts synthesis training verdict verify walks)) tests/evaluation
 
 # Chromium from the system's packages (asks for root where it is missing), driven by Playwright.
 test-browser: $(STAMP)
@@ -42,5 +58,5 @@ format: $(STAMP)
 	$(BIN)/ruff format .
 
 clean:
-	rm -rf .venv demo site build dist .pytest_cache .mypy_cache .ruff_cache .hypothesis
+	rm -rf .venv .venv-lowest demo site build dist .pytest_cache .mypy_cache .ruff_cache .hypothesis
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +
