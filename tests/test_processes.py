@@ -145,9 +145,30 @@ def test_what_a_user_says_of_memory_holds(name: str, monkeypatch: pytest.MonkeyP
     assert not keep_memory()
 
 
-def test_the_command_line_keeps_memory(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_command_line_keeps_memory_and_shares_cores(monkeypatch: pytest.MonkeyPatch) -> None:
     told: list[str] = []
     monkeypatch.setattr(cli, "keep_memory", lambda: told.append("kept"))
+    monkeypatch.setattr(cli, "share_cores", lambda: told.append("shared"))
     monkeypatch.setattr(cli, "app", lambda: told.append("run"))
     cli.main()
-    assert told == ["kept", "run"]
+    assert told == ["kept", "shared", "run"]
+
+
+@pytest.mark.parametrize(
+    ("theirs", "policy", "spins"),
+    [
+        ({}, "passive", "30000"),
+        ({"GOMP_SPINCOUNT": "7"}, "passive", "7"),
+        ({"OMP_WAIT_POLICY": "active"}, "active", ""),
+    ],
+    ids=["nothing", "spins", "policy"],
+)
+def test_threads_wait_without_holding_cores(theirs: dict[str, str], policy: str, spins: str) -> None:
+    """Before torch reads the settings, and as a user says where the environment has some."""
+    names = ["OMP_WAIT_POLICY", "GOMP_SPINCOUNT"]
+    said = "print('torch' in sys.modules, [os.environ.get(name, '') for name in names])"
+    code = f"import os, sys, reinject.cli as c; names = {names}; c.share_cores(); {said}"
+    plain = {name: value for name, value in os.environ.items() if name not in names}
+    program = [sys.executable, "-c", code]
+    done = subprocess.run(program, capture_output=True, text=True, check=True, env={**plain, **theirs})
+    assert done.stdout.strip() == f"False {[policy, spins]}"

@@ -165,6 +165,26 @@ def test_the_global_generator_is_left_alone() -> None:
     assert not network.training
 
 
+@pytest.mark.parametrize(("few", "during"), [(1e8, 1), (0, 2)], ids=["small network", "large network"])
+def test_threads_are_chosen_by_the_work_of_a_step(few: float, during: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    seen = []
+
+    def loss(network: nn.Module, x: Tensor, y: Tensor, g: torch.Generator) -> Value:
+        seen.append(torch.get_num_threads())
+        return denoise(network, x, y, g)
+
+    monkeypatch.setattr(training, "_FEW_OPERATIONS", few)
+    torch.set_num_threads(2)
+    try:
+        fit(net(), loss, rows(), RECIPE, seed=0, fabric=FABRIC)
+        after = torch.get_num_threads()
+    finally:
+        torch.set_num_threads(1)
+    assert seen[0] == 2
+    assert set(seen[1:]) == {during}
+    assert after == 2
+
+
 def test_the_weights_are_those_that_fabrics_wrappers_give(monkeypatch: pytest.MonkeyPatch) -> None:
     """To the last bit, and by the dropout of torch.manual_seed."""
 

@@ -12,6 +12,7 @@ from multiprocessing.context import BaseContext
 
 _FIRST = "reinject.forked"
 _TRIM, _MMAP = -1, -3  # M_TRIM_THRESHOLD and M_MMAP_THRESHOLD of glibc's malloc.h
+_SPINS = 30_000  # of GNU's OpenMP; some 100 microseconds
 _KEPT, _LARGEST = 2**28, 2**25  # bytes; glibc takes no larger one for the second
 _THEIRS = ("MALLOC_TRIM_THRESHOLD_", "MALLOC_MMAP_THRESHOLD_", "GLIBC_TUNABLES")  # how a user says it
 
@@ -49,6 +50,19 @@ def keep_memory() -> bool:
     except (AttributeError, OSError, TypeError):  # musl, macOS; Windows takes no None
         return False
     return bool(mallopt(_MMAP, _LARGEST)) and bool(mallopt(_TRIM, _KEPT))
+
+
+def share_cores() -> None:
+    """Let the threads of a network's layers wait for each other without holding cores that other programs need.
+
+    By default they spin for milliseconds after each layer. Where two programs run beside each other, each then waits
+    for cores that the other spins on: a training took ten times as long (``benchmarks/neighbours.py``). They spin for
+    some 100 microseconds here, as long as the next layer is away, and sleep after that. The settings are read when
+    torch is imported, so this must come before. What the environment says already stays.
+    """
+    if "OMP_WAIT_POLICY" not in os.environ:
+        os.environ["OMP_WAIT_POLICY"] = "passive"
+        os.environ.setdefault("GOMP_SPINCOUNT", str(_SPINS))
 
 
 def context(*modules: str) -> BaseContext:

@@ -3,6 +3,7 @@
 import json
 import math
 from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, cast
@@ -12,6 +13,7 @@ import torch
 from safetensors import SafetensorError, safe_open
 from safetensors.torch import save_file
 from torch import Tensor, nn
+from torch.utils.flop_counter import FlopCounterMode
 
 from reinject.errors import ArgumentError, ModelError, check_count, check_positive
 
@@ -21,6 +23,7 @@ if TYPE_CHECKING:
 Parts = Mapping[str, Tensor]
 Loss = Callable[[nn.Module, Tensor, Tensor, torch.Generator], tuple[Tensor, Parts]]
 Batches = Callable[[Tensor], Tensor]
+_FEW_OPERATIONS = 1e8  # in a step: a millisecond or two, of which threads take as much to begin and to wait
 
 
 @dataclass(frozen=True)
@@ -119,7 +122,10 @@ def fit(
     Raises:
         ModelError: the loss becomes non-finite; the checkpoint is damaged or of another run.
     """
-    with torch.random.fork_rng(devices=[fabric.device] if fabric.device.type == "cuda" else []):
+    with (
+        torch.random.fork_rng(devices=[fabric.device] if fabric.device.type == "cuda" else []),
+        _threads_kept(),
+    ):
         return _Run(network, loss, rows, recipe, seed, fabric, validation, checkpoint, on_steps).fit()
 
 
@@ -139,6 +145,7 @@ class _Run:
     step: int = 0
     epoch: int = 0
     history: list[dict[str, float]] = field(default_factory=list)
+    work: int | None = None
 
     def __post_init__(self) -> None:
         self.steps = self.recipe.steps(len(self.rows))
@@ -184,9 +191,10 @@ class _Run:
             x, y = self.rows.batch(index, self.fabric.device)
             for group in optimizer.param_groups:
                 group["lr"] = self.recipe.rate(self.step, self.steps)
-            value, parts = self.loss(model, x, y, generator)
             optimizer.zero_grad()
-            self.fabric.backward(value)
+            with self._counted() if self.work is None else nullcontext():
+                value, parts = self.loss(model, x, y, generator)
+                self.fabric.backward(value)
             optimizer.step()
             for name, part in {"train": value.detach(), **parts}.items():
                 totals[name] = totals.get(name, 0) + part
@@ -200,6 +208,19 @@ class _Run:
         if ranks > 1:
             means = {name: cast(Tensor, self.fabric.all_reduce(mean)) for name, mean in means.items()}
         return means
+
+    @contextmanager
+    def _counted(self) -> Iterator[None]:
+        """Count the operations of a step; one thread for the others where they are few.
+
+        The choice rests on the network and the batch alone: weights depend on the number of threads, by rounding, and
+        must not depend on what else a machine does.
+        """
+        with FlopCounterMode(display=False) as counter:
+            yield
+        self.work = counter.get_total_flops()
+        if self.work < _FEW_OPERATIONS and self.fabric.device.type == "cpu":
+            torch.set_num_threads(1)
 
     def _noise(self, generator: torch.Generator, epoch: int, *rank: int) -> torch.Generator:
         """Where a loss draws from: on a GPU its own generator, since a network there would wait for a CPU's."""
@@ -295,6 +316,15 @@ class _Run:
             state.setdefault(int(index), {})[key] = torch.empty_like(like).copy_(value) if fits else value
         adam.load_state_dict({**adam.state_dict(), "state": state})
         self.step, self.epoch, self.history = progress["step"], progress["epoch"], progress["history"]
+
+
+@contextmanager
+def _threads_kept() -> Iterator[None]:
+    threads = torch.get_num_threads()
+    try:
+        yield
+    finally:
+        torch.set_num_threads(threads)
 
 
 def _under(tensors: dict[str, Tensor], prefix: str) -> Iterator[tuple[str, Tensor]]:

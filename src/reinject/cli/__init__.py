@@ -22,7 +22,7 @@ from reinject.cli.theory import theory
 from reinject.cli.train import train
 from reinject.cli.tune import tune
 from reinject.cli.verify import trace, verify
-from reinject.processes import keep_memory
+from reinject.processes import keep_memory, share_cores
 
 __all__ = ["app", "main"]
 
@@ -41,6 +41,7 @@ app.command(cls=KernelCommand)(guarded(sample))
 def main() -> None:
     """Run the command line."""
     keep_memory()
+    share_cores()
     os.environ.setdefault("HF_HUB_DISABLE_PROGRESS_BARS", "1")
     logging.getLogger("huggingface_hub").setLevel(logging.ERROR)  # its retries; the failure itself is ours to tell
     logging.getLogger("lightning_fabric").setLevel(logging.ERROR)  # the layout of processes

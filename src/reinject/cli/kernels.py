@@ -1,7 +1,6 @@
 """Options of ``reinject sample`` that the kernels' dataclasses give, and ``reinject kernels``, which lists them."""
 
 import inspect
-import os
 from functools import cache
 from typing import Annotated, Any
 
@@ -33,9 +32,6 @@ class KernelCommand(Command):
 @cache
 def _parameters() -> list[Any]:
     """One option for every name that a field of a kernel has; those of several kernels share it."""
-    # OpenMP's threads spin for milliseconds after every layer, on cores that the drawing of noise could use. It is read
-    # when torch is imported, which is below. Training is faster with it.
-    os.environ.setdefault("OMP_WAIT_POLICY", "passive")
     from reinject.building import default_of, flag, options_of
     from reinject.kernels import KERNELS
 
