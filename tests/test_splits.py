@@ -182,6 +182,17 @@ def test_starts_among_data_are_training_rows_of_the_split(third: Path, tmp_path:
     assert {row.numpy().tobytes() for row in Archive.open(tmp_path / "s").read()[0]} <= real
 
 
+def test_walks_go_on_from_an_archive_of_their_split_only(models: Path, archive: Path, tmp_path: Path) -> None:
+    start = ("--start", f"archive:{archive}")
+    assert "was made from another split of digits than the models" in sentence(
+        "sample", models, "--out", tmp_path / "s", *WALK, *start
+    )
+    MLPAutoencoder(Inputs((1, 8, 8)), hidden=(16,), latent=3).save_pretrained(tmp_path / "m" / "autoencoder")
+    run("sample", tmp_path / "m", "--out", tmp_path / "s", *WALK, *start, "--labels", "none")
+    with pytest.raises(DataError, match=CURE):
+        check_split(Archive.open(tmp_path / "s"), data.load("digits"))
+
+
 def test_an_extractor_of_another_split_is_refused(models: Path, third: Path, tmp_path: Path) -> None:
     run("sample", models, "--out", tmp_path / "s", *WALK)
     with pytest.raises(DataError, match=CURE):
@@ -248,6 +259,10 @@ HERE = Split("set", 0, "rows", "part")
 KNOWN = {
     "the same": (HERE, ""),
     "its own test part, moved": (Split("set", None, "rows", "other"), "Give the data set with the test part that it"),
+    "the same seed, in another order": (
+        Split("set", 0, "rows", "other"),
+        "in another order. Give the data set as it was",
+    ),
     "other rows, split here": (Split("set", 0, "fewer", "part"), "is of set with other rows"),
     "another set": (Split("first", 0, "others", "part"), "trained on other data (first)"),
     "older, another set": (Split("first", 3), "does not say which rows it was trained on"),

@@ -17,6 +17,7 @@ from reinject.files import read_json, write_json
 
 SPLIT = "split.json"
 _TRAINING = "training.json"
+_AS_IT_WAS = "Give the data set as it was, or train again on it as it is"
 
 
 @dataclass(frozen=True)
@@ -88,6 +89,11 @@ def split_of(folder: Path) -> Split | None:
     return Split(name, seed) if isinstance(name, str) and isinstance(seed, int) else None
 
 
+def are_apart(one: Split, other: Split) -> bool:
+    """Whether two splits hold out other rows of the same data."""
+    return bool(one.rows) and one.rows == other.rows and one.held_out != other.held_out
+
+
 def check_unseen(owner: str, known: Split, here: Split) -> str:
     """Refuse a split whose held-out rows a model or an archive has seen; a remark where that is not known, or "".
 
@@ -114,6 +120,8 @@ def check_unseen(owner: str, known: Split, here: Split) -> str:
         problem = f"has seen rows of {here.name} that are held out here"
         if known.seed is None:
             raise DataError(owner, problem, "Give the data set with the test part that it had")
+        if known.seed == here.seed:  # rows in another order, or labels that are others, are split otherwise
+            raise DataError(owner, f"{problem}: it lies there in another order", _AS_IT_WAS)
         here_is = here.seed if split_here else "a test part of its own"
         raise DataError(
             owner, f"{problem} (its split seed is {known.seed}, not {here_is})", f"Give --split-seed {known.seed}"
@@ -122,7 +130,7 @@ def check_unseen(owner: str, known: Split, here: Split) -> str:
         return unknown(owner)
     if known.name == here.name and (split_here or known.seed is not None):
         problem = f"is of {here.name} with other rows, some of which may be held out here"
-        raise DataError(owner, problem, "Give the data set as it was, or train again on it as it is")
+        raise DataError(owner, problem, _AS_IT_WAS)
     return f"{owner} was trained on other data ({known.name}): whether rows held out here were among it is not known"
 
 

@@ -1,19 +1,16 @@
 """The models behind an archive, found by its manifest and held against its hashes."""
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
-from typing import Any
 
 from reinject.archive import Archive
 from reinject.bundle import Bundle, load
 from reinject.data import Dataset
 from reinject.errors import ArchiveError, ModelError
 from reinject.files import is_remote
-from reinject.jobs.reading import seed_of
+from reinject.jobs.reading import KINDS, read_by
 from reinject.jobs.recipe import Models, classifier_in
 from reinject.splits import Split, check_unseen, unknown
-
-_KINDS = ("autoencoders", "classifiers", "students")
 
 
 def find_classifiers(archive: Archive, models: Sequence[Path] = (), device: str = "cpu") -> tuple[Bundle, ...]:
@@ -83,13 +80,6 @@ def shares(archive: Archive) -> list[float]:
     return [count / sum(counts["per_class"]) for count in counts["per_class"]]
 
 
-def split_seed_of(manifest: Mapping[str, Any]) -> int | None:
-    """The seed of the split that an archive was made from; None where it says none, or the data had a test part."""
-    entries = [entry for kind in _KINDS for entry in manifest["models"].get(kind, ())]
-    noted = {str(k): entry["split"] for k, entry in enumerate(entries) if "split" in entry}
-    return seed_of({**noted, **manifest["parameters"].get("splits", {})})
-
-
 def check_split(archive: Archive, dataset: Dataset, models: Models | None = None) -> list[str]:
     """Refuse to judge an archive on rows that its models have seen; remarks where that is not known.
 
@@ -106,8 +96,7 @@ def check_split(archive: Archive, dataset: Dataset, models: Models | None = None
         owner = f"the {kind} of {archive.folder}"
         remarks.append(unknown(owner) if known is None else check_unseen(owner, known, here))
     parameters = archive.manifest["parameters"]
-    for name, value in parameters.get("splits", {}).items():
-        read = Split.of(value, str(archive.folder), ArchiveError)
+    for name, read in read_by(parameters).items():
         check_unseen(str(archive.folder), read, here)
         if name == parameters["settings"].get("known") and read.rows == here.rows:
             remarks.append(f"{archive.folder} was filled in from held-out rows (--known {name}): it is judged too well")
@@ -119,9 +108,9 @@ def _seen(archive: Archive, models: Models | None) -> Iterator[tuple[str, Split 
     noted = archive.manifest["models"]
     students = () if models is None or models.student is None else (models.student,)
     found = ((), (), ()) if models is None else (models.autoencoders, models.classifiers, students)
-    if not any(noted.get(kind) for kind in _KINDS):
+    if not any(noted.get(kind) for kind in KINDS):
         yield "autoencoder", None
-    for kind, bundles in zip(_KINDS, found, strict=True):
+    for kind, bundles in zip(KINDS, found, strict=True):
         for k, entry in enumerate(noted.get(kind, ())):
             at_hand = bundles[k].split if k < len(bundles) else None
             known = Split.of(entry["split"], str(archive.folder), ArchiveError) if "split" in entry else at_hand

@@ -21,7 +21,7 @@ from reinject.moments import Moments, load_moments
 from reinject.presets import Held, Settings, Walker
 from reinject.reconstruction import Ensemble
 from reinject.samples import Storage
-from reinject.splits import Split, check_unseen
+from reinject.splits import Split, are_apart, check_unseen
 from reinject.starts import Start
 from reinject.synthesis import Classifier, Labels, Voting, synthesise
 
@@ -190,7 +190,7 @@ def _check_alike(bundles: Sequence[Bundle]) -> None:
 def _check_split(one: Bundle, first: Bundle) -> None:
     """Raise ModelError where two models together have seen all rows of a data set, so that none is left to judge on."""
     here, there = one.split, first.split
-    if here and there and here.rows and here.rows == there.rows and here.held_out != there.held_out:
+    if here and there and are_apart(here, there):
         raise ModelError(
             str(one.folder),
             f"was trained on another split of {here.name} than {first.folder} (seeds {here.seed} and {there.seed})",

@@ -22,7 +22,7 @@ from reinject.files import is_remote, place_of
 from reinject.filters import Distinct
 from reinject.jobs import Outcome, command_line
 from reinject.jobs.appending import check_same, new_range, ranges_with
-from reinject.jobs.provenance import split_seed_of
+from reinject.jobs.reading import made_from, seed_of
 from reinject.jobs.recipe import Models, Recipe, blocks_in, levels_of, maker, prepare
 from reinject.jobs.remarks import remarks
 from reinject.jobs.selection import Selection
@@ -248,7 +248,7 @@ def _outcome(out: Path, preset: str, names: tuple[str, ...], seconds: float) -> 
     if counts["dropped"]:
         lines.append("dropped: " + ", ".join(f"{count:,} {name}" for name, count in counts["dropped"].items()))
     if names:
-        split_seed = split_seed_of(manifest) or None
+        split_seed = seed_of(made_from(manifest)) or None
         lines.append("Next: " + command_line("evaluate", out, against="DATASET", split_seed=split_seed))
     if result["verdict"] is None:
         return Outcome(result, lines)

@@ -58,7 +58,7 @@ def resolve(
     if not name:
         raise ArgumentError("--start", f"{text!r} names no data", f"Give {kind}:NAME")
     if kind == "archive":
-        points = _last_states(name)
+        points = _last_states(name, reading)
     elif kind == "points":
         points = _given(name, inputs)
     elif kind == "classes":
@@ -101,9 +101,10 @@ def _given(name: str, inputs: Inputs) -> Tensor:
     return points if points.ndim > len(inputs.shape) else points[None]
 
 
-def _last_states(folder: str) -> Tensor:
+def _last_states(folder: str, reading: Reading) -> Tensor:
     """The last sample of every walk of an archive, in the walks' order; data units."""
     archive = Archive.open(Path(folder))
+    reading.begin_at(folder, archive.manifest)
     x, _ = archive.read()
     columns = [table.to_pandas().to_numpy() for table in archive.tables(["walk", "step"])]
     walk, step = np.concatenate(columns).T
