@@ -23,7 +23,7 @@ def main() -> None:
     runs = []
     with tempfile.TemporaryDirectory() as folder:
         for seed in seeds:
-            plan = DemoPlan(TrainPlan("digits", seed=seed, sees=options.classifier_sees))
+            plan = DemoPlan(TrainPlan("digits", seed=seed, split_seed=seed, sees=options.classifier_sees))
             runs.append(demo(plan, Path(folder) / str(seed), progress=for_this_terminal()).result)
     figures = {
         f"{preset} {name}": [run[key][name]["mean"] for run in runs]

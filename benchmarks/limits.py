@@ -32,6 +32,7 @@ def main() -> None:
     options = parser.parse_args()
     dataset = data.load(options.dataset, options.data_dir, progress=for_this_terminal())
     models = load_models([options.models])
+    models.check_unseen(dataset)
     r, inputs = models.ensemble(), models.inputs
     levels = Storage("uint8", inputs.low, inputs.high)
     sigma = options.noise * inputs.radius

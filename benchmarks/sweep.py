@@ -94,6 +94,7 @@ def main() -> None:
     models = load_models(options.models, options.device, classifiers=options.classifier)
     wanted = chosen(options.only, models)
     dataset = data.load(options.dataset, options.data_dir, progress=progress)
+    models.check_unseen(dataset)
     with tempfile.TemporaryDirectory() as folder:
         archives, seconds = {}, {}
         for name, settings in wanted.items():

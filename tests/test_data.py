@@ -29,7 +29,7 @@ def parquet(folder: Path, split: str, rows: int, side: int = 6, names: tuple[str
 
 
 def test_digits_are_split_by_class_and_by_seed() -> None:
-    a, again, b = data.load("digits"), data.load("digits"), data.load("digits", seed=1)
+    a, again, b = data.load("digits"), data.load("digits"), data.load("digits", split_seed=1)
     assert (len(a.train), len(a.test)) == (1347, 450)
     assert a.train.x.dtype == torch.uint8
     assert int(a.train.x.max()) == 255

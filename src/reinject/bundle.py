@@ -19,6 +19,7 @@ from reinject.foreign.folder import is_foreign, load_foreign, place
 from reinject.models import AUTOENCODERS, CLASSIFIERS, Inputs, Network
 from reinject.reconstruction import Reconstruction, wrap
 from reinject.score import sigma_of_lam
+from reinject.splits import Split, split_of
 
 WEIGHTS = "model.safetensors"
 CONFIG = "config.json"
@@ -28,11 +29,15 @@ _PICKLES = (".bin", ".pt", ".pth", ".ckpt", ".pkl", ".pickle", ".joblib")
 
 @dataclass(frozen=True)
 class Bundle:
-    """A loaded model: the network, in evaluation mode, its folder, and the hash of its weights."""
+    """A loaded model: the network, in evaluation mode, its folder, the hash of its weights, and what it was trained on.
+
+    ``split`` is None where the folder does not say it.
+    """
 
     network: Network | Foreign
     folder: Path
     sha256: str
+    split: Split | None = None
 
 
 def load(folder: str | Path, device: str | torch.device = "cpu") -> Bundle:
@@ -55,7 +60,7 @@ def load(folder: str | Path, device: str | torch.device = "cpu") -> Bundle:
         raise ModelError(str(folder), "no such model folder", "Make one with reinject train or import")
     if is_foreign(folder):
         foreign, digest = load_foreign(folder)
-        return Bundle(place(foreign, device, str(folder)), folder, digest)
+        return Bundle(place(foreign, device, str(folder)), folder, digest, split_of(folder))
     _check_weights(folder)
     try:
         weights = load_file(folder / WEIGHTS)
@@ -68,7 +73,8 @@ def load(folder: str | Path, device: str | torch.device = "cpu") -> Bundle:
     for name, tensor in network.state_dict().items():
         if not torch.isfinite(tensor).all():
             raise ModelError(str(folder), f"weight {name} has non-finite values", "Train it again")
-    return Bundle(network.to(device, torch.float32).laid_out().eval(), folder, sha256(folder / WEIGHTS))
+    network = network.to(device, torch.float32).laid_out().eval()
+    return Bundle(network, folder, sha256(folder / WEIGHTS), split_of(folder))
 
 
 def _build(folder: Path, weights: Mapping[str, Tensor]) -> Network:

@@ -8,6 +8,7 @@ import hashlib
 import os
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
@@ -22,6 +23,7 @@ from reinject.files import read_json, write_json
 from reinject.images import decode
 from reinject.progress import Advance, Progress, Silent
 from reinject.samples import Storage
+from reinject.splits import Split, digests, joined
 
 HUB_NAMES = {
     "mnist": "ylecun/mnist",
@@ -55,13 +57,23 @@ class LabelledImages:
 
 @dataclass(frozen=True)
 class Dataset:
-    """A data set in two parts, what its labels are called, and the space that it lives in ("": pixels)."""
+    """A data set in two parts, what its labels are called, and the space that it lives in ("": pixels).
+
+    ``split_seed`` is that of the split; None: the test part is its own.
+    """
 
     name: str
     train: LabelledImages
     test: LabelledImages
     class_names: tuple[str, ...]
     space: str = ""
+    split_seed: int | None = None
+
+    @cached_property
+    def split(self) -> Split:
+        """Which rows are held out, as models and archives carry it."""
+        held_out = digests(self.test.x)
+        return Split(self.name, self.split_seed, joined([*digests(self.train.x), *held_out]), joined(held_out))
 
     @property
     def shape(self) -> tuple[int, ...]:
@@ -73,17 +85,20 @@ class Dataset:
         return Storage("float") if self.space else Storage("uint8", low, high)
 
 
-def load(name: str, data_dir: str | Path | None = None, seed: int = 0, progress: Progress | None = None) -> Dataset:
+def load(
+    name: str, data_dir: str | Path | None = None, split_seed: int = 0, progress: Progress | None = None
+) -> Dataset:
     """Read a data set by name.
 
     ``digits`` is embedded. Another name is looked for as a folder in ``data_dir``, then as a folder of its own, then on
     the Hugging Face hub, as owner/name (mnist, fashion_mnist, cifar10 and cifar100 are short names). A set without a
-    test part is split 75/25, stratified by class.
+    test part is split 75/25, stratified by class. The split belongs to the data set, not to a run: models carry its
+    fingerprint, and are judged on no other.
 
     Arguments:
         name: see above; a folder holds Parquet files, or images in one sub-folder a class.
         data_dir: where to look first; default: the environment variable REINJECT_DATA.
-        seed: of the split, where one has to be made; >= 0.
+        split_seed: of the split, where one has to be made; >= 0.
         progress: who is told.
 
     Raises:
@@ -95,7 +110,7 @@ def load(name: str, data_dir: str | Path | None = None, seed: int = 0, progress:
         (1347, 450, (1, 8, 8))
     """
     if name == "digits":
-        return _digits(seed)
+        return _digits(split_seed)
     folder = _features_folder(name, data_dir)
     if folder is not None:
         return read_features(folder)
@@ -108,24 +123,25 @@ def load(name: str, data_dir: str | Path | None = None, seed: int = 0, progress:
         read = {split: _images(name, part, image, label, advance) for split, part in parts.items()}
     train = read.get("train", next(iter(read.values())))
     test = read.get("test", read.get("validation"))
-    if test is None or test is train:
-        train, test = split(name, train, seed)
+    made = test is None or test is train
+    if test is None or made:
+        train, test = split(name, train, split_seed)
     if train.x.shape[1:] != test.x.shape[1:]:
         raise DataError(
             name,
             f"training images {tuple(train.x.shape[1:])}, test images {tuple(test.x.shape[1:])}",
             "Bring them to one size first",
         )
-    return Dataset(name, train, test, class_names)
+    return Dataset(name, train, test, class_names, split_seed=split_seed if made else None)
 
 
-def _digits(seed: int) -> Dataset:
+def _digits(split_seed: int) -> Dataset:
     from sklearn.datasets import load_digits
 
     raw = load_digits()
     x = torch.from_numpy(np.rint(raw.images * (255 / 16)).astype(np.uint8))[:, None]
-    train, test = split("digits", LabelledImages(x, torch.from_numpy(raw.target).long()), seed)
-    return Dataset("digits", train, test, tuple(str(k) for k in range(10)))
+    train, test = split("digits", LabelledImages(x, torch.from_numpy(raw.target).long()), split_seed)
+    return Dataset("digits", train, test, tuple(str(k) for k in range(10)), split_seed=split_seed)
 
 
 def _features_folder(name: str, data_dir: str | Path | None) -> Path | None:

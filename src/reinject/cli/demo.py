@@ -6,13 +6,14 @@ from typing import Annotated
 import typer
 
 from reinject.cli.app import finish
-from reinject.cli.options import Json, Overwrite, Seed
+from reinject.cli.options import Json, Overwrite, Seed, SplitSeed
 from reinject.progress import for_this_terminal
 
 
 def demo(
     out: Annotated[Path, typer.Option(help="Folder to make: models, archives, figures, metrics.json, report.html.")],
     seed: Seed = 0,
+    split_seed: SplitSeed = 0,
     seeds: Annotated[int, typer.Option(help="Students a size, for the bands.", min=1)] = 3,
     overwrite: Overwrite = False,
     as_json: Json = False,
@@ -22,6 +23,6 @@ def demo(
     from reinject.jobs.demo import demo as run
     from reinject.jobs.plans import TrainPlan
 
-    plan = DemoPlan(TrainPlan("digits", seed=seed), seeds=seeds)
+    plan = DemoPlan(TrainPlan("digits", seed=seed, split_seed=split_seed), seeds=seeds)
     outcome = run(plan, out, overwrite=overwrite, progress=for_this_terminal())
     finish(outcome, as_json)

@@ -15,6 +15,7 @@ from reinject.cli.options import (
     MadeBy,
     Overwrite,
     Seed,
+    SplitSeed,
     Students,
     Synthetic,
     dataset_names,
@@ -49,6 +50,7 @@ def evaluate(
     device: Device = "cpu",
     data_dir: DataDir = None,
     seed: Seed = 0,
+    split_seed: SplitSeed = 0,
     overwrite: Overwrite = False,
     as_json: Json = False,
 ) -> None:
@@ -66,6 +68,7 @@ def evaluate(
         seeds=seeds,
         most=most,
         seed=seed,
+        split_seed=split_seed,
         shadows=shadows,
         device=device,
         out=out,

@@ -6,7 +6,7 @@ from typing import Annotated, Literal
 import typer
 
 from reinject.cli.app import finish
-from reinject.cli.options import DATASET, DataDir, Json, Overwrite, Seed
+from reinject.cli.options import DATASET, DataDir, Json, Overwrite, SplitSeed
 from reinject.progress import for_this_terminal
 
 
@@ -25,7 +25,7 @@ def extract(
         Literal["penultimate", "output"], typer.Option(help="What goes into its last linear layer, or what comes out.")
     ] = "penultimate",
     data_dir: DataDir = None,
-    seed: Seed = 0,
+    split_seed: SplitSeed = 0,
     overwrite: Overwrite = False,
     as_json: Json = False,
 ) -> None:
@@ -38,7 +38,7 @@ def extract(
         out,
         layer=layer,
         data_dir=data_dir,
-        seed=seed,
+        split_seed=split_seed,
         overwrite=overwrite,
         progress=for_this_terminal(),
     )

@@ -7,7 +7,7 @@ from typing import Annotated, Literal
 import typer
 
 from reinject.cli.app import finish
-from reinject.cli.options import DATASET, DataDir, Json, Moments, Overwrite, floats_of, numbers_of, shape_of
+from reinject.cli.options import DATASET, DataDir, Json, Moments, Overwrite, SplitSeed, floats_of, numbers_of, shape_of
 from reinject.errors import ReinjectError
 from reinject.progress import for_this_terminal
 
@@ -67,6 +67,7 @@ def import_(
     ] = False,
     moments: Moments = True,
     data_dir: DataDir = None,
+    split_seed: SplitSeed = 0,
     overwrite: Overwrite = False,
     as_json: Json = False,
 ) -> None:
@@ -89,6 +90,7 @@ def import_(
         floats_of("--mean", mean),
         floats_of("--std", std),
         moments,
+        split_seed,
     )
     progress = for_this_terminal()
     try:
@@ -125,9 +127,11 @@ def inspect(
         bool, typer.Option("--trust", help="Let its models run code, now and later, with exactly this content.")
     ] = False,
     data_dir: DataDir = None,
+    split_seed: SplitSeed = 0,
     as_json: Json = False,
 ) -> None:
     """Say what the models in a folder are, whether they run, and whether the autoencoder loses anything."""
     from reinject.jobs.inspect import inspect as run
 
-    finish(run(models, against=against, trusted=trust, data_dir=data_dir, progress=for_this_terminal()), as_json)
+    where = {"data_dir": data_dir, "split_seed": split_seed, "progress": for_this_terminal()}
+    finish(run(models, against=against, trusted=trust, **where), as_json)  # type: ignore[arg-type]

@@ -86,6 +86,9 @@ MadeBy = Annotated[
 ]
 Students = Annotated[int, typer.Option(help="Students a size.", min=1)]
 Seed = Annotated[int, typer.Option(help="Seed of all randomness; same seed, same result.", min=0)]
+SplitSeed = Annotated[
+    int, typer.Option(help="Of the split of a data set without a test part; models are judged on their own.", min=0)
+]
 Json = Annotated[bool, typer.Option("--json", help="Print the result as JSON on standard output.")]
 Overwrite = Annotated[bool, typer.Option("--overwrite", help="Replace what an earlier run of this command left there.")]
 DataDir = Annotated[

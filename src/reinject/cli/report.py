@@ -6,7 +6,7 @@ from typing import Annotated
 import typer
 
 from reinject.cli.app import finish
-from reinject.cli.options import DATASET, DataDir, Json, Judge, MadeBy, Overwrite, Seed, Students, Synthetic
+from reinject.cli.options import DATASET, DataDir, Json, Judge, MadeBy, Overwrite, Seed, SplitSeed, Students, Synthetic
 from reinject.files import place_of
 from reinject.progress import for_this_terminal
 
@@ -28,6 +28,7 @@ def report(
     seeds: Students = 3,
     data_dir: DataDir = None,
     seed: Seed = 0,
+    split_seed: SplitSeed = 0,
     overwrite: Overwrite = False,
     as_json: Json = False,
 ) -> None:
@@ -43,6 +44,7 @@ def report(
         models=models or (),
         seeds=seeds,
         seed=seed,
+        split_seed=split_seed,
         data_dir=data_dir,
         overwrite=overwrite,
         progress=for_this_terminal(),

@@ -40,6 +40,7 @@ from reinject.cli.options import (
     Json,
     Overwrite,
     Seed,
+    SplitSeed,
     Workers,
     kernel_names,
     numbers_of,
@@ -234,6 +235,7 @@ def sample(
     data_dir: DataDir = None,
     device: Device = "cpu",
     seed: Seed = 0,
+    split_seed: SplitSeed = 0,
     dry_run: Annotated[
         bool,
         typer.Option(
@@ -251,6 +253,7 @@ def sample(
     from reinject.jobs.choosing import settings_for
     from reinject.jobs.forecast import forecast
     from reinject.jobs.held import resolve_held
+    from reinject.jobs.reading import Reading
     from reinject.jobs.recipe import load_models
     from reinject.jobs.sample import sample_models as run
     from reinject.jobs.selection import Selection, resolve_private
@@ -262,8 +265,8 @@ def sample(
     taught_first = str(student) == "auto"
     given = None if taught_first else student
     loaded = load_models(models, device, classifiers=classifier or (), labelled=labelled, student=given)
-    inputs = loaded.inputs
-    progress = for_this_terminal()
+    inputs, progress = loaded.inputs, for_this_terminal()
+    reading = Reading(data_dir, split_seed, progress, loaded.splits)
     name, settings, choice = settings_for(
         loaded,
         preset,
@@ -271,8 +274,7 @@ def sample(
         context.obj,
         dataset=data,
         seed=seed,
-        data_dir=data_dir,
-        progress=progress,
+        reading=reading,
         steps=steps,
         burn_in=burn_in,
         thin=thin,
@@ -295,16 +297,15 @@ def sample(
     walking: dict[str, Any] = {
         "preset": name,
         "settings": settings,
-        "start": resolve(
-            settings.start, inputs, walks=reach, seed=seed, models=loaded, data_dir=data_dir, progress=progress
-        ),
-        "held": resolve_held(settings, inputs, most=block_size, data_dir=data_dir, progress=progress),
+        "start": resolve(settings.start, inputs, walks=reach, seed=seed, models=loaded, reading=reading),
+        "held": resolve_held(settings, inputs, most=block_size, reading=reading),
+        "splits": reading.splits,
         "seed": seed,
         "block_size": block_size,
         "store": store,
         "execution": Execution(chunk, precision, compiled),
     }
-    private_points = resolve_private(selection, inputs, data_dir, progress)
+    private_points = resolve_private(selection, inputs, reading)
     if taught_first:
         check_auto(selection, dry_run)
         loaded = taught(loaded, out, progress=progress, **walking)

@@ -6,7 +6,18 @@ from typing import Annotated, Literal
 import typer
 
 from reinject.cli.app import finish
-from reinject.cli.options import DATASET, DataDir, Device, Json, Moments, Overwrite, Seed, dataset_names, numbers_of
+from reinject.cli.options import (
+    DATASET,
+    DataDir,
+    Device,
+    Json,
+    Moments,
+    Overwrite,
+    Seed,
+    SplitSeed,
+    dataset_names,
+    numbers_of,
+)
 from reinject.progress import for_this_terminal
 
 
@@ -98,6 +109,7 @@ def train(
     moments: Moments = True,
     data_dir: DataDir = None,
     seed: Seed = 0,
+    split_seed: SplitSeed = 0,
     overwrite: Overwrite = False,
     as_json: Json = False,
 ) -> None:
@@ -109,6 +121,7 @@ def train(
     plan = plan_for(
         dataset,
         seed=seed,
+        split_seed=split_seed,
         autoencoder=autoencoder,
         classifier=classifier,
         objective=objective,

@@ -6,7 +6,7 @@ from typing import Annotated
 import typer
 
 from reinject.cli.app import finish
-from reinject.cli.options import DataDir, Device, Json, Overwrite, Seed
+from reinject.cli.options import DataDir, Device, Json, Overwrite, Seed, SplitSeed
 from reinject.progress import for_this_terminal
 
 
@@ -27,6 +27,7 @@ def tune(
     data_dir: DataDir = None,
     device: Device = "cpu",
     seed: Seed = 0,
+    split_seed: SplitSeed = 0,
     overwrite: Overwrite = False,
     as_json: Json = False,
 ) -> None:
@@ -38,7 +39,7 @@ def tune(
     from reinject.jobs.tune import tune as run
 
     loaded, progress = load_models(models, device), for_this_terminal()
-    dataset = None if data is None else replace(load(data, data_dir, seed, progress), name=data)
+    dataset = None if data is None else replace(load(data, data_dir, split_seed, progress), name=data)
     outcome = run(
         loaded,
         dataset=dataset,

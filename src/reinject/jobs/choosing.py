@@ -8,10 +8,10 @@ from typing import Any
 
 from reinject.auto import Choice, choose_settings
 from reinject.errors import ArchiveError, ArgumentError
+from reinject.jobs.reading import Reading
 from reinject.jobs.recipe import Models, range_of
 from reinject.jobs.starts import resolve
 from reinject.presets import PRESETS, Settings, choose
-from reinject.progress import Progress, Silent
 
 
 def choose_for(
@@ -20,8 +20,7 @@ def choose_for(
     dataset: str | None = None,
     seed: int = 0,
     among_data: bool = True,
-    data_dir: str | None = None,
-    progress: Progress | None = None,
+    reading: Reading | None = None,
 ) -> Choice:
     """Choose settings for models on disk, as :func:`reinject.auto.choose_settings` does.
 
@@ -30,16 +29,14 @@ def choose_for(
         dataset: name of real data, whose training rows say where codes lie; default: the moments that the models keep.
         seed: of the pilot walks.
         among_data: whether walks begin where data lies, if that is known.
-        data_dir: where to look for the data set first.
-        progress: progress reporter.
+        reading: how the data set is read.
 
     Raises:
         DataError: data of another shape or space than the models'.
     """
-    progress = progress or Silent()
     inputs = models.inputs
     text = _start_text(models, dataset) if among_data else None
-    begin = resolve(text, inputs, walks=1, models=models, data_dir=data_dir, progress=progress)
+    begin = resolve(text, inputs, walks=1, models=models, reading=reading)
     choice = choose_settings(models.ensemble(), models.C, range_of(inputs), inputs.radius, begin=begin, seed=seed)
     if dataset is not None and models.ensemble().noise_conditioned:
         return replace(choice, what=f"{choice.what}, and needs no --data")
@@ -66,8 +63,7 @@ def settings_for(
     *,
     dataset: str | None = None,
     seed: int = 0,
-    data_dir: str | None = None,
-    progress: Progress | None = None,
+    reading: Reading | None = None,
     **given: Any,
 ) -> tuple[str, Settings, Choice | None]:
     """The settings that a command line asks for, chosen by pilot walks where it names neither preset nor kernel.
@@ -75,7 +71,7 @@ def settings_for(
     Arguments:
         models: what will walk.
         preset, kernel, options, given: as for :func:`reinject.presets.choose`; a preset may be a file of ``tune``.
-        dataset, seed, data_dir, progress: as for :func:`choose_for`.
+        dataset, seed, reading: as for :func:`choose_for`.
 
     Returns:
         The name of the preset, the settings, and the choice where there was one.
@@ -83,11 +79,10 @@ def settings_for(
     Raises:
         ArgumentError: as :func:`reinject.presets.choose`, or data where nothing is to be chosen.
     """
-    progress = progress or Silent()
     unnamed = preset is None and kernel is None
     if preset == "auto" or (unnamed and not (options and models.ensemble().noise_conditioned)):
         among = given.get("start") is None  # or else walks begin where the user says
-        choice = choose_for(models, dataset=dataset, seed=seed, among_data=among, data_dir=data_dir, progress=progress)
+        choice = choose_for(models, dataset=dataset, seed=seed, among_data=among, reading=reading)
         name, settings = choose("auto", kernel, options, presets={**PRESETS, "auto": choice.settings}, **given)
         return name, settings, replace(choice, settings=settings) if name == "auto" else None
     if dataset is not None:

@@ -145,6 +145,7 @@ def _once(
             precision = execution.precision
             train(plan, folder / name, data_dir=data_dir, device=device, precision=precision, progress=progress)
     models, trained = _trained(plans, folder, device)
+    models.check_unseen(dataset)
     clock = Clock(folder / SECONDS)
     levels = levels_of(models.inputs)
     real = Table.of(dataset.train.x, dataset.train.y, levels)

@@ -68,8 +68,8 @@ def demo(
     began = time.monotonic()
     check_free(out, METRICS, overwrite)
     partial = partial_of(out)
-    begin(partial, json.loads(json.dumps(asdict(plan))))
-    seed = plan.training.seed
+    begin(partial, {**json.loads(json.dumps(asdict(plan))), "training": plan.training.as_json()})
+    seed, split_seed = plan.training.seed, plan.training.split_seed
     if not (partial / "models").exists():
         train(plan.training, partial / "models", data_dir=data_dir, device="cpu", progress=progress)
     models = load_models([partial / "models"])
@@ -79,7 +79,7 @@ def demo(
                 models, partial / name, preset, PRESETS[preset], walks=plan.walks, seed=seed, progress=progress
             )
     archives = {preset: Archive.open(partial / name) for preset, name in ARCHIVES.items()}
-    dataset = data.load(plan.training.dataset, data_dir, seed, progress)
+    dataset = data.load(plan.training.dataset, data_dir, split_seed, progress)
     C, found = models.labelling(), {}
     known = {
         name: gather(archive, dataset, C, models, None, MOST, seed, "cpu", progress)
@@ -99,6 +99,7 @@ def demo(
     metrics = {
         "dataset": dataset.name,
         "seed": seed,
+        "split": dataset.split.as_json(),
         "utility": judged["default"].as_json(),
         "utility_paper": judged["paper"].as_json(),
         "judgements": {
@@ -114,7 +115,7 @@ def demo(
         f"A synthetic {dataset.name}, sampled from an autoencoder",
         found,
         dataset,
-        command_line("demo", out=out, seed=seed, seeds=plan.seeds),
+        command_line("demo", out=out, seed=seed, split_seed=split_seed or None, seeds=plan.seeds),
     )
     write_json(partial / METRICS, metrics)
     publish(partial, out)

@@ -14,11 +14,11 @@ from reinject.evaluation.students import Kind
 from reinject.evaluation.utility import Utility
 from reinject.files import write_json
 from reinject.jobs import Outcome, command_line
-from reinject.jobs.evidence import Evidence, disjoint, gather
+from reinject.jobs.evidence import Evidence, check_extractor, disjoint, gather
 from reinject.jobs.judgements import GROUPS, UTILITY, closest, wanted
 from reinject.jobs.pages import write_page
 from reinject.jobs.pictures import Judged, draw
-from reinject.jobs.provenance import find_classifiers, find_models, shares
+from reinject.jobs.provenance import check_split, find_classifiers, find_models, shares
 from reinject.jobs.recipe import Models
 from reinject.jobs.shadows import plan_of
 from reinject.jobs.standing import found_wrong, next_command, verdict_of
@@ -45,6 +45,7 @@ def evaluate(
     seeds: int = 3,
     most: int = MOST,
     seed: int = 0,
+    split_seed: int = 0,
     shadows: bool = False,
     device: str = "cpu",
     out: Path | None = None,
@@ -67,7 +68,8 @@ def evaluate(
         data_dir: where to look for the data set first.
         seeds: number of students a size; their mean and spread are reported.
         most: synthetic samples that are read at most, drawn at random; the number used is reported.
-        seed: of the first student, of the draws, and of the split of a data set that has no test part.
+        seed: of the first student and of the draws.
+        split_seed: of the split of a data set that has no test part: that by which the models were trained.
         shadows: train eight autoencoders like the one that made the samples, on random halves of the rows, for the
             likelihood ratio attack on it.
         device: where students train.
@@ -78,7 +80,8 @@ def evaluate(
         The archive's verdict, what is wrong, utility, judgements, class shares, confidence.
 
     Raises:
-        ReinjectError: no archive, or no data set; they do not match; the classifier is not to be found.
+        ReinjectError: no archive, or no data set; they do not match; the archive's models have seen rows that are held
+            out; the classifier is not to be found.
     """
     began = time.monotonic()
     if out is not None:
@@ -95,6 +98,7 @@ def evaluate(
         seeds=seeds,
         most=most,
         seed=seed,
+        split_seed=split_seed,
         shadows=shadows,
         device=device,
         progress=progress,
@@ -102,6 +106,7 @@ def evaluate(
     metrics = {**one.metrics, "seconds": round(time.monotonic() - began, 1)}
     if out is not None:
         asked = {"judge": judgements, "features": features, "student": student, "models": models, "seeds": seeds}
+        asked |= {"split_seed": split_seed} if split_seed else {}
         command = command_line("evaluate", folder, against=against, **asked, most=most, seed=seed, out=out)
         command += " --shadows" if shadows else ""
         _write(out, metrics, one, command, data_dir)
@@ -174,6 +179,7 @@ def examine(
     seeds: int = 3,
     most: int = MOST,
     seed: int = 0,
+    split_seed: int = 0,
     shadows: bool = False,
     device: str = "cpu",
     progress: Progress | None = None,
@@ -191,8 +197,11 @@ def examine(
         if made_by is None or "membership" not in names:
             raise ArgumentError("--shadows", "needs --judge membership and the autoencoder", "Leave it out")
         plan_of(made_by)  # refused now, not after an hour
-    dataset = data.load(against, data_dir, seed, progress)
+    dataset = data.load(against, data_dir, split_seed, progress)
     check_match(archive, dataset)
+    split = dataset.split
+    notes += check_split(archive, dataset, made_by)
+    check_extractor(features, split)
     if UTILITY in names:
         check_enough(archive, dataset)
     dataset, shared = disjoint(dataset)
@@ -202,6 +211,7 @@ def examine(
     metrics: dict[str, Any] = {
         "archive": str(folder),
         "against": against,
+        "split": split.as_json(),
         "rows": archive.rows,
         "verdict": archive.manifest.get("verdict"),
         "features": {"name": evidence.extractor.name, "sha256": evidence.extractor.sha256},

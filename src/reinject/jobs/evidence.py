@@ -24,6 +24,7 @@ from reinject.files import fingerprint
 from reinject.jobs.recipe import Models, classifier_in
 from reinject.progress import Progress, Silent
 from reinject.samples import Storage
+from reinject.splits import Split, check_unseen, split_of
 from reinject.synthesis import Classifier
 
 MOST_NEAR = 10_000  # samples whose neighbours are looked at
@@ -185,6 +186,15 @@ def _extractor(features: str | Path | None, C: Classifier | None, train: Table) 
     if bundle.network.inputs.shape != shape:
         raise ModelError(str(folder), f"takes {bundle.network.inputs.shape}, not {shape}", "Give one for these inputs")
     return penultimate(bundle.network, bundle.sha256)
+
+
+def check_extractor(features: str | Path | None, split: Split) -> None:
+    """Raise DataError where the classifier in a folder, if one is named, has seen rows that are held out."""
+    if features is not None and Path(features).is_dir():
+        folder = classifier_in(Path(features))
+        known = split_of(folder)
+        if known is not None:
+            check_unseen(str(folder), known, split)
 
 
 def levels_for(dataset: data.Dataset, archive: Archive) -> Storage:

@@ -18,6 +18,7 @@ from reinject.jobs import Outcome
 from reinject.jobs.recipe import classifier_in, values_for
 from reinject.models import CLASSIFIERS
 from reinject.progress import Progress, Silent
+from reinject.splits import Split, check_unseen
 from reinject.staging import begin, check_free, partial_of, publish
 
 Layer = Literal["penultimate", "output"]
@@ -32,7 +33,7 @@ def extract(
     *,
     layer: Layer = "penultimate",
     data_dir: str | None = None,
-    seed: int = 0,
+    split_seed: int = 0,
     overwrite: bool = False,
     progress: Progress | None = None,
 ) -> Outcome:
@@ -49,7 +50,7 @@ def extract(
         layer: what goes into the last linear layer, or the outputs themselves: that of a module whose output is its
             features.
         data_dir: where to look for the data set first.
-        seed: of the split of a data set that has no test part.
+        split_seed: of the split of a data set that has no test part.
         overwrite: replace what is there.
         progress: who is told.
 
@@ -57,7 +58,8 @@ def extract(
         The folder, the number of features, the space.
 
     Raises:
-        ReinjectError: no classifier there, or one for other inputs; the output holds something.
+        ReinjectError: no classifier there, one for other inputs, or one that has seen rows that are held out; the
+            output holds something.
     """
     progress = progress or Silent()
     check_free(out, data.FEATURES_CONFIG, overwrite)
@@ -65,7 +67,9 @@ def extract(
         taken = _backbone(str(extractor).removeprefix(BACKBONE))
     else:
         taken = _classifier(Path(extractor), layer)
-    found = data.load(dataset, data_dir, seed, progress)
+    found = data.load(dataset, data_dir, split_seed, progress)
+    if taken.split is not None:
+        check_unseen(str(extractor), taken.split, found.split)
     rows = len(found.train) + len(found.test)
     features = {}
     with progress.task("extracting", rows, "inputs") as advance:
@@ -77,6 +81,7 @@ def extract(
     parts = [data.LabelledImages((features[name] - mean) / std, getattr(found, name).y) for name in ("train", "test")]
     partial = partial_of(out)
     described: dict[str, Any] = {"dataset": dataset, "extractor": taken.sha256, "layer": taken.layer}
+    described["split"] = found.split.as_json()
     begin(partial, described)
     data.write_features(partial, data.Dataset(out.name, parts[0], parts[1], found.class_names, space), described)
     publish(partial, out)
@@ -88,12 +93,16 @@ def extract(
 
 
 class _Taken(NamedTuple):
-    """What features are taken from: a function of inputs, its identity, its layer, and the inputs of a data set."""
+    """What features are taken from: a function of inputs, its identity, its layer, the inputs of a data set.
+
+    ``split``: what it was trained on, where it says it.
+    """
 
     of: Callable[[Tensor], Tensor]
     sha256: str
     layer: str
     inputs_of: Callable[[data.Dataset, str], Tensor]
+    split: Split | None = None
 
 
 def _classifier(folder: Path, layer: Layer) -> _Taken:
@@ -107,7 +116,7 @@ def _classifier(folder: Path, layer: Layer) -> _Taken:
     def inputs_of(found: data.Dataset, part: str) -> Tensor:
         return values_for(found, network.inputs, f"the extractor {folder}", part)
 
-    return _Taken(of, bundle.sha256, layer, inputs_of)
+    return _Taken(of, bundle.sha256, layer, inputs_of, bundle.split)
 
 
 def _backbone(name: str) -> _Taken:

@@ -10,6 +10,7 @@ from torch import Tensor
 from reinject.archive import Archive, blocks_of
 from reinject.errors import ArchiveError
 from reinject.jobs.held import resolve_held
+from reinject.jobs.reading import reading_again
 from reinject.jobs.recipe import Models, levels_of
 from reinject.jobs.starts import resolve
 from reinject.kernels.base import Emit, Info, Kernel, State
@@ -56,8 +57,9 @@ def walker_of(archive: Archive, models: Models, data_dir: str | None = None) -> 
     parameters, inputs = archive.manifest["parameters"], models.inputs
     settings = Settings.from_json(parameters["settings"])
     last = parameters["ranges"][-1]["walks"][1]
-    start = resolve(settings.start, inputs, walks=last, seed=parameters["seed"], models=models, data_dir=data_dir)
-    held = resolve_held(settings, inputs, most=parameters["block_size"], data_dir=data_dir)
+    begun, reading = (reading_again(parameters, text, data_dir) for text in (settings.start, ""))
+    start = resolve(settings.start, inputs, walks=last, seed=parameters["seed"], models=models, reading=begun)
+    held = resolve_held(settings, inputs, most=parameters["block_size"], reading=reading)
     walker = settings.build(models.ensemble(), inputs.radius, start=start, classifier=models.C, held=held)
     return settings, walker
 

@@ -10,23 +10,20 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from reinject import data
 from reinject.errors import ArgumentError, DataError
 from reinject.images import decode
+from reinject.jobs.reading import Reading
 from reinject.jobs.recipe import check_space, levels_of
 from reinject.kernels.clamped import Clamped, Measured, region
 from reinject.models import Inputs
 from reinject.presets import Held, Settings
-from reinject.progress import Progress, Silent
 
 T = TypeVar("T")
 _IMAGES = (".png", ".jpg", ".jpeg", ".bmp", ".webp", ".gif")
 FILES = (*_IMAGES, ".npy")
 
 
-def resolve_held(
-    settings: Settings, inputs: Inputs, *, most: int, data_dir: str | None = None, progress: Progress | None = None
-) -> Held | None:
+def resolve_held(settings: Settings, inputs: Inputs, *, most: int, reading: Reading | None = None) -> Held | None:
     """What is put back after every step, if the settings name anything that is known.
 
     Arguments:
@@ -36,8 +33,7 @@ def resolve_held(
             ``measured`` a .npz file with ``matrix`` (k, n) and ``values`` (k,) or (P, k), M x = b.
         inputs: of the models.
         most: known points that are used at most: the walks of a block.
-        data_dir: where to look for data sets first.
-        progress: who is told.
+        reading: how data sets are read.
 
     Returns:
         A wrapper of kernels; None where nothing is known.
@@ -56,7 +52,7 @@ def resolve_held(
     if settings.known is None or settings.mask is None:
         raise ArgumentError("--known", "needs --mask, which says what of it is known", "Give both")
     mask = _mask(settings.mask, inputs)
-    known = points_of(settings.known, inputs, part="test", most=most, data_dir=data_dir, progress=progress)
+    known = points_of(settings.known, inputs, part="test", most=most, reading=reading)
     return partial(Clamped, known=known, mask=mask)
 
 
@@ -66,8 +62,7 @@ def points_of(
     *,
     part: Literal["train", "test"],
     most: int | None = None,
-    data_dir: str | None = None,
-    progress: Progress | None = None,
+    reading: Reading | None = None,
 ) -> Tensor:
     """Points that a command line names: an image file, a .npy file of values, or a part of a data set.
 
@@ -84,7 +79,7 @@ def points_of(
         return values if values.ndim == len(inputs.shape) else values[:most]
     if path.suffix.lower() in _IMAGES:
         return levels.load(torch.from_numpy(decode([_bytes(path)], name)))
-    found = data.load(name, data_dir, progress=progress or Silent())
+    found = (reading or Reading()).load(name)
     check_space(found, inputs, "the model")
     return levels.load(getattr(found, part).x[:most])
 

@@ -105,11 +105,13 @@ def _take(
     (partial / SOURCE).mkdir()
     name, notes = route.take(source, partial / SOURCE, Given(wanted.weights, wanted.arguments, wanted.trust))
     loaded = _read(route, partial / SOURCE, name, source, wanted)
-    dataset = None if wanted.data is None else data.load(wanted.data, data_dir, progress=progress)
+    dataset = None if wanted.data is None else data.load(wanted.data, data_dir, wanted.split_seed, progress)
     if dataset is not None and dataset.space:
         raise ArgumentError("--data", f"{dataset.name} holds features, not images", "Import models of images")
     network, more = understand(loaded, wanted, dataset, source, out)
     describe(partial, route.name, name, network, wanted.arguments)
+    if dataset is not None:
+        dataset.split.save(partial)  # what its moments and its scale are of; its own rows are not known
     digest = digest_of(partial)
     trust(digest if route.runs_code(partial / SOURCE, name) else f"read:{digest}")
     page = inspect_bundle(load(partial), dataset)

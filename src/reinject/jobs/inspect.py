@@ -1,5 +1,6 @@
 """``reinject inspect``: one page about a folder of models."""
 
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -17,6 +18,7 @@ from reinject.models import CLASSIFIERS, Network
 from reinject.progress import Progress
 from reinject.reconstruction import Reconstruction
 from reinject.score import estimate_lam
+from reinject.splits import check_unseen, unknown
 
 _POINTS = 512
 _LOSES = 1e-3  # least share of small noise that has to go
@@ -28,6 +30,7 @@ def inspect(
     against: str | None = None,
     trusted: bool = False,
     data_dir: str | None = None,
+    split_seed: int = 0,
     progress: Progress | None = None,
 ) -> Outcome:
     """What the models in a folder are, whether they run, and whether the autoencoder loses anything.
@@ -37,20 +40,33 @@ def inspect(
         against: a data set, for lambda and for what is lost on it.
         trusted: let the models run code when they are read, from now on, with exactly this content.
         data_dir: where to look for data sets first.
+        split_seed: of the split of a data set that has no test part: that by which the models were trained.
         progress: who is told.
 
     Raises:
+        DataError: the models have seen rows that are held out of the data set.
         ModelError: nothing there, a model that cannot be read, or an autoencoder that loses nothing.
     """
     folders = [models / name for name in ("autoencoder", "classifier") if (models / name).is_dir()] or [models]
     for folder in folders if trusted else ():
         if is_foreign(folder):
             trust(digest_of(folder))
-    dataset = None if against is None else data.load(against, data_dir, progress=progress)
-    pages = [inspect_bundle(load(folder), dataset) for folder in folders]
+    dataset = None if against is None else data.load(against, data_dir, split_seed, progress)
+    pages = [_page(load(folder), dataset) for folder in folders]
     result = {folder.name: page.result for folder, page in zip(folders, pages, strict=True)}
     lines = [line for folder, page in zip(folders, pages, strict=True) for line in (f"{folder}", *page.lines)]
     return Outcome(result, lines)
+
+
+def _page(bundle: Bundle, dataset: data.Dataset | None) -> Outcome:
+    """The page of one model, with a remark where nothing says which rows it was trained on."""
+    page = inspect_bundle(bundle, dataset)
+    owner, remark = str(bundle.folder), ""
+    if dataset is not None:
+        remark = check_unseen(owner, bundle.split, dataset.split) if bundle.split else ""
+        if bundle.split is None or isinstance(bundle.network, Foreign):
+            remark = unknown(owner)
+    return replace(page, lines=[*page.lines, *([f"  {remark}"] if remark else [])])
 
 
 def inspect_bundle(bundle: Bundle, dataset: data.Dataset | None = None) -> Outcome:

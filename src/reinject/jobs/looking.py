@@ -207,6 +207,7 @@ def _outcome(
             "weights": weights or ("FILE" if makes else None),
             "args": ",".join(arguments) or None,
             "data": wanted.data,
+            "split_seed": wanted.split_seed or None,
             "shape": shape if wanted.shape or (not wanted.data and (code or trust)) else None,
             **numbers,
             "out": out,

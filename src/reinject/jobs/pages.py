@@ -18,6 +18,7 @@ from reinject.jobs.diagnose import diagnose
 from reinject.jobs.film import film, starts_of, walker_of
 from reinject.jobs.pictures import Judged, draw_classes, draw_curves
 from reinject.jobs.provenance import find_models
+from reinject.jobs.reading import read_by, seed_of
 from reinject.jobs.selection import Selection
 from reinject.jobs.standing import chosen_of, next_command, verdict_of
 from reinject.presets import PRESETS, Settings, words_of
@@ -133,6 +134,7 @@ def command_of(archive: Archive) -> str:
         "compression": manifest["compression"],
         "seed": parameters["seed"],
         "block_size": parameters["block_size"],
+        "split_seed": seed_of(read_by(parameters).values()) or None,
         **{name: value for name, value in parameters["execution"].items() if name != "compiled"},
     }
     words = [*folders, *words_of(Settings.from_json(parameters["settings"]), archive.class_names)]

@@ -1,7 +1,8 @@
 """What determines trained models: which networks, on which data, how, by which objective."""
 
+import json
 from collections.abc import Collection
-from dataclasses import dataclass, field, replace
+from dataclasses import asdict, dataclass, field, replace
 from typing import Any
 
 from reinject import models
@@ -32,6 +33,7 @@ class TrainPlan:
         only: "autoencoder" or "classifier": the other is not trained; "": both are.
         reconstructed_by: folder of models whose autoencoder gives back what the classifier sees, where it alone is
             trained; "": there is none.
+        split_seed: of the split of a data set that has no test part.
 
     Raises:
         ArgumentError: an unknown name, or two that do not go together.
@@ -51,6 +53,7 @@ class TrainPlan:
     augment: str = AUGMENT[0]
     only: str = ""
     reconstructed_by: str = ""
+    split_seed: int = 0
 
     def __post_init__(self) -> None:
         choose(self.objective, self.autoencoder)
@@ -66,11 +69,19 @@ class TrainPlan:
             problem = "is for --only classifier with --classifier-sees reconstructions"
             raise ArgumentError("--reconstructed-by", problem, "Give both, or leave it out")
 
+    def as_json(self) -> dict[str, Any]:
+        """JSON values; a split by the run's own seed stands for itself, as in plans from before it had another."""
+        values: dict[str, Any] = json.loads(json.dumps(asdict(self)))
+        if self.split_seed == self.seed:
+            del values["split_seed"]
+        return values
+
 
 def plan_for(
     dataset: str,
     *,
     seed: int = 0,
+    split_seed: int = 0,
     autoencoder: str | None = None,
     classifier: str = "mlp",
     objective: str | None = None,
@@ -88,8 +99,8 @@ def plan_for(
     """The default way to train, with what was given in place of its values.
 
     Arguments:
-        dataset, seed, autoencoder, classifier, objective, numbers: as in :class:`TrainPlan`; of the objective and the
-            autoencoder, the one that is not given follows from the other.
+        dataset, seed, split_seed, autoencoder, classifier, objective, numbers: as in :class:`TrainPlan`; of the
+            objective and the autoencoder, the one that is not given follows from the other.
         epochs, classifier_epochs: passes over the data, exactly, in place of the recipe's.
         batch, lr: of the autoencoder: rows a gradient step, and highest learning rate.
         sees, augment, only, reconstructed_by: as in :class:`TrainPlan`.
@@ -122,6 +133,7 @@ def plan_for(
         augment=augment,
         only=only,
         reconstructed_by=reconstructed_by,
+        split_seed=split_seed,
     )
 
 

@@ -1,13 +1,16 @@
 """The models behind an archive, found by its manifest and held against its hashes."""
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 from reinject.archive import Archive
 from reinject.bundle import Bundle, load
-from reinject.errors import ModelError
+from reinject.data import Dataset
+from reinject.errors import ArchiveError, ModelError
 from reinject.files import is_remote
+from reinject.jobs.reading import KINDS, read_by
 from reinject.jobs.recipe import Models, classifier_in
+from reinject.splits import Split, check_unseen, unknown
 
 
 def find_classifiers(archive: Archive, models: Sequence[Path] = (), device: str = "cpu") -> tuple[Bundle, ...]:
@@ -75,3 +78,43 @@ def shares(archive: Archive) -> list[float]:
     """Share of each class among the labelled samples of the archive, in the order of its class names."""
     counts = archive.manifest["counts"]
     return [count / sum(counts["per_class"]) for count in counts["per_class"]]
+
+
+def check_split(archive: Archive, dataset: Dataset, models: Models | None = None) -> list[str]:
+    """Refuse to judge an archive on rows that its models have seen; remarks where that is not known.
+
+    Arguments:
+        archive: the archive.
+        dataset: the real data, whose test part it is judged on.
+        models: that made it, where they are at hand; older archives do not say what their models were trained on.
+
+    Raises:
+        DataError: it was made from another split of the data set.
+    """
+    remarks, here = [], dataset.split
+    for kind, known in _seen(archive, models):
+        owner = f"the {kind} of {archive.folder}"
+        remarks.append(unknown(owner) if known is None else check_unseen(owner, known, here))
+    parameters = archive.manifest["parameters"]
+    for name, read in read_by(parameters).items():
+        check_unseen(str(archive.folder), read, here)
+        if name == parameters["settings"].get("known") and read.rows == here.rows:
+            remarks.append(f"{archive.folder} was filled in from held-out rows (--known {name}): it is judged too well")
+    return list(dict.fromkeys(filter(None, remarks)))
+
+
+def _seen(archive: Archive, models: Models | None) -> Iterator[tuple[str, Split | None]]:
+    """What each model of an archive was trained on; None where nothing says it, as of other libraries' models."""
+    noted = archive.manifest["models"]
+    students = () if models is None or models.student is None else (models.student,)
+    found = ((), (), ()) if models is None else (models.autoencoders, models.classifiers, students)
+    if not any(noted.get(kind) for kind in KINDS):
+        yield "autoencoder", None
+    for kind, bundles in zip(KINDS, found, strict=True):
+        for k, entry in enumerate(noted.get(kind, ())):
+            at_hand = bundles[k].split if k < len(bundles) else None
+            known = Split.of(entry["split"], str(archive.folder), ArchiveError) if "split" in entry else at_hand
+            if known is not None:
+                yield kind.removesuffix("s"), known
+            if known is None or entry.get("architecture") == "Foreign":
+                yield kind.removesuffix("s"), None

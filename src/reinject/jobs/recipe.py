@@ -21,6 +21,7 @@ from reinject.moments import Moments, load_moments
 from reinject.presets import Held, Settings, Walker
 from reinject.reconstruction import Ensemble
 from reinject.samples import Storage
+from reinject.splits import Split, are_apart, check_unseen
 from reinject.starts import Start
 from reinject.synthesis import Classifier, Labels, Voting, synthesise
 
@@ -77,6 +78,17 @@ class Models:
     def moments(self) -> Moments | None:
         """Moments of the codes of the one autoencoder that there is; None where it keeps none, or there are several."""
         return load_moments(self.autoencoders[0].folder) if len(self.autoencoders) == 1 else None
+
+    @property
+    def splits(self) -> tuple[Split, ...]:
+        """What they were trained on, those that say it."""
+        bundles = (*self.autoencoders, *self.classifiers, *([self.student] if self.student else []))
+        return tuple(bundle.split for bundle in bundles if bundle.split is not None)
+
+    def check_unseen(self, dataset: Dataset) -> None:
+        """Raise DataError where a model has seen rows that are held out of a data set."""
+        for one in self.splits:
+            check_unseen("the model", one, dataset.split)
 
     @property
     def inputs(self) -> Inputs:
@@ -156,6 +168,7 @@ def _check_alike(bundles: Sequence[Bundle]) -> None:
     wanted = first.network.inputs
     for bundle in rest:
         inputs = bundle.network.inputs
+        _check_split(bundle, first)
         if inputs.space != wanted.space:
             raise ModelError(
                 str(bundle.folder),
@@ -172,6 +185,17 @@ def _check_alike(bundles: Sequence[Bundle]) -> None:
                 if inputs.shape == wanted.shape
                 else "Give models that were trained on the same data",
             )
+
+
+def _check_split(one: Bundle, first: Bundle) -> None:
+    """Raise ModelError where two models together have seen all rows of a data set, so that none is left to judge on."""
+    here, there = one.split, first.split
+    if here and there and are_apart(here, there):
+        raise ModelError(
+            str(one.folder),
+            f"was trained on another split of {here.name} than {first.folder} (seeds {here.seed} and {there.seed})",
+            f"Train it with --split-seed {there.seed}, or give models of one split",
+        )
 
 
 def rows_of(settings: Settings) -> int:

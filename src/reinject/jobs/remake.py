@@ -10,6 +10,7 @@ from reinject.errors import ArchiveError
 from reinject.execution import Execution
 from reinject.jobs.held import resolve_held
 from reinject.jobs.provenance import find_models
+from reinject.jobs.reading import reading_again
 from reinject.jobs.recipe import Recipe, maker
 from reinject.jobs.selection import Selection, resolve_private
 from reinject.jobs.starts import resolve
@@ -50,7 +51,8 @@ def remake(
         )
     settings, inputs = Settings.from_json(parameters["settings"]), found.inputs
     selection = Selection.from_json(parameters["selection"])
-    private = resolve_private(selection, inputs, data_dir, progress)
+    begun, reading = (reading_again(parameters, text, data_dir, progress) for text in (settings.start, ""))
+    private = resolve_private(selection, inputs, reading)
     ranges = tuple((first, last) for first, last in (one["walks"] for one in parameters["ranges"]))
     recipe = Recipe(
         settings,
@@ -59,16 +61,8 @@ def remake(
         parameters["block_size"],
         archive.storage,
         inputs.radius,
-        resolve(
-            settings.start,
-            inputs,
-            walks=ranges[-1][1],
-            seed=parameters["seed"],
-            models=found,
-            data_dir=data_dir,
-            progress=progress,
-        ),
-        resolve_held(settings, inputs, most=parameters["block_size"], data_dir=data_dir, progress=progress),
+        resolve(settings.start, inputs, walks=ranges[-1][1], seed=parameters["seed"], models=found, reading=begun),
+        resolve_held(settings, inputs, most=parameters["block_size"], reading=reading),
         selection.labels_of(settings),
         selection.filters(
             settings,

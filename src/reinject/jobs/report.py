@@ -12,6 +12,7 @@ from reinject.jobs.evaluate import examine
 from reinject.jobs.judgements import wanted
 from reinject.jobs.pages import write_page
 from reinject.jobs.pictures import Judged
+from reinject.jobs.provenance import check_split
 from reinject.jobs.utility import check_match, space_of
 from reinject.progress import Progress, Silent
 
@@ -26,6 +27,7 @@ def report(
     models: Sequence[Path] = (),
     seeds: int = 3,
     seed: int = 0,
+    split_seed: int = 0,
     data_dir: str | None = None,
     overwrite: bool = False,
     progress: Progress | None = None,
@@ -42,6 +44,7 @@ def report(
         models: folders with the models that made the samples; default: as the manifests say.
         seeds: students a size.
         seed: of the first student.
+        split_seed: of the split of a data set that has no test part: that by which the models were trained.
         data_dir: where to look for the data set first.
         overwrite: replace an earlier page.
 
@@ -60,6 +63,7 @@ def report(
     archives = _named([Archive.open(one) for one in (folder, *beside)])
     _check_alike(list(archives.values()))
     asked = {"judgements": judgements, "models": models, "seeds": seeds, "seed": seed, "data_dir": data_dir}
+    asked["split_seed"] = split_seed
     judged = against is not None and bool(wanted(judgements, bool(next(iter(archives.values())).class_names)))
     dataset, found = None, {}
     for name, archive in archives.items():
@@ -69,11 +73,14 @@ def report(
         else:
             found[name] = Judged(archive, models=models)
     if against is not None and dataset is None:
-        dataset = data.load(against, data_dir, seed, progress)
+        dataset = data.load(against, data_dir, split_seed, progress)
         check_match(next(iter(archives.values())), dataset)
+        for archive in archives.values():
+            check_split(archive, dataset)
     title = " beside ".join(archive.folder.name for archive in archives.values())
     title += f" against {dataset.name}" if dataset is not None else ""
     given = {"judge": judgements, "models": models, "seeds": seeds, "seed": seed} if against is not None else {}
+    given |= {"split_seed": split_seed} if split_seed else {}
     command = command_line("report", folder, against=against, beside=beside, out=out, **given)
     write_page(out, title, found, dataset, command, data_dir)
     seconds = round(time.monotonic() - began, 1)

@@ -20,8 +20,9 @@ from reinject.errors import check_count
 from reinject.execution import Execution
 from reinject.files import is_remote, place_of
 from reinject.filters import Distinct
-from reinject.jobs import Outcome
+from reinject.jobs import Outcome, command_line
 from reinject.jobs.appending import check_same, new_range, ranges_with
+from reinject.jobs.reading import made_from, seed_of
 from reinject.jobs.recipe import Models, Recipe, blocks_in, levels_of, maker, prepare
 from reinject.jobs.remarks import remarks
 from reinject.jobs.selection import Selection
@@ -30,6 +31,7 @@ from reinject.presets import PRESETS, Held, Settings
 from reinject.progress import Progress, Silent, histogram
 from reinject.reconstruction import Ensemble, Reconstruction
 from reinject.samples import Storage
+from reinject.splits import Split
 from reinject.starts import Start
 from reinject.synthesis import Classifier, ready
 from reinject.verdict import Verdict
@@ -64,6 +66,7 @@ def sample(
     selection: Selection | None = None,
     private: Tensor | None = None,
     student: Classifier | None = None,
+    splits: Mapping[str, Split] | None = None,
     append: bool = False,
     resume: archive.Resume = "if-possible",
     judged: bool = True,
@@ -98,6 +101,7 @@ def sample(
         selection: where labels come from, and which samples are kept.
         private: points that samples must keep away from, by the selection's distance, (N, *event), data units.
         student: who is to learn from the samples, of the selection's ``unlearned``; x -> logits as C.
+        splits: of the data sets that were read for start, ``held`` and ``private``, by their names.
         append: add the walks to the archive at ``out``, as a new range of walks; its rows stay as they are.
         resume: whether an earlier run is gone on with, see :func:`reinject.archive.write`.
         judged: whether the set gets a verdict, for which 128 more walks are made.
@@ -164,6 +168,7 @@ def sample(
         "seed": seed,
         "block_size": block_size,
         **({"space": space} if space else {}),
+        **({"splits": {name: split.as_json() for name, split in splits.items()}} if splits else {}),
         **({} if kind == "cpu" else {"device": kind}),
     }
     plan = archive.Plan(
@@ -243,7 +248,8 @@ def _outcome(out: Path, preset: str, names: tuple[str, ...], seconds: float) -> 
     if counts["dropped"]:
         lines.append("dropped: " + ", ".join(f"{count:,} {name}" for name, count in counts["dropped"].items()))
     if names:
-        lines.append(f"Next: reinject evaluate {out} --against DATASET")
+        split_seed = seed_of(made_from(manifest)) or None
+        lines.append("Next: " + command_line("evaluate", out, against="DATASET", split_seed=split_seed))
     if result["verdict"] is None:
         return Outcome(result, lines)
     verdict = Verdict(**result["verdict"])
@@ -321,11 +327,12 @@ def sample_models(
     )
 
 
-def _described(bundle: Bundle, out: Path) -> dict[str, str]:
+def _described(bundle: Bundle, out: Path) -> dict[str, Any]:
     return {
         "folder": (
             bundle.folder.resolve() if is_remote(out) else Path(os.path.relpath(bundle.folder, out))
         ).as_posix(),  # relative, so that both can be moved together
         "architecture": type(bundle.network).__name__,
         "sha256": bundle.sha256,
+        **({"split": bundle.split.as_json()} if bundle.split and bundle.split.rows else {}),
     }

@@ -11,10 +11,10 @@ from reinject.errors import ArgumentError
 from reinject.files import fingerprint
 from reinject.filters import Apart, Borders, Confidence, Distinct, Filter, Quota, Unlearned, Weights
 from reinject.jobs.held import points_of
+from reinject.jobs.reading import Reading
 from reinject.jobs.recipe import rows_of
 from reinject.models import Inputs
 from reinject.presets import Settings
-from reinject.progress import Progress
 from reinject.synthesis import Classifier, Labels, classify, ready
 
 SOURCES = ("classifier", "asked", "none")
@@ -152,9 +152,7 @@ def knowledge(student: Classifier) -> str:
     return fingerprint(*student.state_dict().values()) if isinstance(student, nn.Module) else ""
 
 
-def resolve_private(
-    selection: Selection, inputs: Inputs, data_dir: str | None = None, progress: Progress | None = None
-) -> Tensor | None:
+def resolve_private(selection: Selection, inputs: Inputs, reading: Reading | None = None) -> Tensor | None:
     """The points that samples must keep away from, data units, (N, *event); None where none are named.
 
     Raises:
@@ -163,7 +161,7 @@ def resolve_private(
     """
     if selection.private is None:
         return None
-    points = points_of(selection.private, inputs, part="train", data_dir=data_dir, progress=progress)
+    points = points_of(selection.private, inputs, part="train", reading=reading)
     if tuple(points.shape[1:]) != inputs.shape:
         raise ArgumentError(
             "--private", f"points {tuple(points.shape[1:])}, the models take {inputs.shape}", "Give others"

@@ -12,10 +12,10 @@ from reinject.archive import Archive
 from reinject.errors import ArgumentError
 from reinject.jobs.codes import codes_of
 from reinject.jobs.held import FILES, points_of
+from reinject.jobs.reading import Reading
 from reinject.jobs.recipe import Models, values_for
 from reinject.models import Inputs
 from reinject.moments import moments_of
-from reinject.progress import Progress, Silent
 from reinject.starts import Fitted, Points, Start
 
 _FIT = 10_000  # points that a Gaussian is fitted to
@@ -28,8 +28,7 @@ def resolve(
     walks: int,
     seed: int = 0,
     models: Models | None = None,
-    data_dir: str | None = None,
-    progress: Progress | None = None,
+    reading: Reading | None = None,
 ) -> Start | None:
     """The start that a text names, if it is one that needs data; None for those that :mod:`reinject.starts` parses.
 
@@ -44,28 +43,28 @@ def resolve(
         walks: one more than the number of the last walk; fewer of them begin at the same points.
         seed: of the draw.
         models: whose codes are meant.
-        data_dir: where to look for data sets first.
-        progress: who is told.
+        reading: how data sets are read.
 
     Raises:
         ArgumentError: points of another shape than the models'; no moments of codes.
         DataError, ArchiveError: no such data set or archive.
     """
     kind, _, name = (text or "").partition(":")
+    reading = reading or Reading()
     if kind == "codes":
-        return _codes(name, models, data_dir, progress or Silent())
+        return _codes(name, models, reading)
     if kind not in ("data", "fitted", "classes", "archive", "points"):
         return None
     if not name:
         raise ArgumentError("--start", f"{text!r} names no data", f"Give {kind}:NAME")
     if kind == "archive":
-        points = _last_states(name)
+        points = _last_states(name, reading)
     elif kind == "points":
         points = _given(name, inputs)
     elif kind == "classes":
-        return by_class(data.load(name, data_dir, progress=progress or Silent()), inputs)
+        return by_class(reading.load(name), inputs)
     else:
-        points = _points(name, kind, walks, seed, inputs, data_dir, progress)
+        points = _points(name, kind, walks, seed, inputs, reading)
     if tuple(points.shape[1:]) != inputs.shape:
         raise ArgumentError(
             "--start", f"{text!r} has points {tuple(points.shape[1:])}, the models take {inputs.shape}", "Give others"
@@ -73,11 +72,11 @@ def resolve(
     return Fitted(points) if kind == "fitted" else Points(points)
 
 
-def _codes(name: str, models: Models | None, data_dir: str | None, progress: Progress) -> Start | None:
+def _codes(name: str, models: Models | None, reading: Reading) -> Start | None:
     """The law of codes; None where the models keep none, which is an error once the start is needed."""
     if models is None:
         return None
-    found = models.moments() if not name else codes_of(models, data.load(name, data_dir, progress=progress))
+    found = models.moments() if not name else codes_of(models, reading.load(name))
     return None if found is None else found.start
 
 
@@ -88,10 +87,8 @@ def by_class(dataset: data.Dataset, inputs: Inputs) -> Start:
     return moments_of(values_for(replace(dataset, train=some), inputs, "the model"), some.y).law
 
 
-def _points(
-    name: str, kind: str, walks: int, seed: int, inputs: Inputs, data_dir: str | None, progress: Progress | None
-) -> Tensor:
-    dataset = data.load(name, data_dir, seed, progress or Silent())
+def _points(name: str, kind: str, walks: int, seed: int, inputs: Inputs, reading: Reading) -> Tensor:
+    dataset = reading.load(name)
     order = torch.randperm(len(dataset.train), generator=torch.Generator().manual_seed(seed))
     some = dataset.train.take(order[: _FIT if kind == "fitted" else walks])
     return values_for(replace(dataset, train=some), inputs, "the model")
@@ -104,9 +101,10 @@ def _given(name: str, inputs: Inputs) -> Tensor:
     return points if points.ndim > len(inputs.shape) else points[None]
 
 
-def _last_states(folder: str) -> Tensor:
+def _last_states(folder: str, reading: Reading) -> Tensor:
     """The last sample of every walk of an archive, in the walks' order; data units."""
     archive = Archive.open(Path(folder))
+    reading.begin_at(folder, archive.manifest)
     x, _ = archive.read()
     columns = [table.to_pandas().to_numpy() for table in archive.tables(["walk", "step"])]
     walk, step = np.concatenate(columns).T

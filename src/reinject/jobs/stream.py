@@ -8,6 +8,7 @@ from torch import Tensor
 from torch.utils.data import IterableDataset, get_worker_info
 
 from reinject.jobs.choosing import choose_for
+from reinject.jobs.reading import Reading
 from reinject.jobs.recipe import Models, Recipe, blocks_in, load_models, maker
 from reinject.jobs.selection import Selection, resolve_private
 from reinject.jobs.starts import resolve
@@ -33,7 +34,8 @@ class Stream(IterableDataset[tuple[Tensor, int]]):
         block_size: walks a block, >= 1.
         selection: where labels come from, and which samples are kept.
         student: folder of the classifier that the selection's ``unlearned`` asks.
-        data_dir: where to look first for the data set of the selection's private points.
+        data_dir: where to look first for the data sets of starts and of the selection's private points.
+        split_seed: of the split of a data set that has no test part.
         device: where the models run.
 
     Example:
@@ -53,6 +55,7 @@ class Stream(IterableDataset[tuple[Tensor, int]]):
         selection: Selection | None = None,
         student: Path | str | None = None,
         data_dir: str | None = None,
+        split_seed: int = 0,
         device: str = "cpu",
     ) -> None:
         self.folders = [Path(folder) for folder in models]
@@ -61,11 +64,10 @@ class Stream(IterableDataset[tuple[Tensor, int]]):
         self.student = None if student is None else Path(student)
         self.epoch = 0
         loaded = load_models(self.folders, device, labelled=self.selection.labels != "none", student=self.student)
-        self.settings = settings or choose_for(loaded, seed=seed, data_dir=data_dir).settings
-        self.start = resolve(
-            self.settings.start, loaded.inputs, walks=walks, seed=seed, models=loaded, data_dir=data_dir
-        )
-        self.private = resolve_private(self.selection, loaded.inputs, data_dir)
+        reading = Reading(data_dir, split_seed, trained=loaded.splits)
+        self.settings = settings or choose_for(loaded, seed=seed, reading=reading).settings
+        self.start = resolve(self.settings.start, loaded.inputs, walks=walks, seed=seed, models=loaded, reading=reading)
+        self.private = resolve_private(self.selection, loaded.inputs, reading)
         self._blocks(self.seed)  # fails here, and not in a worker
 
     def set_epoch(self, epoch: int) -> None:

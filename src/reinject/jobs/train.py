@@ -28,6 +28,7 @@ from reinject.jobs.plans import TrainPlan
 from reinject.jobs.walked import walked_features
 from reinject.models import Inputs, Network
 from reinject.progress import Progress, Silent, for_this_terminal
+from reinject.splits import check_unseen
 from reinject.staging import begin, check_free, partial_of, publish
 from reinject.training import Loss, Recipe, Rows, fit
 
@@ -69,8 +70,8 @@ def train(
     """
     progress = progress or Silent()
     check_free(out, f"{plan.only or 'autoencoder'}/config.json", overwrite)
-    dataset = walked_features(plan.dataset, data_dir, plan.seed)
-    dataset = dataset or data.load(plan.dataset, data_dir, plan.seed, progress)
+    dataset = walked_features(plan.dataset, data_dir, plan.split_seed)
+    dataset = dataset or data.load(plan.dataset, data_dir, plan.split_seed, progress)
     options: dict[str, Any] = {"device": device, "precision": precision, "devices": devices, "moments": moments}
     return train_on(plan, dataset, out, **options, progress=progress)
 
@@ -91,13 +92,13 @@ def train_on(
         raise ArgumentError("--augment", f"{plan.augment}, but inputs of shape {dataset.shape}", "Leave it out")
     partial = partial_of(out)
     check_count("--devices", "devices", devices)
-    parameters = {**asdict(plan), "precision": precision, **({"devices": devices} if devices > 1 else {})}
+    parameters = {**plan.as_json(), "precision": precision, **({"devices": devices} if devices > 1 else {})}
     job = _Job(plan, dataset, partial, make_fabric(device, precision), progress)
     if plan.reconstructed_by:  # fails before there is a folder, which another command could not use
         parameters["reconstructed_by"] = job.reconstructing().sha256
     else:
         del parameters["reconstructed_by"]  # so that runs from before there was the option go on
-    begin(partial, json.loads(json.dumps(parameters)))
+    begin(partial, parameters)
     if devices > 1:
         fabric = make_fabric(device, precision, devices)
         fabric.launch(functools.partial(_rank, plan, dataset, partial, isinstance(progress, Silent)))
@@ -108,6 +109,7 @@ def train_on(
         "models": str(out),
         "dataset": plan.dataset,
         "seed": plan.seed,
+        "split": dataset.split.as_json(),
         "objective": plan.objective,
         "lam": None if chosen is None else chosen.lam,
         "autoencoder": autoencoder or None,
@@ -123,7 +125,8 @@ def train_on(
 
 def _next(plan: TrainPlan, out: Path, chosen: Chosen | None) -> str:
     if chosen is None:
-        return f"reinject extract DATASET --with {out} --out FEATURES, or sample with --classifier {out}"
+        split = f" --split-seed {plan.split_seed}" if plan.split_seed else ""
+        return f"reinject extract DATASET --with {out} --out FEATURES{split}, or sample with --classifier {out}"
     labels = " --labels none" if plan.only else ""
     langevin = "" if chosen.lam is None else f" --kernel langevin --lam {chosen.lam:.3g}"
     return f"reinject sample {out} --out SYNTHETIC{labels}{langevin}"
@@ -194,6 +197,8 @@ class _Job:
     def reconstructing(self) -> Bundle:
         """The autoencoder whose reconstructions the classifier sees; raises ModelError where it is of other data."""
         bundle = load(Path(self.plan.reconstructed_by or self.folder) / "autoencoder", self.fabric.device)
+        if bundle.split is not None:
+            check_unseen(str(bundle.folder), bundle.split, self.dataset.split)
         there, here = (replace(one, mean=0.0, std=1.0, class_names=()) for one in (bundle.network.inputs, self.inputs))
         if there != here:
             problem = f"its autoencoder takes {there.shape} in [{there.low:g}, {there.high:g}]{_in_space(there)}"
@@ -273,6 +278,7 @@ class _Job:
                 str(temporary), f"cannot be written ({error})", "Free space, then run the same command again"
             ) from error
         write_json(temporary / "training.json", {"result": result, "plan": asdict(self.plan), "loss_curve": history})
+        self.dataset.split.save(temporary)
         temporary.rename(folder)
         checkpoint.unlink(missing_ok=True)
         self.fabric.barrier()

@@ -62,7 +62,8 @@ def tune(
 
     Raises:
         ArgumentError: a number out of range.
-        DataError: data of another shape or other classes than the models'.
+        DataError: data of another shape or other classes than the models', or a split whose held-out rows they have
+            seen.
         ArchiveError: ``out`` exists.
     """
     check_count("--walks", "walks", walks, 16)
@@ -90,16 +91,18 @@ def tune(
         why = f"tune: none of the {len(ranked)} candidates gave sane walks; the best is broken: {reason}"
         return Outcome(result, lines, why, status=BROKEN)
     if out is not None:
-        lines.append(_write(out, ranked[0].trial.settings, models, data_dir))
+        seed_here = None if dataset is None else dataset.split_seed
+        lines.append(_write(out, ranked[0].trial.settings, models, data_dir, seed_here))
     return Outcome(result, lines)
 
 
-def _write(out: Path, settings: Settings, models: Models, data_dir: str | None) -> str:
+def _write(out: Path, settings: Settings, models: Models, data_dir: str | None, split_seed: int | None) -> str:
     """Write the settings; a line that says so, and how to walk with them."""
     write_json(out, settings.as_json())
     folders = [bundle.folder.parent for bundle in models.autoencoders]
-    given = data_dir if settings.start.startswith(("codes:", "classes:")) else None
-    command = command_line("sample", *folders, preset=out, data_dir=given)
+    reads = settings.start.startswith(("codes:", "classes:"))
+    given = {"data_dir": data_dir, "split_seed": split_seed or None} if reads else {}
+    command = command_line("sample", *folders, preset=out, **given)
     return f"The best is in {out}. Next: {command} --out SYNTHETIC"
 
 
@@ -107,6 +110,7 @@ def _real(dataset: Dataset, models: Models, seed: int) -> Table:
     """Training images that students are tested on; the test images stay unseen until ``reinject evaluate``."""
     inputs = models.inputs
     check_space(dataset, inputs, "the model")
+    models.check_unseen(dataset)
     if dataset.shape != inputs.shape or dataset.class_names != inputs.class_names:
         raise DataError(
             dataset.name,

@@ -40,6 +40,7 @@ class Wanted:
         arguments: of the constructor of a Python class: numbers, text, lists of them.
         mean, std: of the normalisation that the network expects, one value or one a channel.
         moments: whether moments of the codes of ``data`` are kept beside an autoencoder.
+        split_seed: of the split of ``data``, where it has no test part.
     """
 
     role: Role = "autoencoder"
@@ -55,6 +56,7 @@ class Wanted:
     mean: tuple[float, ...] = ()
     std: tuple[float, ...] = ()
     moments: bool = True
+    split_seed: int = 0
 
 
 def understand(

@@ -7,13 +7,13 @@ from reinject.archive import Archive, read_manifest
 from reinject.errors import DataError
 
 
-def walked_features(name: str, data_dir: str | None = None, seed: int = 0) -> data.Dataset | None:
+def walked_features(name: str, data_dir: str | None = None, split_seed: int = 0) -> data.Dataset | None:
     """The samples of an archive that lives in a feature space, split as a data set without test rows is.
 
     Arguments:
         name: of the data set, or its folder.
         data_dir: where to look for it first.
-        seed: of the split.
+        split_seed: of the split.
 
     Returns:
         The data set, in the archive's space; None: that is no such archive.
@@ -33,4 +33,5 @@ def walked_features(name: str, data_dir: str | None = None, seed: int = 0) -> da
     if int(y.min()) < 0:
         raise DataError(str(folder), "has rows without a label (-1)", "Sample without --abstain and --labels none")
     whole = data.LabelledImages(x.float(), y)
-    return data.Dataset(Path(name).name, *data.split(name, whole, seed), archive.class_names, space)
+    parts = data.split(name, whole, split_seed)
+    return data.Dataset(Path(name).name, *parts, archive.class_names, space, split_seed)
