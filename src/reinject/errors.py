@@ -70,3 +70,17 @@ def check_count(owner: str, name: str, value: int, least: int = 1) -> None:
     """Raise ArgumentError unless the whole number ``value`` is at least ``least``."""
     if value < least:
         raise ArgumentError(owner, f"{name} = {value} is below {least}", f"Give a {name} >= {least}")
+
+
+def reason(error: BaseException, most: int = 200) -> str:
+    r"""Say what another library raised: its type, and the first line that is more than a heading.
+
+    Example:
+        >>> reason(RuntimeError("Error in loading:\n\tMissing key w.\nMore"))
+        'RuntimeError: Error in loading: Missing key w'
+        >>> reason(AssertionError())
+        'AssertionError'
+    """
+    lines = [line.strip() for line in str(error).splitlines() if line.strip()]
+    text = " ".join(lines[:2]) if lines and lines[0].endswith(":") else "".join(lines[:1])
+    return f"{type(error).__name__}: {text}"[:most].rstrip(" .:")

@@ -124,9 +124,8 @@ def check_changes(y: Tensor, inputs: Inputs, source: str, on: str) -> None:
         raise ModelError(source, f"gives one and the same output for all {on}", "Check its weights and its --range")
 
 
-def check_beside(inputs: Inputs, role: Role, out: Path, source: str) -> None:
+def check_beside(inputs: Inputs, other: Inputs | None, source: str) -> None:
     """Raise ModelError where the other model in the folder takes other inputs, or knows other classes."""
-    other = _other(out / ("classifier" if role == "autoencoder" else "autoencoder") / CONFIG)
     if other is None or other.space:
         return
     if other.shape != inputs.shape:
@@ -149,8 +148,9 @@ def check_beside(inputs: Inputs, role: Role, out: Path, source: str) -> None:
         )
 
 
-def _other(path: Path) -> Inputs | None:
-    """What the model beside takes, if there is one that says it."""
+def inputs_beside(out: Path, role: Role) -> Inputs | None:
+    """What the other model in a folder of models takes, if there is one that says it."""
+    path = out / ("classifier" if role == "autoencoder" else "autoencoder") / CONFIG
     with contextlib.suppress(KeyError, TypeError, ValueError, ModelError, OSError):
         return Inputs(**read_json(path, ModelError)["inputs"])
     return None

@@ -1,7 +1,7 @@
 """What the inputs and outputs of an imported model mean: found out on noise and on data, or asked for."""
 
 import math
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
@@ -11,9 +11,7 @@ from torch import Tensor
 
 from reinject.data import Dataset
 from reinject.errors import ArgumentError, ModelError
-from reinject.files import read_json
 from reinject.foreign import Foreign, Gives, Loaded, Native, Role
-from reinject.foreign.folder import CONFIG
 from reinject.foreign.normalise import attempt, best_of, is_probabilities, readings, words_for
 from reinject.jobs.recipe import levels_of
 from reinject.jobs.soundness import called, check_beside, check_changes, check_repeats, check_rows, returned, uniform
@@ -58,7 +56,7 @@ class Wanted:
 
 
 def understand(
-    loaded: Loaded, wanted: Wanted, dataset: Dataset | None, source: str, out: Path
+    loaded: Loaded, wanted: Wanted, dataset: Dataset | None, source: str, beside: Inputs | None = None
 ) -> tuple[Foreign, list[str]]:
     """Find out what a model's inputs and outputs mean; the network on inputs of ours, and lines for the user.
 
@@ -67,7 +65,7 @@ def understand(
         wanted: what the user says of it.
         dataset: what it was trained on.
         source: its name, for messages.
-        out: folder of models, where another may be.
+        beside: what the other model of the folder takes, where there is one.
 
     Raises:
         ArgumentError: the shape, the range or the normalisation cannot be found out and is not given.
@@ -84,7 +82,7 @@ def understand(
     if noiseless:
         notes.append("it draws noise at every call; that noise is set to zero, which leaves the mean code")
     base = Native(theirs, 0.0, 1.0, wanted.mean, wanted.std, output=output, noiseless=noiseless)
-    native, more = _native(loaded, wanted, dataset, source, out, ours, base)
+    native, more = _native(loaded, wanted, dataset, source, beside, ours, base)
     units = wanted.units or (native.low, native.high)
     inputs = Inputs(ours, *units, mean=sum(units) / 2, std=(units[1] - units[0]) / 2)
     gives = loaded.gives or _gives(loaded, native, wanted.role, inputs, source)
@@ -101,7 +99,7 @@ def understand(
         centred = x - x.mean(0)
         std = max(float(centred.square().mean().sqrt()), 1e-6)
         inputs = replace(inputs, mean=float(x.mean()), std=std)
-    check_beside(inputs, wanted.role, out, source)
+    check_beside(inputs, beside, source)
     return Foreign(loaded, wanted.role, inputs, native, gives), notes + more
 
 
@@ -115,22 +113,42 @@ def _shapes(
     theirs = loaded.shape or said
     if theirs is None:
         raise ArgumentError("--shape", f"{source} does not say what it takes", "Give it, such as --shape 1,28,28")
-    if said is None:
-        last = len(theirs) == 3 and theirs[2] in (1, 3) and theirs[0] not in (1, 3)
-        said = (theirs[2], *theirs[:2]) if last else theirs
+    said = said or image_shape([theirs]) or theirs
     fits = said == theirs or (len(said) == 3 and theirs == (*said[1:], said[0])) or theirs == (math.prod(said),)
     if not fits:
         raise ArgumentError("--shape", f"{source} takes {theirs}, which is not {said}", "Give the shape that it takes")
     if loaded.shape is not None:
         return said, theirs, _output(loaded, theirs, wanted.role, source)
-    shapes = list(dict.fromkeys([said, (math.prod(said),), *([said[1:]] if len(said) == 3 and said[0] == 1 else [])]))
     first: ModelError | None = None
-    for shape in shapes:
+    for shape in shapes_to_try(said):
         try:
             return said, shape, _output(loaded, shape, wanted.role, source)
         except ModelError as error:
             first = first or error
     raise first or ModelError(source, "fails", "Give the --shape that it takes")
+
+
+def image_shape(shapes: Sequence[tuple[int, ...] | None]) -> tuple[int, ...] | None:
+    """The shape, channels first, that models say in which an image is told best; None: none says any.
+
+    Example:
+        >>> image_shape([None, (64,), (8, 8, 1)]), image_shape([None])
+        ((1, 8, 8), None)
+    """
+    best = max((shape for shape in shapes if shape is not None), key=len, default=None)
+    if best is not None and len(best) == 3 and best[2] in (1, 3) and best[0] not in (1, 3):
+        return (best[2], *best[:2])
+    return best
+
+
+def shapes_to_try(said: tuple[int, ...]) -> list[tuple[int, ...]]:
+    """List the shapes in which a network may take inputs of ours, the likeliest first.
+
+    Example:
+        >>> shapes_to_try((1, 8, 8))
+        [(1, 8, 8), (64,), (8, 8)]
+    """
+    return list(dict.fromkeys([said, (math.prod(said),), *([said[1:]] if len(said) == 3 and said[0] == 1 else [])]))
 
 
 def _output(loaded: Loaded, shape: tuple[int, ...], role: Role, source: str) -> Place:
@@ -139,7 +157,13 @@ def _output(loaded: Loaded, shape: tuple[int, ...], role: Role, source: str) -> 
 
 
 def _native(
-    loaded: Loaded, wanted: Wanted, dataset: Dataset | None, source: str, out: Path, ours: tuple[int, ...], base: Native
+    loaded: Loaded,
+    wanted: Wanted,
+    dataset: Dataset | None,
+    source: str,
+    beside: Inputs | None,
+    ours: tuple[int, ...],
+    base: Native,
 ) -> tuple[Native, list[str]]:
     """Range, normalisation and kind of output: said, found by data, or by what its last layer cannot leave."""
     bounds = wanted.bounds or loaded.bounds or ((0.0, 1.0) if wanted.std else None)
@@ -158,11 +182,8 @@ def _native(
             return base, ["its outputs stay in 0..1, which is taken for its range"]
         if -1 <= low < -0.05 and high <= 1:
             return replace(base, low=-1.0), ["its outputs stay in -1..1, which is taken for its range"]
-    hint = ""
-    beside = out / "autoencoder" / CONFIG
-    if wanted.role == "classifier" and beside.is_file():
-        inputs = read_json(beside, ModelError)["inputs"]
-        hint = f"; the autoencoder beside it has {inputs['low']},{inputs['high']}"
+    there = wanted.role == "classifier" and beside is not None
+    hint = f"; the autoencoder beside it has {beside.low},{beside.high}" if there and beside else ""
     raise ArgumentError(
         "--range",
         f"{source} does not say what values it takes{hint}",
