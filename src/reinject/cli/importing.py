@@ -3,7 +3,7 @@
 from contextlib import suppress
 from enum import StrEnum
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import typer
 
@@ -76,6 +76,20 @@ def import_(
         str | None, typer.Option(help="A[,B,C]: the network takes (x - mean) / std, x in --range.", show_default="none")
     ] = None,
     std: Annotated[str | None, typer.Option(help="A[,B,C]: see --mean.", show_default="none")] = None,
+    outputs: Annotated[
+        Literal["same", "plain", "logits"] | None,
+        typer.Option(
+            help="What an autoencoder gives: as its inputs (same), without --mean and --std (plain), or logits.",
+            show_default="found out by --data, or same",
+        ),
+    ] = None,
+    layout: Annotated[
+        Literal["chw", "hwc", "bgr", "hwc-bgr"] | None,
+        typer.Option(
+            help="Of colours: bgr, blue comes first; hwc, a flat vector has the channels of a pixel side by side.",
+            show_default="found out by --data, or chw",
+        ),
+    ] = None,
     weights: Annotated[
         list[Path] | None,
         typer.Option(help=f"{_KINDS}; of two, again, in the order of the models.", show_default="their own"),
@@ -111,6 +125,8 @@ def import_(
         floats_of("--mean", mean),
         floats_of("--std", std),
         moments,
+        None if outputs is None else "sigmoid" if outputs == "logits" else outputs,
+        layout,
     )
     rest: dict[str, Any] = {"data_dir": data_dir, "overwrite": overwrite, "progress": for_this_terminal()}
     try:

@@ -6,6 +6,7 @@ import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
+from typing import Any
 
 from torch import Tensor
 
@@ -13,12 +14,14 @@ from reinject.errors import ModelError, ReinjectError
 from reinject.foreign import Role, route_for
 from reinject.foreign.arguments import as_text
 from reinject.foreign.checkpoint import PICKLES, Candidate, candidates, is_torchscript, objects_in, read_checkpoint
+from reinject.foreign.normalise import OUTPUTS
 from reinject.foreign.torch_module import fitting
 from reinject.jobs import Outcome, command_line
 from reinject.jobs.understanding import Wanted
 
 _WEIGHTS = (*PICKLES, ".safetensors")
-_CURE = re.compile(r"--(range|units) (-?[\d.]+),(-?[\d.]*\d)")
+_CURE = re.compile(r"--(range|units|mean|std) (-?[\d.]*\d(?:,-?[\d.]*\d)*)")
+_WORDS = re.compile(r"--(outputs|layout) (\w[\w-]*)")
 _MODULES = ("Module", "Sequential", "LightningModule", "ModelMixin", "PreTrainedModel")
 
 
@@ -94,15 +97,27 @@ def look_at(
     error: ReinjectError | None = None,
 ) -> Outcome:
     """As :func:`look`, of models that one command imports; weights of the Python classes, in their order."""
-    for option, low, high in _CURE.findall(error.cure if error else ""):
-        if option == "range" and wanted.bounds is None:
-            wanted = replace(wanted, bounds=(float(low), float(high)))
-        if option == "units":
-            wanted = replace(wanted, units=(float(low), float(high)))
+    wanted = _cured(wanted, error.cure if error else "")
     rest = iter(weights)
     each = [replace(wanted, weights=next(rest, None) if ".py" in source else None) for source in sources]
     found = [_look(source, one) for source, one in zip(sources, each, strict=True)]
     return _outcome(found, wanted, roles or ([wanted.role] if wanted.role == "classifier" else []), out)
+
+
+def _cured(wanted: Wanted, cure: str) -> Wanted:
+    """What is wanted, with the options that a cure names; what the user has said of the range only gives way to all."""
+    found: dict[str, Any] = {
+        option: tuple(float(value) for value in text.split(",")) for option, text in _CURE.findall(cure)
+    }
+    words: dict[str, Any] = dict(_WORDS.findall(cure))
+    bounds = found.get("range")
+    if bounds and (wanted.bounds is None or "such as" not in cure):
+        wanted = replace(wanted, bounds=bounds, mean=found.get("mean", ()), std=found.get("std", ()))
+    if "units" in found:
+        wanted = replace(wanted, units=found["units"])
+    if "outputs" in words:
+        wanted = replace(wanted, out="sigmoid" if words["outputs"] == "logits" else words["outputs"])
+    return replace(wanted, layout=words.get("layout", wanted.layout))
 
 
 def _look(source: str, wanted: Wanted) -> _Found:
@@ -242,6 +257,8 @@ def _outcome(found: Sequence[_Found], wanted: Wanted, roles: Sequence[Role], out
             "data": wanted.data,
             "shape": shape if wanted.shape or (not wanted.data and trust) else None,
             **numbers,
+            "outputs": None if wanted.out is None else OUTPUTS[wanted.out],
+            "layout": wanted.layout,
             "out": out,
         },
     )

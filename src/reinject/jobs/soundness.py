@@ -9,11 +9,17 @@ from torch import Tensor
 
 from reinject.errors import ModelError
 from reinject.files import read_json
-from reinject.foreign import Foreign, Loaded, Role
+from reinject.foreign import Foreign, Loaded, Native, Role
 from reinject.foreign.adapters import Noiseless
 from reinject.foreign.folder import CONFIG
+from reinject.foreign.normalise import BOUNDS
 from reinject.models import Inputs
 from reinject.outputs import Place, tensor_at, tensors_in
+
+_STEPS = 10
+_MOST_OUTSIDE = 0.5  # of the values
+_LEAST_REACH = 0.01  # of the range
+_ENOUGH = 0.1  # of another range, to name that one
 
 
 def uniform(shape: tuple[int, ...], count: int, low: float = 0.0, high: float = 1.0) -> Tensor:
@@ -122,6 +128,50 @@ def check_changes(y: Tensor, inputs: Inputs, source: str, on: str) -> None:
     """Raise ModelError where the outputs for different inputs are one and the same."""
     if float((y - y[:1]).abs().max()) < 1e-6 * (inputs.high - inputs.low):
         raise ModelError(source, f"gives one and the same output for all {on}", "Check its weights and its --range")
+
+
+def check_reach(network: Foreign, x: Tensor, source: str) -> None:
+    """Raise ModelError where an autoencoder, again and again, leaves its range, or reaches next to nothing of it.
+
+    Arguments:
+        network: the autoencoder.
+        x: inputs, data units.
+        source: name for messages.
+    """
+    inputs, native = network.inputs, network.native
+    spread = inputs.high - inputs.low
+    first = y = called(network, x, source)
+    for _ in range(_STEPS):
+        if _outside(y, inputs) > _MOST_OUTSIDE:
+            break
+        y = called(network, y, source)
+    gone = _outside(y, inputs)
+    low, high = (float(first.double().quantile(q)) for q in (0.02, 0.98))
+    if not gone > _MOST_OUTSIDE and high - low > _LEAST_REACH * spread:
+        return
+    low, high = ((value - inputs.low) / spread * (native.high - native.low) + native.low for value in (low, high))
+    said = f"range {native.low:g},{native.high:g}"
+    if gone > _MOST_OUTSIDE:
+        problem = f"leaves its {said} when it is called again and again: it gives {low:.3g} to {high:.3g}"
+    else:
+        problem = f"gives {low:.3g} to {high:.3g}, next to nothing of its {said}"
+    raise ModelError(source, f"{problem}, so walks would be worthless", _other_range(low, high, native))
+
+
+def _outside(y: Tensor, inputs: Inputs) -> float:
+    """Share of the values that lie half a range beyond the range, or are not finite."""
+    beyond = (y - (inputs.low + inputs.high) / 2).abs() / (inputs.high - inputs.low)
+    return float((~(beyond < 1)).double().mean())
+
+
+def _other_range(low: float, high: float, native: Native) -> str:
+    """What to say of a model whose outputs lie between two values, and not in the range that was said."""
+    for one, other in BOUNDS:
+        room = 0.1 * (high - low)
+        fits = one - room <= low and high <= other + room and room > 0.1 * _ENOUGH * (other - one)
+        if fits and (one, other) != (native.low, native.high):
+            return f"Give --range {one:g},{other:g}, or --data DATASET, which finds it out"
+    return "If it gives logits, say --outputs logits; else give --data DATASET, which finds out range and normalisation"
 
 
 def check_beside(inputs: Inputs, other: Inputs | None, source: str) -> None:
