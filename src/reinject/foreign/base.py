@@ -11,7 +11,7 @@ from typing import Any, Literal, NamedTuple
 import torch
 from torch import Tensor, nn
 
-from reinject.errors import ModelError
+from reinject.errors import ModelError, reason
 from reinject.foreign.adapters import Noiseless
 from reinject.models import Inputs
 from reinject.outputs import Place, tensor_at
@@ -281,8 +281,7 @@ def check_zip(path: Path) -> None:
 
 def readable(route: str, source: str, error: Exception) -> ModelError:
     """What to raise where a library cannot read a file."""
-    why = next(iter(str(error).splitlines()), type(error).__name__)[:200].rstrip(".")
-    return ModelError(source, f"is no model that {route} reads ({why})", "Export it again")
+    return ModelError(source, f"is no model that {route} reads ({reason(error)})", "Export it again")
 
 
 def never(folder: Path, source: str) -> bool:  # noqa: ARG001

@@ -171,7 +171,7 @@ def attempt(loaded: Loaded, role: Role, native: Native, on: Evidence) -> Tried:
     x = on.x
     network = Foreign(loaded, role, Inputs(tuple(x.shape[1:])), native, "logits")
     with torch.no_grad():
-        y = torch.cat([torch.as_tensor(network(part)) for part in x.split(_ROWS)]).double()
+        y = torch.cat([torch.as_tensor(network(part)) for part in torch.split(x, _ROWS)]).double()
     if not bool(torch.isfinite(y).all()):
         return Tried(native, 0.0 if role == "classifier" else None, float("inf"))
     if role == "autoencoder":

@@ -220,8 +220,7 @@ def _fill(model: nn.Module, path: Path, source: str) -> None:
     try:
         load_model(model, path)
     except Exception as error:  # the library's own, and torch's
-        why = next((line.strip() for line in str(error).splitlines()[::-1] if line.strip()), "")[:200].rstrip(".:")
-        raise ModelError(str(path), f"does not fit {source} ({why})", "Give the weights of this class") from error
+        raise ModelError(str(path), f"does not fit {source} ({reason(error)})", "Import the model again") from error
 
 
 ROUTE = Route(

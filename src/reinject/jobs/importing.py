@@ -267,7 +267,11 @@ def _described(taken: _Taken, dataset: data.Dataset | None, beside: Inputs | Non
     network, more = understand(taken.loaded, wanted, dataset, taken.source, beside)
     describe(partial, route.name, taken.name, network, wanted.arguments)
     digest = digest_of(partial)
-    trust(digest if route.runs_code(partial / SOURCE, taken.name) else f"read:{digest}")
+    if route.runs_code(partial / SOURCE, taken.name):
+        trust(digest)
+    else:
+        with contextlib.suppress(ModelError):  # where nothing can be noted, it is looked at again
+            trust(f"read:{digest}")
     page = inspect_bundle(load(partial), dataset)
     wants = wanted.moments and wanted.role == "autoencoder"
     kept = keep_moments(partial, dataset) if wants and dataset is not None else []

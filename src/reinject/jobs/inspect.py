@@ -83,8 +83,8 @@ def inspect_bundle(bundle: Bundle, dataset: data.Dataset | None = None) -> Outco
         told["class_names"] = list(inputs.class_names)
         lines.append(f"  classifier of {len(inputs.class_names)} classes: {', '.join(inputs.class_names[:12])}")
         if dataset is not None:
-            told["accuracy"] = found = _accuracy(bundle, x, some_of(dataset))
-            lines.append(f"  accuracy on {len(x)} test rows of {dataset.name}: {found:.1%}")
+            told["accuracy"] = _accuracy(bundle, x, some_of(dataset))
+            lines.append(f"  accuracy on {len(x)} test rows of {dataset.name}: {told['accuracy']:.1%}")
         return Outcome(told, lines)
     r = as_reconstruction(bundle, 0.1)
     with torch.no_grad():

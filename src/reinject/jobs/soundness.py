@@ -7,7 +7,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from reinject.errors import ModelError
+from reinject.errors import ModelError, reason
 from reinject.files import read_json
 from reinject.foreign import Foreign, Loaded, Native, Role
 from reinject.foreign.adapters import Noiseless
@@ -16,6 +16,7 @@ from reinject.foreign.normalise import BOUNDS
 from reinject.models import Inputs
 from reinject.outputs import Place, tensor_at, tensors_in
 
+_MOST_ROWS, _MOST_VALUES = 1024, 1 << 22  # of one call: a block of walks, or as much of it as is cheap
 _STEPS = 10
 _MOST_OUTSIDE = 0.5  # of the values
 _LEAST_REACH = 0.01  # of the range
@@ -33,8 +34,14 @@ def uniform(shape: tuple[int, ...], count: int, low: float = 0.0, high: float = 
     return low + (high - low) * u
 
 
-def returned(module: torch.nn.Module, x: Tensor, source: str) -> Any:
+def returned(module: torch.nn.Module, x: Tensor, source: str, cure: str = "") -> Any:
     """Call a model; torch's generator is left as it was.
+
+    Arguments:
+        module: the model.
+        x: what it is called on.
+        source: its name, for messages.
+        cure: what to do where it fails; default: to give another shape, if that is why.
 
     Raises:
         ModelError: it fails.
@@ -42,18 +49,16 @@ def returned(module: torch.nn.Module, x: Tensor, source: str) -> Any:
     try:
         with torch.no_grad(), torch.random.fork_rng(devices=[]):
             return module(x)
-    except ModelError:
-        raise
+    except ModelError as error:
+        raise (ModelError(source, error.problem, error.cure) if error.owner == "model" else error) from error
     except Exception as error:  # whatever a foreign model raises
-        why = next(iter(str(error).splitlines()), type(error).__name__)[:200].rstrip(".:")
-        raise ModelError(
-            source, f"fails on a batch of shape {tuple(x.shape)} ({why})", "Give the --shape that it takes"
-        ) from error
+        cure = cure or f"If it takes another shape than {tuple(x.shape[1:])}, give --shape"
+        raise ModelError(source, f"fails on a batch of shape {tuple(x.shape)} ({reason(error)})", cure) from error
 
 
-def called(network: torch.nn.Module, x: Tensor, source: str) -> Tensor:
+def called(network: torch.nn.Module, x: Tensor, source: str, cure: str = "") -> Tensor:
     """Call a model that returns a tensor, see :func:`returned`."""
-    return torch.as_tensor(returned(network, x, source))
+    return torch.as_tensor(returned(network, x, source, cure))
 
 
 def check_repeats(loaded: Loaded, role: Role, shape: tuple[int, ...], output: Place, source: str) -> bool:
@@ -67,7 +72,11 @@ def check_repeats(loaded: Loaded, role: Role, shape: tuple[int, ...], output: Pl
     def twice() -> tuple[Any, bool]:
         with torch.random.fork_rng(devices=[]), torch.no_grad():
             torch.manual_seed(0)
-            values = [loaded.module(x) for _ in range(2)]
+            try:
+                values = [loaded.module(x) for _ in range(2)]
+            except Exception as error:  # whatever a foreign model raises
+                problem = f"fails when it is called twice ({reason(error)})"
+                raise ModelError(source, problem, "Wrap it so that it can be called again") from error
         first, second = (tensor_at(value, output) for value in values)
         return values[0], torch.allclose(first, second, rtol=1e-4, atol=1e-5, equal_nan=True)
 
@@ -95,14 +104,14 @@ def _is_variational(loaded: Loaded, value: Any, output: Place) -> bool:
 
 
 def check_rows(network: Foreign, source: str) -> int:
-    """Run it on batches of two sizes and on noise; the number of a classifier's outputs.
+    """Run it on batches of 5, 1, 2 and many rows, and on noise; the number of a classifier's outputs.
 
     Raises:
         ModelError: it changes the shape, gives a row something else when others are beside it, or is not finite.
     """
     inputs = network.inputs
     x = uniform(inputs.shape, 5, inputs.low, inputs.high)
-    y, part = (called(network, some, source) for some in (x, x[:2]))
+    y = called(network, x, source)
     wanted = inputs.shape if network.role == "autoencoder" else None
     if (
         y.ndim < 2
@@ -115,12 +124,19 @@ def check_rows(network: Foreign, source: str) -> int:
     for name, values in (("", y), (" on noise", called(network, noise, source))):
         if not bool(torch.isfinite(values).all()):
             raise ModelError(source, f"gives values that are not finite{name}", "Check its weights and its --range")
-    if not torch.allclose(y[:2], part, rtol=1e-3, atol=1e-4):
-        raise ModelError(
-            source,
-            "gives one row something else when others are beside it",
-            "Put it in evaluation mode and export again",
-        )
+    many = max(_MOST_ROWS // 64, min(_MOST_ROWS, _MOST_VALUES // x[0].numel()))
+    for beside in (x[:1], x[:2], torch.cat([x, uniform(inputs.shape, many, inputs.low, inputs.high)])[:many]):
+        part = called(network, beside, source, f"Wrap it so that it takes batches of any size: it takes {len(x)} rows")
+        rows = min(len(x), len(beside))
+        if len(part) != len(beside) or part.shape[1:] != y.shape[1:]:
+            problem = f"maps {tuple(beside.shape)} to {tuple(part.shape)}, and {tuple(x.shape)} to {tuple(y.shape)}"
+            raise ModelError(source, problem, "Give a model that keeps the batch, also of a single row")
+        if not torch.allclose(y[:rows], part[:rows], rtol=1e-3, atol=1e-4):
+            raise ModelError(
+                source,
+                "gives one row something else when others are beside it",
+                "Put it in evaluation mode and export again",
+            )
     return int(y.shape[1])
 
 
