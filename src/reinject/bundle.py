@@ -11,10 +11,11 @@ from safetensors import SafetensorError, safe_open
 from safetensors.torch import load_file
 from torch import Tensor
 
-from reinject.errors import ModelError
+from reinject.errors import ModelError, reason
 from reinject.execution import Execution
 from reinject.files import read_json, sha256
 from reinject.foreign import Foreign
+from reinject.foreign.checkpoint import prefixes_of
 from reinject.foreign.folder import is_foreign, load_foreign, place
 from reinject.models import AUTOENCODERS, CLASSIFIERS, Inputs, Network
 from reinject.reconstruction import Reconstruction, wrap
@@ -62,14 +63,13 @@ def load(folder: str | Path, device: str | torch.device = "cpu") -> Bundle:
         foreign, digest = load_foreign(folder)
         return Bundle(place(foreign, device, str(folder)), folder, digest, split_of(folder))
     _check_weights(folder)
+    weights: dict[str, Tensor] = {}
     try:
         weights = load_file(folder / WEIGHTS)
         network = _build(folder, weights)
         network.load_state_dict(weights, assign=True)
     except (RuntimeError, TypeError, ValueError, OverflowError) as error:
-        raise ModelError(
-            str(folder), f"weights and config do not fit: {str(error).splitlines()[0]}", "Train or export it again"
-        ) from error
+        raise _unlike(folder, weights, error) from error
     for name, tensor in network.state_dict().items():
         if not torch.isfinite(tensor).all():
             raise ModelError(str(folder), f"weight {name} has non-finite values", "Train it again")
@@ -95,6 +95,27 @@ def _build(folder: Path, weights: Mapping[str, Tensor]) -> Network:
         raise ModelError(str(path), f"asks for more than the {values} values of {WEIGHTS}", "Copy both files again")
     with torch.random.fork_rng(devices=[]), torch.device("meta"):
         return _CLASSES[name](**{**options, "inputs": Inputs(**config["inputs"])})
+
+
+def _unlike(folder: Path, weights: Mapping[str, Tensor], error: Exception) -> ModelError:
+    """What to say of weights that do not fit; names that a wrapper has put a prefix to are its fault, and told so."""
+    kept = prefixes_of(weights)[-1]
+    if kept and all(name.startswith(kept) for name in weights):
+        return ModelError(
+            str(folder / WEIGHTS),
+            f"has names that begin with {kept!r}, as DistributedDataParallel and torch.compile leave them",
+            f"Save the network inside of that wrapper, or the weights with name.removeprefix({kept!r}) for each name",
+        )
+    inside = "_orig_mod."
+    if any(inside in name for name in weights):
+        return ModelError(
+            str(folder / WEIGHTS),
+            f"has names with {inside!r} in them, as torch.compile leaves them",
+            f"Save the weights with name.replace({inside!r}, '') for each name",
+        )
+    return ModelError(
+        str(folder), f"weights and config do not fit ({reason(error)})", "Copy both files again, or train it again"
+    )
 
 
 def _whole_numbers(value: Any) -> Iterator[int]:

@@ -18,7 +18,7 @@ from typing import Any
 import torch
 
 from reinject.archive import MakeBlock, Plan, Run, adopt_shard, write_shard
-from reinject.errors import ArgumentError, ReinjectError, check_count
+from reinject.errors import ArgumentError, ReinjectError, check_count, reason
 
 _TRIES = 5  # of a block, when its worker dies: one that kills every worker must not go on for ever
 Prepared = Callable[[Mapping[str, Path]], MakeBlock]
@@ -155,7 +155,7 @@ def _shards(
         except ray.exceptions.RayError as error:
             raise ReinjectError(
                 "--on ray",
-                f"an actor does not come up, or dies at every try ({str(error).splitlines()[0][:200]})",
+                f"an actor does not come up, or dies at every try ({reason(error)})",
                 "Look at the cluster, then run the same command again to go on",
             ) from error
         adopt_shard(partial, entry, data)
@@ -183,7 +183,7 @@ def connected(cluster: Cluster, blocks: int) -> Any:
         place = local if cluster.address is None else {"address": cluster.address}
         ray.init(log_to_driver=False, logging_level=logging.ERROR, **place)
     except (ConnectionError, RuntimeError, ValueError, OSError) as error:
-        why = next(iter(str(error).splitlines()), "")[:200]
+        why = reason(error)
         if cluster.address is None:
             raise ReinjectError("--on ray", f"Ray does not start here ({why})", "Use --workers without it") from error
         raise ReinjectError(

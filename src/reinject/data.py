@@ -4,8 +4,10 @@ A folder may also hold features of images, as ``reinject extract`` makes them: a
 """
 
 import difflib
+import errno
 import hashlib
 import os
+import tempfile
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
@@ -18,7 +20,7 @@ from safetensors import SafetensorError
 from safetensors.torch import load_file, save_file
 from torch import Tensor
 
-from reinject.errors import DataError
+from reinject.errors import DataError, cure_of, reason
 from reinject.files import read_json, write_json
 from reinject.images import decode
 from reinject.progress import Advance, Progress, Silent
@@ -185,9 +187,7 @@ def read_features(folder: Path) -> Dataset:
         train, test = (LabelledImages(tensors[f"{part}_x"], tensors[f"{part}_y"]) for part in _PARTS)
         found = Dataset(folder.name, train, test, tuple(map(str, config["class_names"])), str(config["space"]))
     except (OSError, SafetensorError, KeyError, TypeError) as error:
-        raise DataError(
-            str(folder), f"is damaged ({_first_line(error)})", "Make it again with reinject extract"
-        ) from error
+        raise DataError(str(folder), f"is damaged ({reason(error)})", "Make it again with reinject extract") from error
     parts = (train, test)
     sizes = {part.x.shape[1:] for part in parts}
     fits = all(len(part.x) == len(part.y) and part.x.ndim == 2 and part.y.ndim == 1 for part in parts)
@@ -233,15 +233,48 @@ def _read(name: str, data_dir: str | Path | None) -> dict[str, Any]:
     if folder is None and "/" not in source:
         raise _not_found(name, root, "the hub's names are owner/name")
     datasets.disable_progress_bars()
+    cache = _copies_of(folder) or str(datasets.config.HF_DATASETS_CACHE)
+    _check_cache(cache)
     try:
-        found = datasets.load_dataset(source, cache_dir=_copies_of(folder))
-    except (OSError, ValueError, RuntimeError, datasets.exceptions.DatasetsError) as error:
+        found = datasets.load_dataset(source, cache_dir=cache)
+    except Exception as error:  # of pyarrow, the hub's library, and what these call
+        full = _disk_error(error)
+        if full is not None:
+            raise _no_cache(cache, full) from error
         if folder is not None:
             raise DataError(
-                str(folder), f"holds no readable data set ({_first_line(error)})", "Put Parquet files or images there"
+                str(folder), f"holds no readable data set ({reason(error)})", "Put Parquet files or images there"
             ) from error
-        raise _not_found(name, root, _first_line(error)) from error
+        raise _not_found(name, root, reason(error)) from error
     return dict(found)
+
+
+def _check_cache(cache: str) -> None:
+    """Raise DataError where the library could not keep its copy of a data set."""
+    try:
+        Path(cache).mkdir(parents=True, exist_ok=True)
+        with tempfile.TemporaryFile(dir=cache):
+            pass
+    except OSError as error:
+        raise _no_cache(cache, error) from error
+
+
+def _no_cache(cache: str, error: OSError) -> DataError:
+    return DataError(
+        cache,
+        f"the cache of the library datasets cannot be made there ({reason(error)})",
+        f"{cure_of(error, 'another folder')}: the variable HF_DATASETS_CACHE names it",
+    )
+
+
+def _disk_error(error: BaseException) -> OSError | None:
+    """The full or forbidden disk behind what a library raises, where it was that."""
+    seen: BaseException | None = error
+    while seen is not None:
+        if isinstance(seen, OSError) and seen.errno in (errno.ENOSPC, errno.EDQUOT, errno.EROFS):
+            return seen
+        seen = seen.__cause__ or seen.__context__
+    return None
 
 
 def _copies_of(folder: Path | None) -> str | None:
@@ -264,10 +297,6 @@ def _not_found(name: str, root: str | Path | None, why: str) -> DataError:
         f"is neither {looked}to be had from the hub ({why})",
         f"{cure}Use one of {', '.join(NAMES)}, a folder, or a hub name; say where with --data-dir",
     )
-
-
-def _first_line(error: Exception) -> str:
-    return next(iter(str(error).splitlines()), type(error).__name__)[:160].rstrip(".")
 
 
 def _column(name: str, parts: dict[str, Any], known: Sequence[str], kind: str, what: str) -> str:

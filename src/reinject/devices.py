@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING, Any
 
 import torch
 
-from reinject.errors import ArgumentError
+from reinject.errors import ArgumentError, reason
 
 if TYPE_CHECKING:  # its import takes as long as torch's, and most commands train nothing
     from lightning_fabric import Fabric
@@ -54,6 +54,6 @@ def make_fabric(device: str = "auto", precision: Any = "32-true", devices: int =
     except (ValueError, RuntimeError, ImportError) as error:
         raise ArgumentError(
             "training",
-            f"device {device!r} with precision {precision!r}: {str(error).splitlines()[0].rstrip('.')}",
+            f"device {device!r} with precision {precision!r}: {reason(error)}",
             "Use --device cpu --precision 32-true, which every machine has",
         ) from error

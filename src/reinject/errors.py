@@ -1,7 +1,9 @@
 """The error family: every error names its owner, the bad value and the cure."""
 
+import errno
 import math
-from collections.abc import Sequence
+import signal
+from collections.abc import Iterable, Sequence
 from typing import Any
 
 
@@ -70,3 +72,78 @@ def check_count(owner: str, name: str, value: int, least: int = 1) -> None:
     """Raise ArgumentError unless the whole number ``value`` is at least ``least``."""
     if value < least:
         raise ArgumentError(owner, f"{name} = {value} is below {least}", f"Give a {name} >= {least}")
+
+
+def reason(error: BaseException, most: int = 200) -> str:
+    r"""Say what another library raised: its type, and the first line that is more than a heading.
+
+    Example:
+        >>> reason(RuntimeError("Error in loading:\n\tMissing key w.\nMore"))
+        'RuntimeError: Error in loading: Missing key w'
+        >>> reason(AssertionError())
+        'AssertionError'
+    """
+    lines = [line.strip() for line in str(error).splitlines() if line.strip()]
+    text = " ".join(lines[:2]) if lines and lines[0].endswith(":") else "".join(lines[:1])
+    return f"{type(error).__name__}: {text}"[:most].rstrip(" .:")
+
+
+def ending(code: int) -> str:
+    """Say how a process ended, by its exit status as :mod:`multiprocessing` has it: below 0 for a signal.
+
+    Example:
+        >>> ending(-9), ending(3)
+        ('killed by SIGKILL', 'exit status 3')
+    """
+    if code >= 0:
+        return f"exit status {code}"
+    try:
+        return f"killed by {signal.Signals(-code).name}"
+    except ValueError:  # a real-time one, or none of this system
+        return f"killed by signal {-code}"
+
+
+_CRASHES = ("SIGSEGV", "SIGABRT", "SIGBUS", "SIGFPE", "SIGILL")
+_KILLED, _ENDED = -9, -15  # by the system, for one; by us, where another worker has died
+
+
+def worker_died(owner: str, codes: Iterable[int | None]) -> ReinjectError:
+    """Say that a worker process died, how, and what that tells of the cause.
+
+    Arguments:
+        owner: the option that asked for workers.
+        codes: exit statuses of all of them; None where one is not known.
+
+    Example:
+        >>> worker_died("--workers", [-15, -9]).problem
+        'a worker process died (killed by SIGKILL)'
+    """
+    known = [code for code in codes if code]
+    code = next((one for one in known if one != _ENDED), known[0] if known else None)
+    again = "Run the same command again to go on"
+    how = "nobody knows how" if code is None else ending(code)
+    if code == _KILLED:
+        again += ", with fewer workers if the system ran out of memory, which is its usual reason for that signal"
+    elif how.endswith(_CRASHES):
+        again += "; if it dies again, do so without workers: a library crashed, and may then say why"
+    elif code is not None and code > 0:
+        again += "; if it dies again, do so without workers: what it raised is shown then"
+    return ReinjectError(owner, f"a worker process died ({how})", again)
+
+
+_FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
+_FORBIDDEN = (errno.EACCES, errno.EPERM, errno.EROFS)
+
+
+def cure_of(error: OSError, place: str = "another --out") -> str:
+    """What to do where a file cannot be read or written, by what the system says.
+
+    Example:
+        >>> cure_of(OSError(errno.ENOSPC, "")), cure_of(PermissionError(errno.EACCES, ""), "another place")
+        ('Free space or choose another --out', 'Get the right to read and write there, or choose another place')
+    """
+    if error.errno in _FULL:
+        return f"Free space or choose {place}"
+    if error.errno in _FORBIDDEN:
+        return f"Get the right to read and write there, or choose {place}"
+    return f"Look at what is there, or choose {place}"

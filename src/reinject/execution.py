@@ -152,6 +152,29 @@ def _as_graph(network: nn.Module) -> Callable[..., Tensor]:
     return run
 
 
+def cure_of_failure(parts: Sequence[object], x: Tensor, compiled: bool = False) -> str:
+    """What to do about a network that fails on inputs, as far as its parts tell the cause.
+
+    Arguments:
+        parts: of the network: modules, or any callables.
+        x: what it fails on.
+        compiled: whether it was compiled.
+
+    Example:
+        >>> cure_of_failure([nn.Linear(2, 2).double()], torch.zeros(2, 2))
+        'Call .float() on it first: it has weights in float64, and x is float32'
+    """
+    weights = [weight for part in parts if isinstance(part, nn.Module) for weight in part.parameters()]
+    other = sorted({str(w.dtype)[6:] for w in weights if w.is_floating_point() and w.dtype != x.dtype})
+    if other:
+        return f"Call .float() on it first: it has weights in {' and '.join(other)}, and x is float32"
+    if compiled:
+        return "Run it without compiling, which needs a C++ compiler"
+    if len(x) % 2:
+        return "Wrap it so that it takes batches of any size: it takes 2 rows"
+    return f"If it was trained on inputs of another shape than {tuple(x.shape[1:])}, give that event_shape"
+
+
 def in_cache(parts: Sequence[object], values: int, device: torch.device) -> int | None:
     """How many points a network with convolutions is best given at once on a CPU; None: no such network.
 

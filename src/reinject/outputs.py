@@ -181,7 +181,7 @@ def one_tensor(
     try:
         with torch.no_grad():
             value = function(x, *(torch.full((len(x),), level, dtype=x.dtype, device=x.device) for level in levels))
-    except (RuntimeError, TypeError, ValueError):  # the caller's own check of the function says why
+    except Exception:  # noqa: BLE001  # the caller's own check of the function says why
         return function
     if isinstance(value, Tensor):
         return function

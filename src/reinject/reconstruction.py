@@ -13,8 +13,8 @@ from typing import Any, Protocol, runtime_checkable
 import torch
 from torch import Tensor, nn
 
-from reinject.errors import ArgumentError, ModelError, check_positive
-from reinject.execution import Chunks, Execution, in_cache
+from reinject.errors import ArgumentError, ModelError, check_positive, reason
+from reinject.execution import Chunks, Execution, cure_of_failure, in_cache
 from reinject.outputs import halves_of, one_tensor
 
 Source = nn.Module | tuple[nn.Module, nn.Module] | Callable[..., Any]
@@ -164,7 +164,7 @@ def wrap(
     levels = (sigma,) if noise_conditioned and sigma is not None else ()
     function = execution.of(one_tensor(whole, _two_points(tuple(event_shape), place), levels, label), place)
     r = Reconstruction(function, tuple(event_shape), place, noise_conditioned, sigma, execution, label)
-    _check(r)
+    _check(r, source)
     return _with_code(r, source)
 
 
@@ -203,7 +203,7 @@ def _with_code(r: Reconstruction, source: Source) -> Reconstruction:
     try:
         with torch.no_grad():
             same = torch.allclose(decode(encode(x)), r(x), rtol=1e-4, atol=1e-5)  # but for rounding
-    except (RuntimeError, TypeError, ValueError, AttributeError, ModelError):  # other libraries' methods of that name
+    except Exception:  # noqa: BLE001  # other libraries' methods of that name
         return r
     return replace(r, encoder=encode, decoder=decode) if same else r
 
@@ -212,18 +212,20 @@ def _two_points(shape: tuple[int, ...], device: torch.device) -> Tensor:
     return torch.linspace(-1, 1, 2 * max(1, _size(shape)), device=device).reshape(2, *shape)
 
 
-def _check(r: Reconstruction) -> None:
-    x = _two_points(r.event_shape, r.device)
+def _check(r: Reconstruction, source: Source) -> None:
+    two = _two_points(r.event_shape, r.device)
+    for x in (two, two[:1], torch.cat([two, two[:1]])):  # an even, a single, and an odd one
+        _check_on(r, x, source)
+
+
+def _check_on(r: Reconstruction, x: Tensor, source: Source) -> None:
     try:
         with torch.no_grad():
             y = r(x)
-    except (RuntimeError, TypeError, ValueError) as error:
-        cure = "Give the event_shape that the network was trained for"
-        raise ModelError(
-            r.name,
-            f"fails on a batch of shape {tuple(x.shape)}: {str(error).splitlines()[0]}",
-            "Run it without compiling, which needs a C++ compiler" if r.execution.compiled else cure,
-        ) from error
+    except Exception as error:  # whatever another library raises
+        problem = f"fails on a batch of shape {tuple(x.shape)} ({reason(error)})"
+        cure = cure_of_failure(source if isinstance(source, tuple) else (source,), x, r.execution.compiled)
+        raise ModelError(r.name, problem, cure) from error
     if not isinstance(y, Tensor) or y.shape != x.shape or y.dtype != x.dtype:
         got = f"{tuple(y.shape)} {y.dtype}" if isinstance(y, Tensor) else type(y).__name__
         raise ModelError(

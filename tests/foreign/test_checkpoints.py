@@ -549,7 +549,7 @@ def test_a_classifier_is_read_by_its_accuracy(mine: Path) -> None:
     made = trained("Judge", normal, lambda y, _, labels: nn.functional.cross_entropy(y, labels))
     _, lines = taken(mine, "Judge", made.state_dict(), role="classifier", bounds=None, shape=None, data="digits")
     assert "accuracy on digits: range 0,1 with mean 0.3" in lines
-    with pytest.raises(ArgumentError, match=r"near chance \(accuracy on digits: range .*%; range"):
+    with pytest.raises(ArgumentError, match=r"near chance on digits \(accuracy on digits: range .*%; range"):
         taken(
             mine,
             "Judge",

@@ -4,6 +4,7 @@ import errno
 import functools
 import json
 import os
+import tempfile
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -12,7 +13,7 @@ from typing import Annotated, Any
 import typer
 
 from reinject import __version__
-from reinject.errors import ReinjectError
+from reinject.errors import ReinjectError, cure_of
 from reinject.jobs import Outcome
 from reinject.progress import LOG, log_to
 
@@ -26,7 +27,7 @@ app = typer.Typer(
 
 _DISK = (  # what a user's choice of folder, or a full disk, can cause
     *(errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EROFS, errno.EACCES, errno.EPERM),
-    *(errno.ENOENT, errno.ENOTDIR, errno.EEXIST, errno.ENAMETOOLONG),
+    *(errno.ENOENT, errno.ENOTDIR, errno.EISDIR, errno.EEXIST, errno.ENAMETOOLONG, errno.ELOOP, errno.EIO),
 )
 
 
@@ -55,7 +56,13 @@ def told() -> Iterator[None]:
             raise
         place = error.filename or "the output folder"
         why = os.strerror(error.errno)
-        _fail(f"{place}: {why}. Free space or choose another --out, then run the same command again.", 1)
+        _fail(f"{place}: {why}. {cure_of(error, _elsewhere(error))}, then run the same command again.", 1)
+
+
+def _elsewhere(error: OSError) -> str:
+    """How to name another place: by ``--out``, or by TMPDIR for what lies in the folder for temporary files."""
+    temporary = str(error.filename or "").startswith(tempfile.gettempdir() + os.sep + "reinject-")
+    return "another folder as TMPDIR" if temporary else "another --out"
 
 
 def _fail(sentence: str, status: int) -> None:

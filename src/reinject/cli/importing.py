@@ -1,8 +1,9 @@
 """``reinject import`` and ``reinject inspect``."""
 
 from contextlib import suppress
+from enum import StrEnum
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import typer
 
@@ -11,10 +12,18 @@ from reinject.cli.options import DATASET, DataDir, Json, Moments, Overwrite, Spl
 from reinject.errors import ReinjectError
 from reinject.progress import for_this_terminal
 
-Weights = Annotated[
-    Path | None,
-    typer.Option(help="FILE.safetensors, .pt, .pth, .ckpt or .bin for a Python class.", show_default="its own"),
-]
+if TYPE_CHECKING:
+    from reinject.foreign import Role
+
+_KINDS = "FILE.safetensors, .pt, .pth, .ckpt or .bin for a Python class"
+Weights = Annotated[Path | None, typer.Option(help=f"{_KINDS}.", show_default="its own")]
+
+
+class _Role(StrEnum):
+    autoencoder = "autoencoder"
+    classifier = "classifier"
+
+
 Arguments = Annotated[
     list[str] | None,
     typer.Option("--args", help="NAME=VALUE,...: of the constructor of a Python class; again and again."),
@@ -22,18 +31,26 @@ Arguments = Annotated[
 
 
 def import_(
-    source: Annotated[
-        str,
+    models: Annotated[
+        list[str],
         typer.Argument(
-            help="FILE.onnx, FILE.skops, FILE.keras, FILE.pt2 (torch.export), FILE.pt (TorchScript, a whole module), a "
-            "folder of diffusers or pythae, or PACKAGE.MODULE:NAME or FILE.py:NAME (an nn.Module, a pair of them, or "
-            "what makes one)."
+            metavar="MODEL...",
+            help="An autoencoder, a classifier, or one of each: FILE.onnx, FILE.skops, FILE.keras, FILE.pt2 "
+            "(torch.export), FILE.pt (TorchScript, a whole module), a folder of diffusers or pythae, or "
+            "PACKAGE.MODULE:NAME or FILE.py:NAME (an nn.Module, a pair of them, or what makes one).",
         ),
     ],
-    out: Annotated[Path, typer.Option(help="Folder of models; its autoencoder/ or classifier/ is made.")] = Path(
+    out: Annotated[Path, typer.Option(help="Folder of models; its autoencoder/ and classifier/ are made.")] = Path(
         "models"
     ),
-    role: Annotated[Literal["autoencoder", "classifier"], typer.Option("--as", help="What it is.")] = "autoencoder",
+    roles: Annotated[
+        list[_Role] | None,
+        typer.Option(
+            "--as",
+            help="What the model is; of two, twice.",
+            show_default="autoencoder; of two, as their outputs are shaped",
+        ),
+    ] = None,
     route: Annotated[
         str | None,
         typer.Option(
@@ -59,7 +76,24 @@ def import_(
         str | None, typer.Option(help="A[,B,C]: the network takes (x - mean) / std, x in --range.", show_default="none")
     ] = None,
     std: Annotated[str | None, typer.Option(help="A[,B,C]: see --mean.", show_default="none")] = None,
-    weights: Weights = None,
+    outputs: Annotated[
+        Literal["same", "plain", "logits"] | None,
+        typer.Option(
+            help="What an autoencoder gives: as its inputs (same), without --mean and --std (plain), or logits.",
+            show_default="found out by --data, or same",
+        ),
+    ] = None,
+    layout: Annotated[
+        Literal["chw", "hwc", "bgr", "hwc-bgr"] | None,
+        typer.Option(
+            help="Of colours: bgr, blue comes first; hwc, a flat vector has the channels of a pixel side by side.",
+            show_default="found out by --data, or chw",
+        ),
+    ] = None,
+    weights: Annotated[
+        list[Path] | None,
+        typer.Option(help=f"{_KINDS}; of two, again, in the order of the models.", show_default="their own"),
+    ] = None,
     arguments: Arguments = None,
     data: Annotated[str | None, typer.Option(help=f"What it was trained on: {DATASET}")] = None,
     trust: Annotated[
@@ -71,19 +105,21 @@ def import_(
     overwrite: Overwrite = False,
     as_json: Json = False,
 ) -> None:
-    """Take a model of another library in, after a look at whether it can be used."""
+    """Take models of other libraries in, after a look at whether they can be used."""
     from reinject.foreign.arguments import arguments_of
-    from reinject.jobs.importing import Wanted, import_model
-    from reinject.jobs.looking import look
+    from reinject.jobs.importing import Wanted, import_models
+    from reinject.jobs.looking import look_at
 
+    weights = weights or []
+    said: list[Role] = ["autoencoder" if role is _Role.autoencoder else "classifier" for role in roles or ()]
     wanted = Wanted(
-        role,
+        said[0] if len(said) == 1 else "autoencoder",
         route,
         shape_of(shape) if shape else None,
         numbers_of("--range", bounds) if bounds else None,
         numbers_of("--units", units) if units else None,
         tuple(class_names.split(",")) if class_names else (),
-        weights,
+        None,
         data,
         trust,
         arguments_of(arguments or ()),
@@ -91,14 +127,16 @@ def import_(
         floats_of("--std", std),
         moments,
         split_seed,
+        None if outputs is None else "sigmoid" if outputs == "logits" else outputs,
+        layout,
     )
-    progress = for_this_terminal()
+    rest: dict[str, Any] = {"data_dir": data_dir, "overwrite": overwrite, "progress": for_this_terminal()}
     try:
-        outcome = import_model(source, out, wanted, data_dir=data_dir, overwrite=overwrite, progress=progress)
+        outcome = import_models(models, out, wanted, weights=weights, roles=said, **rest)
     except ReinjectError as error:
         if "--" in error.cure or error.owner == "import":
             with suppress(ReinjectError):  # what is wrong has been said
-                typer.echo("\n".join(look(source, wanted, out, error).lines), err=as_json)
+                typer.echo("\n".join(look_at(models, wanted, weights, said, out, error).lines), err=as_json)
         raise
     finish(outcome, as_json)
 

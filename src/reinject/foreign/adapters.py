@@ -8,6 +8,8 @@ from torch import Tensor, nn
 from torch.overrides import TorchFunctionMode
 from torch.utils._pytree import tree_map
 
+from reinject.errors import reason
+
 
 class Noiseless(TorchFunctionMode):
     """Gaussian noise drawn inside is zero, so that a variational autoencoder gives what its mean code gives.
@@ -52,7 +54,7 @@ class Numpy(nn.Module):
         try:
             return self.function(x.detach().cpu().numpy())
         except Exception as error:
-            raise RuntimeError(f"{self.what}: {error}") from error
+            raise RuntimeError(f"{self.what}: {reason(error)}") from error
 
 
 _NUMBERS = ("f", "i", "u", "b")  # kinds of NumPy

@@ -5,7 +5,7 @@ import inspect
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any
 
-from reinject.errors import ArgumentError, ModelError
+from reinject.errors import ArgumentError, ModelError, reason
 
 _REQUIRED = (inspect.Parameter.POSITIONAL_OR_KEYWORD, inspect.Parameter.KEYWORD_ONLY)
 _OPEN, _CLOSE = "([{", ")]}"
@@ -93,10 +93,9 @@ def call(make: Callable[..., Any], arguments: Mapping[str, Any], source: str) ->
     try:
         return make(**arguments)
     except Exception as error:  # it is anybody's code
-        why = next(iter(str(error).splitlines()), type(error).__name__)[:200].rstrip(".:")
         said = f" with {', '.join(f'{k}={v!r}' for k, v in arguments.items())}" if arguments else ""
         raise ModelError(
-            source, f"gives no model{said} ({type(error).__name__}: {why})", "Look at its arguments, and give --args"
+            source, f"gives no model{said} ({reason(error)})", "Look at its arguments, and give --args"
         ) from error
 
 

@@ -6,7 +6,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from reinject.errors import ModelError
+from reinject.errors import ModelError, reason
 
 _MOMENTS = ("image_mean", "image_std")
 _SEEN = "preprocessor_config.json"
@@ -62,8 +62,9 @@ def load_backbone(name: str) -> Backbone:
         network = AutoModel.from_pretrained(name, use_safetensors=True, trust_remote_code=False)
         seen, _ = ImageProcessingMixin.get_image_processor_dict(name)
     except (OSError, ValueError, ImportError) as error:
-        why = next(iter(str(error).splitlines()), type(error).__name__)[:160]
-        raise ModelError(f"hf:{name}", f"cannot be had ({why})", "Give a vision model with safetensors") from error
+        raise ModelError(
+            f"hf:{name}", f"cannot be had ({reason(error)})", "Give a vision model with safetensors"
+        ) from error
     if getattr(network, "main_input_name", "") != "pixel_values":
         raise ModelError(f"hf:{name}", "is no model of images", "Give a vision backbone, such as a ViT or a ResNet")
     return Backbone(network.eval(), _size(name, config, seen), *_moments(name, config, seen))

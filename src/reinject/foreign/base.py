@@ -11,7 +11,7 @@ from typing import Any, Literal, NamedTuple
 import torch
 from torch import Tensor, nn
 
-from reinject.errors import ModelError
+from reinject.errors import ModelError, reason
 from reinject.foreign.adapters import Noiseless
 from reinject.models import Inputs
 from reinject.outputs import Place, tensor_at
@@ -19,6 +19,8 @@ from reinject.outputs import Place, tensor_at
 Role = Literal["autoencoder", "classifier"]
 Gives = Literal["values", "logits", "probabilities"]
 Out = Literal["same", "plain", "sigmoid"]
+Layout = Literal["chw", "hwc", "bgr", "hwc-bgr"]
+LAYOUTS: tuple[Layout, ...] = ("chw", "hwc", "bgr", "hwc-bgr")
 SOURCE = "source"  # folder inside a model's folder, where its files lie as they were
 _OUTPUTS = ("sample", "recon_x", "reconstruction", "logits")  # of the libraries whose models return more than a tensor
 
@@ -110,6 +112,8 @@ class Native:
             them ("sigmoid").
         output: where in what it returns the wanted tensor stands; None: where the usual names say.
         noiseless: whether Gaussian noise that it draws is set to zero: a variational autoencoder's mean code.
+        layout: of images of several channels: "hwc", a flat vector has the channels of a pixel side by side; "bgr", the
+            channels stand in the other order (``mean`` and ``std`` are those of red, green, blue all the same).
     """
 
     shape: tuple[int, ...]
@@ -120,6 +124,7 @@ class Native:
     out: Out = "same"
     output: Place | None = None
     noiseless: bool = False
+    layout: Layout = "chw"
 
     def __post_init__(self) -> None:
         for name in ("shape", "mean", "std"):
@@ -127,8 +132,10 @@ class Native:
         object.__setattr__(self, "output", None if self.output is None else tuple(self.output))
         if len(self.mean) != len(self.std) or not all(value > 0 for value in self.std):
             raise ModelError("normalisation", f"mean {self.mean}, std {self.std}", "Give as many, each std above 0")
-        if self.out not in ("same", "plain", "sigmoid") or not self.low < self.high:
-            raise ModelError("model", f"range {self.low}..{self.high}, outputs {self.out!r}", "Import it again")
+        known = self.out in ("same", "plain", "sigmoid") and self.layout in LAYOUTS
+        if not known or not self.low < self.high:
+            said = f"range {self.low}..{self.high}, outputs {self.out!r}, layout {self.layout!r}"
+            raise ModelError("model", said, "Import it again")
 
 
 class Foreign(nn.Module):
@@ -182,14 +189,18 @@ class Foreign(nn.Module):
         z = (x - self.inputs.low) * self._scale + self.native.low
         if self.native.std:
             z = (z - self._mean) / self._std
+        if self.native.layout.endswith("bgr"):
+            z = z.flip(1)
         if self._channels_last():
             z = z.movedim(1, -1)
         return z.reshape(len(x), *self.native.shape)
 
     def _out(self, y: Tensor) -> Tensor:
         if self._channels_last():
-            y = y.reshape(len(y), *self.native.shape).movedim(-1, 1)
+            y = y.reshape(len(y), *self.inputs.shape[1:], self.inputs.shape[0]).movedim(-1, 1)
         z = y.reshape(len(y), *self.inputs.shape)
+        if self.native.layout.endswith("bgr"):
+            z = z.flip(1)
         if self.native.out == "sigmoid":
             return z.sigmoid() * (self.inputs.high - self.inputs.low) + self.inputs.low
         if self.native.out == "same" and self.native.std:
@@ -198,7 +209,8 @@ class Foreign(nn.Module):
 
     def _channels_last(self) -> bool:
         ours, theirs = self.inputs.shape, self.native.shape
-        return len(ours) == 3 and theirs == (*ours[1:], ours[0]) and theirs != ours
+        flat = len(theirs) == 1 and self.native.layout.startswith("hwc")
+        return len(ours) == 3 and theirs != ours and (flat or theirs == (*ours[1:], ours[0]))
 
 
 def _first(code: Any) -> Tensor:
@@ -269,8 +281,7 @@ def check_zip(path: Path) -> None:
 
 def readable(route: str, source: str, error: Exception) -> ModelError:
     """What to raise where a library cannot read a file."""
-    why = next(iter(str(error).splitlines()), type(error).__name__)[:200].rstrip(".")
-    return ModelError(source, f"is no model that {route} reads ({why})", "Export it again")
+    return ModelError(source, f"is no model that {route} reads ({reason(error)})", "Export it again")
 
 
 def never(folder: Path, source: str) -> bool:  # noqa: ARG001

@@ -86,11 +86,19 @@ def load_foreign(folder: Path) -> tuple[Foreign, str]:
         raise _damaged(folder, f"{role}, {gives}, inputs {inputs.shape}, native {native}")
     if route.runs_code(folder / SOURCE, source):
         check_trusted(str(folder), digest)
-    elif not is_trusted(f"read:{digest}"):
+    elif not _looked_at(digest):
         probe(folder / SOURCE, route.name, source)
-        with contextlib.suppress(OSError):  # where nothing can be noted, it is looked at again
+        with contextlib.suppress(ModelError):  # where nothing can be noted, it is looked at again
             trust(f"read:{digest}")
     return Foreign(load_taken(route, folder / SOURCE, source, arguments), role, inputs, native, gives), digest
+
+
+def _looked_at(digest: str) -> bool:
+    """Whether this very model was read before; where nothing can be noted, it never was."""
+    try:
+        return is_trusted(f"read:{digest}")
+    except ModelError:
+        return False
 
 
 def load_taken(route: Route, folder: Path, source: str, arguments: Mapping[str, Any] | None = None) -> Loaded:

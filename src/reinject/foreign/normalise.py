@@ -1,4 +1,4 @@
-"""Find out in which range and normalisation a network takes its inputs, and what it gives, by its results on data."""
+"""Find out how a network reads its inputs, and what it gives, by its results on data: range, normalisation, layout."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
@@ -7,12 +7,42 @@ import torch
 from torch import Tensor
 
 from reinject.errors import ArgumentError
-from reinject.foreign.base import Foreign, Loaded, Native, Out, Role
+from reinject.foreign.base import LAYOUTS, Foreign, Layout, Loaded, Native, Out, Role
 from reinject.models import Inputs
 
 BOUNDS = ((0.0, 1.0), (-1.0, 1.0), (0.0, 255.0))  # that networks are usually trained in
 IMAGENET = ((0.485, 0.456, 0.406), (0.229, 0.224, 0.225))
-_CHANCE = 1.5  # times the accuracy of guessing, that a classifier has to reach
+_LUCK = 1e-3  # probability that a guesser of the largest class does as well
+_CLEARLY = 0.8  # times the error that another layout has to reach, which is no usual one
+_OTHER_ORDER = 0.2  # more of the rows right, if the classes stood in another order
+_ROWS = 128  # at once
+_BEST = 4  # readings that other layouts are tried with
+OUTPUTS: dict[Out, str] = {"same": "same", "plain": "plain", "sigmoid": "logits"}  # on the command line
+
+
+@dataclass(frozen=True)
+class Evidence:
+    """Real data that a network is tried on.
+
+    Attributes:
+        name: of the data set.
+        x: inputs, (B, C, H, W) or (B, n), in [0, 1].
+        y: numbers of their classes among the network's outputs, int64, (B,).
+        class_names: of the outputs.
+    """
+
+    name: str
+    x: Tensor
+    y: Tensor
+    class_names: tuple[str, ...]
+
+    @property
+    def chance(self) -> float:
+        """Accuracy that a guesser of the largest class hardly ever passes, for so many rows."""
+        from scipy.stats import binom
+
+        share = float(torch.bincount(self.y).max()) / len(self.y)
+        return float(binom.isf(_LUCK, len(self.y), share)) / len(self.y)
 
 
 @dataclass(frozen=True)
@@ -23,11 +53,15 @@ class Tried:
         native: the reading.
         accuracy: of a classifier, or None.
         error: of an autoencoder, root of E|r(x) - x|^2 / E|x - E x|^2, or the cross-entropy of a classifier.
+        order: numbers of the classes in the order in which its outputs seem to stand; none: in that of the data.
+        ordered: accuracy in that order.
     """
 
     native: Native
     accuracy: float | None
     error: float
+    order: tuple[int, ...] = ()
+    ordered: float = 0.0
 
     @property
     def merit(self) -> tuple[float, float]:
@@ -38,6 +72,10 @@ class Tried:
     def figure(self) -> str:
         """The number that is chosen by, in words."""
         return f"{self.error:.3g}" if self.accuracy is None else f"{self.accuracy:.1%}"
+
+    def hopeless(self, chance: float) -> bool:
+        """Whether it is no better than the mean of the data, or than a guess."""
+        return not self.error < 1 if self.accuracy is None else self.accuracy <= chance
 
 
 def words_for(native: Native) -> str:
@@ -51,18 +89,35 @@ def words_for(native: Native) -> str:
     if native.std:
         mean, std = (",".join(f"{value:.3g}" for value in part) for part in (native.mean, native.std))
         said += f" with mean {mean} and std {std}"
+    said += "" if native.layout == "chw" else f", layout {native.layout}"
     end = {"same": "", "plain": ", outputs without them", "sigmoid": ", outputs logits"}[native.out]
     return said + end
 
 
-def readings(role: Role, base: Native, x: Tensor, given: bool) -> list[Native]:
+def options_for(native: Native) -> str:
+    """Write a reading as options of ``reinject import``.
+
+    Example:
+        >>> options_for(Native((1,), -1, 1, out="sigmoid", layout="bgr"))
+        '--range -1,1 --outputs logits --layout bgr'
+    """
+    found = [f"--range {native.low:g},{native.high:g}"]
+    for name, values in (("mean", native.mean), ("std", native.std)):
+        found += [f"--{name} {','.join(f'{value:.6g}' for value in values)}"] if values else []
+    found += [f"--outputs {OUTPUTS[native.out]}"] if native.out != "same" else []
+    found += [f"--layout {native.layout}"] if native.layout != "chw" else []
+    return " ".join(found)
+
+
+def readings(role: Role, base: Native, x: Tensor, given: bool, out: Out | None = None) -> list[Native]:
     """List the readings that are worth a try, the usual ones first.
 
     Arguments:
         role: of the network.
-        base: what is known: its shape, and, where ``given``, its range and normalisation.
+        base: what is known: its shape, its layout, and, where ``given``, its range and normalisation.
         x: images, (B, C, H, W) or (B, n), in [0, 1].
         given: whether the user has said the range or the normalisation.
+        out: what it gives, where that is known.
 
     Example:
         >>> x = torch.rand(9, 1, 2, 2)
@@ -70,15 +125,29 @@ def readings(role: Role, base: Native, x: Tensor, given: bool) -> list[Native]:
         ['range -1,1', 'range -1,1, outputs logits']
     """
     outs: tuple[Out, ...] = ("same", "plain", "sigmoid") if role == "autoencoder" else ("same",)
+    outs = outs if out is None else (out,)
     if given:
         return [replace(base, out=out) for out in outs if base.std or out != "plain"]
     plain = [replace(base, low=low, high=high, mean=(), std=()) for low, high in BOUNDS]
     normal = [replace(base, low=0.0, high=1.0, mean=mean, std=std) for mean, std in _moments(x)]
     found = [replace(one, out=out) for one in (*plain, *normal) for out in outs if one.std or out != "plain"]
-    if role == "autoencoder":  # inputs of another range, outputs in [0, 1]
+    if role == "autoencoder" and "plain" in outs:  # inputs of another range, outputs in [0, 1]
         half = replace(base, low=0.0, high=1.0, mean=(0.5,), std=(0.5,), out="plain")
         found += [half, replace(half, mean=(0.0,), std=(1 / 255,))]
     return sorted(found, key=lambda one: one.out == "sigmoid")
+
+
+def layouts_of(base: Native, shape: tuple[int, ...]) -> list[Layout]:
+    """List the layouts beside the usual one in which a network may take images of a shape, channels first.
+
+    Example:
+        >>> layouts_of(Native((3, 8, 8), 0, 1), (3, 8, 8)), layouts_of(Native((192,), 0, 1), (3, 8, 8))
+        (['bgr'], ['hwc', 'bgr', 'hwc-bgr'])
+    """
+    if len(shape) != 3 or shape[0] == 1:
+        return []
+    flat = len(base.shape) == 1
+    return [one for one in LAYOUTS[1:] if (flat or "hwc" not in one) and (shape[0] == 3 or "bgr" not in one)]
 
 
 def _moments(x: Tensor) -> list[tuple[tuple[float, ...], tuple[float, ...]]]:
@@ -90,28 +159,36 @@ def _moments(x: Tensor) -> list[tuple[tuple[float, ...], tuple[float, ...]]]:
     return [*found, IMAGENET] if x.shape[1] == 3 else found
 
 
-def attempt(loaded: Loaded, role: Role, native: Native, x: Tensor, labels: Tensor) -> Tried:
+def attempt(loaded: Loaded, role: Role, native: Native, on: Evidence) -> Tried:
     """Try one reading on data.
 
     Arguments:
         loaded: the network.
         role: what it is.
         native: the reading.
-        x: inputs of ours, in [0, 1].
-        labels: their classes, int64, (B,).
+        on: the data.
     """
+    x = on.x
     network = Foreign(loaded, role, Inputs(tuple(x.shape[1:])), native, "logits")
     with torch.no_grad():
-        y = network(x).double()
+        y = torch.cat([torch.as_tensor(network(part)) for part in torch.split(x, _ROWS)]).double()
     if not bool(torch.isfinite(y).all()):
         return Tried(native, 0.0 if role == "classifier" else None, float("inf"))
     if role == "autoencoder":
         spread = (x - x.mean(0)).double().square().mean().clamp(min=1e-12)
         return Tried(native, None, float(((y - x).square().mean() / spread).sqrt()))
     logits = y.clamp(min=1e-12).log() if is_probabilities(y) else y
-    known = labels < y.shape[1]
-    accuracy = float((y.argmax(1) == labels).double().mean())
-    return Tried(native, accuracy, float(torch.nn.functional.cross_entropy(logits[known], labels[known])))
+    accuracy = float((y.argmax(1) == on.y).double().mean())
+    order, ordered = _order(y.argmax(1), on.y, y.shape[1])
+    return Tried(native, accuracy, float(torch.nn.functional.cross_entropy(logits, on.y)), order, ordered)
+
+
+def _order(found: Tensor, y: Tensor, classes: int) -> tuple[tuple[int, ...], float]:
+    """The class that each output mostly stands for, where each stands for another one, and the accuracy so."""
+    table = torch.bincount(found * classes + y, minlength=classes**2).reshape(classes, classes)
+    order = tuple(table.argmax(1).tolist())
+    apart = len(set(order)) == classes
+    return (order, float(table.max(1).values.sum()) / len(y)) if apart else ((), 0.0)
 
 
 def is_probabilities(y: Tensor) -> bool:
@@ -124,28 +201,89 @@ def is_probabilities(y: Tensor) -> bool:
     return bool((y >= 0).all()) and torch.allclose(y.sum(1), torch.ones(len(y), dtype=y.dtype), atol=1e-3)
 
 
-def best_of(tried: Sequence[Tried], classes: int, source: str, dataset: str) -> tuple[Tried, str]:
-    """Choose the best reading; it, and a line with the figures of all.
+def read_by(
+    loaded: Loaded,
+    role: Role,
+    base: Native,
+    on: Evidence,
+    source: str,
+    *,
+    given: bool = False,
+    out: Out | None = None,
+    layout: Layout | None = None,
+) -> tuple[Native, str]:
+    """Choose the reading of a network that does best on data; it, and a line with the figures of all.
 
     Arguments:
-        tried: the readings, with their figures.
-        classes: of the data.
-        source, dataset: names for messages.
+        loaded, role: the network, and what it is.
+        base: what is known, see :func:`readings`.
+        on: the data.
+        source: name for messages.
+        given: whether range and normalisation are said.
+        out, layout: what else is said.
 
     Raises:
-        ArgumentError: even the best is near chance, or worse than the mean of the data.
+        ArgumentError: even the best is near chance, or no better than the mean of the data; the classes stand in
+            another order than those of the data.
     """
-    best = max(tried, key=lambda one: one.merit)
-    kind = "relative error" if best.accuracy is None else "accuracy"
-    ranked = sorted(tried, key=lambda one: one.merit, reverse=True)
-    figures = "; ".join(f"{words_for(one.native)}: {one.figure}" for one in ranked[:6])
-    line = f"{kind} on {dataset}: {figures}"
-    hopeless = best.error >= 1 if best.accuracy is None else best.accuracy < _CHANCE / max(classes, 1)
-    if hopeless:
-        why = "no better than the mean of the data" if best.accuracy is None else "near chance"
+    base = replace(base, layout=layout or base.layout)
+    tried = _all(loaded, role, base, on, given, out, layout is None)
+    best = _best(tried, on)
+    chance = on.chance if role == "classifier" else 0.0
+    _check_order(tried, best, on, source, chance)
+    if not best.hopeless(chance):
+        return best.native, _figures(tried, on)
+    why = f"no better than the mean of {on.name}" if best.accuracy is None else f"near chance on {on.name}"
+    more = _all(loaded, role, base, on, False, None, True) if given or out or layout else []
+    other = _best([*tried, *more], on)
+    _check_order(more, other, on, source, chance)
+    if not other.hopeless(chance):
         raise ArgumentError(
             "--range",
-            f"{source} fits {dataset} in no range that was tried, it is {why} ({line})",
-            "Give --range, or --mean and --std, and check its weights",
+            f"{source} is {why} as it is said, {words_for(base)} ({_figures([*tried, *more], on)})",
+            f"Give {options_for(other.native)}, or leave that to --data",
         )
-    return best, line
+    raise ArgumentError(
+        "--range",
+        f"{source} fits its data in no range that was tried, it is {why} ({_figures([*tried, *more], on)})",
+        f"Give --range, or --mean and --std, and check its weights, and that it was trained on {on.name}",
+    )
+
+
+def _all(
+    loaded: Loaded, role: Role, base: Native, on: Evidence, given: bool, out: Out | None, layouts: bool
+) -> list[Tried]:
+    """All readings in the usual layout, and the best of them in others."""
+    tried = [attempt(loaded, role, native, on) for native in readings(role, base, on.x, given, out)]
+    others = layouts_of(base, tuple(on.x.shape[1:])) if layouts else []
+    ranked = sorted(tried, key=lambda one: one.merit, reverse=True)[:_BEST]
+    return tried + [attempt(loaded, role, replace(one.native, layout=how), on) for how in others for one in ranked]
+
+
+def _best(tried: Sequence[Tried], on: Evidence) -> Tried:
+    """The best; one of another layout only where it is clearly better."""
+    best = max(tried, key=lambda one: one.merit)
+    usual = max((one for one in tried if one.native.layout == "chw"), key=lambda one: one.merit, default=best)
+    if usual.accuracy is None or best.accuracy is None:
+        return best if best.error < _CLEARLY * usual.error else usual
+    return best if best.accuracy > usual.accuracy + 3 * (0.25 / len(on.y)) ** 0.5 else usual
+
+
+def _figures(tried: Sequence[Tried], on: Evidence) -> str:
+    kind = "relative error" if tried[0].accuracy is None else "accuracy"
+    ranked = sorted(tried, key=lambda one: one.merit, reverse=True)
+    found = dict.fromkeys(f"{words_for(one.native)}: {one.figure}" for one in ranked)
+    return f"{kind} on {on.name}: {'; '.join(list(found)[:6])}"
+
+
+def _check_order(tried: Sequence[Tried], best: Tried, on: Evidence, source: str, chance: float) -> None:
+    """Raise ArgumentError where the outputs fit the data much better in another order of its classes."""
+    found = max(tried, key=lambda one: one.ordered, default=best)
+    if found.ordered > max((best.accuracy or 0.0) + _OTHER_ORDER, chance, 0.5):
+        names = ",".join(on.class_names[number] for number in found.order)
+        raise ArgumentError(
+            "--class-names",
+            f"{source} has an accuracy of {best.figure} on {on.name}, and of {found.ordered:.1%} if its outputs are "
+            f"{names} in this order",
+            f"Give --class-names {names}",
+        )

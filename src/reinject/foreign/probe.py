@@ -11,10 +11,11 @@ import sys
 from pathlib import Path
 from typing import Any
 
-from reinject.errors import ModelError
+from reinject.errors import ModelError, ending, reason
 
 _SPARE = 1 << 30  # bytes that a model may take beyond some multiple of its size
 _SECONDS = 300
+_NO_ROOM = ("allocate", "memory", "bad_alloc")  # how torch and others say it, by RuntimeError
 
 
 def probe(folder: Path, route: str, source: str) -> dict[str, Any]:
@@ -32,9 +33,9 @@ def probe(folder: Path, route: str, source: str) -> dict[str, Any]:
     lines = done.stdout.splitlines()
     told: Any = json.loads(lines[-1]) if done.returncode == 0 and lines else None
     if told is None:
-        raise ModelError(
-            str(folder), f"crashes the process that reads {source} (status {done.returncode})", "Export it again"
-        )
+        last = next((line.strip() for line in reversed(done.stderr.splitlines()) if line.strip()), "")
+        why = ending(done.returncode) + (f": {last[:200].rstrip('.')}" if done.returncode > 0 and last else "")
+        raise ModelError(source, f"crashes the process that reads it ({why})", "Export it again")
     if "error" in told:
         raise ModelError(*told["error"])
     return dict(told)
@@ -60,9 +61,11 @@ def look(folder: Path, route: str, source: str) -> dict[str, Any]:
         loaded = ROUTES[route].load(folder, source)
     except ModelError as error:
         return {"error": [error.owner, error.problem, error.cure]}
-    except (MemoryError, RuntimeError, RecursionError) as error:  # torch cannot allocate by RuntimeError
-        why = str(error).splitlines()[0][:200] if str(error) else "memory"
-        return {"error": [source, f"cannot be read within a gigabyte more than its size ({why})", "Export it again"]}
+    except Exception as error:  # noqa: BLE001  # whatever the library raises
+        said = reason(error)
+        room = isinstance(error, MemoryError) or any(word in said.lower() for word in _NO_ROOM)
+        where = " within a gigabyte more than its size" if room else ""
+        return {"error": [source, f"cannot be read{where} ({said})", "Export it again"]}
     return {"shape": loaded.shape, "bounds": loaded.bounds, "gives": loaded.gives}
 
 
@@ -73,8 +76,12 @@ def main() -> None:
     from reinject.foreign import ROUTES
     from reinject.foreign.base import library
 
-    for name in ROUTES[route].libraries:  # they take their memory before the limit
-        library(name, route)
+    try:
+        for name in ROUTES[route].libraries:  # they take their memory before the limit
+            library(name, route)
+    except ModelError as error:
+        print(json.dumps({"error": [error.owner, error.problem, error.cure]}))
+        return
     limit_memory(sum(path.stat().st_size for path in folder.rglob("*") if path.is_file()))
     print(json.dumps(look(folder, route, source)))
 

@@ -9,7 +9,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from types import ModuleType
 
-from reinject.errors import ModelError
+from reinject.errors import ModelError, reason
 
 _OTHERS = frozenset({*sys.stdlib_module_names, "torch", "numpy", "reinject", "safetensors"})  # never a sibling
 _PACKAGE = "_reinject_imported"
@@ -24,8 +24,7 @@ def imported_names(path: Path) -> list[str]:
     try:
         tree = ast.parse(path.read_bytes(), filename=str(path))
     except (SyntaxError, ValueError) as error:
-        why = next(iter(str(error).splitlines()), "")
-        raise ModelError(str(path), f"is no Python file ({why})", "Give FILE.py:NAME") from error
+        raise ModelError(str(path), f"is no Python file ({reason(error)})", "Give FILE.py:NAME") from error
     found: dict[str, None] = {}
     for node in ast.walk(tree):
         if isinstance(node, ast.Import):

@@ -3,6 +3,7 @@
 import contextlib
 import importlib
 import importlib.util
+import inspect
 import random
 import tempfile
 from collections.abc import Iterator, Mapping, Sequence
@@ -15,7 +16,7 @@ import torch
 from safetensors.torch import load_model, save_model
 from torch import Tensor, nn
 
-from reinject.errors import ModelError
+from reinject.errors import ModelError, reason
 from reinject.foreign.adapters import as_float32
 from reinject.foreign.arguments import call
 from reinject.foreign.base import Given, Loaded, Route, Taken, always
@@ -75,6 +76,46 @@ def fitting(path: Path, name: str, arguments: Mapping[str, Any], held: Sequence[
     return True
 
 
+def parameters_of(source: str) -> set[str] | None:
+    """Names of the arguments that a class or function takes, whose file is run; None: it takes any.
+
+    Raises:
+        ModelError: there is no such name, or the file fails.
+    """
+    with _copied(source) as (folder, taken), only_here(folder):
+        found = _named(folder, taken, None)
+    if not callable(found) or isinstance(found, nn.Module):
+        return set()
+    try:
+        parameters = inspect.signature(found).parameters.values()
+    except (TypeError, ValueError):
+        return None
+    return None if any(one.kind is one.VAR_KEYWORD for one in parameters) else {one.name for one in parameters}
+
+
+def has_weights_of_its_own(source: str, arguments: Mapping[str, Any]) -> bool:
+    """Whether what a name stands for has weights that no seed changes; its file is run."""
+    known = parameters_of(source)
+    mine = {name: value for name, value in arguments.items() if known is None or name in known}
+    with _copied(source) as (folder, taken):
+        try:
+            _check_weights_of_its_own(folder, taken, mine, source)
+        except ModelError:
+            return False
+    return True
+
+
+@contextlib.contextmanager
+def _copied(source: str) -> Iterator[tuple[Path, str]]:
+    """A copy of a Python file and of those that it imports, and the source there; of the environment, as it is."""
+    place, _, name = source.rpartition(":")
+    with tempfile.TemporaryDirectory() as folder:
+        if place.endswith(".py"):
+            copy_with_siblings(Path(place), Path(folder))
+            place = Path(place).name
+        yield Path(folder), f"{place}:{name}"
+
+
 def _load(folder: Path, source: str, arguments: Mapping[str, Any] | None = None) -> Loaded:
     model = _built(folder, source, arguments or {})
     whole = _whole(model, source)
@@ -99,17 +140,8 @@ def _built(folder: Path, source: str, arguments: Mapping[str, Any], seed: int | 
     Raises:
         ModelError: there is no such name, or it fails.
     """
-    place, _, name = source.rpartition(":")
     with _drawing_from(seed), only_here(folder):
-        try:
-            found = getattr(_module(folder, place), name)
-            if seed is not None and isinstance(found, (nn.Module, tuple)) and not place.endswith(".py"):
-                found = getattr(_again(place), name)
-        except Exception as error:  # it is anybody's code
-            why = next(iter(str(error).splitlines()), type(error).__name__)[:200].rstrip(".:")
-            raise ModelError(
-                source, f"gives no model ({why})", "Name an nn.Module, a pair of them, or a function that makes one"
-            ) from error
+        found = _named(folder, source, seed)
         if isinstance(found, (nn.Module, tuple)):
             if arguments:
                 raise ModelError(
@@ -119,6 +151,22 @@ def _built(folder: Path, source: str, arguments: Mapping[str, Any], seed: int | 
         if not callable(found):
             raise ModelError(source, f"is a {type(found).__name__}", "Name an nn.Module, or what makes one")
         return call(found, arguments, source)
+
+
+def _named(folder: Path, source: str, seed: int | None) -> Any:
+    """What stands under a name, as it is; inside of :func:`only_here`."""
+    place, _, name = source.rpartition(":")
+    try:
+        found = getattr(_module(folder, place), name)
+        if seed is not None and isinstance(found, (nn.Module, tuple)) and not place.endswith(".py"):
+            found = getattr(_again(place), name)
+    except Exception as error:  # it is anybody's code
+        raise ModelError(
+            source,
+            f"gives no model ({reason(error)})",
+            "Name an nn.Module, a pair of them, or a function that makes one",
+        ) from error
+    return found
 
 
 def _module(folder: Path, place: str) -> ModuleType:
@@ -172,8 +220,7 @@ def _fill(model: nn.Module, path: Path, source: str) -> None:
     try:
         load_model(model, path)
     except Exception as error:  # the library's own, and torch's
-        why = next((line.strip() for line in str(error).splitlines()[::-1] if line.strip()), "")[:200].rstrip(".:")
-        raise ModelError(str(path), f"does not fit {source} ({why})", "Give the weights of this class") from error
+        raise ModelError(str(path), f"does not fit {source} ({reason(error)})", "Import the model again") from error
 
 
 ROUTE = Route(

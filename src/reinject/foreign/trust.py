@@ -7,7 +7,7 @@ the user's; from then on exactly that content is read without a question, and an
 import os
 from pathlib import Path
 
-from reinject.errors import ModelError
+from reinject.errors import ModelError, reason
 
 
 def _store() -> Path:
@@ -16,18 +16,37 @@ def _store() -> Path:
 
 
 def trust(digest: str) -> None:
-    """Note that the model with this hash may run code."""
+    """Note that the model with this hash may run code.
+
+    Raises:
+        ModelError: nothing can be noted there.
+    """
+    if is_trusted(digest):
+        return
     path = _store()
-    path.parent.mkdir(parents=True, exist_ok=True)
-    if not is_trusted(digest):
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
         with path.open("a", encoding="utf-8") as file:
             file.write(digest + "\n")
+    except OSError as error:
+        raise _unusable(path, error) from error
 
 
 def is_trusted(digest: str) -> bool:
     """Whether :func:`trust` was called with this hash, by this user."""
     path = _store()
-    return path.is_file() and digest in path.read_text(encoding="utf-8").split()
+    try:
+        return path.is_file() and digest in path.read_text(encoding="utf-8").split()
+    except (OSError, UnicodeDecodeError) as error:
+        raise _unusable(path, error) from error
+
+
+def _unusable(path: Path, error: OSError | UnicodeDecodeError) -> ModelError:
+    return ModelError(
+        str(path),
+        f"cannot be read and written ({reason(error)}), and keeps which models are trusted",
+        "Set REINJECT_HOME to a folder of yours that can be, or mend this one",
+    )
 
 
 def check_trusted(owner: str, digest: str) -> None:

@@ -1,24 +1,44 @@
-"""``reinject import``: another library's model becomes a folder that every other command takes."""
+"""``reinject import``: another library's models become a folder that every other command takes."""
 
+import contextlib
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from reinject import data
 from reinject.bundle import load
 from reinject.errors import ArgumentError, ModelError, ReinjectError
-from reinject.foreign import SOURCE, Given, Loaded, Route, route_for, trust
+from reinject.foreign import SOURCE, Foreign, Given, Loaded, Role, Route, route_for, trust
 from reinject.foreign.arguments import as_text
 from reinject.foreign.checkpoint import read_checkpoint
 from reinject.foreign.folder import CONFIG, describe, digest_of, load_taken
+from reinject.foreign.normalise import words_for
 from reinject.foreign.pickled import refuse
 from reinject.foreign.probe import probe
-from reinject.jobs import Outcome
+from reinject.jobs import Outcome, command_line
 from reinject.jobs.codes import keep_moments
 from reinject.jobs.inspect import inspect_bundle
-from reinject.jobs.understanding import Wanted, understand
+from reinject.jobs.pairing import roles_of, with_arguments, with_weights
+from reinject.jobs.soundness import inputs_beside
+from reinject.jobs.understanding import Wanted, image_shape, understand
+from reinject.models import Inputs
 from reinject.progress import Progress
 from reinject.staging import begin, check_free, discard, partial_of, publish
 
-__all__ = ["Wanted", "import_model"]
+__all__ = ["Wanted", "import_model", "import_models"]
+
+
+@dataclass(frozen=True)
+class _Taken:
+    """A model that has been copied into an unfinished folder, and read."""
+
+    source: str
+    route: Route
+    wanted: Wanted
+    partial: Path
+    loaded: Loaded
+    name: str
+    notes: tuple[str, ...]
 
 
 def import_model(
@@ -49,22 +69,157 @@ def import_model(
             are not finite, or loses nothing.
     """
     wanted = wanted or Wanted()
-    as_text(wanted.arguments)
     route = route_for(source, wanted.route)
+    _check(route, source, wanted)
+    with _filling([source], [wanted.role], out, overwrite) as partials:
+        taken = _take(route, source, partials[wanted.role], wanted)
+        dataset = _dataset(wanted, data_dir, progress)
+        _, page = _described(taken, dataset, inputs_beside(out, wanted.role))
+    folder = out / wanted.role
+    lines = [f"{folder}: {route.name} model {source}", *page.lines, *_next(out)]
+    return Outcome({**page.result, "folder": str(folder)}, lines)
+
+
+def import_models(
+    sources: Sequence[str],
+    out: Path,
+    wanted: Wanted | None = None,
+    *,
+    weights: Sequence[Path] = (),
+    roles: Sequence[Role] = (),
+    data_dir: str | None = None,
+    overwrite: bool = False,
+    progress: Progress | None = None,
+) -> Outcome:
+    """Take an autoencoder and a classifier into one folder, or one model as :func:`import_model` does.
+
+    Which of two is the autoencoder is read off the shapes of what they give. The classifier takes shape and units from
+    the autoencoder, and its range too where neither the user nor the data says it. If one is refused, none is taken.
+
+    Arguments:
+        sources: one or two of them.
+        out: folder of models.
+        wanted: what is known of them all; an argument of a constructor goes to the classes that take it.
+        weights: of the Python classes, in their order; a class with weights of its own needs none.
+        roles: of the sources, in their order; default: of one "autoencoder", of two what their outputs look like.
+        data_dir, overwrite, progress: as for one.
+
+    Returns:
+        Of two ``autoencoder`` and ``classifier``: what ``reinject inspect`` says of them.
+
+    Raises:
+        ArgumentError, ModelError: as for one; which is which cannot be told; too few or too many files of weights.
+    """
+    wanted = wanted or Wanted()
+    _check_counts(sources, weights, roles, wanted)
+    if len(sources) == 1:
+        one = replace(wanted, role=[*roles, wanted.role][0], weights=[*weights, wanted.weights][0])
+        return import_model(sources[0], out, one, data_dir=data_dir, overwrite=overwrite, progress=progress)
+    routes = [route_for(source) for source in sources]
+    each = with_weights(sources, routes, wanted, weights)
+    for route, source, one in zip(routes, sources, each, strict=True):
+        _check(route, source, one if route.name == "module" else replace(one, arguments={}))
+    each = with_arguments(sources, routes, each)
+    with _filling(sources, roles or ("autoencoder", "classifier"), out, overwrite) as partials:
+        both = [
+            _take(route, source, partial, one)
+            for route, source, partial, one in zip(routes, sources, partials.values(), each, strict=True)
+        ]
+        dataset = _dataset(wanted, data_dir, progress)
+        shape = wanted.shape or (None if dataset is None else dataset.shape)
+        found = roles or roles_of([one.loaded for one in both], sources, shape)
+        pages, lines = _described_both(dict(zip(found, both, strict=True)), partials, dataset, out)
+    return Outcome({role: page.result for role, page in pages.items()}, [*lines, *_next(out)])
+
+
+def _described_both(
+    both: dict[Role, _Taken], partials: dict[Role, Path], dataset: data.Dataset | None, out: Path
+) -> tuple[dict[Role, Outcome], list[str]]:
+    """The pages of an autoencoder and of the classifier beside it, and their lines."""
+    if both["autoencoder"].partial != partials["autoencoder"]:
+        _exchange(*(partial / SOURCE for partial in partials.values()))
+    pages: dict[Role, Outcome] = {}
+    lines: list[str] = []
+    first: Foreign | None = None
+    for role in ("autoencoder", "classifier"):
+        one = both[role]
+        wanted = replace(one.wanted, role=role)
+        if dataset is None and wanted.shape is None:
+            wanted = replace(wanted, shape=image_shape([both[which].loaded.shape for which in both]))
+        one = replace(one, partial=partials[role], wanted=wanted)
+        if first is not None:
+            one = _beside(one, first)
+        network, page = _described(one, dataset, None if first is None else first.inputs)
+        first = first or network
+        pages[role] = Outcome({**page.result, "folder": str(out / role)}, page.lines)
+        lines += [f"{out / role}: {one.route.name} model {one.source}", *page.lines]
+    return pages, lines
+
+
+def _beside(one: _Taken, first: Foreign) -> _Taken:
+    """The classifier, with shape and units of the autoencoder, and its range where nothing else says one."""
+    units = first.inputs.low, first.inputs.high
+    wanted = replace(one.wanted, shape=first.inputs.shape, units=one.wanted.units or units)
+    if wanted.data or wanted.bounds or wanted.std or one.loaded.bounds:
+        return replace(one, wanted=wanted)
+    native = first.native
+    wanted = replace(wanted, bounds=(native.low, native.high), mean=native.mean, std=native.std)
+    said = f"it is taken to want what the autoencoder does, {words_for(replace(native, out='same'))}; --data would tell"
+    return replace(one, wanted=wanted, notes=(*one.notes, said))
+
+
+def _exchange(first: Path, second: Path) -> None:
+    """Let two folders change places."""
+    between = first.with_name(first.name + ".other")
+    first.rename(between)
+    second.rename(first)
+    between.rename(second)
+
+
+@contextlib.contextmanager
+def _filling(sources: Sequence[str], roles: Sequence[Role], out: Path, overwrite: bool) -> Iterator[dict[Role, Path]]:
+    """Unfinished folders by their roles, in the order of the sources: all put in their places at the end, or none."""
+    folders = {role: out / role for role in roles}
+    for folder in folders.values():
+        check_free(folder, CONFIG, overwrite)
+    partials = {role: partial_of(folder) for role, folder in folders.items()}
+    for partial in partials.values():
+        discard(partial)
+        begin(partial, {"source": list(sources)})
+    try:
+        yield partials
+    except (ReinjectError, OSError):
+        for partial in partials.values():
+            discard(partial)
+        raise
+    for role, partial in partials.items():
+        publish(partial, folders[role])
+
+
+def _next(out: Path) -> list[str]:
+    """The command that samples from what is in a folder of models now."""
+    if not (out / "autoencoder").is_dir():
+        return []
+    labels = {} if (out / "classifier").is_dir() else {"labels": "none"}
+    return [f"Next: {command_line('sample', out, out='SYNTHETIC', **labels)}"]
+
+
+def _check_counts(sources: Sequence[str], weights: Sequence[Path], roles: Sequence[Role], wanted: Wanted) -> None:
+    if len(sources) not in (1, 2):
+        raise ArgumentError("import", f"{len(sources)} models", "Give an autoencoder, a classifier, or one of each")
+    if len(sources) == 1 and len(weights) > 1:
+        raise ArgumentError("--weights", f"{len(weights)} files for {sources[0]}", "Give one")
+    if roles and (len(roles) != len(sources) or len(set(roles)) != len(roles)):
+        said = f"{' and '.join(roles)} for {len(sources)} of them"
+        raise ArgumentError("--as", said, "Give autoencoder and classifier once each, in the order of the models")
+    if len(sources) == 2 and wanted.route is not None:
+        raise ArgumentError("--route", f"{wanted.route} for two models", "Leave it out, or import one at a time")
+
+
+def _check(route: Route, source: str, wanted: Wanted) -> None:
+    as_text(wanted.arguments)
     _check_there(route, source, wanted)
     _check_trusted(route, source, wanted)
-    folder = out / wanted.role
-    check_free(folder, CONFIG, overwrite)
-    partial = partial_of(folder)
-    discard(partial)
-    begin(partial, {"source": source})
-    try:
-        page = _take(route, source, partial, out, wanted, data_dir, progress)
-    except (ReinjectError, OSError):
-        discard(partial)
-        raise
-    publish(partial, folder)
-    return Outcome({**page.result, "folder": str(folder)}, [f"{folder}: {route.name} model {source}", *page.lines])
 
 
 def _check_trusted(route: Route, source: str, wanted: Wanted) -> None:
@@ -92,33 +247,38 @@ def _check_there(route: Route, source: str, wanted: Wanted) -> None:
             raise ModelError(str(path), "no such file or folder", "Give one that is there")
 
 
-def _take(
-    route: Route,
-    source: str,
-    partial: Path,
-    out: Path,
-    wanted: Wanted,
-    data_dir: str | None,
-    progress: Progress | None,
-) -> Outcome:
-    """Fill the unfinished folder; the page about the model."""
-    (partial / SOURCE).mkdir()
-    name, notes = route.take(source, partial / SOURCE, Given(wanted.weights, wanted.arguments, wanted.trust))
-    loaded = _read(route, partial / SOURCE, name, source, wanted)
+def _dataset(wanted: Wanted, data_dir: str | None, progress: Progress | None) -> data.Dataset | None:
     dataset = None if wanted.data is None else data.load(wanted.data, data_dir, wanted.split_seed, progress)
     if dataset is not None and dataset.space:
         raise ArgumentError("--data", f"{dataset.name} holds features, not images", "Import models of images")
-    network, more = understand(loaded, wanted, dataset, source, out)
-    describe(partial, route.name, name, network, wanted.arguments)
+    return dataset
+
+
+def _take(route: Route, source: str, partial: Path, wanted: Wanted) -> _Taken:
+    """Copy a model into an unfinished folder, and read it there."""
+    (partial / SOURCE).mkdir()
+    name, notes = route.take(source, partial / SOURCE, Given(wanted.weights, wanted.arguments, wanted.trust))
+    return _Taken(source, route, wanted, partial, _read(route, partial / SOURCE, name, source, wanted), name, notes)
+
+
+def _described(taken: _Taken, dataset: data.Dataset | None, beside: Inputs | None) -> tuple[Foreign, Outcome]:
+    """Finish a folder; the network, and the page about it."""
+    partial, wanted, route = taken.partial, taken.wanted, taken.route
+    network, more = understand(taken.loaded, wanted, dataset, taken.source, beside)
+    describe(partial, route.name, taken.name, network, wanted.arguments)
     if dataset is not None:
         dataset.split.save(partial)  # what its moments and its scale are of; its own rows are not known
     digest = digest_of(partial)
-    trust(digest if route.runs_code(partial / SOURCE, name) else f"read:{digest}")
+    if route.runs_code(partial / SOURCE, taken.name):
+        trust(digest)
+    else:
+        with contextlib.suppress(ModelError):  # where nothing can be noted, it is looked at again
+            trust(f"read:{digest}")
     page = inspect_bundle(load(partial), dataset)
     wants = wanted.moments and wanted.role == "autoencoder"
     kept = keep_moments(partial, dataset) if wants and dataset is not None else []
-    said = [*notes, *more, *kept]
-    return Outcome({**page.result, "notes": said}, [*(f"  {note}" for note in said), *page.lines])
+    said = [*taken.notes, *more, *kept]
+    return network, Outcome({**page.result, "notes": said}, [*(f"  {note}" for note in said), *page.lines])
 
 
 def _read(route: Route, folder: Path, name: str, source: str, wanted: Wanted) -> Loaded:

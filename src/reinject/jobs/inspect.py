@@ -13,7 +13,7 @@ from reinject.errors import ModelError
 from reinject.foreign import Foreign, trust
 from reinject.foreign.folder import digest_of, is_foreign
 from reinject.jobs import Outcome
-from reinject.jobs.recipe import values_for
+from reinject.jobs.recipe import some_of, values_for
 from reinject.models import CLASSIFIERS, Network
 from reinject.progress import Progress
 from reinject.reconstruction import Reconstruction
@@ -98,6 +98,9 @@ def inspect_bundle(bundle: Bundle, dataset: data.Dataset | None = None) -> Outco
     if labels:
         told["class_names"] = list(inputs.class_names)
         lines.append(f"  classifier of {len(inputs.class_names)} classes: {', '.join(inputs.class_names[:12])}")
+        if dataset is not None:
+            told["accuracy"] = _accuracy(bundle, x, some_of(dataset))
+            lines.append(f"  accuracy on {len(x)} test rows of {dataset.name}: {told['accuracy']:.1%}")
         return Outcome(told, lines)
     r = as_reconstruction(bundle, 0.1)
     with torch.no_grad():
@@ -153,9 +156,18 @@ def losses(r: Reconstruction, x: Tensor, spread: float) -> dict[str, float]:
     return {"relative_error": float(error.sqrt()), "noise_kept": float(kept.sqrt())}
 
 
+def _accuracy(bundle: Bundle, x: Tensor, dataset: data.Dataset) -> float:
+    """Share of the test rows that get their class, by its name where the names are those of the data."""
+    names = bundle.network.inputs.class_names
+    same = set(names) == set(dataset.class_names)
+    number = torch.tensor([names.index(name) if same else k for k, name in enumerate(dataset.class_names)])
+    with torch.no_grad():
+        return float((bundle.network(x).argmax(1) == number[dataset.test.y]).double().mean())
+
+
 def _points(bundle: Bundle, dataset: data.Dataset | None) -> Tensor:
     inputs = bundle.network.inputs
     if dataset is not None:
-        return values_for(dataset, inputs, str(bundle.folder), "test", _POINTS)
+        return values_for(some_of(dataset, _POINTS), inputs, str(bundle.folder), "test")
     u = torch.rand((_POINTS, *inputs.shape), generator=torch.Generator().manual_seed(1))
     return inputs.low + (inputs.high - inputs.low) * u

@@ -3,22 +3,25 @@
 import ast
 import math
 import re
-from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from pathlib import Path
+from typing import Any
 
 from torch import Tensor
 
 from reinject.errors import ModelError, ReinjectError
-from reinject.foreign import route_for
+from reinject.foreign import Role, route_for
 from reinject.foreign.arguments import as_text
 from reinject.foreign.checkpoint import PICKLES, Candidate, candidates, is_torchscript, objects_in, read_checkpoint
+from reinject.foreign.normalise import OUTPUTS
 from reinject.foreign.torch_module import fitting
 from reinject.jobs import Outcome, command_line
 from reinject.jobs.understanding import Wanted
 
 _WEIGHTS = (*PICKLES, ".safetensors")
-_CURE = re.compile(r"--(range|units) (-?[\d.]+),(-?[\d.]*\d)")
+_CURE = re.compile(r"--(range|units|mean|std) (-?[\d.]*\d(?:,-?[\d.]*\d)*)")
+_WORDS = re.compile(r"--(outputs|layout) (\w[\w-]*)")
 _MODULES = ("Module", "Sequential", "LightningModule", "ModelMixin", "PreTrainedModel")
 
 
@@ -39,6 +42,31 @@ class Named:
     required: tuple[str, ...]
 
 
+@dataclass(frozen=True)
+class _Found:
+    """What a source holds.
+
+    Attributes:
+        lines: about it, for the user.
+        source: how the command names it.
+        told: the same as JSON values.
+        weights: the file of its weights; None: unknown, where it ``makes`` a network that wants some.
+        makes: whether it is a class in Python.
+        needs: arguments of its constructor that are not known.
+        state: its weights, by name.
+        trust: whether reading it runs code.
+    """
+
+    lines: list[str]
+    source: str
+    told: Mapping[str, object]
+    weights: Path | None = None
+    makes: bool = False
+    needs: Sequence[str] = ()
+    state: Mapping[str, Tensor] = field(default_factory=dict)
+    trust: bool = False
+
+
 def look(
     source: str, wanted: Wanted | None = None, out: Path | None = None, error: ReinjectError | None = None
 ) -> Outcome:
@@ -57,25 +85,55 @@ def look(
         ModelError: there is no such file.
     """
     wanted = wanted or Wanted()
-    for option, low, high in _CURE.findall(error.cure if error else ""):
-        if option == "range" and wanted.bounds is None:
-            wanted = replace(wanted, bounds=(float(low), float(high)))
-        if option == "units":
-            wanted = replace(wanted, units=(float(low), float(high)))
+    return look_at([source], wanted, [] if wanted.weights is None else [wanted.weights], out=out, error=error)
+
+
+def look_at(
+    sources: Sequence[str],
+    wanted: Wanted,
+    weights: Sequence[Path] = (),
+    roles: Sequence[Role] = (),
+    out: Path | None = None,
+    error: ReinjectError | None = None,
+) -> Outcome:
+    """As :func:`look`, of models that one command imports; weights of the Python classes, in their order."""
+    wanted = _cured(wanted, error.cure if error else "")
+    rest = iter(weights)
+    each = [replace(wanted, weights=next(rest, None) if ".py" in source else None) for source in sources]
+    found = [_look(source, one) for source, one in zip(sources, each, strict=True)]
+    return _outcome(found, wanted, roles or ([wanted.role] if wanted.role == "classifier" else []), out)
+
+
+def _cured(wanted: Wanted, cure: str) -> Wanted:
+    """What is wanted, with the options that a cure names; what the user has said of the range only gives way to all."""
+    found: dict[str, Any] = {
+        option: tuple(float(value) for value in text.split(",")) for option, text in _CURE.findall(cure)
+    }
+    words: dict[str, Any] = dict(_WORDS.findall(cure))
+    bounds = found.get("range")
+    if bounds and (wanted.bounds is None or "such as" not in cure):
+        wanted = replace(wanted, bounds=bounds, mean=found.get("mean", ()), std=found.get("std", ()))
+    if "units" in found:
+        wanted = replace(wanted, units=found["units"])
+    if "outputs" in words:
+        wanted = replace(wanted, out="sigmoid" if words["outputs"] == "logits" else words["outputs"])
+    return replace(wanted, layout=words.get("layout", wanted.layout))
+
+
+def _look(source: str, wanted: Wanted) -> _Found:
     file, colon, name = source.rpartition(":")
     file, name = (file, name) if colon and file.endswith(".py") else (source, "")
     if not Path(file).exists() and (name or ("." in Path(file).name and not colon)):
         raise ModelError(file, "no such file or folder", "Give one that is there")
     if file.endswith(".py"):
-        return _look_at_code(Path(file), name, wanted, out)
+        return _look_at_code(Path(file), name, wanted)
     if file.endswith(_WEIGHTS):
-        return _look_at_weights(Path(file), wanted, out)
+        return _look_at_weights(Path(file))
     route = route_for(source, wanted.route)
-    lines = [f"{source}: {route.what} (route {route.name})"]
-    return _outcome(lines, source, wanted, out, {"route": route.name}, trust=route.pickled)
+    return _Found([f"{source}: {route.what} (route {route.name})"], source, {"route": route.name}, trust=route.pickled)
 
 
-def _look_at_code(path: Path, name: str, wanted: Wanted, out: Path | None) -> Outcome:
+def _look_at_code(path: Path, name: str, wanted: Wanted) -> _Found:
     found = names_in(path)
     networks = [one for one in found if one.network]
     lines = [f"{path}: Python, with {_listed(found) or 'no class or function'}"]
@@ -97,19 +155,19 @@ def _look_at_code(path: Path, name: str, wanted: Wanted, out: Path | None) -> Ou
     told = {"classes": [one.name for one in networks], "weights": None if weights is None else str(weights)}
     needs = [one for one in (chosen.required if chosen else ()) if one not in wanted.arguments]
     makes = chosen is not None and chosen.network
-    return _outcome(lines, f"{path}:{name}", wanted, out, told, weights=weights, makes=makes, needs=needs, state=state)
+    return _Found(lines, f"{path}:{name}", told, weights, makes, needs, state)
 
 
-def _look_at_weights(path: Path, wanted: Wanted, out: Path | None) -> Outcome:
+def _look_at_weights(path: Path) -> _Found:
     if is_torchscript(path):
         lines = [f"{path}: a TorchScript program, which runs code when it is read"]
-        return _outcome(lines, str(path), wanted, out, {"route": "torchscript"}, trust=True)
+        return _Found(lines, str(path), {"route": "torchscript"}, trust=True)
     lines, held = _weights_in(path)
     if not held:
         lines.append("a whole network is read by its pickle with --trust; better give its class and its state dict")
-        return _outcome(lines, str(path), wanted, out, {"route": "pickle"}, trust=True)
+        return _Found(lines, str(path), {"route": "pickle"}, trust=True)
     state = held[0].state
-    return _outcome(lines, "FILE.py:CLASS", wanted, out, {"weights": str(path)}, weights=path, makes=True, state=state)
+    return _Found(lines, "FILE.py:CLASS", {"weights": str(path)}, path, True, (), state)
 
 
 def _weights_in(path: Path) -> tuple[list[str], list[Candidate]]:
@@ -169,24 +227,14 @@ def _listed(found: list[Named]) -> str:
     return ", ".join(texts[:8]) + (f" and {len(texts) - 8} more" if len(texts) > 8 else "")
 
 
-def _outcome(
-    lines: list[str],
-    source: str,
-    wanted: Wanted,
-    out: Path | None,
-    told: Mapping[str, object],
-    *,
-    weights: Path | None = None,
-    makes: bool = False,
-    needs: list[str] | None = None,
-    state: Mapping[str, Tensor] | None = None,
-    trust: bool = False,
-) -> Outcome:
+def _outcome(found: Sequence[_Found], wanted: Wanted, roles: Sequence[Role], out: Path | None) -> Outcome:
     """The lines, and the next command with what is known, and words in capitals for what is not."""
-    code = ".py:" in source
+    code = any(".py:" in one.source for one in found)
+    trust = code or any(one.trust for one in found)
     arguments = [f"{name}={value}" for name, value in as_text(wanted.arguments).items()]
-    arguments += [f"{name}=VALUE" for name in needs or ()]
-    shape = ",".join(map(str, wanted.shape)) if wanted.shape else shape_guess(state or {})
+    arguments += [f"{name}=VALUE" for name in dict.fromkeys(name for one in found for name in one.needs)]
+    state = next((one.state for one in found if one.state), {})
+    shape = ",".join(map(str, wanted.shape)) if wanted.shape else shape_guess(state)
     numbers = {
         name: ",".join(f"{one:g}" for one in value)
         for name, value in (
@@ -197,24 +245,27 @@ def _outcome(
         )
         if value
     }
-    if wanted.role == "classifier" and not wanted.data:
+    if "classifier" in roles and len(found) == 1 and not wanted.data:
         numbers.setdefault("range", "0,1")
     line = command_line(
         "import",
-        source,
+        *(one.source for one in found),
         **{
-            "as": "classifier" if wanted.role == "classifier" else None,
-            "weights": weights or ("FILE" if makes else None),
+            "as": list(roles),
+            "weights": [one.weights or "FILE" for one in found if one.weights or one.makes],
             "args": ",".join(arguments) or None,
             "data": wanted.data,
             "split_seed": wanted.split_seed or None,
-            "shape": shape if wanted.shape or (not wanted.data and (code or trust)) else None,
+            "shape": shape if wanted.shape or (not wanted.data and trust) else None,
             **numbers,
+            "outputs": None if wanted.out is None else OUTPUTS[wanted.out],
+            "layout": wanted.layout,
             "out": out,
         },
     )
-    line += " --trust" if code or trust or wanted.trust else ""
-    return Outcome({**told, "command": line}, [*lines, "next:", f"  {line}"])
+    line += " --trust" if trust or wanted.trust else ""
+    told = {name: value for one in found for name, value in one.told.items()}
+    return Outcome({**told, "command": line}, [*(line for one in found for line in one.lines), "next:", f"  {line}"])
 
 
 def shape_guess(state: Mapping[str, Tensor]) -> str:

@@ -4,9 +4,11 @@ from pathlib import Path
 from typing import cast
 
 from reinject.archive import read_manifest, verify
-from reinject.errors import ArchiveError, ArgumentError, ReinjectError
+from reinject.errors import ArchiveError, ArgumentError, ReinjectError, reason
 from reinject.files import is_remote
 from reinject.jobs import Outcome
+
+_NOT_KNOWN = (401, 403)  # what a server answers to whom it does not know
 
 
 def push(folder: Path, repository: str, *, public: bool = False, token: str | None = None) -> Outcome:
@@ -43,6 +45,7 @@ def push(folder: Path, repository: str, *, public: bool = False, token: str | No
     except HFValidationError as error:
         raise ArgumentError("push", f"{repository!r} is no repository", "Give OWNER/NAME") from error
     except refused as error:
-        why = next(iter(str(error).splitlines()), type(error).__name__)[:200].rstrip(".")
-        raise ReinjectError(repository, f"the hub does not take it ({why})", "Log in with hf auth login") from error
+        status = getattr(getattr(error, "response", None), "status_code", None)
+        cure = "Log in with hf auth login" if status in _NOT_KNOWN else "Look at that, then run the same command again"
+        raise ReinjectError(repository, f"the hub does not take it ({reason(error)})", cure) from error
     return Outcome({"repository": repository, "rows": rows}, [f"{rows:,} samples in {repository} on the hub"])

@@ -58,6 +58,12 @@ def values_for(dataset: Dataset, inputs: Inputs, owner: str, part: str = "train"
     return levels_of(inputs).load(x[:most])
 
 
+def some_of(dataset: Dataset, most: int = 512) -> Dataset:
+    """The data set with so many test rows at most, drawn over all of them: files may have their rows class by class."""
+    order = torch.randperm(len(dataset.test), generator=torch.Generator().manual_seed(0))[:most]
+    return replace(dataset, test=dataset.test.take(order))
+
+
 @dataclass(frozen=True)
 class Models:
     """Autoencoders of one kind of input, the classifiers that label, if any, and the one that is to learn, if any."""

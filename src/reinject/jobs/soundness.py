@@ -7,13 +7,20 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from reinject.errors import ModelError
+from reinject.errors import ModelError, reason
 from reinject.files import read_json
-from reinject.foreign import Foreign, Loaded, Role
+from reinject.foreign import Foreign, Loaded, Native, Role
 from reinject.foreign.adapters import Noiseless
 from reinject.foreign.folder import CONFIG
+from reinject.foreign.normalise import BOUNDS
 from reinject.models import Inputs
 from reinject.outputs import Place, tensor_at, tensors_in
+
+_MOST_ROWS, _MOST_VALUES = 1024, 1 << 22  # of one call: a block of walks, or as much of it as is cheap
+_STEPS = 10
+_MOST_OUTSIDE = 0.5  # of the values
+_LEAST_REACH = 0.01  # of the range
+_ENOUGH = 0.1  # of another range, to name that one
 
 
 def uniform(shape: tuple[int, ...], count: int, low: float = 0.0, high: float = 1.0) -> Tensor:
@@ -27,8 +34,14 @@ def uniform(shape: tuple[int, ...], count: int, low: float = 0.0, high: float = 
     return low + (high - low) * u
 
 
-def returned(module: torch.nn.Module, x: Tensor, source: str) -> Any:
+def returned(module: torch.nn.Module, x: Tensor, source: str, cure: str = "") -> Any:
     """Call a model; torch's generator is left as it was.
+
+    Arguments:
+        module: the model.
+        x: what it is called on.
+        source: its name, for messages.
+        cure: what to do where it fails; default: to give another shape, if that is why.
 
     Raises:
         ModelError: it fails.
@@ -36,18 +49,16 @@ def returned(module: torch.nn.Module, x: Tensor, source: str) -> Any:
     try:
         with torch.no_grad(), torch.random.fork_rng(devices=[]):
             return module(x)
-    except ModelError:
-        raise
+    except ModelError as error:
+        raise (ModelError(source, error.problem, error.cure) if error.owner == "model" else error) from error
     except Exception as error:  # whatever a foreign model raises
-        why = next(iter(str(error).splitlines()), type(error).__name__)[:200].rstrip(".:")
-        raise ModelError(
-            source, f"fails on a batch of shape {tuple(x.shape)} ({why})", "Give the --shape that it takes"
-        ) from error
+        cure = cure or f"If it takes another shape than {tuple(x.shape[1:])}, give --shape"
+        raise ModelError(source, f"fails on a batch of shape {tuple(x.shape)} ({reason(error)})", cure) from error
 
 
-def called(network: torch.nn.Module, x: Tensor, source: str) -> Tensor:
+def called(network: torch.nn.Module, x: Tensor, source: str, cure: str = "") -> Tensor:
     """Call a model that returns a tensor, see :func:`returned`."""
-    return torch.as_tensor(returned(network, x, source))
+    return torch.as_tensor(returned(network, x, source, cure))
 
 
 def check_repeats(loaded: Loaded, role: Role, shape: tuple[int, ...], output: Place, source: str) -> bool:
@@ -61,7 +72,11 @@ def check_repeats(loaded: Loaded, role: Role, shape: tuple[int, ...], output: Pl
     def twice() -> tuple[Any, bool]:
         with torch.random.fork_rng(devices=[]), torch.no_grad():
             torch.manual_seed(0)
-            values = [loaded.module(x) for _ in range(2)]
+            try:
+                values = [loaded.module(x) for _ in range(2)]
+            except Exception as error:  # whatever a foreign model raises
+                problem = f"fails when it is called twice ({reason(error)})"
+                raise ModelError(source, problem, "Wrap it so that it can be called again") from error
         first, second = (tensor_at(value, output) for value in values)
         return values[0], torch.allclose(first, second, rtol=1e-4, atol=1e-5, equal_nan=True)
 
@@ -89,14 +104,14 @@ def _is_variational(loaded: Loaded, value: Any, output: Place) -> bool:
 
 
 def check_rows(network: Foreign, source: str) -> int:
-    """Run it on batches of two sizes and on noise; the number of a classifier's outputs.
+    """Run it on batches of 5, 1, 2 and many rows, and on noise; the number of a classifier's outputs.
 
     Raises:
         ModelError: it changes the shape, gives a row something else when others are beside it, or is not finite.
     """
     inputs = network.inputs
     x = uniform(inputs.shape, 5, inputs.low, inputs.high)
-    y, part = (called(network, some, source) for some in (x, x[:2]))
+    y = called(network, x, source)
     wanted = inputs.shape if network.role == "autoencoder" else None
     if (
         y.ndim < 2
@@ -109,12 +124,19 @@ def check_rows(network: Foreign, source: str) -> int:
     for name, values in (("", y), (" on noise", called(network, noise, source))):
         if not bool(torch.isfinite(values).all()):
             raise ModelError(source, f"gives values that are not finite{name}", "Check its weights and its --range")
-    if not torch.allclose(y[:2], part, rtol=1e-3, atol=1e-4):
-        raise ModelError(
-            source,
-            "gives one row something else when others are beside it",
-            "Put it in evaluation mode and export again",
-        )
+    many = max(_MOST_ROWS // 64, min(_MOST_ROWS, _MOST_VALUES // x[0].numel()))
+    for beside in (x[:1], x[:2], torch.cat([x, uniform(inputs.shape, many, inputs.low, inputs.high)])[:many]):
+        part = called(network, beside, source, f"Wrap it so that it takes batches of any size: it takes {len(x)} rows")
+        rows = min(len(x), len(beside))
+        if len(part) != len(beside) or part.shape[1:] != y.shape[1:]:
+            problem = f"maps {tuple(beside.shape)} to {tuple(part.shape)}, and {tuple(x.shape)} to {tuple(y.shape)}"
+            raise ModelError(source, problem, "Give a model that keeps the batch, also of a single row")
+        if not torch.allclose(y[:rows], part[:rows], rtol=1e-3, atol=1e-4):
+            raise ModelError(
+                source,
+                "gives one row something else when others are beside it",
+                "Put it in evaluation mode and export again",
+            )
     return int(y.shape[1])
 
 
@@ -124,9 +146,52 @@ def check_changes(y: Tensor, inputs: Inputs, source: str, on: str) -> None:
         raise ModelError(source, f"gives one and the same output for all {on}", "Check its weights and its --range")
 
 
-def check_beside(inputs: Inputs, role: Role, out: Path, source: str) -> None:
+def check_reach(network: Foreign, x: Tensor, source: str) -> None:
+    """Raise ModelError where an autoencoder, again and again, leaves its range, or reaches next to nothing of it.
+
+    Arguments:
+        network: the autoencoder.
+        x: inputs, data units.
+        source: name for messages.
+    """
+    inputs, native = network.inputs, network.native
+    spread = inputs.high - inputs.low
+    first = y = called(network, x, source)
+    for _ in range(_STEPS):
+        if _outside(y, inputs) > _MOST_OUTSIDE:
+            break
+        y = called(network, y, source)
+    gone = _outside(y, inputs)
+    low, high = (float(first.double().quantile(q)) for q in (0.02, 0.98))
+    if not gone > _MOST_OUTSIDE and high - low > _LEAST_REACH * spread:
+        return
+    low, high = ((value - inputs.low) / spread * (native.high - native.low) + native.low for value in (low, high))
+    said = f"range {native.low:g},{native.high:g}"
+    if gone > _MOST_OUTSIDE:
+        problem = f"leaves its {said} when it is called again and again: it gives {low:.3g} to {high:.3g}"
+    else:
+        problem = f"gives {low:.3g} to {high:.3g}, next to nothing of its {said}"
+    raise ModelError(source, f"{problem}, so walks would be worthless", _other_range(low, high, native))
+
+
+def _outside(y: Tensor, inputs: Inputs) -> float:
+    """Share of the values that lie half a range beyond the range, or are not finite."""
+    beyond = (y - (inputs.low + inputs.high) / 2).abs() / (inputs.high - inputs.low)
+    return float((~(beyond < 1)).double().mean())
+
+
+def _other_range(low: float, high: float, native: Native) -> str:
+    """What to say of a model whose outputs lie between two values, and not in the range that was said."""
+    for one, other in BOUNDS:
+        room = 0.1 * (high - low)
+        fits = one - room <= low and high <= other + room and room > 0.1 * _ENOUGH * (other - one)
+        if fits and (one, other) != (native.low, native.high):
+            return f"Give --range {one:g},{other:g}, or --data DATASET, which finds it out"
+    return "If it gives logits, say --outputs logits; else give --data DATASET, which finds out range and normalisation"
+
+
+def check_beside(inputs: Inputs, other: Inputs | None, source: str) -> None:
     """Raise ModelError where the other model in the folder takes other inputs, or knows other classes."""
-    other = _other(out / ("classifier" if role == "autoencoder" else "autoencoder") / CONFIG)
     if other is None or other.space:
         return
     if other.shape != inputs.shape:
@@ -149,8 +214,9 @@ def check_beside(inputs: Inputs, role: Role, out: Path, source: str) -> None:
         )
 
 
-def _other(path: Path) -> Inputs | None:
-    """What the model beside takes, if there is one that says it."""
+def inputs_beside(out: Path, role: Role) -> Inputs | None:
+    """What the other model in a folder of models takes, if there is one that says it."""
+    path = out / ("classifier" if role == "autoencoder" else "autoencoder") / CONFIG
     with contextlib.suppress(KeyError, TypeError, ValueError, ModelError, OSError):
         return Inputs(**read_json(path, ModelError)["inputs"])
     return None

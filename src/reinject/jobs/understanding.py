@@ -1,7 +1,7 @@
 """What the inputs and outputs of an imported model mean: found out on noise and on data, or asked for."""
 
 import math
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
@@ -11,16 +11,24 @@ from torch import Tensor
 
 from reinject.data import Dataset
 from reinject.errors import ArgumentError, ModelError
-from reinject.files import read_json
 from reinject.foreign import Foreign, Gives, Loaded, Native, Role
-from reinject.foreign.folder import CONFIG
-from reinject.foreign.normalise import attempt, best_of, is_probabilities, readings, words_for
-from reinject.jobs.recipe import levels_of
-from reinject.jobs.soundness import called, check_beside, check_changes, check_repeats, check_rows, returned, uniform
+from reinject.foreign.base import Layout, Out
+from reinject.foreign.normalise import Evidence, is_probabilities, read_by, words_for
+from reinject.jobs.recipe import levels_of, some_of
+from reinject.jobs.soundness import (
+    called,
+    check_beside,
+    check_changes,
+    check_reach,
+    check_repeats,
+    check_rows,
+    returned,
+    uniform,
+)
 from reinject.models import Inputs
 from reinject.outputs import Place, choose, name_of
 
-_POINTS = 512
+_POINTS = 512  # of those that an autoencoder is tried on without data
 
 
 @dataclass(frozen=True)
@@ -41,6 +49,8 @@ class Wanted:
         mean, std: of the normalisation that the network expects, one value or one a channel.
         moments: whether moments of the codes of ``data`` are kept beside an autoencoder.
         split_seed: of the split of ``data``, where it has no test part.
+        out: what an autoencoder gives, see :class:`reinject.foreign.Native`.
+        layout: of images of several channels, see there.
     """
 
     role: Role = "autoencoder"
@@ -57,10 +67,12 @@ class Wanted:
     std: tuple[float, ...] = ()
     moments: bool = True
     split_seed: int = 0
+    out: Out | None = None
+    layout: Layout | None = None
 
 
 def understand(
-    loaded: Loaded, wanted: Wanted, dataset: Dataset | None, source: str, out: Path
+    loaded: Loaded, wanted: Wanted, dataset: Dataset | None, source: str, beside: Inputs | None = None
 ) -> tuple[Foreign, list[str]]:
     """Find out what a model's inputs and outputs mean; the network on inputs of ours, and lines for the user.
 
@@ -69,7 +81,7 @@ def understand(
         wanted: what the user says of it.
         dataset: what it was trained on.
         source: its name, for messages.
-        out: folder of models, where another may be.
+        beside: what the other model of the folder takes, where there is one.
 
     Raises:
         ArgumentError: the shape, the range or the normalisation cannot be found out and is not given.
@@ -86,7 +98,8 @@ def understand(
     if noiseless:
         notes.append("it draws noise at every call; that noise is set to zero, which leaves the mean code")
     base = Native(theirs, 0.0, 1.0, wanted.mean, wanted.std, output=output, noiseless=noiseless)
-    native, more = _native(loaded, wanted, dataset, source, out, ours, base)
+    base = replace(base, out=wanted.out or "same", layout=wanted.layout or "chw")
+    native, more = _native(loaded, wanted, dataset, source, beside, ours, base)
     units = wanted.units or (native.low, native.high)
     inputs = Inputs(ours, *units, mean=sum(units) / 2, std=(units[1] - units[0]) / 2)
     gives = loaded.gives or _gives(loaded, native, wanted.role, inputs, source)
@@ -99,11 +112,15 @@ def understand(
             raise ArgumentError("--class-names", f"{len(names)} names for {outputs} outputs", "Give one for each")
         inputs = replace(inputs, class_names=names)
     else:
+        some = uniform(inputs.shape, 64, inputs.low, inputs.high)
+        if dataset is not None:
+            some = levels_of(inputs).load(some_of(dataset, 64).test.x)
+        check_reach(network, some, source)
         x = _typical(network, dataset, source)
         centred = x - x.mean(0)
         std = max(float(centred.square().mean().sqrt()), 1e-6)
         inputs = replace(inputs, mean=float(x.mean()), std=std)
-    check_beside(inputs, wanted.role, out, source)
+    check_beside(inputs, beside, source)
     return Foreign(loaded, wanted.role, inputs, native, gives), notes + more
 
 
@@ -117,22 +134,42 @@ def _shapes(
     theirs = loaded.shape or said
     if theirs is None:
         raise ArgumentError("--shape", f"{source} does not say what it takes", "Give it, such as --shape 1,28,28")
-    if said is None:
-        last = len(theirs) == 3 and theirs[2] in (1, 3) and theirs[0] not in (1, 3)
-        said = (theirs[2], *theirs[:2]) if last else theirs
+    said = said or image_shape([theirs]) or theirs
     fits = said == theirs or (len(said) == 3 and theirs == (*said[1:], said[0])) or theirs == (math.prod(said),)
     if not fits:
         raise ArgumentError("--shape", f"{source} takes {theirs}, which is not {said}", "Give the shape that it takes")
     if loaded.shape is not None:
         return said, theirs, _output(loaded, theirs, wanted.role, source)
-    shapes = list(dict.fromkeys([said, (math.prod(said),), *([said[1:]] if len(said) == 3 and said[0] == 1 else [])]))
     first: ModelError | None = None
-    for shape in shapes:
+    for shape in shapes_to_try(said):
         try:
             return said, shape, _output(loaded, shape, wanted.role, source)
         except ModelError as error:
             first = first or error
     raise first or ModelError(source, "fails", "Give the --shape that it takes")
+
+
+def image_shape(shapes: Sequence[tuple[int, ...] | None]) -> tuple[int, ...] | None:
+    """The shape, channels first, that models say in which an image is told best; None: none says any.
+
+    Example:
+        >>> image_shape([None, (64,), (8, 8, 1)]), image_shape([None])
+        ((1, 8, 8), None)
+    """
+    best = max((shape for shape in shapes if shape is not None), key=len, default=None)
+    if best is not None and len(best) == 3 and best[2] in (1, 3) and best[0] not in (1, 3):
+        return (best[2], *best[:2])
+    return best
+
+
+def shapes_to_try(said: tuple[int, ...]) -> list[tuple[int, ...]]:
+    """List the shapes in which a network may take inputs of ours, the likeliest first.
+
+    Example:
+        >>> shapes_to_try((1, 8, 8))
+        [(1, 8, 8), (64,), (8, 8)]
+    """
+    return list(dict.fromkeys([said, (math.prod(said),), *([said[1:]] if len(said) == 3 and said[0] == 1 else [])]))
 
 
 def _output(loaded: Loaded, shape: tuple[int, ...], role: Role, source: str) -> Place:
@@ -141,35 +178,60 @@ def _output(loaded: Loaded, shape: tuple[int, ...], role: Role, source: str) -> 
 
 
 def _native(
-    loaded: Loaded, wanted: Wanted, dataset: Dataset | None, source: str, out: Path, ours: tuple[int, ...], base: Native
+    loaded: Loaded,
+    wanted: Wanted,
+    dataset: Dataset | None,
+    source: str,
+    beside: Inputs | None,
+    ours: tuple[int, ...],
+    base: Native,
 ) -> tuple[Native, list[str]]:
     """Range, normalisation and kind of output: said, found by data, or by what its last layer cannot leave."""
     bounds = wanted.bounds or loaded.bounds or ((0.0, 1.0) if wanted.std else None)
     if bounds is not None:
         base = replace(base, low=bounds[0], high=bounds[1])
-    if dataset is not None and loaded.bounds is None:
-        return _by_data(loaded, wanted.role, dataset, source, base, given=bounds is not None)
+    if dataset is not None:
+        return _by_data(loaded, wanted, dataset, source, base, given=bounds is not None)
+    if bounds is not None and wanted.bounds and wanted.role == "autoencoder" and not wanted.std:
+        _check_said(loaded, base, ours, source)
     if bounds is not None:
         both = bool(wanted.std) and wanted.role == "autoencoder"
         return base, [f"it takes {words_for(base)}, and is taken to give the same; --data would tell"] if both else []
     if wanted.role == "autoencoder":
-        network = Foreign(loaded, wanted.role, Inputs(ours), base, "values")
-        y = called(network, uniform(ours, 64, -100.0, 100.0), source)  # a linear layer goes far beyond 1
-        low, high = float(y.min()), float(y.max())
+        low, high = _ends(loaded, base, ours, source)
         if low >= 0 and high <= 1 and high - low > 0.1:
             return base, ["its outputs stay in 0..1, which is taken for its range"]
         if -1 <= low < -0.05 and high <= 1:
             return replace(base, low=-1.0), ["its outputs stay in -1..1, which is taken for its range"]
-    hint = ""
-    beside = out / "autoencoder" / CONFIG
-    if wanted.role == "classifier" and beside.is_file():
-        inputs = read_json(beside, ModelError)["inputs"]
-        hint = f"; the autoencoder beside it has {inputs['low']},{inputs['high']}"
+    there = wanted.role == "classifier" and beside is not None
+    hint = f"; the autoencoder beside it has {beside.low},{beside.high}" if there and beside else ""
     raise ArgumentError(
         "--range",
         f"{source} does not say what values it takes{hint}",
         "Give it, such as --range 0,1, with --mean and --std where it was normalised, or --data",
     )
+
+
+def _ends(loaded: Loaded, base: Native, ours: tuple[int, ...], source: str) -> tuple[float, float]:
+    """Least and greatest output for inputs so large that a linear layer goes far beyond 1."""
+    network = Foreign(loaded, "autoencoder", Inputs(ours), replace(base, low=0.0, high=1.0), "values")
+    y = called(network, uniform(ours, 64, -100.0, 100.0), source)
+    return float(y.min()), float(y.max())
+
+
+def _check_said(loaded: Loaded, base: Native, ours: tuple[int, ...], source: str) -> None:
+    """Raise ModelError where the last layer cannot reach the range that the user says: a sigmoid's, or a tanh's."""
+    low, high = _ends(loaded, base, ours, source)
+    if base.out != "same" or not 0.9 < high <= 1:
+        return
+    ends = (0.0, 1.0) if 0 <= low < 0.1 else (-1.0, 1.0) if -1 <= low < -0.9 else None
+    if ends is not None and ends != (base.low, base.high):
+        cure = f"Give --range {ends[0]:g},{ends[1]:g}"
+        if ends == (0.0, 1.0):
+            half, width = -base.low / (base.high - base.low), 1 / (base.high - base.low)
+            cure += f", or --range 0,1 --mean {half:.6g} --std {width:.6g} --outputs plain where only its inputs are so"
+        said = f"{base.low:g}..{base.high:g}"
+        raise ModelError(source, f"gives values in {ends[0]:g}..{ends[1]:g}, and so never fills {said}", cure)
 
 
 def _check_normalisation(wanted: Wanted, ours: tuple[int, ...]) -> None:
@@ -184,22 +246,23 @@ def _check_normalisation(wanted: Wanted, ours: tuple[int, ...]) -> None:
 
 
 def _by_data(
-    loaded: Loaded, role: Role, dataset: Dataset, source: str, base: Native, given: bool
+    loaded: Loaded, wanted: Wanted, dataset: Dataset, source: str, base: Native, given: bool
 ) -> tuple[Native, list[str]]:
-    part = dataset.test.take(torch.arange(min(_POINTS, len(dataset.test))))
+    part = some_of(dataset).test
     x = dataset.levels(0.0, 1.0).load(part.x)
-    network = Foreign(loaded, role, Inputs(dataset.shape), base, "logits")
-    y = called(network, x[:2], source)
-    if role == "classifier" and y.ndim != 2:
-        raise ModelError(source, f"maps {tuple(x[:2].shape)} to {tuple(y.shape)}", "Give a classifier's logits")
-    tried = [attempt(loaded, role, native, x, part.y) for native in readings(role, base, x, given)]
-    try:
-        best, line = best_of(tried, len(dataset.class_names), source, dataset.name)
-    except ArgumentError as error:
-        if not given:
-            raise
-        return base, [f"it does badly as it is said: {error.problem}"]
-    return best.native, [line, f"taken: {words_for(best.native)}"]
+    y = called(Foreign(loaded, wanted.role, Inputs(dataset.shape), base, "logits"), x[:2], source)
+    names = dataset.class_names
+    if wanted.role == "classifier":
+        if y.ndim != 2:
+            raise ModelError(source, f"maps {tuple(x[:2].shape)} to {tuple(y.shape)}", "Give a classifier's logits")
+        if y.shape[1] != len(names):
+            raise ArgumentError("--class-names", f"{len(names)} names for {y.shape[1]} outputs", "Give one for each")
+        if set(wanted.class_names) == set(names):
+            names = wanted.class_names
+    number = torch.tensor([names.index(name) for name in dataset.class_names])
+    on = Evidence(dataset.name, x, number[part.y], names)
+    native, line = read_by(loaded, wanted.role, base, on, source, given=given, out=wanted.out, layout=wanted.layout)
+    return native, [line, f"taken: {words_for(native)}"]
 
 
 def _gives(loaded: Loaded, native: Native, role: Role, inputs: Inputs, source: str) -> Gives:

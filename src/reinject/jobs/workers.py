@@ -12,7 +12,7 @@ from typing import Any
 import torch
 
 from reinject.archive import MakeBlock, Plan, Run, write_shard
-from reinject.errors import ArgumentError, ReinjectError
+from reinject.errors import ArgumentError, worker_died
 from reinject.processes import context
 
 _WALKER = "reinject.jobs.sample"  # prepares what makes a block
@@ -46,19 +46,18 @@ def _run(
     if not missing:
         return
     pool = ProcessPoolExecutor(min(workers, len(missing)), context(_WALKER), _begin, (prepare,))
+    children: list[Any] = []
     try:
         futures = [pool.submit(_shard, partial, plan, number) for number in missing]
+        children = list((getattr(pool, "_processes", None) or {}).values())  # forgotten once one has died
         for future in as_completed(futures):
             entry = future.result()
             on_rows(entry["rows"])
             yield entry
         pool.shutdown()
     except BrokenProcessPool as error:
-        raise ReinjectError(
-            "--workers",
-            "a worker process died",
-            "Run the same command again to go on, with fewer workers if memory ran out",
-        ) from error
+        pool.shutdown()  # waits until all have ended
+        raise worker_died("--workers", [child.exitcode for child in children]) from error
     finally:
         pool.shutdown(wait=False, cancel_futures=True)
         for child in multiprocessing.active_children():

@@ -7,7 +7,7 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
-from reinject.errors import ArgumentError, ModelError, check_count
+from reinject.errors import ArgumentError, ModelError, check_count, reason
 
 Mode = Literal["auto", "forward", "reverse"]
 Map = Callable[[Tensor], Tensor]
@@ -115,11 +115,9 @@ def push(f: Map, x: Tensor, v: Tensor) -> tuple[Tensor, Tensor]:
     try:
         pushed: tuple[Tensor, Tensor] = torch.func.jvp(f, (x,), (v,), strict=True)  # type: ignore[assignment]
     except NotImplementedError as error:
-        raise ModelError(
-            "f", f"has no forward-mode derivative ({str(error).splitlines()[0]})", 'Give mode="reverse"'
-        ) from error
+        raise ModelError("f", f"has no forward-mode derivative ({reason(error)})", 'Give mode="reverse"') from error
     except RuntimeError as error:
-        raise _undifferentiable(str(error).splitlines()[0]) from error
+        raise _undifferentiable(reason(error)) from error
     _check_rows(x, pushed[0])
     return pushed
 
