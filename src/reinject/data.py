@@ -1,4 +1,4 @@
-"""Real data sets: scikit-learn's digits (embedded), local folders of Parquet or images, Hugging Face hub names.
+"""Real data sets: scikit-learn's digits (embedded), Parquet, images or NumPy arrays on disk, Hugging Face hub names.
 
 A folder may also hold features of images, as ``reinject extract`` makes them: a data set in a space of its own.
 """
@@ -8,7 +8,7 @@ import errno
 import hashlib
 import os
 import tempfile
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -20,10 +20,12 @@ from safetensors import SafetensorError
 from safetensors.torch import load_file, save_file
 from torch import Tensor
 
+from reinject.arrays import SUFFIXES, Part, read_arrays
+from reinject.classes import coded
+from reinject.columns import read_columns
 from reinject.errors import DataError, cure_of, reason
 from reinject.files import read_json, write_json
-from reinject.images import decode
-from reinject.progress import Advance, Progress, Silent
+from reinject.progress import Progress, Silent
 from reinject.samples import Storage
 from reinject.splits import Split, digests, joined
 
@@ -37,13 +39,14 @@ NAMES = ("digits", *HUB_NAMES)
 TEST_SHARE = 0.25
 FEATURES, FEATURES_CONFIG = "features.safetensors", "features.json"
 _PARTS = ("train", "test")
+_FILES = (*SUFFIXES, ".parquet")
 
 
 @dataclass(frozen=True)
 class LabelledImages:
     """Inputs and their classes: ``y`` int64 in 0..classes - 1, (N,).
 
-    ``x``: images, uint8, (N, C, H, W); in a feature space float32, (N, d).
+    ``x``: images, uint8, (N, C, H, W); vectors and features, float32, (N, d).
     """
 
     x: Tensor
@@ -59,7 +62,7 @@ class LabelledImages:
 
 @dataclass(frozen=True)
 class Dataset:
-    """A data set in two parts, what its labels are called, and the space that it lives in ("": pixels).
+    """A data set in two parts, what its labels are called, and the space that it lives in ("": that of its values).
 
     ``split_seed`` is that of the split; None: the test part is its own.
     """
@@ -84,7 +87,7 @@ class Dataset:
 
     def levels(self, low: float = 0.0, high: float = 1.0) -> Storage:
         """What its values mean, where the darkest and the brightest pixel are ``low`` and ``high``."""
-        return Storage("float") if self.space else Storage("uint8", low, high)
+        return Storage("uint8", low, high) if self.train.x.dtype == torch.uint8 else Storage("float")
 
 
 def load(
@@ -92,19 +95,24 @@ def load(
 ) -> Dataset:
     """Read a data set by name.
 
-    ``digits`` is embedded. Another name is looked for as a folder in ``data_dir``, then as a folder of its own, then on
+    ``digits`` is embedded. Another name is looked for as a file or folder in ``data_dir``, then by itself, then on
     the Hugging Face hub, as owner/name (mnist, fashion_mnist, cifar10 and cifar100 are short names). A set without a
     test part is split 75/25, stratified by class. The split belongs to the data set, not to a run: models carry its
     fingerprint, and are judged on no other.
 
+    Samples are images (uint8 levels) or vectors (float32). Names of classes keep the order in which the data gives
+    them; labels that are numbers or text, and folders named by numbers, are sorted, which is said. Parts whose names
+    stand in another order are mapped by name.
+
     Arguments:
-        name: see above; a folder holds Parquet files, or images in one sub-folder a class.
+        name: see above; a folder holds Parquet files, images in one sub-folder a class, or .npy files; a file is
+            .parquet, .npz or .npy (see :func:`reinject.arrays.read_arrays`).
         data_dir: where to look first; default: the environment variable REINJECT_DATA.
         split_seed: of the split, where one has to be made; >= 0.
         progress: who is told.
 
     Raises:
-        DataError: found nowhere, no images or labels in it, images of different sizes.
+        DataError: found nowhere, no samples or labels in it, rows without them, images of different sizes.
 
     Example:
         >>> digits = load("digits")
@@ -116,13 +124,7 @@ def load(
     folder = _features_folder(name, data_dir)
     if folder is not None:
         return read_features(folder)
-    parts = _read(name, data_dir)
-    label = _column(name, parts, ("label", "fine_label"), "ClassLabel", "labels")
-    image = _column(name, parts, ("image", "img"), "Image", "images")
-    first = next(iter(parts.values()))
-    class_names = tuple(first.features[label].names)
-    with (progress or Silent()).task(f"reading {name}", sum(map(len, parts.values())), "images") as advance:
-        read = {split: _images(name, part, image, label, advance) for split, part in parts.items()}
+    class_names, read = _parts(name, data_dir, progress or Silent())
     train = read.get("train", next(iter(read.values())))
     test = read.get("test", read.get("validation"))
     made = test is None or test is train
@@ -131,10 +133,35 @@ def load(
     if train.x.shape[1:] != test.x.shape[1:]:
         raise DataError(
             name,
-            f"training images {tuple(train.x.shape[1:])}, test images {tuple(test.x.shape[1:])}",
+            f"training samples {tuple(train.x.shape[1:])}, test samples {tuple(test.x.shape[1:])}",
             "Bring them to one size first",
         )
     return Dataset(name, train, test, class_names, split_seed=split_seed if made else None)
+
+
+def _parts(
+    name: str, data_dir: str | Path | None, progress: Progress
+) -> tuple[tuple[str, ...], dict[str, LabelledImages]]:
+    """The names of the classes, and the parts of a data set on disk or on the hub."""
+    file = _file_of(name, data_dir)
+    sort, named = False, False
+    parts: dict[str, Part]
+    if file is not None and (file.is_dir() or file.suffix in SUFFIXES):
+        parts = read_arrays(file)
+    else:
+        tables, files = _read(name, data_dir, file)
+        with progress.task(f"reading {name}", sum(map(len, tables.values())), "samples") as advance:
+            parts = read_columns(name, tables, files, advance)
+        sort = next(iter(tables.values())).info.builder_name == "imagefolder"
+        named = not sort and all(labels[0].names is not None for _, labels in parts.values())
+    first = "train" if "train" in parts else next(iter(parts))
+    names, y = coded(name, {part: labels for part, (_, labels) in parts.items()}, first, sort=sort)
+    read = {part: LabelledImages(torch.from_numpy(x), torch.from_numpy(y[part])) for part, (x, _) in parts.items()}
+    if not named:
+        shape = " x ".join(map(str, read[first].x.shape[1:]))
+        kind = "images" if read[first].x.dtype == torch.uint8 else "vectors"
+        progress.say(f"{name}: {kind} of {shape}; {len(names)} classes, sorted: {', '.join(names[:12])}")
+    return names, read
 
 
 def _digits(split_seed: int) -> Dataset:
@@ -154,6 +181,16 @@ def _features_folder(name: str, data_dir: str | Path | None) -> Path | None:
 def found_at(name: str, data_dir: str | Path | None = None) -> Path | None:
     """The folder that a data set would be read from; None: there is none, and the hub would be asked."""
     return next((place for place in _places(name, data_dir or os.environ.get("REINJECT_DATA")) if place.is_dir()), None)
+
+
+def _file_of(name: str, data_dir: str | Path | None) -> Path | None:
+    """The file that a data set is, or its folder of .npy files; None: it is something else."""
+    for place in _places(name, data_dir or os.environ.get("REINJECT_DATA")):
+        if place.is_file() or (place.is_dir() and any(place.glob("*.npy")) and not any(place.glob("*.parquet"))):
+            return place
+    if Path(name).suffix in _FILES:
+        raise DataError(name, "no such file", "Give one that is there; say where with --data-dir")
+    return None
 
 
 def _places(name: str, root: str | Path | None) -> list[Path]:
@@ -221,32 +258,38 @@ def split(name: str, whole: LabelledImages, seed: int) -> tuple[LabelledImages, 
     return whole.take(torch.from_numpy(a)), whole.take(torch.from_numpy(b))
 
 
-def _read(name: str, data_dir: str | Path | None) -> dict[str, Any]:
-    """The splits of a data set, from the first place that has it."""
+def _read(
+    name: str, data_dir: str | Path | None, file: Path | None
+) -> tuple[dict[str, Any], Mapping[str, Sequence[str]]]:
+    """The parts of a data set, from the first place that has it, and the Parquet files of each on this machine."""
     import datasets
 
     root = data_dir or os.environ.get("REINJECT_DATA")
     if root is not None and not Path(root).is_dir():
         raise DataError(str(root), "the data directory does not exist", "Give another --data-dir or REINJECT_DATA")
-    folder = found_at(name, root)
-    source = str(folder) if folder is not None else HUB_NAMES.get(name, name)
-    if folder is None and "/" not in source:
+    place = file or found_at(name, root)
+    source = str(place) if place is not None else HUB_NAMES.get(name, name)
+    if file is not None and file.suffix != ".parquet":
+        raise DataError(str(file), "is a file of no known kind", f"Give one of {', '.join(_FILES)}, or a folder")
+    if place is None and "/" not in source:
         raise _not_found(name, root, "the hub's names are owner/name")
     datasets.disable_progress_bars()
-    cache = _copies_of(folder) or str(datasets.config.HF_DATASETS_CACHE)
+    cache = _copies_of(place) or str(datasets.config.HF_DATASETS_CACHE)
     _check_cache(cache)
+    wanted: dict[str, Any] = {"path": source} if file is None else {"path": "parquet", "data_files": source}
     try:
-        found = datasets.load_dataset(source, cache_dir=cache)
+        found = dict(datasets.load_dataset(**wanted, cache_dir=cache))
+        files = datasets.load_dataset_builder(**wanted, cache_dir=cache).config.data_files if place is not None else {}
     except Exception as error:  # of pyarrow, the hub's library, and what these call
         full = _disk_error(error)
         if full is not None:
             raise _no_cache(cache, full) from error
-        if folder is not None:
+        if place is not None:
             raise DataError(
-                str(folder), f"holds no readable data set ({reason(error)})", "Put Parquet files or images there"
+                str(place), f"holds no readable data set ({reason(error)})", "Put Parquet files or images there"
             ) from error
         raise _not_found(name, root, reason(error)) from error
-    return dict(found)
+    return found, {str(part): [one for one in some if str(one).endswith(".parquet")] for part, some in files.items()}
 
 
 def _check_cache(cache: str) -> None:
@@ -277,13 +320,14 @@ def _disk_error(error: BaseException) -> OSError | None:
     return None
 
 
-def _copies_of(folder: Path | None) -> str | None:
-    """Where ``datasets`` keeps its copy of a folder; by itself it tells two of one name and one card not apart."""
+def _copies_of(place: Path | None) -> str | None:
+    """Where ``datasets`` keeps its copy of a folder or file; by itself it tells two of one name and card not apart."""
     import datasets
 
-    if folder is None:
+    if place is None:
         return None
-    files = [(str(path.relative_to(folder)), path.stat()) for path in sorted(folder.rglob("*")) if path.is_file()]
+    all_of_it = [place] if place.is_file() else sorted(place.rglob("*"))
+    files = [(str(path.relative_to(place)), path.stat()) for path in all_of_it if path.is_file()]
     state = repr([(name, stat.st_size, stat.st_mtime_ns) for name, stat in files])
     return str(Path(datasets.config.HF_DATASETS_CACHE) / hashlib.sha256(state.encode()).hexdigest()[:16])
 
@@ -297,33 +341,3 @@ def _not_found(name: str, root: str | Path | None, why: str) -> DataError:
         f"is neither {looked}to be had from the hub ({why})",
         f"{cure}Use one of {', '.join(NAMES)}, a folder, or a hub name; say where with --data-dir",
     )
-
-
-def _column(name: str, parts: dict[str, Any], known: Sequence[str], kind: str, what: str) -> str:
-    features = next(iter(parts.values())).features
-    fitting = [column for column, feature in features.items() if type(feature).__name__ == kind]
-    for column in (*known, *fitting):
-        if column in fitting:
-            return str(column)
-    raise DataError(
-        name,
-        f"has no column of {what} among {', '.join(features)}",
-        "Give a data set with an Image and a ClassLabel column, or a folder with one sub-folder of images a class",
-    )
-
-
-def _images(name: str, part: Any, image: str, label: str, advance: Advance) -> LabelledImages:
-    from datasets import Image
-
-    rows = part.select_columns([image, label]).cast_column(image, Image(decode=False))
-
-    def files() -> Iterator[bytes]:
-        for cell in rows[image]:
-            yield cell["bytes"] if cell["bytes"] is not None else Path(cell["path"]).read_bytes()
-            advance(1)
-
-    x = torch.from_numpy(decode(files(), name))
-    y = torch.tensor(np.asarray(rows[label]), dtype=torch.int64)
-    if int(y.min()) < 0:
-        raise DataError(name, "has rows without a label (-1)", "Remove them, or take a split that has labels")
-    return LabelledImages(x, y)

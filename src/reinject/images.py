@@ -13,7 +13,7 @@ from collections.abc import Iterable, Iterator, Sequence
 
 import numpy as np
 from numpy.typing import NDArray
-from PIL import Image, UnidentifiedImageError
+from PIL import ExifTags, Image, ImageOps, UnidentifiedImageError
 
 from reinject.errors import ArgumentError, DataError
 
@@ -61,10 +61,11 @@ def _before(c: int, h: int, w: int) -> bytes:
 
 
 _AFTER = _chunk(b"IEND", b"")
+_DAMAGED = (OSError, ValueError, SyntaxError, struct.error, Image.DecompressionBombError)  # what Pillow raises then
 
 
 def decode(files: Iterable[bytes], owner: str) -> NDArray[np.uint8]:
-    """Pixels of images of one size, grey or RGB.
+    """Pixels of images of one size, grey or RGB, turned as their EXIF orientation says.
 
     Arguments:
         files: the bytes of each image, in any format that Pillow reads.
@@ -147,12 +148,14 @@ def _inflated(data: bytes, size: int) -> bytes | None:
 def _decode_one(data: bytes, owner: str) -> NDArray[np.uint8]:
     try:
         with Image.open(io.BytesIO(data)) as image:
-            whole = image.convert("RGB") if image.mode == "P" else image
+            turned = image.getexif().get(ExifTags.Base.Orientation) is not None  # as ``datasets`` does
+            whole = ImageOps.exif_transpose(image) if turned else image
+            whole = whole.convert("RGB") if whole.mode == "P" else whole
             if whole.mode not in ("L", "RGB"):
                 raise DataError(owner, f"an image has mode {image.mode}", "Convert the images to grey (L) or RGB")
             pixels = np.asarray(whole)
     except UnidentifiedImageError as error:  # its own words name an address in memory
         raise DataError(owner, "an image is of no kind that Pillow knows", "Remove or mend it") from error
-    except (OSError, ValueError, SyntaxError, Image.DecompressionBombError) as error:  # what it raises for damaged ones
+    except _DAMAGED as error:
         raise DataError(owner, f"an image cannot be read ({error})", "Remove or mend it") from error
     return pixels if pixels.ndim == 3 else pixels[:, :, None]

@@ -14,6 +14,7 @@ from torch import Tensor
 
 from reinject.archive.manifest import read_manifest
 from reinject.archive.schema import Plan
+from reinject.archive.source import arrow_file
 from reinject.errors import ArchiveError, check_count
 from reinject.files import place_of
 from reinject.images import decode
@@ -158,7 +159,7 @@ class Archive:
 
 def _table(path: Path, columns: list[str] | None = None) -> pa.Table:
     try:
-        with path.open("rb") as file:
+        with arrow_file(path) as file:
             return pq.read_table(file, columns=columns)
     except (pa.ArrowException, OSError) as error:
         raise ArchiveError(

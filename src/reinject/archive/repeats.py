@@ -23,6 +23,7 @@ from reinject.archive.read import values_of
 from reinject.archive.remote import deliver
 from reinject.archive.schema import Plan
 from reinject.archive.shards import entry_file, write_shard
+from reinject.archive.source import arrow_file
 from reinject.errors import ArchiveError, check_positive
 from reinject.files import read_json, write_json
 from reinject.samples import LabelledSamples
@@ -110,7 +111,7 @@ def leave_out(
 
 def _parts_of(shard: Path, plan: Plan, block: int) -> Iterator[LabelledSamples]:
     """The parts that a shard was written from, a row group each; what they counted is in its entry."""
-    with shard.open("rb") as file:
+    with arrow_file(shard) as file:
         groups = pq.ParquetFile(file)
         for number in range(groups.num_row_groups):
             table = groups.read_row_group(number)
@@ -213,7 +214,7 @@ class _Shards:
         if number in self.known:
             self.known[number] = self.known.pop(number)  # the latest
         else:
-            with self.paths[number].open("rb") as file:
+            with arrow_file(self.paths[number]) as file:
                 self.known[number] = values_of(pq.read_table(file).column(0), self.plan.event_shape)
         while len(self.known) > 2 and sum(kept.nbytes for kept in self.known.values()) > _HELD:
             self.known.pop(next(iter(self.known)))

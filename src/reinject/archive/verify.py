@@ -11,6 +11,7 @@ import pyarrow.parquet as pq
 
 from reinject.archive.manifest import read_manifest
 from reinject.archive.schema import MANIFEST, blocks_of
+from reinject.archive.source import arrow_file
 from reinject.files import sha256
 
 _BESIDE = {MANIFEST, "README.md"}
@@ -46,7 +47,7 @@ def verify(folder: Path, on_rows: Callable[[int], None] = lambda _: None) -> lis
             whole = False
             continue
         try:
-            with path.open("rb") as file:
+            with arrow_file(path) as file:
                 table = pq.read_table(file)
         except (pa.ArrowInvalid, OSError) as error:
             faults.append(f"{entry['file']} cannot be read ({str(error).splitlines()[0]})")

@@ -95,7 +95,10 @@ DataDir = Annotated[
     str | None, typer.Option(help="Where to look for data sets first.", show_default="the variable REINJECT_DATA")
 ]
 Device = Annotated[str, typer.Option(help="auto, cpu, cuda or mps.")]
-DATASET = "digits, mnist, fashion_mnist, cifar10, cifar100, a hub name (owner/name), or a folder of Parquet or images."
+DATASET = (
+    "digits, mnist, fashion_mnist, cifar10, cifar100, a hub name (owner/name), a folder of Parquet, images or .npy, or "
+    "a file (.parquet, .npz)."
+)
 
 
 def numbers_of(option: str, text: str) -> tuple[float, float]:
