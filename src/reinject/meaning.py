@@ -1,6 +1,7 @@
 """What a classifier gives: logits, probabilities, or one number for two classes. Read off its outputs on probes."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from types import MappingProxyType
 from typing import Any, Literal
 
 import torch
@@ -11,11 +12,13 @@ from reinject.outputs import Place, choose, tensor_at
 
 Scores = Literal["logits", "probabilities", "logit", "probability"]  # the last two: one number for two classes
 
-_WORDS = {
-    "probabilities": "gives probabilities, which are not softmaxed again",
-    "logit": "gives one logit, which becomes two classes",
-    "probability": "gives one probability, which becomes two classes",
-}
+WORDS: Mapping[Scores, str] = MappingProxyType(  # for the user
+    {
+        "probabilities": "gives probabilities, which are not softmaxed again",
+        "logit": "gives one logit, which becomes two classes",
+        "probability": "gives one probability, which becomes two classes",
+    }
+)
 _SURE = 1e-3  # how far rows of probabilities may sum beside 1
 _SPREAD = 0.05  # least difference between outputs by which they can be told
 _FAILS = (RuntimeError, TypeError, ValueError, LookupError, ArithmeticError, AttributeError, NotImplementedError)
@@ -33,7 +36,7 @@ def probes(
     """
     g = torch.Generator().manual_seed(0)
     inside = low + (high - low) * torch.rand((16, *shape), generator=g)
-    far = torch.cat([scale * torch.randn((16, *shape), generator=g) for scale in (1.0, 50.0)])
+    far = torch.cat([scale * torch.randn((16, *shape), generator=g) for scale in (1.0, 50.0, 5000.0)])
     return inside.to(device), ((low + high) / 2 + (high - low) * far).to(device)
 
 
@@ -145,7 +148,7 @@ class Labeller(nn.Module):
     @property
     def note(self) -> str:
         """What was read, for the user; "" for logits."""
-        return _WORDS.get(self.scores, "")
+        return WORDS.get(self.scores, "")
 
     def forward(self, x: Tensor) -> Tensor:
         """Logits (B, classes) of x (B, *event)."""

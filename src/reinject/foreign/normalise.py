@@ -7,7 +7,7 @@ import torch
 from torch import Tensor
 
 from reinject.errors import ArgumentError
-from reinject.foreign.base import Foreign, Loaded, Native, Out, Role
+from reinject.foreign.base import Foreign, Gives, Loaded, Native, Out, Role
 from reinject.models import Inputs
 
 BOUNDS = ((0.0, 1.0), (-1.0, 1.0), (0.0, 255.0))  # that networks are usually trained in
@@ -90,7 +90,7 @@ def _moments(x: Tensor) -> list[tuple[tuple[float, ...], tuple[float, ...]]]:
     return [*found, IMAGENET] if x.shape[1] == 3 else found
 
 
-def attempt(loaded: Loaded, role: Role, native: Native, x: Tensor, labels: Tensor) -> Tried:
+def attempt(loaded: Loaded, role: Role, native: Native, x: Tensor, labels: Tensor, gives: Gives) -> Tried:
     """Try one reading on data.
 
     Arguments:
@@ -98,9 +98,10 @@ def attempt(loaded: Loaded, role: Role, native: Native, x: Tensor, labels: Tenso
         role: what it is.
         native: the reading.
         x: inputs of ours, in [0, 1].
-        labels: their classes, int64, (B,).
+        labels: their classes, int64, (B,); -1: a class that the network does not know.
+        gives: what the network gives.
     """
-    network = Foreign(loaded, role, Inputs(tuple(x.shape[1:])), native, "logits")
+    network = Foreign(loaded, role, Inputs(tuple(x.shape[1:])), native, gives)
     with torch.no_grad():
         y = network(x).double()
     if not bool(torch.isfinite(y).all()):
@@ -108,20 +109,9 @@ def attempt(loaded: Loaded, role: Role, native: Native, x: Tensor, labels: Tenso
     if role == "autoencoder":
         spread = (x - x.mean(0)).double().square().mean().clamp(min=1e-12)
         return Tried(native, None, float(((y - x).square().mean() / spread).sqrt()))
-    logits = y.clamp(min=1e-12).log() if is_probabilities(y) else y
-    known = labels < y.shape[1]
+    known = (labels >= 0) & (labels < y.shape[1])
     accuracy = float((y.argmax(1) == labels).double().mean())
-    return Tried(native, accuracy, float(torch.nn.functional.cross_entropy(logits[known], labels[known])))
-
-
-def is_probabilities(y: Tensor) -> bool:
-    """Whether the rows are probabilities.
-
-    Example:
-        >>> is_probabilities(torch.tensor([[0.25, 0.75]])), is_probabilities(torch.tensor([[1.0, 1.0]]))
-        (True, False)
-    """
-    return bool((y >= 0).all()) and torch.allclose(y.sum(1), torch.ones(len(y), dtype=y.dtype), atol=1e-3)
+    return Tried(native, accuracy, float(torch.nn.functional.cross_entropy(y[known], labels[known])))
 
 
 def best_of(tried: Sequence[Tried], classes: int, source: str, dataset: str) -> tuple[Tried, str]:

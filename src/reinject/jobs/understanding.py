@@ -1,5 +1,6 @@
 """What the inputs and outputs of an imported model mean: found out on noise and on data, or asked for."""
 
+import contextlib
 import math
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
@@ -14,11 +15,13 @@ from reinject.errors import ArgumentError, ModelError
 from reinject.files import read_json
 from reinject.foreign import Foreign, Gives, Loaded, Native, Role
 from reinject.foreign.folder import CONFIG
-from reinject.foreign.normalise import attempt, best_of, is_probabilities, readings, words_for
+from reinject.foreign.normalise import attempt, best_of, readings, words_for
+from reinject.jobs.naming import names_for, rows_of_names
 from reinject.jobs.recipe import levels_of
 from reinject.jobs.soundness import called, check_beside, check_changes, check_repeats, check_rows, returned, uniform
+from reinject.meaning import WORDS, meaning_of, probes
 from reinject.models import Inputs
-from reinject.outputs import Place, choose, name_of
+from reinject.outputs import Place, choose, name_of, tensor_at
 
 _POINTS = 512
 
@@ -73,6 +76,7 @@ def understand(
         ArgumentError: the shape, the range or the normalisation cannot be found out and is not given.
         ModelError: it fails, gives nothing that fits, is random or constant, or does not go with the model beside it.
     """
+    _check_role(loaded, wanted.role, source)
     ours, theirs, output = _shapes(loaded, wanted, dataset, source)
     _check_normalisation(wanted, ours)
     notes = list(loaded.notes)
@@ -84,17 +88,16 @@ def understand(
     if noiseless:
         notes.append("it draws noise at every call; that noise is set to zero, which leaves the mean code")
     base = Native(theirs, 0.0, 1.0, wanted.mean, wanted.std, output=output, noiseless=noiseless)
-    native, more = _native(loaded, wanted, dataset, source, out, ours, base)
+    gives, said = _gives(loaded, wanted.role, theirs, output, source)
+    notes += [f"it {said}"] if said else []
+    native, more = _native(loaded, wanted, dataset, source, out, ours, base, gives)
     units = wanted.units or (native.low, native.high)
     inputs = Inputs(ours, *units, mean=sum(units) / 2, std=(units[1] - units[0]) / 2)
-    gives = loaded.gives or _gives(loaded, native, wanted.role, inputs, source)
     network = Foreign(loaded, wanted.role, inputs, native, gives)
     outputs = check_rows(network, source)
     if wanted.role == "classifier":
-        names = wanted.class_names or (dataset.class_names if dataset is not None else ())
-        names = names or tuple(str(k) for k in range(outputs))
-        if len(names) != outputs:
-            raise ArgumentError("--class-names", f"{len(names)} names for {outputs} outputs", "Give one for each")
+        names, told = names_for(wanted.class_names, loaded.classes, dataset, outputs, source)
+        notes += told
         inputs = replace(inputs, class_names=names)
     else:
         x = _typical(network, dataset, source)
@@ -112,7 +115,7 @@ def _shapes(
     said = wanted.shape or (None if dataset is None else dataset.shape)
     if dataset is not None and said != dataset.shape:
         raise ArgumentError("--shape", f"{said}, but {dataset.name} has {dataset.shape}", "Leave out one of the two")
-    theirs = loaded.shape or said
+    theirs = loaded.shape or said or loaded.usual
     if theirs is None:
         raise ArgumentError("--shape", f"{source} does not say what it takes", "Give it, such as --shape 1,28,28")
     if said is None:
@@ -123,7 +126,9 @@ def _shapes(
         raise ArgumentError("--shape", f"{source} takes {theirs}, which is not {said}", "Give the shape that it takes")
     if loaded.shape is not None:
         return said, theirs, _output(loaded, theirs, wanted.role, source)
-    shapes = list(dict.fromkeys([said, (math.prod(said),), *([said[1:]] if len(said) == 3 and said[0] == 1 else [])]))
+    turned = [(*said[1:], said[0])] if len(said) == 3 else []
+    flat = [(math.prod(said),), *([said[1:]] if len(said) == 3 and said[0] == 1 else [])]
+    shapes = list(dict.fromkeys([said, *flat, *turned]))
     first: ModelError | None = None
     for shape in shapes:
         try:
@@ -139,14 +144,21 @@ def _output(loaded: Loaded, shape: tuple[int, ...], role: Role, source: str) -> 
 
 
 def _native(
-    loaded: Loaded, wanted: Wanted, dataset: Dataset | None, source: str, out: Path, ours: tuple[int, ...], base: Native
+    loaded: Loaded,
+    wanted: Wanted,
+    dataset: Dataset | None,
+    source: str,
+    out: Path,
+    ours: tuple[int, ...],
+    base: Native,
+    gives: Gives,
 ) -> tuple[Native, list[str]]:
     """Range, normalisation and kind of output: said, found by data, or by what its last layer cannot leave."""
     bounds = wanted.bounds or loaded.bounds or ((0.0, 1.0) if wanted.std else None)
     if bounds is not None:
         base = replace(base, low=bounds[0], high=bounds[1])
     if dataset is not None and loaded.bounds is None:
-        return _by_data(loaded, wanted.role, dataset, source, base, given=bounds is not None)
+        return _by_data(loaded, wanted, dataset, source, base, gives, given=bounds is not None)
     if bounds is not None:
         both = bool(wanted.std) and wanted.role == "autoencoder"
         return base, [f"it takes {words_for(base)}, and is taken to give the same; --data would tell"] if both else []
@@ -182,15 +194,16 @@ def _check_normalisation(wanted: Wanted, ours: tuple[int, ...]) -> None:
 
 
 def _by_data(
-    loaded: Loaded, role: Role, dataset: Dataset, source: str, base: Native, given: bool
+    loaded: Loaded, wanted: Wanted, dataset: Dataset, source: str, base: Native, gives: Gives, given: bool
 ) -> tuple[Native, list[str]]:
     part = dataset.test.take(torch.arange(min(_POINTS, len(dataset.test))))
     x = dataset.levels(0.0, 1.0).load(part.x)
-    network = Foreign(loaded, role, Inputs(dataset.shape), base, "logits")
-    y = called(network, x[:2], source)
-    if role == "classifier" and y.ndim != 2:
-        raise ModelError(source, f"maps {tuple(x[:2].shape)} to {tuple(y.shape)}", "Give a classifier's logits")
-    tried = [attempt(loaded, role, native, x, part.y) for native in readings(role, base, x, given)]
+    role = wanted.role
+    called(Foreign(loaded, role, Inputs(dataset.shape), base, gives), x[:2], source)
+    labels = part.y
+    if role == "classifier":
+        labels = rows_of_names(wanted.class_names or loaded.classes, dataset)[labels]
+    tried = [attempt(loaded, role, native, x, labels, gives) for native in readings(role, base, x, given)]
     try:
         best, line = best_of(tried, len(dataset.class_names), source, dataset.name)
     except ArgumentError as error:
@@ -200,15 +213,24 @@ def _by_data(
     return best.native, [line, f"taken: {words_for(best.native)}"]
 
 
-def _gives(loaded: Loaded, native: Native, role: Role, inputs: Inputs, source: str) -> Gives:
+def _check_role(loaded: Loaded, role: Role, source: str) -> None:
+    if loaded.gives is None or (loaded.gives == "values") == (role == "autoencoder"):
+        return
+    kind = "no classifier: it gives values" if role == "classifier" else "a classifier"
+    cure = "Give one with scores of classes" if role == "classifier" else "Say --as classifier"
+    raise ModelError(source, f"is {kind}", cure)
+
+
+def _gives(loaded: Loaded, role: Role, shape: tuple[int, ...], output: Place, source: str) -> tuple[Gives, str]:
+    """What comes out, and what to say of it: of a classifier by its outputs on inputs near and far."""
     if role == "autoencoder":
-        return "values"
-    x = uniform(inputs.shape, 8, inputs.low, inputs.high)
-    return (
-        "probabilities"
-        if is_probabilities(called(Foreign(loaded, role, inputs, native, "logits"), x, source))
-        else "logits"
-    )
+        return "values", ""
+    inside, beyond = probes(shape)
+    y = tensor_at(returned(loaded.module, inside, source), output)
+    with contextlib.suppress(ModelError):  # far from its data it need not work
+        y = torch.cat([y, tensor_at(returned(loaded.module, beyond, source), output)])
+    scores = meaning_of(y, source)
+    return scores, "" if loaded.gives == scores else WORDS.get(scores, "")
 
 
 def _typical(network: Foreign, dataset: Dataset | None, source: str) -> Tensor:
