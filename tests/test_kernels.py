@@ -505,7 +505,7 @@ BAD = {
     "weight": (lambda: K.Guided(inner(BLIND, 0.1), logits, 0, -1.0), "weight = -1"),
     "guided tangent": (lambda: K.Guided(K.Tangent(CODED), logits), "no drift"),
     "flat classifier": (lambda: K.Guided(inner(BLIND, 0.1), lambda x: logits(x.detach())), "cannot|can be diff"),
-    "labels": (lambda: K.Guided(inner(BLIND, 0.1), lambda x: logits(x).argmax(1)), "can be differentiated"),
+    "labels": (lambda: K.Guided(inner(BLIND, 0.1), lambda x: logits(x).argmax(1)), "int64 labels, no scores"),
     "cut r": (lambda: K.Guided(inner(wrap(lambda x: x.detach(), (3,)), 0.1), logits), "at='state'"),
     "mask": (lambda: K.Clamped(inner(BLIND, 0.1), torch.zeros(3), torch.ones(4) > 0), r"mask of shape \(4,\)"),
     "known": (lambda: K.Clamped(inner(BLIND, 0.1), torch.zeros(2), torch.ones(3) > 0), "known values of shape"),

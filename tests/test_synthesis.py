@@ -77,7 +77,7 @@ def test_clipped_values_are_counted() -> None:
 
 def test_the_classifier_is_asked_for_logits() -> None:
     with pytest.raises(ModelError, match="logits"):
-        samples(lambda x: x.flatten(1).sum(1))
+        samples(lambda x: x.flatten(1)[:, None])
     with pytest.raises(ModelError, match="non-finite"):
         samples(lambda x: x.flatten(1) / 0)
 

@@ -85,7 +85,7 @@ def choose(value: Any, x: Tensor, role: Literal["autoencoder", "classifier"], ow
 
     Of an autoencoder: the first of the usual names whose shape is that of the input, then the first tensor of that
     shape, then one of as many values. Tensors equal to the input itself come last. Of a classifier: the usual names
-    ("logits" first), then the first of two dimensions.
+    ("logits" first), then the first of two dimensions, then the first of one number a row.
 
     Arguments:
         value: what the network returns for ``x``.
@@ -109,7 +109,7 @@ def choose(value: Any, x: Tensor, role: Literal["autoencoder", "classifier"], ow
         if tensor.is_floating_point() and tensor.ndim and len(tensor) == len(x)
     ]
     if role == "classifier":
-        fitting = [(place, tensor) for place, tensor in found if tensor.ndim == 2 and tensor.shape[1] > 1]
+        fitting = _scores(found)
     else:
         exact = [(place, tensor) for place, tensor in found if tensor.shape == x.shape]
         fitting = exact or [(place, tensor) for place, tensor in found if tensor.numel() == x.numel()]
@@ -124,6 +124,13 @@ def choose(value: Any, x: Tensor, role: Literal["autoencoder", "classifier"], ow
     return min(by_name, key=lambda one: one[0])[1] if by_name else fitting[0][0]
 
 
+def _scores(found: list[tuple[Place, Tensor]]) -> list[tuple[Place, Tensor]]:
+    """Scores of classes, (B, classes), before one number for two classes, unless that has the better name."""
+    each = [(place, tensor) for place, tensor in found if tensor.ndim == 2 and tensor.shape[1] > 1]
+    one = [(place, tensor) for place, tensor in found if tensor.ndim <= 2 and tensor.numel() == len(tensor)]
+    return [*each, *one]
+
+
 def _known(place: Place, names: Sequence[str]) -> bool:
     return str(place[-1]).lower() in names
 
@@ -136,10 +143,16 @@ def _nothing(value: Any, x: Tensor, role: str, owner: str) -> ModelError:
     else:
         problem = f"returns a {type(value).__name__} for {tuple(x.shape)}, with {what or 'no tensor in it'}"
     if role == "classifier":
+        labels = [tensor for _, tensor in tensors_in(value) if not tensor.is_floating_point() and tensor.ndim]
+        problem += f": {_kind(labels[0])} labels, no scores" if labels else ""
         return ModelError(owner, problem, "Give a classifier's logits, of shape (batch, classes)")
     cure = "Give a model that returns an output of the shape of its input"
     only_codes = bool(shapes) and all(tensor.numel() < x.numel() for _, tensor in tensors_in(value))
     return ModelError(owner, problem, f"{cure}; an encoder needs its decoder" if only_codes else cure)
+
+
+def _kind(tensor: Tensor) -> str:
+    return str(tensor.dtype).removeprefix("torch.")
 
 
 class Chosen(nn.Module):

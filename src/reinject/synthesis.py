@@ -13,6 +13,7 @@ from reinject.filters import Filter, filtered
 from reinject.kernels.base import Emit, Kernel
 from reinject.kernels.langevin import Langevin
 from reinject.kernels.wrappers import place_of
+from reinject.meaning import Labeller, labeller
 from reinject.reconstruction import Ensemble, Reconstruction
 from reinject.samples import LabelledSamples, Storage
 from reinject.starts import Normal, Start
@@ -105,7 +106,8 @@ def synthesise(
         kernel, start, event_shape, walks, steps, burn_in, thin, seed, block_size, emit, limit, seen, blocks, device: as
             for
             :func:`reinject.walks.walk`.
-        classifier: C, x of shape (B, *event) -> logits (B, classes); None: samples get no labels.
+        classifier: C, x of shape (B, *event) -> logits (B, classes), probabilities, or one number for two classes;
+            None: samples get no labels.
         storage: how samples are kept; default: uint8 levels of [0, 1].
         models: how many autoencoders share the rows of a block (see :class:`reinject.reconstruction.Ensemble`).
         labels: where labels come from; default: the classifier.
@@ -116,7 +118,7 @@ def synthesise(
 
     Raises:
         ArgumentError: a number out of range.
-        ModelError: the classifier does not give (B, classes) finite logits.
+        ModelError: the classifier does not give (B, classes) finite scores, see :func:`ready`.
     """
     kept = storage or Storage()
     visited = walk(
@@ -136,19 +138,36 @@ def synthesise(
         device=device,
     )
     place = place_of(kernel) if device is None else device
-    C = None if classifier is None else ready(classifier, place)
+    C = None if classifier is None else ready(classifier, place, event_shape, kept)
     labelled = (_labelled(part, C, kept, models, labels or Labels()) for part in visited)
     return filtered(labelled, filters, kept) if filters else labelled
 
 
-def ready(classifier: Classifier, device: str | torch.device) -> Classifier:
-    """The classifier where it has to run; a module is put in evaluation mode, or dropout would label at random.
+def ready(
+    classifier: Classifier, device: str | torch.device, event_shape: Sequence[int], storage: Storage | None = None
+) -> Labeller:
+    """The classifier where it has to run, read once: it gives logits, whatever its own outputs are.
+
+    A module is put in evaluation mode, or dropout would label at random. See :func:`reinject.meaning.labeller`.
+
+    Arguments:
+        classifier: C, x of shape (B, *event_shape) -> logits, probabilities, or one number for two classes.
+        device: where it runs.
+        event_shape: of one input.
+        storage: how samples are kept, whose range they have.
+
+    Raises:
+        ModelError: its outputs are no scores of one label each, or cannot be told.
 
     Example:
-        >>> ready(torch.nn.Dropout(0.5), "cpu").training
-        False
+        >>> C = ready(lambda x: x.softmax(1), "cpu", (2,))
+        >>> C.note
+        'gives probabilities, which are not softmaxed again'
     """
-    return classifier.to(device).eval() if isinstance(classifier, torch.nn.Module) else classifier
+    if isinstance(classifier, torch.nn.Module):
+        classifier = classifier.to(device).eval()
+    kept = storage or Storage()
+    return labeller(classifier, event_shape, kept.low, kept.high, device)
 
 
 def _labelled(
@@ -230,7 +249,7 @@ def algorithm1(
     Arguments:
         AEs: trained autoencoders, all on inputs of one shape; a noise-conditioned one is held at
             sigma = sqrt(lambda/2), the level that corresponds to lambda.
-        C: trained classifier, x of shape (B, *event) -> logits (B, classes).
+        C: trained classifier, x of shape (B, *event) -> logits (B, classes), or probabilities, which are found out.
         R: random walk steps, >= 2.
         N_s: number of random walks, >= 1.
         lam: lambda, regularisation coefficient, > 0, squared data units.
@@ -244,7 +263,7 @@ def algorithm1(
 
     Raises:
         ArgumentError: a number out of range.
-        ModelError: autoencoders of different input shapes; a classifier without (B, classes) logits.
+        ModelError: autoencoders of different input shapes; a classifier that gives no scores of one label each.
 
     Source: Algorithm 1 of the paper's supplementary material.
 

@@ -44,11 +44,8 @@ class Numpy(nn.Module):
         return _tensor(self._called(x))
 
     def several(self, x: Tensor) -> list[Tensor]:
-        """As forward, of a function that returns several arrays; of what is no array of numbers, nothing."""
-        return [
-            _tensor(y) if getattr(getattr(y, "dtype", None), "kind", "") in _NUMBERS else torch.zeros(0)
-            for y in self._called(x)
-        ]
+        """As forward, of a function that returns several arrays; labels stay integers, what is no number is nothing."""
+        return [_numbers(y) for y in self._called(x)]
 
     def _called(self, x: Tensor) -> Any:
         try:
@@ -58,6 +55,13 @@ class Numpy(nn.Module):
 
 
 _NUMBERS = ("f", "i", "u", "b")  # kinds of NumPy
+
+
+def _numbers(y: Any) -> Tensor:
+    kind = getattr(getattr(y, "dtype", None), "kind", "")
+    if kind not in _NUMBERS:
+        return torch.zeros(0)
+    return _tensor(y) if kind == "f" or y.ndim > 2 else torch.from_numpy(y.astype("int64"))
 
 
 def _tensor(y: Any) -> Tensor:

@@ -13,11 +13,12 @@ from torch import Tensor, nn
 
 from reinject.errors import ModelError, reason
 from reinject.foreign.adapters import Noiseless
+from reinject.meaning import as_logits
 from reinject.models import Inputs
 from reinject.outputs import Place, tensor_at
 
 Role = Literal["autoencoder", "classifier"]
-Gives = Literal["values", "logits", "probabilities"]
+Gives = Literal["values", "logits", "probabilities", "logit", "probability"]
 Out = Literal["same", "plain", "sigmoid"]
 Layout = Literal["chw", "hwc", "bgr", "hwc-bgr"]
 LAYOUTS: tuple[Layout, ...] = ("chw", "hwc", "bgr", "hwc-bgr")
@@ -36,6 +37,8 @@ class Loaded(NamedTuple):
         gives: what comes out, where the model says it.
         anywhere: whether it runs where its tensors are; else on the CPU only.
         notes: what was found out or changed when it was read, for the user.
+        classes: names of a classifier's classes, in the order of its outputs, where the model knows them.
+        usual: shape of one x that it was made for, where it takes others too.
     """
 
     module: nn.Module
@@ -46,6 +49,8 @@ class Loaded(NamedTuple):
     gives: Gives | None = None
     anywhere: bool = True
     notes: tuple[str, ...] = ()
+    classes: tuple[str, ...] = ()
+    usual: tuple[int, ...] | None = None
 
 
 class Taken(NamedTuple):
@@ -179,7 +184,7 @@ class Foreign(nn.Module):
         y = tensor_of(value) if self.native.output is None else tensor_at(value, self.native.output)
         if self.role == "autoencoder":
             return self._out(y)
-        return y.clamp(min=1e-12).log() if self.gives == "probabilities" else y
+        return y if self.gives == "values" else as_logits(y, self.gives)
 
     def laid_out(self) -> "Foreign":
         """The network itself: its layout is its own."""

@@ -1,4 +1,4 @@
-"""Autoencoders of diffusers: folders of ``AutoencoderKL`` and ``AutoencoderTiny``."""
+"""Autoencoders of diffusers: folders of ``AutoencoderKL``, ``AutoencoderTiny`` and ``VQModel``."""
 
 import json
 import shutil
@@ -11,7 +11,7 @@ from reinject.errors import ModelError
 from reinject.files import read_json
 from reinject.foreign.base import Given, Loaded, Route, Taken, library, never, readable
 
-_CLASSES = ("AutoencoderKL", "AutoencoderTiny")
+_CLASSES = ("AutoencoderKL", "AutoencoderTiny", "VQModel")
 _FILES = ("config.json", "diffusion_pytorch_model.safetensors")
 
 
@@ -50,12 +50,13 @@ def _load(folder: Path, source: str) -> Loaded:
         code: Tensor = found.latent_dist.mode() if hasattr(found, "latent_dist") else found.latents
         return code
 
-    return Loaded(model, shape, (-1.0, 1.0), encode, lambda h: model.decode(h).sample, "values")
+    decode = lambda h: model.decode(h).sample  # noqa: E731
+    return Loaded(model, None, (-1.0, 1.0), encode, decode, "values", usual=shape)
 
 
 ROUTE = Route(
     "diffusers",
-    "a folder of AutoencoderKL or AutoencoderTiny",
+    "a folder of AutoencoderKL, AutoencoderTiny or VQModel",
     _fits,
     _take,
     _load,

@@ -5,14 +5,14 @@ import hashlib
 from collections.abc import Mapping
 from dataclasses import asdict, replace
 from pathlib import Path
-from typing import Any
+from typing import Any, get_args
 
 import torch
 
 from reinject.errors import ArgumentError, ModelError
 from reinject.files import read_json, sha256, write_json
 from reinject.foreign.arguments import as_text, from_text
-from reinject.foreign.base import SOURCE, Foreign, Loaded, Native, Route
+from reinject.foreign.base import SOURCE, Foreign, Gives, Loaded, Native, Route
 from reinject.foreign.probe import probe
 from reinject.foreign.trust import check_trusted, is_trusted, trust
 from reinject.models import Inputs
@@ -76,7 +76,7 @@ def load_foreign(folder: Path) -> tuple[Foreign, str]:
         native = replace(native, shape=tuple(native.shape), low=float(native.low), high=float(native.high))
         arguments = from_text(config.get("arguments", {}))
         role, gives = config["role"], config["gives"]
-        fits = role in ("autoencoder", "classifier") and gives in ("values", "logits", "probabilities")
+        fits = role in ("autoencoder", "classifier") and gives in get_args(Gives)
     except (KeyError, TypeError, ValueError, AttributeError, SyntaxError, ModelError) as error:
         raise _damaged(folder, repr(error)) from error
     inside = source == "." or f"{SOURCE}/{source.rpartition(':')[0] or source}" in config["files"]

@@ -2,10 +2,13 @@
 
 import json
 import os
+import re
 import zipfile
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
+
+from torch import Tensor, nn
 
 from reinject.errors import ModelError
 from reinject.foreign.base import Loaded, Route, check_zip, copied, ends_with, library, readable
@@ -13,6 +16,7 @@ from reinject.foreign.base import Loaded, Route, check_zip, copied, ends_with, l
 _PARTS = ("layers", "initializers", "regularizers", "constraints", "activations")
 _MODULES = ("keras", *(f"keras.{part}" for part in _PARTS))
 _OBJECTS = ("Sequential", "Functional", "Model", "DTypePolicy")  # of keras itself
+_TRAINING = re.compile(r"keras\.(optimizers(\.schedules)?|losses|metrics|src\.backend\.\w+\.optimizers\.\w+)")
 _UNSAFE = (  # layers that run code, and layers that read files which the config names
     *("Lambda", "TorchModuleWrapper", "TFSMLayer", "JaxLayer", "FlaxLayer"),
     *("StringLookup", "IntegerLookup", "TextVectorization"),
@@ -33,8 +37,13 @@ def _config(path: Path) -> Any:
 
 
 def _runs_code(folder: Path, source: str) -> bool:
-    """Whether anything in the config is not one of Keras' own layers, or one of those that run code."""
-    return any(_foreign(node) for node in _nodes(_config(folder / source)))
+    """Whether a layer is not one of Keras' own, or one of those that run code.
+
+    What the model was compiled with is not read; that of a model inside of it is, and has to be Keras' own.
+    """
+    config = _config(folder / source)
+    layers = {name: part for name, part in config.items() if name != "compile_config"}
+    return any(_foreign(node) for node in _nodes(layers))
 
 
 def _foreign(node: dict[str, Any]) -> bool:
@@ -44,6 +53,8 @@ def _foreign(node: dict[str, Any]) -> bool:
     if module is None:
         return bool(name != "__keras_tensor__")  # __lambda__, __function__ and their like
     if (module, name) == ("keras.src.models.functional", "Functional"):
+        return False
+    if _TRAINING.fullmatch(str(module)):
         return False
     return bool(module not in _MODULES or (module == "keras" and name not in _OBJECTS))
 
@@ -72,7 +83,18 @@ def _load(folder: Path, source: str) -> Loaded:
     except Exception as error:  # of a damaged file it raises anything
         raise readable("keras", source, error) from error
     shape = tuple(model.input_shape[1:])
-    return Loaded(model, shape if all(isinstance(length, int) for length in shape) else None)
+    return Loaded(_Inference(model), shape if all(isinstance(length, int) for length in shape) else None)
+
+
+class _Inference(nn.Module):
+    """A model as its own ``predict`` calls it: not in training, whatever its layers default to."""
+
+    def __init__(self, model: Any) -> None:
+        super().__init__()
+        self.model, self.what = model, type(model).__name__
+
+    def forward(self, x: Tensor) -> Any:
+        return self.model(x, training=False)
 
 
 ROUTE = Route(

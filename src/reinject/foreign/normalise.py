@@ -7,7 +7,7 @@ import torch
 from torch import Tensor
 
 from reinject.errors import ArgumentError
-from reinject.foreign.base import LAYOUTS, Foreign, Layout, Loaded, Native, Out, Role
+from reinject.foreign.base import LAYOUTS, Foreign, Gives, Layout, Loaded, Native, Out, Role
 from reinject.models import Inputs
 
 BOUNDS = ((0.0, 1.0), (-1.0, 1.0), (0.0, 255.0))  # that networks are usually trained in
@@ -27,7 +27,7 @@ class Evidence:
     Attributes:
         name: of the data set.
         x: inputs, (B, C, H, W) or (B, n), in [0, 1].
-        y: numbers of their classes among the network's outputs, int64, (B,).
+        y: numbers of their classes among the network's outputs, int64, (B,); -1: a class that it does not know.
         class_names: of the outputs.
     """
 
@@ -41,7 +41,7 @@ class Evidence:
         """Accuracy that a guesser of the largest class hardly ever passes, for so many rows."""
         from scipy.stats import binom
 
-        share = float(torch.bincount(self.y).max()) / len(self.y)
+        share = float(torch.bincount(self.y + 1).max()) / len(self.y)
         return float(binom.isf(_LUCK, len(self.y), share)) / len(self.y)
 
 
@@ -159,7 +159,7 @@ def _moments(x: Tensor) -> list[tuple[tuple[float, ...], tuple[float, ...]]]:
     return [*found, IMAGENET] if x.shape[1] == 3 else found
 
 
-def attempt(loaded: Loaded, role: Role, native: Native, on: Evidence) -> Tried:
+def attempt(loaded: Loaded, role: Role, native: Native, on: Evidence, gives: Gives) -> Tried:
     """Try one reading on data.
 
     Arguments:
@@ -167,9 +167,10 @@ def attempt(loaded: Loaded, role: Role, native: Native, on: Evidence) -> Tried:
         role: what it is.
         native: the reading.
         on: the data.
+        gives: what the network gives.
     """
     x = on.x
-    network = Foreign(loaded, role, Inputs(tuple(x.shape[1:])), native, "logits")
+    network = Foreign(loaded, role, Inputs(tuple(x.shape[1:])), native, gives)
     with torch.no_grad():
         y = torch.cat([torch.as_tensor(network(part)) for part in torch.split(x, _ROWS)]).double()
     if not bool(torch.isfinite(y).all()):
@@ -177,10 +178,11 @@ def attempt(loaded: Loaded, role: Role, native: Native, on: Evidence) -> Tried:
     if role == "autoencoder":
         spread = (x - x.mean(0)).double().square().mean().clamp(min=1e-12)
         return Tried(native, None, float(((y - x).square().mean() / spread).sqrt()))
-    logits = y.clamp(min=1e-12).log() if is_probabilities(y) else y
     accuracy = float((y.argmax(1) == on.y).double().mean())
-    order, ordered = _order(y.argmax(1), on.y, y.shape[1])
-    return Tried(native, accuracy, float(torch.nn.functional.cross_entropy(logits, on.y)), order, ordered)
+    known = (on.y >= 0) & (on.y < y.shape[1])
+    y, labels = y[known], on.y[known]
+    order, ordered = _order(y.argmax(1), labels, y.shape[1])
+    return Tried(native, accuracy, float(torch.nn.functional.cross_entropy(y, labels)), order, ordered)
 
 
 def _order(found: Tensor, y: Tensor, classes: int) -> tuple[tuple[int, ...], float]:
@@ -188,17 +190,7 @@ def _order(found: Tensor, y: Tensor, classes: int) -> tuple[tuple[int, ...], flo
     table = torch.bincount(found * classes + y, minlength=classes**2).reshape(classes, classes)
     order = tuple(table.argmax(1).tolist())
     apart = len(set(order)) == classes
-    return (order, float(table.max(1).values.sum()) / len(y)) if apart else ((), 0.0)
-
-
-def is_probabilities(y: Tensor) -> bool:
-    """Whether the rows are probabilities.
-
-    Example:
-        >>> is_probabilities(torch.tensor([[0.25, 0.75]])), is_probabilities(torch.tensor([[1.0, 1.0]]))
-        (True, False)
-    """
-    return bool((y >= 0).all()) and torch.allclose(y.sum(1), torch.ones(len(y), dtype=y.dtype), atol=1e-3)
+    return (order, float(table.max(1).values.sum()) / max(len(y), 1)) if apart else ((), 0.0)
 
 
 def read_by(
@@ -207,6 +199,7 @@ def read_by(
     base: Native,
     on: Evidence,
     source: str,
+    gives: Gives,
     *,
     given: bool = False,
     out: Out | None = None,
@@ -219,6 +212,7 @@ def read_by(
         base: what is known, see :func:`readings`.
         on: the data.
         source: name for messages.
+        gives: what the network gives.
         given: whether range and normalisation are said.
         out, layout: what else is said.
 
@@ -227,14 +221,14 @@ def read_by(
             another order than those of the data.
     """
     base = replace(base, layout=layout or base.layout)
-    tried = _all(loaded, role, base, on, given, out, layout is None)
+    tried = _all(loaded, role, base, on, gives, given, out, layout is None)
     best = _best(tried, on)
     chance = on.chance if role == "classifier" else 0.0
     _check_order(tried, best, on, source, chance)
     if not best.hopeless(chance):
         return best.native, _figures(tried, on)
     why = f"no better than the mean of {on.name}" if best.accuracy is None else f"near chance on {on.name}"
-    more = _all(loaded, role, base, on, False, None, True) if given or out or layout else []
+    more = _all(loaded, role, base, on, gives, False, None, True) if given or out or layout else []
     other = _best([*tried, *more], on)
     _check_order(more, other, on, source, chance)
     if not other.hopeless(chance):
@@ -251,13 +245,15 @@ def read_by(
 
 
 def _all(
-    loaded: Loaded, role: Role, base: Native, on: Evidence, given: bool, out: Out | None, layouts: bool
+    loaded: Loaded, role: Role, base: Native, on: Evidence, gives: Gives, given: bool, out: Out | None, layouts: bool
 ) -> list[Tried]:
     """All readings in the usual layout, and the best of them in others."""
-    tried = [attempt(loaded, role, native, on) for native in readings(role, base, on.x, given, out)]
+    tried = [attempt(loaded, role, native, on, gives) for native in readings(role, base, on.x, given, out)]
     others = layouts_of(base, tuple(on.x.shape[1:])) if layouts else []
     ranked = sorted(tried, key=lambda one: one.merit, reverse=True)[:_BEST]
-    return tried + [attempt(loaded, role, replace(one.native, layout=how), on) for how in others for one in ranked]
+    return tried + [
+        attempt(loaded, role, replace(one.native, layout=how), on, gives) for how in others for one in ranked
+    ]
 
 
 def _best(tried: Sequence[Tried], on: Evidence) -> Tried:

@@ -9,6 +9,7 @@ from torch import Tensor, nn
 from reinject.errors import ModelError
 from reinject.foreign.adapters import Batched, Numpy
 from reinject.foreign.base import Given, Loaded, Route, Taken, ends_with, library, never, readable
+from reinject.foreign.names import class_names
 
 _OPSETS = (7, 26)  # what onnxruntime runs
 _KINDS = {"tensor(float)": "float32", "tensor(double)": "float64", "tensor(float16)": "float16"}
@@ -60,7 +61,8 @@ def _external(path: Path, model: Any) -> list[str]:
 
 def _load(folder: Path, source: str) -> Loaded:
     path = folder / source
-    _external(path, _read(path))
+    graph = _read(path)
+    _external(path, graph)
     runtime = library("onnxruntime", "onnx")
     options = runtime.SessionOptions()
     options.log_severity_level = 4
@@ -72,6 +74,12 @@ def _load(folder: Path, source: str) -> Loaded:
     if len(inputs) != 1 or inputs[0].type not in _KINDS:
         kinds = ", ".join(f"{one.name} {one.type}" for one in inputs)
         raise ModelError(source, f"takes {kinds}", "Export it with one input of float32")
+    if any(one.type.startswith("seq(map") for one in session.get_outputs()):
+        raise ModelError(
+            source,
+            "gives its probabilities as a list of dictionaries (ZipMap)",
+            "Export it without, by options={'zipmap': False} of skl2onnx",
+        )
     batch, *shape = inputs[0].shape
     whole = all(isinstance(length, int) for length in shape)
     kind, notes = _KINDS[inputs[0].type], []
@@ -81,7 +89,8 @@ def _load(folder: Path, source: str) -> Loaded:
     if isinstance(batch, int):
         notes.append(f"it takes batches of {batch} only; others are cut and filled up")
         network = Batched(network, batch)
-    return Loaded(network, tuple(shape) if whole else None, anywhere=False, notes=tuple(notes))
+    names = class_names(graph)
+    return Loaded(network, tuple(shape) if whole else None, anywhere=False, notes=tuple(notes), classes=names)
 
 
 class _Session(nn.Module):

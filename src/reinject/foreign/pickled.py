@@ -9,6 +9,7 @@ from reinject.errors import ModelError
 from reinject.foreign.adapters import as_float32
 from reinject.foreign.base import Given, Loaded, Route, Taken, always, check_zip, copied, ends_with, readable
 from reinject.foreign.checkpoint import PICKLES, candidates, is_torchscript, objects_in, read_checkpoint
+from reinject.foreign.names import of_module
 
 _HOW = "Give FILE.py:CLASS --weights {}"
 
@@ -37,7 +38,7 @@ def _load(folder: Path, source: str) -> Loaded:
     _check_network(value, source)
     module, notes = as_float32(value)
     encoder, decoder = getattr(module, "encode", None), getattr(module, "decode", None)
-    return Loaded(module, encoder=encoder, decoder=decoder, notes=notes)
+    return Loaded(module, encoder=encoder, decoder=decoder, notes=notes, classes=of_module(module))
 
 
 def refuse(source: str) -> ModelError:

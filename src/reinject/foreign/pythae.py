@@ -10,10 +10,12 @@ from torch import Tensor, nn
 
 from reinject.errors import ModelError
 from reinject.files import read_json
+from reinject.foreign.adapters import Noiseless
 from reinject.foreign.base import Given, Loaded, Route, Taken, library, readable
 
 _CONFIG, _PICKLE, _WEIGHTS = "model_config.json", "model.pt", "weights.safetensors"
 _OWN = ("encoder.pkl", "decoder.pkl")
+_BETWEEN = ("VQVAE", "VAE_IAF", "VAE_LinNF")  # a quantiser or a flow stands between their encoder and their decoder
 
 
 def _fits(source: str) -> bool:
@@ -45,7 +47,7 @@ def _class(folder: Path) -> Any:
     """The class of the model and that of its config."""
     models = library("pythae.models", "pythae")
     name = str(read_json(folder / _CONFIG, ModelError).get("name", ""))
-    kind, config = (getattr(models, one, None) for one in (name.removesuffix("Config"), name))
+    kind, config = (getattr(models, one, None) for one in (name.removesuffix("Config").rstrip("_"), name))
     if kind is None or config is None:
         raise ModelError(str(folder), f"has a config {name!r}", "Give a model of pythae.models")
     return kind, config
@@ -74,26 +76,33 @@ def _load(folder: Path, source: str) -> Loaded:
         load_model(model, place / _WEIGHTS)
     shape = read_json(place / _CONFIG, ModelError).get("input_dim")
 
-    def encode(x: Tensor) -> Tensor:
-        code: Tensor = model.encoder(x).embedding
-        return code
+    mean = _Mean(model)
 
     def decode(h: Tensor) -> Tensor:
         x: Tensor = model.decoder(h).reconstruction
         return x
 
-    return Loaded(_Mean(model), tuple(shape) if shape else None, (0.0, 1.0), encode, decode, "values")
+    return Loaded(mean, tuple(shape) if shape else None, (0.0, 1.0), mean.code, decode, "values")
 
 
 class _Mean(nn.Module):
-    """decode(encode(x)), with the mean code of variational models: r has to be a function."""
+    """decode(code(x)), with the mean code of variational models: r has to be a function."""
 
     def __init__(self, model: Any) -> None:
         super().__init__()
-        self.model = model
+        self.model, self.what = model, type(model).__name__
+
+    def code(self, x: Tensor) -> Tensor:
+        """What the model itself decodes, but for the noise that it draws."""
+        if self.what in _BETWEEN:
+            with Noiseless():
+                code: Tensor = self.model({"data": x}).z
+            return code
+        code = self.model.encoder(x).embedding
+        return code / code.norm(dim=-1, keepdim=True) if self.what == "SVAE" else code  # its codes lie on a sphere
 
     def forward(self, x: Tensor) -> Tensor:
-        y: Tensor = self.model.decoder(self.model.encoder(x).embedding).reconstruction
+        y: Tensor = self.model.decoder(self.code(x)).reconstruction
         return y
 
 

@@ -1,11 +1,12 @@
 """scikit-learn's estimators, in the skops format: transformers with an inverse, regressors of x on x, classifiers."""
 
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 from reinject.errors import ModelError
 from reinject.foreign.adapters import Numpy
-from reinject.foreign.base import Loaded, Route, check_zip, copied, ends_with, library, readable
+from reinject.foreign.base import Gives, Loaded, Route, check_zip, copied, ends_with, library, readable
 
 _OPTIMISERS = "sklearn.neural_network._stochastic_optimizers"
 _HARMLESS = [f"{_OPTIMISERS}.{name}" for name in ("AdamOptimizer", "SGDOptimizer")]  # parts of fitted MLPs
@@ -32,13 +33,61 @@ def _load(folder: Path, source: str) -> Loaded:
     except Exception as error:  # of a damaged file it raises anything
         raise readable("skops", str(path), error) from error
     shape = (int(estimator.n_features_in_),) if hasattr(estimator, "n_features_in_") else None
-    if hasattr(estimator, "predict_proba"):
-        return Loaded(
-            Numpy(estimator.predict_proba, type(estimator).__name__), shape, gives="probabilities", anywhere=False
+    name = type(estimator).__name__
+    classes: tuple[str, ...] = ()
+    gives: Gives = "values"
+    if hasattr(estimator, "predict_proba") or library("sklearn.base", "sklearn").is_classifier(estimator):
+        classes, gives = _classes(estimator, source), "probabilities"
+    function = estimator.predict_proba if gives == "probabilities" else _reconstruct(estimator, source)
+    notes = []
+    if _positive(estimator):
+        notes.append(f"{name} takes no negative values; they are set to 0 before it")
+    network = Numpy(_fed(function, _kind(estimator), bool(notes)), name)
+    return Loaded(network, shape, gives=gives, anywhere=False, notes=tuple(notes), classes=classes)
+
+
+def _classes(estimator: Any, source: str) -> tuple[str, ...]:
+    """The names of the classes, in the order of predict_proba.
+
+    Raises:
+        ModelError: it gives no probabilities, or several labels at once.
+    """
+    name = type(estimator).__name__
+    if not hasattr(estimator, "predict_proba"):
+        raise ModelError(
+            source, f"holds a {name}, which has no predict_proba", "Put it into CalibratedClassifierCV and fit that"
         )
-    return Loaded(
-        Numpy(_reconstruct(estimator, source), type(estimator).__name__), shape, gives="values", anywhere=False
-    )
+    inner = getattr(estimator, "best_estimator_", getattr(estimator, "_final_estimator", estimator))
+    binarizer = getattr(inner, "_label_binarizer", None)  # of MLPs, which keep 0..n-1 as classes of several labels too
+    several = str(getattr(binarizer, "y_type_", "")).startswith("multilabel") or getattr(inner, "multilabel_", False)
+    classes = [one.item() if getattr(one, "ndim", 1) == 0 else one for one in getattr(estimator, "classes_", ())]
+    if several or not all(isinstance(one, (str, int, float)) for one in classes):
+        raise ModelError(
+            source,
+            f"holds a {name} of several labels at once (multilabel)",
+            "Give a classifier of one label each, such as one that was fitted on one column of the labels",
+        )
+    return tuple(map(str, classes))
+
+
+def _kind(estimator: Any) -> str:
+    """Of the numbers that it was fitted on: some estimators refuse any others."""
+    parts = [step for _, step in getattr(estimator, "steps", ())] or [estimator]
+    kinds = {str(getattr(value, "dtype", "")) for part in parts for value in vars(part).values()}
+    return "float64" if "float64" in kinds else "float32"
+
+
+def _positive(estimator: Any) -> bool:
+    """Whether it refuses negative values."""
+    first = next((step for _, step in getattr(estimator, "steps", ())), estimator)
+    if hasattr(first, "__sklearn_tags__"):
+        return bool(first.__sklearn_tags__().input_tags.positive_only)
+    tags: dict[str, Any] = getattr(first, "_get_tags", dict)()  # before scikit-learn 1.6
+    return bool(tags.get("requires_positive_X"))
+
+
+def _fed(function: Callable[[Any], Any], kind: str, positive: bool) -> Callable[[Any], Any]:
+    return lambda x: function((x.clip(min=0) if positive else x).astype(kind))
 
 
 def _reconstruct(estimator: Any, source: str) -> Any:

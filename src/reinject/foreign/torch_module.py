@@ -21,6 +21,7 @@ from reinject.foreign.adapters import as_float32
 from reinject.foreign.arguments import call
 from reinject.foreign.base import Given, Loaded, Route, Taken, always
 from reinject.foreign.checkpoint import Candidate, candidates, fit, read_checkpoint
+from reinject.foreign.names import of_module
 from reinject.foreign.siblings import copy_with_siblings, only_here, run_file
 from reinject.outputs import halves_of
 
@@ -123,7 +124,7 @@ def _load(folder: Path, source: str, arguments: Mapping[str, Any] | None = None)
         _fill(whole, folder / WEIGHTS, source)
     whole, notes = as_float32(whole)
     encoder, decoder = model if isinstance(model, tuple) else halves_of(model) or (None, None)
-    return Loaded(whole, encoder=encoder, decoder=decoder, notes=notes)
+    return Loaded(whole, encoder=encoder, decoder=decoder, notes=notes, classes=of_module(whole))
 
 
 def _whole(model: Any, source: str) -> nn.Module:

@@ -21,7 +21,8 @@ from reinject.score import estimate_lam
 from reinject.splits import check_unseen, unknown
 
 _POINTS = 512
-_LOSES = 1e-3  # least share of small noise that has to go
+_LOSES = 1e-3  # least change, of inputs or of small noise on them
+_CALLS, _AWAY, _FAR = 10, 64, 10.0  # calls of r in a row, on so many points, and how far they may lead away (spreads)
 
 
 def inspect(
@@ -110,15 +111,9 @@ def inspect_bundle(bundle: Bundle, dataset: data.Dataset | None = None) -> Outco
     lines += [
         f"  autoencoder; typical distance of an input from the mean {inputs.radius:.3g} (data units)"
         + ("; its encoder and decoder are known" if r.has_code else ""),
-        f"  |r(x) - x| / |x - mean| = {loss['relative_error']:.3g}; "
-        f"of small noise {1 - loss['noise_kept']:.1%} is lost",
+        f"  |r(x) - x| / |x - mean| = {loss['relative_error']:.3g}; {_words_for_noise(loss['noise_kept'])}",
     ]
-    if loss["noise_kept"] > 1 - _LOSES and loss["relative_error"] < _LOSES:
-        raise ModelError(
-            str(bundle.folder),
-            "loses nothing: r(x) = x and noise goes through, so it knows no score to sample by",
-            "Give an autoencoder with a bottleneck, or one that was trained to remove noise",
-        )
+    _check_sane(loss, str(bundle.folder))
     told["lambda"] = None
     if dataset is not None:
         try:
@@ -137,6 +132,29 @@ def _architecture(network: Network | Foreign) -> str:
     return str(getattr(module, "what", type(module).__name__))
 
 
+def _words_for_noise(kept: float) -> str:
+    if kept > 1:
+        return f"small noise grows to {kept:.3g} times its size, so walks may leave the data: try small noise first"
+    return f"of small noise {1 - kept:.1%} is lost"
+
+
+def _check_sane(loss: dict[str, float], owner: str) -> None:
+    """Raise ModelError where r changes nothing, or leads away for ever."""
+    if max(loss["relative_error"], loss["noise_changed"]) < _LOSES:
+        raise ModelError(
+            owner,
+            "loses nothing: r(x) = x and noise goes through, so it knows no score to sample by",
+            "Give an autoencoder with a bottleneck, or one that was trained to remove noise",
+        )
+    if not loss["led_away"] < _FAR:
+        raise ModelError(
+            owner,
+            f"leads away: after {_CALLS} calls one after another inputs lie {loss['led_away']:.3g} times as far from "
+            "the mean",
+            "Check its weights and its --range; a network that returns logits needs its sigmoid",
+        )
+
+
 def losses(r: Reconstruction, x: Tensor, spread: float) -> dict[str, float]:
     """What an autoencoder loses at some points: all of them, and small noise on them.
 
@@ -147,13 +165,27 @@ def losses(r: Reconstruction, x: Tensor, spread: float) -> dict[str, float]:
 
     Returns:
         relative_error: root of E|r(x) - x|^2 / E|x - E x|^2; noise_kept: root of E|r(x + e) - r(x)|^2 / E|e|^2, 1 for
-        an identity map and 0 for a constant one.
+        an identity map and 0 for a constant one; more than 1 is no fault by itself: an oblique projection stretches
+        noise once. noise_changed: root of E|r(x + e) - r(x) - e|^2 / E|e|^2, 0 for an identity map, whatever it
+        stretches. led_away: distance from E x after 10 calls of r on x + e, in that of x, or in the range if that is
+        more.
     """
     e = 0.02 * spread * torch.randn(x.shape, generator=torch.Generator().manual_seed(0)).to(x.device)
     y = r(x)
     error = (y - x).square().mean() / (x - x.mean(0)).square().mean().clamp(min=1e-12)
-    kept = (r(x + e) - y).square().mean() / e.square().mean()
-    return {"relative_error": float(error.sqrt()), "noise_kept": float(kept.sqrt())}
+    noisy = r(x + e)
+    kept, changed = ((noisy - y - part).square().mean() / e.square().mean() for part in (torch.zeros_like(e), e))
+    far = max(float((x - x.mean(0)).square().mean().sqrt()), spread)
+    noisy = noisy[:_AWAY]
+    for _ in range(_CALLS - 1):
+        noisy = r(noisy)
+    away = float((noisy - x.mean(0)).double().square().mean().sqrt()) / far
+    return {
+        "relative_error": float(error.sqrt()),
+        "noise_kept": float(kept.sqrt()),
+        "noise_changed": float(changed.sqrt()),
+        "led_away": away,
+    }
 
 
 def _accuracy(bundle: Bundle, x: Tensor, dataset: data.Dataset) -> float:

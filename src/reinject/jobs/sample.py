@@ -77,7 +77,8 @@ def sample(
 
     Arguments:
         r: the autoencoder, or an ensemble of them.
-        C: the classifier that labels, x of shape (B, *event) -> logits (B, classes); None: samples get no labels.
+        C: the classifier that labels, x of shape (B, *event) -> logits (B, classes), probabilities, or one number for
+            two classes; None: samples get no labels.
         out: folder to make.
         class_names: of the classifier's outputs.
         preset: name of the settings, for the manifest; and the settings, where none are given. "auto": chosen by
@@ -128,10 +129,11 @@ def sample(
     progress = progress or Silent()
     whole = r if isinstance(r, Ensemble) else Ensemble((r,))
     storage = Storage(store, *value_range)
-    ready_C = None if C is None else ready(C, whole.device)
+    ready_C = None if C is None else ready(C, whole.device, whole.event_shape, storage)
     if settings is None and preset == "auto":
         choice = choose_settings(whole, ready_C, storage, radius, seed=seed)
     settings = settings or (PRESETS[preset] if choice is None else choice.settings)
+    learner = None if student is None else ready(student, "cpu", whole.event_shape, storage)
     base, ranges = ranges_with(out, walks, block_size) if append else (None, [new_range(0, walks)])
     spans = tuple(tuple(one["walks"]) for one in ranges)
     chosen = selection or Selection()
@@ -147,7 +149,7 @@ def sample(
         start,
         held,
         labels,
-        chosen.filters(settings, names, block_size, seed, private, blocks_in(spans, block_size), student),
+        chosen.filters(settings, names, block_size, seed, private, blocks_in(spans, block_size), learner),
     )
     make_block, walker = maker(whole, ready_C, recipe)
     kind = torch.device(place or whole.device).type
@@ -214,6 +216,8 @@ def sample(
             ),
         )
     done = _outcome(out, preset, names, time.monotonic() - began)
+    if ready_C is not None and ready_C.note:
+        done = replace(done, lines=[f"the classifier {ready_C.note}", *done.lines])
     return done if choice is None else replace(done, lines=[*choice.lines, *done.lines])
 
 

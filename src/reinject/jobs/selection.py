@@ -13,9 +13,10 @@ from reinject.filters import Apart, Borders, Confidence, Distinct, Filter, Quota
 from reinject.jobs.held import points_of
 from reinject.jobs.reading import Reading
 from reinject.jobs.recipe import rows_of
+from reinject.meaning import Labeller
 from reinject.models import Inputs
 from reinject.presets import Settings
-from reinject.synthesis import Classifier, Labels, classify, ready
+from reinject.synthesis import Classifier, Labels, classify
 
 SOURCES = ("classifier", "asked", "none")
 
@@ -117,7 +118,7 @@ class Selection:
         if (self.unlearned != 1) != (student is not None):
             raise ArgumentError("--unlearned", "needs --student, who learns, and that needs a share", "Give both")
         if student is not None:
-            found.append(Unlearned(partial(classify, ready(student, "cpu")), self.unlearned, seed, knowledge(student)))
+            found.append(Unlearned(partial(classify, student), self.unlearned, seed, knowledge(student)))
         if self.class_weights:
             if len(self.class_weights) != len(class_names):
                 raise ArgumentError(
@@ -149,7 +150,8 @@ class Selection:
 
 def knowledge(student: Classifier) -> str:
     """What says in a manifest which student it was: a fingerprint of its weights; "" where it is no module."""
-    return fingerprint(*student.state_dict().values()) if isinstance(student, nn.Module) else ""
+    inner = student.function if isinstance(student, Labeller) else student
+    return fingerprint(*inner.state_dict().values()) if isinstance(inner, nn.Module) else ""
 
 
 def resolve_private(selection: Selection, inputs: Inputs, reading: Reading | None = None) -> Tensor | None:

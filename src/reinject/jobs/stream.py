@@ -102,7 +102,9 @@ class Stream(IterableDataset[tuple[Tensor, int]]):
             ),
         )
         C = loaded.C
-        make_block, _ = maker(loaded.ensemble(), None if C is None else ready(C, self.device), recipe)
+        r = loaded.ensemble()
+        C = None if C is None else ready(C, self.device, r.event_shape, recipe.storage)
+        make_block, _ = maker(r, C, recipe)
         info = get_worker_info()
         first, stride = (0, 1) if info is None else (info.id, info.num_workers)
         blocks = range(first, len(recipe.blocks), stride)

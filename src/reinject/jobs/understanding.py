@@ -1,5 +1,6 @@
 """What the inputs and outputs of an imported model mean: found out on noise and on data, or asked for."""
 
+import contextlib
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
@@ -13,7 +14,8 @@ from reinject.data import Dataset
 from reinject.errors import ArgumentError, ModelError
 from reinject.foreign import Foreign, Gives, Loaded, Native, Role
 from reinject.foreign.base import Layout, Out
-from reinject.foreign.normalise import Evidence, is_probabilities, read_by, words_for
+from reinject.foreign.normalise import Evidence, read_by, words_for
+from reinject.jobs.naming import names_for, rows_of_names
 from reinject.jobs.recipe import levels_of, some_of
 from reinject.jobs.soundness import (
     called,
@@ -25,8 +27,9 @@ from reinject.jobs.soundness import (
     returned,
     uniform,
 )
+from reinject.meaning import WORDS, meaning_of, probes
 from reinject.models import Inputs
-from reinject.outputs import Place, choose, name_of
+from reinject.outputs import Place, choose, name_of, tensor_at
 
 _POINTS = 512  # of those that an autoencoder is tried on without data
 
@@ -87,6 +90,7 @@ def understand(
         ArgumentError: the shape, the range or the normalisation cannot be found out and is not given.
         ModelError: it fails, gives nothing that fits, is random or constant, or does not go with the model beside it.
     """
+    _check_role(loaded, wanted.role, source)
     ours, theirs, output = _shapes(loaded, wanted, dataset, source)
     _check_normalisation(wanted, ours)
     notes = list(loaded.notes)
@@ -99,17 +103,16 @@ def understand(
         notes.append("it draws noise at every call; that noise is set to zero, which leaves the mean code")
     base = Native(theirs, 0.0, 1.0, wanted.mean, wanted.std, output=output, noiseless=noiseless)
     base = replace(base, out=wanted.out or "same", layout=wanted.layout or "chw")
-    native, more = _native(loaded, wanted, dataset, source, beside, ours, base)
+    gives, said = _gives(loaded, wanted.role, theirs, output, source)
+    notes += [f"it {said}"] if said else []
+    native, more = _native(loaded, wanted, dataset, source, beside, ours, base, gives)
     units = wanted.units or (native.low, native.high)
     inputs = Inputs(ours, *units, mean=sum(units) / 2, std=(units[1] - units[0]) / 2)
-    gives = loaded.gives or _gives(loaded, native, wanted.role, inputs, source)
     network = Foreign(loaded, wanted.role, inputs, native, gives)
     outputs = check_rows(network, source)
     if wanted.role == "classifier":
-        names = wanted.class_names or (dataset.class_names if dataset is not None else ())
-        names = names or tuple(str(k) for k in range(outputs))
-        if len(names) != outputs:
-            raise ArgumentError("--class-names", f"{len(names)} names for {outputs} outputs", "Give one for each")
+        names, told = names_for(wanted.class_names, loaded.classes, dataset, outputs, source)
+        notes += told
         inputs = replace(inputs, class_names=names)
     else:
         some = uniform(inputs.shape, 64, inputs.low, inputs.high)
@@ -131,7 +134,7 @@ def _shapes(
     said = wanted.shape or (None if dataset is None else dataset.shape)
     if dataset is not None and said != dataset.shape:
         raise ArgumentError("--shape", f"{said}, but {dataset.name} has {dataset.shape}", "Leave out one of the two")
-    theirs = loaded.shape or said
+    theirs = loaded.shape or said or loaded.usual
     if theirs is None:
         raise ArgumentError("--shape", f"{source} does not say what it takes", "Give it, such as --shape 1,28,28")
     said = said or image_shape([theirs]) or theirs
@@ -167,9 +170,11 @@ def shapes_to_try(said: tuple[int, ...]) -> list[tuple[int, ...]]:
 
     Example:
         >>> shapes_to_try((1, 8, 8))
-        [(1, 8, 8), (64,), (8, 8)]
+        [(1, 8, 8), (64,), (8, 8), (8, 8, 1)]
     """
-    return list(dict.fromkeys([said, (math.prod(said),), *([said[1:]] if len(said) == 3 and said[0] == 1 else [])]))
+    flat = [(math.prod(said),), *([said[1:]] if len(said) == 3 and said[0] == 1 else [])]
+    turned = [(*said[1:], said[0])] if len(said) == 3 else []
+    return list(dict.fromkeys([said, *flat, *turned]))
 
 
 def _output(loaded: Loaded, shape: tuple[int, ...], role: Role, source: str) -> Place:
@@ -185,13 +190,14 @@ def _native(
     beside: Inputs | None,
     ours: tuple[int, ...],
     base: Native,
+    gives: Gives,
 ) -> tuple[Native, list[str]]:
     """Range, normalisation and kind of output: said, found by data, or by what its last layer cannot leave."""
     bounds = wanted.bounds or loaded.bounds or ((0.0, 1.0) if wanted.std else None)
     if bounds is not None:
         base = replace(base, low=bounds[0], high=bounds[1])
     if dataset is not None:
-        return _by_data(loaded, wanted, dataset, source, base, given=bounds is not None)
+        return _by_data(loaded, wanted, dataset, source, base, gives, given=bounds is not None)
     if bounds is not None and wanted.bounds and wanted.role == "autoencoder" and not wanted.std:
         _check_said(loaded, base, ours, source)
     if bounds is not None:
@@ -246,34 +252,41 @@ def _check_normalisation(wanted: Wanted, ours: tuple[int, ...]) -> None:
 
 
 def _by_data(
-    loaded: Loaded, wanted: Wanted, dataset: Dataset, source: str, base: Native, given: bool
+    loaded: Loaded, wanted: Wanted, dataset: Dataset, source: str, base: Native, gives: Gives, given: bool
 ) -> tuple[Native, list[str]]:
     part = some_of(dataset).test
     x = dataset.levels(0.0, 1.0).load(part.x)
-    y = called(Foreign(loaded, wanted.role, Inputs(dataset.shape), base, "logits"), x[:2], source)
-    names = dataset.class_names
-    if wanted.role == "classifier":
-        if y.ndim != 2:
-            raise ModelError(source, f"maps {tuple(x[:2].shape)} to {tuple(y.shape)}", "Give a classifier's logits")
-        if y.shape[1] != len(names):
-            raise ArgumentError("--class-names", f"{len(names)} names for {y.shape[1]} outputs", "Give one for each")
-        if set(wanted.class_names) == set(names):
-            names = wanted.class_names
-    number = torch.tensor([names.index(name) for name in dataset.class_names])
-    on = Evidence(dataset.name, x, number[part.y], names)
-    native, line = read_by(loaded, wanted.role, base, on, source, given=given, out=wanted.out, layout=wanted.layout)
+    role, known = wanted.role, wanted.class_names or loaded.classes
+    y = called(Foreign(loaded, role, Inputs(dataset.shape), base, gives), x[:2], source)
+    number = torch.arange(len(dataset.class_names))
+    if role == "classifier":
+        if not known and y.shape[1] != len(number):
+            raise ArgumentError("--class-names", f"{len(number)} names for {y.shape[1]} outputs", "Give one for each")
+        number = rows_of_names(known, dataset)
+    names = known if set(known) & set(dataset.class_names) else dataset.class_names
+    on = Evidence(dataset.name, x, number[part.y], tuple(names))
+    native, line = read_by(loaded, role, base, on, source, gives, given=given, out=wanted.out, layout=wanted.layout)
     return native, [line, f"taken: {words_for(native)}"]
 
 
-def _gives(loaded: Loaded, native: Native, role: Role, inputs: Inputs, source: str) -> Gives:
+def _check_role(loaded: Loaded, role: Role, source: str) -> None:
+    if loaded.gives is None or (loaded.gives == "values") == (role == "autoencoder"):
+        return
+    kind = "no classifier: it gives values" if role == "classifier" else "a classifier"
+    cure = "Give one with scores of classes" if role == "classifier" else "Say --as classifier"
+    raise ModelError(source, f"is {kind}", cure)
+
+
+def _gives(loaded: Loaded, role: Role, shape: tuple[int, ...], output: Place, source: str) -> tuple[Gives, str]:
+    """What comes out, and what to say of it: of a classifier by its outputs on inputs near and far."""
     if role == "autoencoder":
-        return "values"
-    x = uniform(inputs.shape, 8, inputs.low, inputs.high)
-    return (
-        "probabilities"
-        if is_probabilities(called(Foreign(loaded, role, inputs, native, "logits"), x, source))
-        else "logits"
-    )
+        return "values", ""
+    inside, beyond = probes(shape)
+    y = tensor_at(returned(loaded.module, inside, source), output)
+    with contextlib.suppress(ModelError):  # far from its data it need not work
+        y = torch.cat([y, tensor_at(returned(loaded.module, beyond, source), output)])
+    scores = meaning_of(y, source)
+    return scores, "" if loaded.gives == scores else WORDS.get(scores, "")
 
 
 def _typical(network: Foreign, dataset: Dataset | None, source: str) -> Tensor:

@@ -13,6 +13,7 @@ from reinject.errors import ArgumentError, ModelError
 from reinject.kernels.base import Info, Kernel, State
 from reinject.kernels.tangent import Tangent
 from reinject.kernels.wrappers import autoencoder_of, rows_of, with_autoencoder
+from reinject.meaning import labeller
 from reinject.reconstruction import Autoencoder
 
 Where = Literal["reconstruction", "state"]
@@ -31,7 +32,7 @@ class Guided:
 
     Attributes:
         kernel: the kernel.
-        classifier: C, (B, *event) -> logits (B, classes), differentiable.
+        classifier: C, (B, *event) -> logits (B, classes), or probabilities, differentiable.
         target: the asked class, or the classes of walks 0, 1, ...
         weight: w >= 0.
         at: where the classifier is asked.
@@ -72,6 +73,7 @@ class Guided:
             x = torch.zeros((1, *r.event_shape), device=r.device)
             why = "the autoencoder cannot be differentiated in its input"
             _differentiable(r, x, why, "Give at='state', for a classifier that knows noisy inputs")
+        object.__setattr__(self, "classifier", labeller(self.classifier, r.event_shape, device=r.device))
         targets = (self.target,) if isinstance(self.target, int) else tuple(self.target)
         classes = _classes(self.classifier, r)
         if not targets or not all(0 <= y < classes for y in targets):

@@ -1,0 +1,202 @@
+"""What a classifier gives: logits, probabilities, or one number for two classes. Read off its outputs on probes."""
+
+from collections.abc import Callable, Mapping, Sequence
+from types import MappingProxyType
+from typing import Any, Literal
+
+import torch
+from torch import Tensor, nn
+
+from reinject.errors import ModelError
+from reinject.outputs import Place, choose, tensor_at
+
+Scores = Literal["logits", "probabilities", "logit", "probability"]  # the last two: one number for two classes
+
+WORDS: Mapping[Scores, str] = MappingProxyType(  # for the user
+    {
+        "probabilities": "gives probabilities, which are not softmaxed again",
+        "logit": "gives one logit, which becomes two classes",
+        "probability": "gives one probability, which becomes two classes",
+    }
+)
+_SURE = 1e-3  # how far rows of probabilities may sum beside 1
+_SPREAD = 0.05  # least difference between outputs by which they can be told
+_FAILS = (RuntimeError, TypeError, ValueError, LookupError, ArithmeticError, AttributeError, NotImplementedError)
+
+
+def probes(
+    shape: Sequence[int], low: float = 0.0, high: float = 1.0, device: str | torch.device = "cpu"
+) -> tuple[Tensor, Tensor]:
+    """Draw inputs in a range, and inputs far beyond it, where only a sigmoid or a softmax stays in 0..1.
+
+    Example:
+        >>> inside, beyond = probes((3,))
+        >>> inside.shape, bool(beyond.abs().amax() > 20)
+        (torch.Size([16, 3]), True)
+    """
+    g = torch.Generator().manual_seed(0)
+    inside = low + (high - low) * torch.rand((16, *shape), generator=g)
+    far = torch.cat([scale * torch.randn((16, *shape), generator=g) for scale in (1.0, 50.0, 5000.0)])
+    return inside.to(device), ((low + high) / 2 + (high - low) * far).to(device)
+
+
+def meaning_of(y: Tensor, owner: str = "classifier") -> Scores:
+    """Say what a classifier's outputs are.
+
+    Rows that are not negative and sum to one are probabilities. One number in 0..1, however far the inputs lie, is the
+    probability of the second class; one of both signs, and beyond -1..1, is its logit.
+
+    Arguments:
+        y: the outputs on different inputs, (B, classes), (B, 1) or (B,).
+        owner: name for messages.
+
+    Raises:
+        ModelError: several labels at once; one number whose meaning cannot be told; nothing finite.
+
+    Example:
+        >>> meaning_of(torch.tensor([[0.2, 0.8], [1.0, 0.0]])), meaning_of(torch.tensor([-8.0, 3.0]))
+        ('probabilities', 'logit')
+    """
+    if y.ndim not in (1, 2) or not y.numel():
+        raise ModelError(owner, f"gives outputs of shape {tuple(y.shape)}", "Give logits of shape (batch, classes)")
+    y = y.reshape(len(y), -1)
+    y = y[torch.isfinite(y).all(1)]
+    if not len(y):
+        raise ModelError(owner, "returns non-finite logits", "Check its weights for NaN")
+    low, high = float(y.min()), float(y.max())
+    inside = low >= 0 and high <= 1 + _SURE
+    if y.shape[1] == 1:
+        return _one(low, high, inside, owner)
+    if is_probabilities(y):
+        return "probabilities"
+    between = bool(((y > _SPREAD) & (y < 1 - _SPREAD)).any())
+    if inside and between and high - low > _SPREAD:
+        raise ModelError(
+            owner,
+            f"gives {y.shape[1]} numbers in 0..1 that do not sum to one: several labels at once",
+            "Give a classifier of one label each, which ends in logits or a softmax",
+        )
+    return "logits"
+
+
+def _one(low: float, high: float, inside: bool, owner: str) -> Scores:
+    if inside and high - low > _SPREAD:
+        return "probability"
+    if low < 0 < high and max(-low, high) > 1 + _SURE:
+        return "logit"
+    raise ModelError(
+        owner,
+        f"gives one number, in {low:.3g}..{high:.3g}, which may be a probability, a logit or neither",
+        "Give one output for each class",
+    )
+
+
+def is_probabilities(y: Tensor) -> bool:
+    """Whether the rows are probabilities.
+
+    Example:
+        >>> is_probabilities(torch.tensor([[0.25, 0.75]])), is_probabilities(torch.tensor([[1.0, 1.0]]))
+        (True, False)
+    """
+    return bool((y >= 0).all()) and torch.allclose(y.sum(1), torch.ones(len(y)).to(y), atol=_SURE)
+
+
+def as_logits(y: Tensor, scores: Scores) -> Tensor:
+    """Turn a classifier's outputs into logits: softmax gives the probabilities that the classifier means.
+
+    Arguments:
+        y: (B, classes), or (B, 1) or (B,) for two classes.
+        scores: what they are.
+
+    Example:
+        >>> as_logits(torch.tensor([[0.75]]), "probability").softmax(1)
+        tensor([[0.2500, 0.7500]])
+        >>> as_logits(torch.tensor([[0.0]]), "logit").softmax(1)
+        tensor([[0.5000, 0.5000]])
+    """
+    if scores == "logits":
+        return y
+    if scores == "probabilities":
+        return y.clamp(min=1e-12).log()
+    y = y.reshape(len(y), 1)
+    return torch.cat([0 * y, y], 1) if scores == "logit" else torch.cat([1 - y, y], 1).clamp(min=1e-12).log()
+
+
+def differ(first: Tensor, second: Tensor) -> bool:
+    """Whether two outputs for the same inputs differ by more than rounding.
+
+    Example:
+        >>> differ(torch.ones(2), torch.ones(2) + 1e-7)
+        False
+    """
+    return first.shape != second.shape or not torch.allclose(first, second, rtol=1e-4, atol=1e-5, equal_nan=True)
+
+
+class Labeller(nn.Module):
+    """A classifier whose outputs have been read: logits, whatever it gives.
+
+    Arguments:
+        function: the classifier.
+        place: of its scores in what it returns.
+        scores: what they are.
+    """
+
+    def __init__(self, function: Callable[..., Any], place: Place, scores: Scores) -> None:
+        super().__init__()
+        self.function, self.place, self.scores = function, place, scores
+
+    @property
+    def note(self) -> str:
+        """What was read, for the user; "" for logits."""
+        return WORDS.get(self.scores, "")
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Logits (B, classes) of x (B, *event)."""
+        return as_logits(tensor_at(self.function(x), self.place), self.scores)
+
+
+def labeller(
+    classifier: Callable[..., Any],
+    shape: Sequence[int],
+    low: float = 0.0,
+    high: float = 1.0,
+    device: str | torch.device = "cpu",
+    owner: str = "classifier",
+) -> Labeller:
+    """Read a classifier: call it on probes, choose its scores among what it returns, and find out what they are.
+
+    Arguments:
+        classifier: x of shape (B, *shape) -> scores (B, classes), or one number for two classes.
+        shape: of one input.
+        low, high: range of its values, data units.
+        device: where x has to be.
+        owner: name for messages.
+
+    Raises:
+        ModelError: it fails, gives labels or several labels at once, draws noise, or cannot be told.
+
+    Example:
+        >>> C = labeller(lambda x: x.softmax(1), (3,))
+        >>> C.scores, C(torch.ones(1, 3)).softmax(1)
+        ('probabilities', tensor([[0.3333, 0.3333, 0.3333]]))
+    """
+    if isinstance(classifier, Labeller):
+        return classifier
+    inside, beyond = probes(shape, low, high, device)
+    with torch.no_grad(), torch.random.fork_rng(devices=[]):
+        try:
+            value, again = classifier(inside), classifier(inside)
+        except _FAILS as error:
+            why = next(iter(str(error).splitlines()), type(error).__name__)[:200].rstrip(".:")
+            raise ModelError(
+                owner, f"fails on a batch of shape {tuple(inside.shape)}: {why}", "Give one for such inputs"
+            ) from error
+        place = choose(value, inside, "classifier", owner)
+        y = tensor_at(value, place)
+        if differ(y, tensor_at(again, place)):
+            raise ModelError(owner, "gives something else for the same input at every call", "Give one without noise")
+        try:
+            y = torch.cat([y, tensor_at(classifier(beyond), place)])
+        except (*_FAILS, ModelError):  # far from its data it need not work
+            pass
+    return Labeller(classifier, place, meaning_of(y, owner))

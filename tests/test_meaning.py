@@ -1,0 +1,147 @@
+"""What a classifier gives is read once, in Python as by import: probabilities stay what they are, one number is two."""
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+from hypothesis import given
+from hypothesis import strategies as st
+from torch import Tensor, nn
+
+from reinject import Archive, algorithm1, sample, wrap
+from reinject.errors import ModelError
+from reinject.kernels import Guided, Langevin
+from reinject.meaning import as_logits, labeller, meaning_of
+from reinject.presets import Settings
+from reinject.starts import Normal
+from reinject.synthesis import synthesise
+
+SHAPE = (1, 4, 4)
+SHORT = Settings("langevin", {"lam": "0.1"}, steps=3, burn_in=1)
+
+
+def scores(width: int = 3) -> nn.Sequential:
+    torch.manual_seed(0)
+    return nn.Sequential(nn.Flatten(), nn.Linear(16, width))
+
+
+LOGITS = scores()
+SOFTMAX = nn.Sequential(LOGITS, nn.Softmax(1))
+ONE = scores(1)
+R = wrap(lambda x: 0.9 * x, SHAPE)
+
+MEANT: dict[str, tuple[Callable[[Tensor], Any], Callable[[Tensor], Tensor]]] = {
+    "logits": (LOGITS, lambda x: LOGITS(x).softmax(1)),
+    "a softmax": (SOFTMAX, SOFTMAX),
+    "a log of it": (lambda x: SOFTMAX(x).log(), SOFTMAX),
+    "in a dict": (lambda x: {"hidden": LOGITS(x).repeat(1, 3), "logits": LOGITS(x)}, SOFTMAX),
+    "a logit": (ONE, lambda x: torch.cat([1 - ONE(x).sigmoid(), ONE(x).sigmoid()], 1)),
+    "a flat logit": (lambda x: ONE(x)[:, 0], lambda x: torch.cat([1 - ONE(x).sigmoid(), ONE(x).sigmoid()], 1)),
+    "a sigmoid": (lambda x: ONE(x).sigmoid(), lambda x: torch.cat([1 - ONE(x).sigmoid(), ONE(x).sigmoid()], 1)),
+}
+
+
+@pytest.mark.parametrize(("C", "means"), MEANT.values(), ids=MEANT.keys())
+def test_probabilities_are_those_that_the_classifier_means(C: Any, means: Any) -> None:
+    kernel = Langevin(R, 0.1)
+    for part in synthesise(kernel, Normal(), C, SHAPE, walks=9, steps=2):
+        with torch.no_grad():
+            p = means(part.x / 255)
+        torch.testing.assert_close(part.probabilities, p, rtol=1e-5, atol=1e-6)
+        assert torch.equal(part.label, p.argmax(1))
+    X, Y = algorithm1([R], C, N_s=9, R=3)
+    with torch.no_grad():
+        assert torch.equal(Y, means(X).argmax(1))
+
+
+def test_sample_says_what_it_read_and_keeps_it(tmp_path: Path) -> None:
+    names = ("a", "b", "c")
+    for C, name in ((SOFTMAX, "soft"), (LOGITS, "plain")):
+        out = sample(R, C, tmp_path / name, class_names=names, settings=SHORT, walks=40, judged=False)
+        assert ("gives probabilities, which are not softmaxed again" in "\n".join(out.lines)) == (name == "soft")
+    soft, plain = (
+        [
+            row
+            for table in Archive.open(tmp_path / name).tables(["probabilities"])
+            for row in table["probabilities"].to_pylist()
+        ]
+        for name in ("soft", "plain")
+    )
+    torch.testing.assert_close(torch.tensor(soft), torch.tensor(plain), rtol=1e-5, atol=1e-5)
+
+
+def test_guidance_follows_the_probabilities_that_are_meant() -> None:
+    x = torch.randn((5, *SHAPE), generator=torch.Generator().manual_seed(0))
+    steps = []
+    for C in (LOGITS, SOFTMAX):
+        kernel = Guided(Langevin(R, 0.1, 0.0), C, target=1, weight=2.0)
+        steps.append(kernel.step(kernel.init(x), torch.Generator())[0].x)
+    torch.testing.assert_close(*steps)
+
+
+WRONG: dict[str, tuple[Callable[[Tensor], Any], str]] = {
+    "labels": (lambda x: LOGITS(x).argmax(1), r"maps \(16, 1, 4, 4\) to \(16,\): int64 labels, no scores"),
+    "several labels": (lambda x: LOGITS(x).sigmoid(), r"3 numbers in 0\.\.1 that do not sum to one: several labels"),
+    "one tanh": (lambda x: ONE(x).tanh(), r"one number, in -1\.\.1, which may be a probability, a logit or neither"),
+    "one constant": (lambda x: torch.zeros(len(x), 1) + 0.3, r"one number, in 0\.3\.\.0\.3"),
+    "a positive number": (lambda x: ONE(x).abs(), r"one number, in 0"),
+    "nothing finite": (lambda x: LOGITS(x) / 0, r"non-finite"),
+    "noise": (lambda x: LOGITS(x) + torch.rand(len(x), 3), r"something else for the same input at every call"),
+    "a failure": (lambda x: LOGITS(x[:, :, 1:]), r"fails on a batch of shape \(16, 1, 4, 4\): mat1"),
+    "an image": (lambda x: x, r"maps \(16, 1, 4, 4\) to \(16, 1, 4, 4\)\. Give a classifier's logits"),
+}
+
+
+@pytest.mark.parametrize(("C", "sentence"), WRONG.values(), ids=WRONG.keys())
+def test_what_cannot_label_is_refused_before_a_walk(C: Any, sentence: str, tmp_path: Path) -> None:
+    before = torch.random.get_rng_state()
+    with pytest.raises(ModelError, match=sentence):
+        algorithm1([R], C, N_s=2)
+    with pytest.raises(ModelError, match=sentence):
+        sample(R, C, tmp_path / "s", class_names=("a", "b", "c"), settings=SHORT, walks=2)
+    assert torch.equal(before, torch.random.get_rng_state())
+    assert not list(tmp_path.iterdir())
+
+
+def test_a_classifier_need_not_work_far_from_its_data() -> None:
+    def careful(x: Tensor) -> Tensor:
+        if x.abs().max() > 1:
+            raise ValueError("negative values")
+        return SOFTMAX(x)
+
+    assert labeller(careful, SHAPE).scores == "probabilities"
+    assert labeller(lambda x: ONE(x).sigmoid() * (x.abs().amax((1, 2, 3)) < 9)[:, None], SHAPE).scores == "probability"
+
+
+@given(st.lists(st.floats(-20, 20), min_size=2, max_size=5))
+def test_logits_of_probabilities_give_these_again(values: list[float]) -> None:
+    p = torch.tensor([values]).softmax(1)
+    torch.testing.assert_close(as_logits(p, "probabilities").softmax(1), p, rtol=1e-4, atol=1e-6)
+    one = as_logits(p[:, :1], "probability").softmax(1)
+    torch.testing.assert_close(one[:, 1], p[:, 0], rtol=1e-4, atol=1e-6)
+
+
+def test_rows_that_are_not_finite_say_nothing() -> None:
+    y = torch.tensor([[0.5, 0.5], [torch.nan, 1.0]])
+    assert meaning_of(y) == "probabilities"
+
+
+def test_an_autoencoder_that_draws_noise_is_refused_by_wrap_too() -> None:
+    class Variational(nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.down, self.up = nn.Linear(16, 2), nn.Linear(2, 16)
+
+        def forward(self, x: Tensor) -> Tensor:
+            h = self.down(x.flatten(1))
+            return self.up(h + torch.randn_like(h)).reshape(x.shape)
+
+    net = Variational()
+    with pytest.raises(ModelError, match=r"Variational: gives something else for the same input .*mean of encode"):
+        wrap(net, SHAPE)
+    with pytest.raises(ModelError, match="something else"):
+        wrap(lambda x, sigma: x * sigma[0] * torch.rand(1), SHAPE, noise_conditioned=True, sigma=1.0)
+    wrap(lambda x: net.up(net.down(x.flatten(1))).reshape(x.shape), SHAPE)
+    wrap(nn.Sequential(nn.Dropout(0.5), nn.Linear(4, 4)), SHAPE)  # in evaluation mode it draws none
