@@ -16,6 +16,7 @@ from reinject.kernels.wrappers import place_of
 from reinject.reconstruction import Ensemble, Reconstruction
 from reinject.samples import LabelledSamples, Storage
 from reinject.starts import Normal, Start
+from reinject.streams import SCHEME
 from reinject.walks import BLOCK, Visited, walk
 
 Classifier = Callable[[Tensor], Tensor]
@@ -95,6 +96,7 @@ def synthesise(
     filters: Sequence[Filter] = (),
     blocks: Iterable[int] | None = None,
     device: str | torch.device | None = None,
+    scheme: int = SCHEME,
 ) -> Iterator[LabelledSamples]:
     """Walk and label what is visited; what is labelled is what is kept.
 
@@ -102,9 +104,8 @@ def synthesise(
     probabilities softmax(C(x)).
 
     Arguments:
-        kernel, start, event_shape, walks, steps, burn_in, thin, seed, block_size, emit, limit, seen, blocks, device: as
-            for
-            :func:`reinject.walks.walk`.
+        kernel, start, event_shape, walks, steps, burn_in, thin, seed, block_size, emit, limit, seen, blocks, device,
+            scheme: as for :func:`reinject.walks.walk`.
         classifier: C, x of shape (B, *event) -> logits (B, classes); None: samples get no labels.
         storage: how samples are kept; default: uint8 levels of [0, 1].
         models: how many autoencoders share the rows of a block (see :class:`reinject.reconstruction.Ensemble`).
@@ -134,6 +135,7 @@ def synthesise(
         seen=seen,
         blocks=blocks,
         device=device,
+        scheme=scheme,
     )
     place = place_of(kernel) if device is None else device
     C = None if classifier is None else ready(classifier, place)

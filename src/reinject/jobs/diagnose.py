@@ -10,7 +10,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from reinject.archive import Archive, blocks_of
+from reinject.archive import Archive, blocks_of, scheme_of
 from reinject.diagnostics import (
     Convergence,
     Discrepancy,
@@ -153,6 +153,7 @@ def _remembered(archive: Archive, models: Models, r: Ensemble, axes: Tensor) -> 
         block_size=parameters["block_size"],
         limit=settings.limit,
         seen=walker.seen,
+        scheme=scheme_of(parameters),
     )
     first, *rest = parts
     walks, ends = last_states(rest) if rest else (first.walk, first.x)
