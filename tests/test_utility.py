@@ -62,7 +62,7 @@ def test_skill_is_not_defined_where_real_data_teaches_no_more_than_noise(real: t
 
 @pytest.fixture(scope="module")
 def in_units() -> dict[tuple[float, float], Utility]:
-    """The same digits and the same samples, a quarter of them wrong, in three units of pixels; students of few steps."""
+    """The same digits and samples, a quarter of them wrong, in three units of pixels; students of few steps."""
     found = {}
     with pytest.MonkeyPatch.context() as patch:
         hurry(patch)
