@@ -124,7 +124,7 @@ def main() -> None:
                 {
                     "setting": name,
                     "ratio": round(result.ratio.mean, 4),
-                    "skill": round(result.skill.mean, 3),
+                    "skill": result.skill and round(result.skill.mean, 3),
                     "shares": [round(min(of), 3), round(max(of), 3)],
                     "seconds": round(seconds[name]),
                 }

@@ -70,13 +70,13 @@ def test_the_first_screen_has_four_numbers_at_most() -> None:
 def test_what_must_not_be_overlooked() -> None:
     quiet = {
         "memorisation": [judgement("copies", 0.001, 0, (0, 0.002), 0.3)],
-        "membership": [judgement("loss on the student", 0.02, 0.01, (0.008, 0.03))],
+        "membership": [judgement("loss on the student", 0.02, 0.01, (0.015, 0.03), 0.02)],
     }
     assert alarms(quiet) == []
     loud = {
         "membership": [
-            judgement("loss on the student", 0.02, 0.01, (0.015, 0.03)),
-            judgement("likelihood ratio on the classifier", 0.03, 0.01, (0.02, 0.04)),
+            judgement("loss on the student", 0.02, 0.01, (0.015, 0.03), 1e-4),
+            judgement("likelihood ratio on the classifier", 0.03, 0.01, (0.02, 0.04), 1e-6),
         ],
         "two-sample": [judgement("classifier", 0.9, 0.5, (0.85, 0.95))],
     }

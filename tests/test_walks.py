@@ -10,7 +10,7 @@ from reinject.errors import ArgumentError
 from reinject.kernels import Ancestral, Info, Langevin, Metropolis, State
 from reinject.reconstruction import Ensemble
 from reinject.schedules import PerStep
-from reinject.starts import Normal, Uniform
+from reinject.starts import Normal, Points, Uniform
 from reinject.walks import Visited, walk
 
 SHRINK = wrap(lambda x: 0.5 * x, (2,))
@@ -193,6 +193,23 @@ def test_a_kernels_notes_are_averaged_between_emissions() -> None:
     assert all(0.9 < p.accepted <= 1 for p in parts)
     assert all(p.asymmetry < 1e-5 for p in parts)
     assert run()[0].accepted is None
+
+
+def test_a_dead_walk_takes_no_part_in_a_kernels_notes() -> None:
+    """Walk 0 becomes NaN at once; before, the asymmetry of its block was NaN from then on."""
+    r = wrap(lambda x: torch.where(x.abs() > 50, torch.nan, 0.95 * x), (2,))
+    start = Points(torch.cat([torch.full((1, 2), 60.0), torch.ones(4, 2)]))
+    parts = run(Metropolis(r, 0.1), walks=5, steps=6, thin=3, block_size=5, start=start)
+    assert sum(part.stopped for part in parts) == 1
+    assert all(part.asymmetry is not None and part.asymmetry < 1e-5 for part in parts[1:])
+    assert all(0 <= part.accepted <= 1 for part in parts)
+
+
+def test_notes_of_walks_that_are_all_dead_are_none() -> None:
+    r = wrap(lambda x: torch.where(x.abs() > 50, torch.nan, 0.95 * x), (2,))
+    start = Points(torch.full((1, 2), 60.0))
+    parts = run(Metropolis(r, 0.1), walks=3, steps=4, thin=2, burn_in=2, block_size=3, start=start)
+    assert [(part.accepted, part.asymmetry) for part in parts[1:]] == [(None, None)]
 
 
 @pytest.mark.parametrize(

@@ -1,4 +1,4 @@
-"""What a walk went through: tensors in, numbers out."""
+"""What a walk went through: tensors in, numbers out, by float64 on the CPU, as not every device has it."""
 
 import math
 from typing import NamedTuple
@@ -60,7 +60,7 @@ def convergence(values: Float[Tensor, "walks draws"]) -> Convergence:
         )
     from arviz_stats.base import array_stats  # takes two seconds, which sampling has no use for
 
-    array = values.double().numpy()
+    array = values.cpu().double().numpy()
     if np.ptp(array) == 0:
         return Convergence(math.nan, math.nan, math.nan)
     rhat = float(array_stats.rhat(array))
@@ -119,7 +119,7 @@ def class_entropy(probabilities: Float[Tensor, "batch classes"]) -> float:
         >>> class_entropy(torch.tensor([[1.0, 0.0], [0.5, 0.5]])) == math.log(2) / 2
         True
     """
-    return float(torch.special.entr(probabilities.double()).sum(1).mean())
+    return float(torch.special.entr(probabilities.cpu().double()).sum(1).mean())
 
 
 def start_remembered_by_axis(
@@ -137,7 +137,7 @@ def start_remembered_by_axis(
         >>> [round(c, 3) for c in start_remembered_by_axis(x, x * torch.tensor([1.0, -2.0]), torch.eye(2))]
         [1.0, -1.0]
     """
-    a, b = (part.flatten(1).double() @ axes.double().T for part in (start, end))
+    a, b = (part.flatten(1).cpu().double() @ axes.cpu().double().T for part in (start, end))
     a, b = a - a.mean(0), b - b.mean(0)
     correlation: list[float] = ((a * b).sum(0) / (a.norm(dim=0) * b.norm(dim=0))).tolist()
     return correlation
@@ -182,7 +182,7 @@ def stein_discrepancy(
         raise ArgumentError(
             "stein_discrepancy", f"x {tuple(x.shape)} and score {tuple(score.shape)}", "Give equal shapes, two points"
         )
-    a, s = x.flatten(1).double(), score.flatten(1).double()
+    a, s = x.flatten(1).cpu().double(), score.flatten(1).cpu().double()
     square = torch.cdist(a, a).square()
     if length is None:
         length = float(torch.pdist(a[:1000]).median())
@@ -222,8 +222,8 @@ def start_remembered(start: Float[Tensor, "walks *event"], end: Float[Tensor, "e
             f"shapes {tuple(start.shape)} and {tuple(end.shape)}",
             "Give the start and the end of the same walks, two at least",
         )
-    a = start.flatten(1).double()
-    b = end.flatten(1).double()
+    a = start.flatten(1).cpu().double()
+    b = end.flatten(1).cpu().double()
     a = a - a.mean(0)
     b = b - b.mean(0)
     return float((a * b).sum() / (a * a).sum())
@@ -236,5 +236,5 @@ def class_shares(label: Int[Tensor, " batch"], classes: int) -> list[float]:
         >>> class_shares(torch.tensor([0, 0, 1, 2]), 4)
         [0.5, 0.25, 0.25, 0.0]
     """
-    count = torch.bincount(label.long(), minlength=classes).double()
+    count = torch.bincount(label.long(), minlength=classes).cpu().double()
     return [float(c) for c in count / count.sum()]

@@ -2,6 +2,8 @@
 
 import hashlib
 import json
+import math
+from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, cast
 
@@ -51,16 +53,68 @@ def fingerprint(*tensors: "Tensor") -> str:
     return digest.hexdigest()[:16]
 
 
+def json_text(value: Any, owner: str = "JSON", indent: int | None = 1) -> str:
+    """Return ``value`` as JSON, which knows no NaN and no infinity: what was not measured is None before it comes here.
+
+    Arguments:
+        value: JSON values.
+        owner: of the text, for the error.
+        indent: spaces a level; None: one line.
+
+    Raises:
+        ReinjectError: a number that is not finite.
+
+    Example:
+        >>> json_text({"a": [1.0, float("nan")]})
+        Traceback (most recent call last):
+        reinject.errors.ReinjectError: JSON: a[1] is nan, which JSON cannot say. Report this as a fault of reinject.
+    """
+    try:
+        return json.dumps(value, indent=indent, allow_nan=False)
+    except ValueError as error:
+        name, found = next(_not_finite(value, ""), ("", error))
+        problem = f"{name} is {found}, which JSON cannot say"
+        raise ReinjectError(owner, problem, "Report this as a fault of reinject") from error
+
+
+def _not_finite(value: Any, name: str) -> Iterator[tuple[str, float]]:
+    if isinstance(value, float) and not math.isfinite(value):
+        yield name, value
+    elif isinstance(value, dict):
+        for key, one in value.items():
+            yield from _not_finite(one, f"{name}.{key}" if name else str(key))
+    elif isinstance(value, (list, tuple)):
+        for number, one in enumerate(value):
+            yield from _not_finite(one, f"{name}[{number}]")
+
+
+def finite(value: float) -> float | None:
+    """The number; None, which JSON can say, for one that is not finite: it is not defined, or was not measured.
+
+    Example:
+        >>> finite(0.5), finite(float("nan"))
+        (0.5, None)
+    """
+    return value if math.isfinite(value) else None
+
+
 def write_json(path: Path, value: Any) -> None:
-    """Write ``value`` as JSON, under a temporary name first, so that the file is whole or not there."""
+    """Write ``value`` as JSON, under a temporary name first, so that the file is whole or not there.
+
+    Raises:
+        ReinjectError: a number that is not finite.
+    """
     temporary = path.with_suffix(".tmp")
-    temporary.write_text(json.dumps(value, indent=1) + "\n", encoding="utf-8")
+    temporary.write_text(json_text(value, str(path)) + "\n", encoding="utf-8")
     temporary.rename(path)
 
 
 def read_json(path: Path, kind: type[ReinjectError]) -> Any:
-    """The JSON value of a file; an error of the given kind when it is damaged."""
+    """The JSON value of a file; an error of the given kind when it is damaged.
+
+    NaN and Infinity, which are no JSON but which earlier versions wrote for what was not measured, are read as None.
+    """
     try:
-        return json.loads(path.read_text(encoding="utf-8"))
+        return json.loads(path.read_text(encoding="utf-8"), parse_constant=lambda _: None)
     except ValueError as error:  # not JSON, or not UTF-8
         raise kind(str(path), f"is damaged ({error})", "Make the folder again") from error

@@ -195,4 +195,4 @@ def _neighbours(x: Tensor, typical: float) -> tuple[float, float]:
     median = float(ratio.median())
     directions = math.log(len(x)) / -math.log(median) if 0 < median < 1 else (0.0 if median == 0 else math.inf)
     few_values = x.shape[1] < _MANY  # data of few values varies in few directions
-    return float((ratio <= _NEAR).double().mean()), math.inf if few_values else directions
+    return float((ratio <= _NEAR).cpu().double().mean()), math.inf if few_values else directions

@@ -85,7 +85,7 @@ class Fitted:
 
     def __post_init__(self, points: Tensor) -> None:
         _check_points("start fitted", points, 2)
-        flat = points.flatten(1).double()
+        flat = points.flatten(1).cpu().double()
         centred = flat - flat.mean(0)
         values, axes = torch.linalg.eigh(centred.T @ centred / (len(flat) - 1))
         kept = values > values[-1] * 1e-12  # fewer points than dimensions span less than all of them

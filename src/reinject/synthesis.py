@@ -17,6 +17,7 @@ from reinject.meaning import Labeller, labeller
 from reinject.reconstruction import Ensemble, Reconstruction
 from reinject.samples import LabelledSamples, Storage
 from reinject.starts import Normal, Start
+from reinject.streams import SCHEME
 from reinject.walks import BLOCK, Visited, walk
 
 Classifier = Callable[[Tensor], Tensor]
@@ -96,6 +97,7 @@ def synthesise(
     filters: Sequence[Filter] = (),
     blocks: Iterable[int] | None = None,
     device: str | torch.device | None = None,
+    scheme: int = SCHEME,
 ) -> Iterator[LabelledSamples]:
     """Walk and label what is visited; what is labelled is what is kept.
 
@@ -103,9 +105,8 @@ def synthesise(
     probabilities softmax(C(x)).
 
     Arguments:
-        kernel, start, event_shape, walks, steps, burn_in, thin, seed, block_size, emit, limit, seen, blocks, device: as
-            for
-            :func:`reinject.walks.walk`.
+        kernel, start, event_shape, walks, steps, burn_in, thin, seed, block_size, emit, limit, seen, blocks, device,
+            scheme: as for :func:`reinject.walks.walk`.
         classifier: C, x of shape (B, *event) -> logits (B, classes), probabilities, or one number for two classes;
             None: samples get no labels.
         storage: how samples are kept; default: uint8 levels of [0, 1].
@@ -136,6 +137,7 @@ def synthesise(
         seen=seen,
         blocks=blocks,
         device=device,
+        scheme=scheme,
     )
     place = place_of(kernel) if device is None else device
     C = None if classifier is None else ready(classifier, place, event_shape, kept)

@@ -236,20 +236,24 @@ class _Run:
 
     def _evaluate(self, means: dict[str, float]) -> None:
         train = means["train"]
-        if not math.isfinite(train):
-            raise ModelError(
-                type(self.network).__name__,
-                f"its training loss became {train} at step {self.step}",
-                "Lower the learning rate, or check the data for extreme values",
-            )
+        self._check(train, "training")
         kept = self.averaged if self.recipe.average else self.network.state_dict()
         entry = {"step": self.step, "epoch": self.epoch, **means}
         if self.validation is not None:
-            entry["validation"] = self._validation_loss(kept)
+            entry["validation"] = validation = self._validation_loss(kept)
+            self._check(validation, "validation")
             earlier = [e["validation"] for e in self.history]
         self.history.append(entry)
         if self.validation is None or not earlier or entry["validation"] <= min(earlier):
             self.best = {name: value.clone() for name, value in kept.items()}
+
+    def _check(self, loss: float, what: str) -> None:
+        if not math.isfinite(loss):
+            raise ModelError(
+                type(self.network).__name__,
+                f"its {what} loss became {loss} at step {self.step}",
+                "Lower the learning rate, or check the data for extreme values",
+            )
 
     @torch.no_grad()
     def _validation_loss(self, weights: dict[str, Tensor]) -> float:
@@ -283,7 +287,7 @@ class _Run:
         temporary = self.checkpoint.with_suffix(".tmp")
         copies = {k: v.detach().cpu().clone(memory_format=torch.contiguous_format) for k, v in tensors.items()}
         try:
-            save_file(copies, temporary, {"progress": json.dumps(progress), "run": self._signature()})
+            save_file(copies, temporary, {"progress": json.dumps(progress, allow_nan=False), "run": self._signature()})
         except SafetensorError as error:  # how safetensors reports a full disk
             raise ModelError(
                 str(self.checkpoint), f"cannot be written ({error})", "Free space, then run the same command again"

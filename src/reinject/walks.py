@@ -10,7 +10,6 @@ from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, fields, replace
 from typing import Any
 
-import numpy as np
 import torch
 from torch import Tensor
 
@@ -19,6 +18,7 @@ from reinject.kernels.base import Emit, Info, Kernel
 from reinject.kernels.wrappers import place_of
 from reinject.schedules import Schedule
 from reinject.starts import Start
+from reinject.streams import SCHEME, stream
 
 BLOCK = 1024
 
@@ -35,8 +35,8 @@ class Visited:
         x: x_i, or r(x_i) where reconstructions are emitted; shape (K, *event), data units.
         stopped: walks of this block that became non-finite since the last emission, and were stopped.
         strayed: walks that left the stated range since then, and were stopped.
-        accepted: share of proposals accepted since then; None where the kernel proposes nothing.
-        asymmetry: mean of r's asymmetry since then; None where the kernel measures none.
+        accepted: share of proposals of living walks accepted since then; None where the kernel proposes nothing.
+        asymmetry: mean of r's asymmetry since then; None where the kernel measures none, or of dead walks only.
     """
 
     block: int
@@ -67,6 +67,7 @@ def walk(
     only: Iterable[int] | None = None,
     blocks: Iterable[int] | None = None,
     device: str | torch.device | None = None,
+    scheme: int = SCHEME,
 ) -> Iterator[Visited]:
     """Run ``walks`` chains x_0, x_1, ..., x_steps and yield what they visit, block by block and step by step.
 
@@ -92,6 +93,7 @@ def walk(
         only: numbers of the walks to emit; their blocks are run, so that they come out as in the whole run.
         blocks: numbers of the blocks to run; default: all, in order.
         device: where the walk lives; default: where the kernel's autoencoder is, or the CPU.
+        scheme: of the noise, see :func:`reinject.streams.stream`; another one for walks of old archives only.
 
     Raises:
         ArgumentError: a number out of range, or a schedule shorter than the walk.
@@ -137,7 +139,7 @@ def walk(
             count = min(block_size, walks - first)
             if wanted is not None and wanted.isdisjoint(range(first, first + count)):
                 continue
-            source = _Noise(seed, number, place)
+            source = _Noise(seed, number, place, scheme)
             x = start.draw((count, *event_shape), source.at(0), first)
             yield from _Block(fitted, plan, source, first, x).run()
 
@@ -179,17 +181,16 @@ def spread(kernel: Any, steps: int) -> Any:
 
 @dataclass(frozen=True)
 class _Noise:
-    """The randomness of one block: a generator for each step, from (seed, block, step) alone."""
+    """The randomness of one block: a generator for each step, from (seed, block, step) and the scheme alone."""
 
     seed: int
     block: int
     device: torch.device
+    scheme: int = SCHEME
 
     def at(self, key: int) -> torch.Generator:
         """Key 0 is for the start, i + 1 for the step that leaves x_i."""
-        entropy = np.random.SeedSequence([self.seed, self.block, key])
-        word = int(entropy.generate_state(1, np.uint64)[0]) >> 1  # manual_seed wants a signed 64-bit
-        return torch.Generator(self.device).manual_seed(word)
+        return stream((self.seed, self.block, key), self.device, self.scheme)
 
 
 @dataclass(frozen=True)
@@ -258,9 +259,9 @@ class _Block:
     def _note(self, info: Info) -> None:
         if info.accepted is not None:
             alive = self._alive()
-            self.accepted.append((info.accepted & alive).sum() / alive.sum().clamp(min=1))
+            self.accepted.append((info.accepted & alive).sum() / alive.sum())  # NaN where none is alive
         if info.asymmetry is not None:
-            self.asymmetry.append(info.asymmetry.double().mean())
+            self.asymmetry.append(info.asymmetry)
 
     def _alive(self) -> Tensor:
         return self.finite & self.inside & self.walking & self.wanted
@@ -276,7 +277,7 @@ class _Block:
         stopped, strayed = self._unreported()
         self.reported = [self.reported[0] + stopped, self.reported[1] + strayed]
         row = which.nonzero().flatten()
-        accepted, asymmetry = (float(torch.stack(v).mean()) if v else None for v in (self.accepted, self.asymmetry))
+        accepted, asymmetry = _mean(self.accepted), _mean(self.asymmetry)
         self.accepted, self.asymmetry = [], []
         return Visited(
             block=self.source.block,
@@ -289,6 +290,13 @@ class _Block:
             accepted=accepted,
             asymmetry=asymmetry,
         )
+
+
+def _mean(notes: list[Tensor]) -> float | None:
+    """Mean of what is finite, as a kernel notes nothing of dead walks; None where nothing is."""
+    values = torch.cat([note.flatten() for note in notes]).cpu().double() if notes else torch.zeros(0)
+    values = values[values.isfinite()]
+    return float(values.mean()) if len(values) else None
 
 
 def _largest(x: Tensor) -> Tensor:

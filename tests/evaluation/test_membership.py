@@ -46,6 +46,15 @@ def test_nothing_is_found_where_there_is_nothing() -> None:
     assert small <= 8
 
 
+def test_the_null_is_the_rate_of_members_that_are_as_the_others() -> None:
+    """With 120 others the threshold is the second highest: 2 of 121 members are above it on average, not 1%."""
+    found = [attack("model", "score", normal(2 * i, 120), normal(2 * i + 1, 120)) for i in range(400)]
+    assert {one.null for one in found} == {2 / 121}
+    values = np.array([one.value for one in found])
+    assert abs(values.mean() - 2 / 121) < 3.3 * values.std() / 20  # false alarm 1 in 1,000
+    assert values.mean() - 0.01 > 3.3 * values.std() / 20
+
+
 def test_scores_by_hand() -> None:
     p = torch.tensor([[0.7, 0.2, 0.1], [0.2, 0.2, 0.6]])
     found = scores(p, torch.tensor([0, 1]))

@@ -107,7 +107,7 @@ def test_c_t_is_standard_normal_where_nothing_is_copied(cells: int) -> None:
 
 @pytest.mark.parametrize(("share", "least", "most"), [(0.0, -3.3, 3.3), (0.5, -99, -5), (1.0, -99, -9)])
 def test_data_copying_by_cells_of_its_own(share: float, least: float, most: float) -> None:
-    found = data_copying(planted(share, 2000), TRAIN, TEST)
+    found = data_copying(planted(share, 2000), TRAIN, TEST, np.arange(2000))
     assert least < found.detail["z"] < most
     assert found.detail["cells"] >= 8
     assert found.p == pytest.approx(stats.norm.cdf(found.detail["z"]))
@@ -116,12 +116,13 @@ def test_data_copying_by_cells_of_its_own(share: float, least: float, most: floa
 
 def test_authenticity_of_copies_and_of_fresh_rows() -> None:
     held_out = neighbourhood(TEST, TRAIN, TEST, itself=True)
-    fresh, copied = (authenticity(neighbourhood(planted(s), TRAIN, TEST), held_out) for s in (0.0, 1.0))
+    walk = np.arange(5000)
+    fresh, copied = (authenticity(neighbourhood(planted(s), TRAIN, TEST), held_out, walk) for s in (0.0, 1.0))
     assert copied.value == 0
     assert fresh.null == copied.null
     assert abs(fresh.value - fresh.null) < 3.3 * (0.25 / 500 + 0.25 / 5000) ** 0.5
     x = torch.tensor([[0.0], [1.0], [3.0]])
-    one = authenticity(*(neighbourhood(torch.tensor([[-0.5], [-1.5], [4.0]]), x, x) for _ in range(2)))
+    one = authenticity(*(neighbourhood(torch.tensor([[-0.5], [-1.5], [4.0]]), x, x) for _ in range(2)), np.arange(3))
     assert one.value == pytest.approx(1 / 3)  # 1.5 > 1 only: 4 is nearer to 3 than that is to 1
 
 

@@ -2,15 +2,16 @@
 
 from reinject.archive.manifest import read_manifest
 from reinject.archive.read import Archive
-from reinject.archive.remote import was_cut_short
+from reinject.archive.remote import unfinished_plan, was_cut_short
 from reinject.archive.repair import repair
 from reinject.archive.repeats import Repeats
-from reinject.archive.schema import Plan, blocks_of, packages
+from reinject.archive.schema import MANIFEST, Plan, blocks_of, packages, scheme_of
 from reinject.archive.shards import MakeBlock, Run, adopt_shard, write_shard
 from reinject.archive.verify import verify
 from reinject.archive.write import Remarks, Resume, write
 
 __all__ = [
+    "MANIFEST",
     "Archive",
     "MakeBlock",
     "Plan",
@@ -23,6 +24,8 @@ __all__ = [
     "packages",
     "read_manifest",
     "repair",
+    "scheme_of",
+    "unfinished_plan",
     "verify",
     "was_cut_short",
     "write",

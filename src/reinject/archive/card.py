@@ -4,6 +4,8 @@ import hashlib
 import json
 from typing import Any
 
+from reinject.files import json_text
+
 _CARD = """---
 configs:
 - config_name: default
@@ -109,7 +111,7 @@ def data_card(manifest: dict[str, Any]) -> str:
         if dropped
         else "No sample was dropped by a filter.",
         models="\n".join(rows) or "| given from Python | not on disk | |",
-        parameters=json.dumps(manifest["parameters"], indent=1),
+        parameters=json_text(manifest["parameters"], "parameters"),
         private=f"Samples closer than {private:g} (root mean square) to the stated private points were refused."
         if private
         else "",

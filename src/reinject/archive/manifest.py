@@ -147,6 +147,8 @@ def _wrong(manifest: dict[str, Any]) -> Iterator[tuple[str, Any]]:
         yield "counts.per_class", per_class
     if not _ranges(manifest):
         yield "parameters.ranges", manifest["parameters"].get("ranges")
+    if not _natural(manifest["parameters"].get("streams", 0)):
+        yield "parameters.streams", manifest["parameters"]["streams"]
     for number, entry in enumerate(manifest["shards"]):
         yield from _unfit(entry, _ENTRY, f"shards[{number}].")
 

@@ -37,6 +37,16 @@ def is_begun(out: Path) -> bool:
     return (scratch_of(out) / PLAN).is_file() if is_remote(out) else partial_of(out).is_dir()
 
 
+def unfinished_plan(out: Path) -> dict[str, Any] | None:
+    """The plan of the unfinished run that there is to go on with; None where there is none.
+
+    Raises:
+        ArchiveError: it is damaged.
+    """
+    path = (scratch_of(out) if is_remote(out) else partial_of(out)) / PLAN
+    return read_json(path, ArchiveError) if path.is_file() else None
+
+
 def was_cut_short(out: Path) -> bool:
     """Whether the run that put ``out`` there was killed while it tidied up: the same command has nothing left to do."""
     if not is_remote(out):

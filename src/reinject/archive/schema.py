@@ -12,6 +12,7 @@ import pyarrow as pa
 from reinject import __version__, images
 from reinject.errors import ArgumentError
 from reinject.samples import LabelledSamples, Storage
+from reinject.streams import FIRST
 
 SCHEMA_VERSION = 3  # 2: settings, kernel notes, strayed walks; 3: ranges of walks, counts by shard
 MANIFEST = "manifest.json"
@@ -136,6 +137,16 @@ def blocks_of(parameters: Mapping[str, Any]) -> list[tuple[int, int]]:
         for last in parameters["ranges"]
         for first in range(last["walks"][0], last["walks"][1], size)
     ]
+
+
+def scheme_of(parameters: Mapping[str, Any]) -> int:
+    """The scheme of an archive's noise, see :func:`reinject.streams.stream`; old ones name none.
+
+    Example:
+        >>> scheme_of({}), scheme_of({"streams": 2})
+        (1, 2)
+    """
+    return int(parameters.get("streams", FIRST))
 
 
 def packages() -> dict[str, str]:

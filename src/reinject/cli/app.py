@@ -2,7 +2,6 @@
 
 import errno
 import functools
-import json
 import os
 import tempfile
 from collections.abc import Callable, Iterator
@@ -14,6 +13,7 @@ import typer
 
 from reinject import __version__
 from reinject.errors import ReinjectError, cure_of
+from reinject.files import json_text
 from reinject.jobs import Outcome
 from reinject.progress import LOG, log_to
 
@@ -92,6 +92,7 @@ def finish(outcome: Outcome, as_json: bool) -> None:
     """Print what a job has to say: its numbers as JSON, or its lines; exit with its status where it failed."""
     for line in outcome.lines:
         LOG.info(line)
-    print(json.dumps(outcome.result, indent=1) if as_json else "\n".join(outcome.lines))
+    with told():
+        print(json_text(outcome.result, "--json") if as_json else "\n".join(outcome.lines))
     if outcome.failure:
         _fail(outcome.failure, outcome.status)

@@ -6,7 +6,10 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from reinject.evaluation.judgement import interval_of
+
 LEAST = 100
+_EQUAL = 1e-9  # area between curves that are the same but for rounding
 
 
 @dataclass(frozen=True)
@@ -24,7 +27,10 @@ class Curve:
 
 @dataclass(frozen=True)
 class Figure:
-    """A number over seeds: its values, their mean, and the standard error of the mean (None for one seed)."""
+    """A number over seeds: its values, their mean, the standard error and the 95% interval of the mean.
+
+    The last two are None for one seed.
+    """
 
     values: tuple[float, ...]
 
@@ -40,9 +46,16 @@ class Figure:
             return None
         return float(np.std(self.values, ddof=1) / math.sqrt(len(self.values)))
 
+    @property
+    def interval(self) -> tuple[float, float] | None:
+        """Student's 95% interval of the mean over seeds."""
+        return interval_of(self.values) if len(self.values) > 1 else None
+
     def as_json(self) -> dict[str, object]:
         """As JSON values."""
-        return {"mean": self.mean, "standard_error": self.standard_error, "values": list(self.values)}
+        interval = self.interval and list(self.interval)
+        error = self.standard_error
+        return {"mean": self.mean, "standard_error": error, "interval": interval, "values": list(self.values)}
 
 
 def sizes_for(rows: int) -> tuple[int, ...]:
@@ -56,7 +69,9 @@ def sizes_for(rows: int) -> tuple[int, ...]:
     return (*(n for n in steps if n < rows), rows)
 
 
-def skill(synthetic: Sequence[float], real: Sequence[float], noise: Sequence[float], sizes: Sequence[int]) -> float:
+def skill(
+    synthetic: Sequence[float], real: Sequence[float], noise: Sequence[float], sizes: Sequence[int]
+) -> float | None:
     """Area between the synthetic and the noise curve over that between the real and the noise curve, in log n.
 
     int (synthetic - noise) d log n / int (real - noise) d log n, by the trapezoid rule.
@@ -65,6 +80,10 @@ def skill(synthetic: Sequence[float], real: Sequence[float], noise: Sequence[flo
         synthetic, real, noise: accuracies at the sizes.
         sizes: n, rising, two at least.
 
+    Returns:
+        None where the real curve is not above the noise curve: real data teaches nothing beyond noise then, and skill
+        is not defined.
+
     Example:
         >>> skill([0.5, 0.8], [0.6, 0.9], [0.1, 0.4], [100, 1000])
         0.8
@@ -72,4 +91,4 @@ def skill(synthetic: Sequence[float], real: Sequence[float], noise: Sequence[flo
     at = np.log(np.asarray(sizes, float))
     gained = np.trapezoid(np.subtract(synthetic, noise), at)
     possible = np.trapezoid(np.subtract(real, noise), at)
-    return float(round(gained / possible, 12))
+    return float(round(gained / possible, 12)) if possible > _EQUAL else None

@@ -69,7 +69,8 @@ def draws(
     """Disjoint draws of rows, so that their spread says how far one value is to be believed.
 
     Reference rows are disjoint from draw to draw; so are *walks*, not only rows: samples of one walk resemble each
-    other, and their number is less than it seems. Held-out rows, of which there are few, may come again.
+    other, and their number is less than it seems. Held-out rows, of which there are few, may come again: what is
+    computed from them has no interval of its own, and is no test. Tests take :func:`pairs`.
 
     Arguments:
         train: number of real training rows.
@@ -102,6 +103,46 @@ def draws(
     return [Draw(order[k * n : (k + 1) * n], rng.permutation(test)[:n], part[:n]) for k, part in enumerate(parts)]
 
 
+def pairs(
+    test: int, walk: NDArray[np.int64], *, most: int = 1000, count: int = 5, seed: int = 0
+) -> list[tuple[NDArray[np.int64], NDArray[np.int64]]]:
+    """Disjoint draws of held-out and of synthetic rows for tests, which need independent rows: one sample of a walk.
+
+    Arguments:
+        test: number of real held-out rows.
+        walk: the walk of each synthetic row, (N,).
+        most: rows of a draw at most.
+        count: number of draws; fewer, two at least, where draws would have fewer than 20 rows.
+        seed: of the draws.
+
+    Returns:
+        Of each draw, numbers of held-out and of synthetic rows, as many of each.
+
+    Raises:
+        DataError: fewer than 40 held-out rows or walks.
+
+    Example:
+        >>> [len(held_out) for held_out, _ in pairs(250, np.arange(1000))]
+        [50, 50, 50, 50, 50]
+    """
+    rng = np.random.default_rng([seed, 1])  # other streams than those of the draws
+    mixed = rng.permutation(len(walk))
+    _, one = np.unique(walk[mixed], return_index=True)
+    rows = rng.permutation(mixed[one])
+    least = min(test, len(rows))
+    count = max(2, min(count, least // _LEAST))
+    n = min(most, least // count)
+    if n < _LEAST:
+        raise DataError(
+            "two-sample",
+            f"{test} test rows and {len(rows)} walks with samples give draws of {n}",
+            f"Give {2 * _LEAST} test rows and {2 * _LEAST} walks at least",
+        )
+    order = rng.permutation(test)
+    parts = (slice(k * n, (k + 1) * n) for k in range(count))
+    return [(order[part], rows[part]) for part in parts]
+
+
 def interval_of(values: Sequence[float]) -> tuple[float, float]:
     """Student's interval of the mean of independent values; endless for a single one.
 
@@ -123,6 +164,34 @@ def binomial_interval(hits: int, of: int) -> tuple[float, float]:
         [0.0, 0.3085]
     """
     low, high = stats.binomtest(hits, of).proportion_ci(LEVEL)
+    return float(low), float(high)
+
+
+def clustered_interval(hits: Tensor, cluster: NDArray[np.int64]) -> tuple[float, float]:
+    """Interval of a share of rows that come in clusters, as samples come in walks.
+
+    Clopper and Pearson's, of as many independent rows as give the share h its variance over M clusters,
+    M/(M - 1) sum_w (sum_(i in w) (h_i - h))^2 / N^2; of one row a cluster, where all rows are the same.
+
+    Arguments:
+        hits: bool, (N,).
+        cluster: the cluster of each, (N,).
+
+    Example:
+        >>> hits = torch.arange(200) % 2 == 0
+        >>> [round(end, 2) for end in clustered_interval(hits, np.arange(200) % 2 + 2 * (np.arange(200) // 20))]
+        [0.27, 0.73]
+    """
+    names, of = np.unique(cluster, return_inverse=True)
+    h, n, m = hits.double().numpy(), len(hits), len(names)
+    if m < 2:
+        return 0.0, 1.0
+    share = float(h.mean())
+    between = m / (m - 1) * float(np.square(np.bincount(of, h - share)).sum()) / n**2
+    rows = min(float(n), share * (1 - share) / between) if between > 0 else float(m)
+    k = share * rows
+    low = stats.beta.ppf((1 - LEVEL) / 2, k, rows - k + 1) if k > 0 else 0.0
+    high = stats.beta.ppf((1 + LEVEL) / 2, k + 1, rows - k) if k < rows else 1.0
     return float(low), float(high)
 
 
@@ -155,7 +224,6 @@ def over_draws(
             float(np.mean([one[name] for one in null])),
             interval_of([one[name] for one in found]),
             len(parts[0][0]),
-            detail={"null_interval": list(interval_of([one[name] for one in null]))},
         )
         for name, question in questions.items()
     ]

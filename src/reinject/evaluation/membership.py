@@ -1,7 +1,7 @@
 """Membership: whether an attacker who holds a row can say that it was among the training rows.
 
 An attack gives each row a score, higher for members; what counts is the true-positive rate at few false positives
-(Carlini et al. 2022, arXiv 2112.03570), where nothing is given away if it is the false-positive rate itself.
+(Carlini et al. 2022, arXiv 2112.03570). If nothing is given away, members lie above the threshold as others do.
 """
 
 import math
@@ -27,8 +27,10 @@ SPLITS = 4  # of the data, both halves of which train a shadow model
 def attack(target: str, by: str, member: Tensor, other: Tensor) -> Judgement:
     """One attack: its true-positive rate at 1% false positives; in the detail, at 0.1%, and the area under the curve.
 
-    The threshold is the score of the (0.01 M + 1)-th highest of M non-members, so that at most 1% lie above it. p is
-    Fisher's, one-sided, of the counts above it. A rate that M rows cannot show is left out.
+    The threshold is the score of the (k + 1)-th highest of M non-members, k = floor(0.01 M), so that at most 1% lie
+    above it. If nothing is given away, a member lies above it with probability (k + 1)/(M + 1), which is the null. p is
+    Fisher's, one-sided, of the counts above it: exact where members and others could change places. The interval is of
+    the share of training rows above this threshold. A rate that M rows cannot show is left out.
 
     Arguments:
         target: what is attacked.
@@ -42,8 +44,8 @@ def attack(target: str, by: str, member: Tensor, other: Tensor) -> Judgement:
     Example:
         >>> scores = torch.arange(200.0)
         >>> found = attack("classifier", "loss", scores + 100, scores)
-        >>> found.value, found.detail["auc"]  # 102 of 200 are above 197
-        (0.51, 0.875)
+        >>> found.value, round(found.null, 4), found.detail["auc"]  # 102 of 200 are above 197
+        (0.51, 0.0149, 0.875)
     """
     if min(len(member), len(other)) < _LEAST:
         raise DataError("membership", f"{len(member)} members and {len(other)} others", f"Give {_LEAST} of each")
@@ -55,16 +57,22 @@ def attack(target: str, by: str, member: Tensor, other: Tensor) -> Judgement:
         f"{by} on the {target}",
         f"How many training rows does an attack on the {target} by {by} find, at 1% false alarms?",
         hits / len(member),
-        _RATES[0],
+        _null(len(other), _RATES[0]),
         binomial_interval(hits, len(member)),
         len(member),
         p=float(stats.fisher_exact(table, alternative="greater").pvalue),
         detail={
             "auc": u / (len(member) * len(other)),
+            **{f"null at {rate:g}": _null(len(other), rate) for rate in rates},
             **{f"tpr at {rate:g}": count / len(member) for rate, (count, _) in rates.items()},
             **{f"interval at {rate:g}": binomial_interval(count, len(member)) for rate, (count, _) in rates.items()},
         },
     )
+
+
+def _null(others: int, rate: float) -> float:
+    """P(a score is above the (k + 1)-th highest of M others of its law) = (k + 1)/(M + 1), k = floor(rate M)."""
+    return (math.floor(rate * others) + 1) / (others + 1)
 
 
 def _rate(member: Tensor, other: Tensor, rate: float) -> tuple[int, int]:

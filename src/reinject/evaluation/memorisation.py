@@ -5,16 +5,17 @@ trained on the same rows lie differently for them than for held-out ones. Held-o
 """
 
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import NamedTuple
 
 import numpy as np
 import torch
+from numpy.typing import NDArray
 from scipy import stats
 from torch import Tensor
 
 from reinject.errors import DataError
-from reinject.evaluation.judgement import LEVEL, Judgement, binomial_interval
+from reinject.evaluation.judgement import LEVEL, Judgement, binomial_interval, clustered_interval
 from reinject.evaluation.neighbours import nearest
 
 _LEVELS = (0.001, 0.003, 0.01, 0.03, 0.1, 0.3, 1.0)
@@ -22,6 +23,7 @@ _LEAST = 10  # samples at the smallest level
 _CELL = 50  # held-out rows a cell, at least
 _FITTED = 20_000  # rows that cells are made of
 _TAU = 20  # samples that a cell needs to count
+_DRAWN = 9_999
 _RETURNED = 0.5  # of the distance to the nearest other real row
 
 
@@ -62,8 +64,10 @@ def copies(near: Neighbourhood, held_out: Neighbourhood, train: Tensor, test: Te
     training and held-out rows could change places. Copies are nearer than chance: among the samples that are nearest to
     their real row, measured by that row's own distance to its nearest other real row, they make the share f of training
     rows exceed p0, and (f - p0) / (1 - p0) of them are copies. Looked at among the nearest 0.1% to 100% of the samples;
-    the level with the smallest p is reported, corrected for their number. A real row counts once for p, which is
-    binomial, however many samples are near it; the interval counts it as one chance that weighs as many.
+    the level with the smallest p is reported. A real row counts once for p, however many samples are near it: the
+    number of training rows among so many real rows is hypergeometric, whatever the samples are. p is that of the
+    smallest over all levels, which are nested, by 9,999 draws of such numbers. The interval counts a real row as one
+    chance that weighs as many.
 
     Arguments:
         near: of the samples.
@@ -82,7 +86,7 @@ def copies(near: Neighbourhood, held_out: Neighbourhood, train: Tensor, test: Te
     distance = torch.where(from_train, near.distance, near.held_out)
     order = (distance / _apart(near, held_out, from_train, train, test).clamp_min(1e-12)).argsort(stable=True)
     levels = [max(_LEAST, round(level * n)) for level in _LEVELS]
-    found = [_excess(row[order[:count]], len(train), p0) for count in dict.fromkeys(levels)]
+    found = [_excess(row[order[:count]], len(train), len(test)) for count in dict.fromkeys(levels)]
     best = min(found, key=lambda one: one["p"])
     share = best["count"] / n
     value, error = best["excess"] * share, best["error"] * share
@@ -94,7 +98,7 @@ def copies(near: Neighbourhood, held_out: Neighbourhood, train: Tensor, test: Te
         0.0,
         (value - half, value + half),
         n,
-        p=min(1.0, best["p"] * len(found)),
+        p=_smallest(best["p"], [one["rows"] for one in found], len(train), len(test)),
         detail={"expected_share": p0, "levels": found},
     )
 
@@ -120,24 +124,49 @@ def _distinct(row: Tensor) -> tuple[Tensor, Tensor]:
     return torch.from_numpy(names), torch.from_numpy(back)
 
 
-def _excess(row: Tensor, trained: int, p0: float) -> dict[str, float]:
+def _excess(row: Tensor, trained: int, others: int) -> dict[str, float]:
     """What the nearest rows of some samples say: how many of them are copies, and p of so many training rows."""
     names, counts = np.unique(row.numpy(), return_counts=True)
+    p0 = trained / (trained + others)
     from_train = names < trained
     scale = (1 - p0) * len(row)
     return {
         "count": len(row),
+        "rows": len(names),
         "excess": float((counts * (from_train - p0)).sum()) / scale,
         "error": math.sqrt(p0 * (1 - p0) * float(np.square(counts).sum())) / scale,
-        "p": float(stats.binom.sf(int(from_train.sum()) - 1, len(names), p0)),
+        "p": float(stats.hypergeom.sf(int(from_train.sum()) - 1, trained + others, trained, len(names))),
     }
 
 
-def authenticity(near: Neighbourhood, held_out: Neighbourhood) -> Judgement:
+def _smallest(p: float, rows: Sequence[float], trained: int, others: int) -> float:
+    """P(the smallest p of all levels <= p), where training and held-out rows could change places.
+
+    Arguments:
+        p: the smallest that was found.
+        rows: number of distinct real rows of each level, rising; those of one are among those of the next.
+        trained, others: numbers of rows of both kinds.
+    """
+    rng = np.random.default_rng(0)
+    smallest = np.ones(_DRAWN)
+    hits, seen = np.zeros(_DRAWN, np.int64), 0
+    for m in map(int, rows):
+        if m > seen:
+            left = trained - hits
+            hits = hits + rng.hypergeometric(left, trained + others - seen - left, m - seen)
+        seen = m
+        tail = stats.hypergeom.sf(np.arange(-1, m), trained + others, trained, m)
+        smallest = np.minimum(smallest, tail[hits])
+    drawn = (1 + int((smallest <= p * (1 + 1e-9)).sum())) / (1 + _DRAWN)
+    return float(min(1.0, drawn, p * len(rows)))  # draws cannot show what is rarer than one of them
+
+
+def authenticity(near: Neighbourhood, held_out: Neighbourhood, walk: NDArray[np.int64]) -> Judgement:
     """The share of samples farther from their nearest training row than that row is from its nearest other one.
 
     Arguments:
         near: of the samples.
+        walk: of each sample, (N,).
         held_out: of the held-out rows; what is near to them among training rows is looked at only.
 
     Source: Alaa et al. 2022, arXiv 2102.08921, section 4.3.
@@ -148,7 +177,7 @@ def authenticity(near: Neighbourhood, held_out: Neighbourhood) -> Judgement:
         "What share of the samples is farther from its nearest training row than that is from other training rows?",
         float(authentic.double().mean()),
         float((held_out.distance > held_out.apart).double().mean()),
-        binomial_interval(int(authentic.sum()), n),
+        clustered_interval(authentic, walk),
         n,
     )
 
@@ -210,9 +239,19 @@ def _cells(synthetic: Tensor, train: Tensor, test: Tensor) -> tuple[Tensor, Tens
     return found[0], found[1], found[2]
 
 
-def data_copying(synthetic: Tensor, train: Tensor, test: Tensor) -> Judgement:
-    """C_T as a judgement; its p is one-sided, for copying."""
-    found = c_t(synthetic, train, test)
+def data_copying(synthetic: Tensor, train: Tensor, test: Tensor, walk: NDArray[np.int64]) -> Judgement:
+    """C_T of one sample of each walk, as a judgement; its p is one-sided, for copying.
+
+    Of all samples and without p, where walks are fewer than a cell needs samples.
+
+    Arguments:
+        synthetic: (N, d).
+        train, test: (T, d), (P, d).
+        walk: of each sample, (N,).
+    """
+    _, one = np.unique(walk, return_index=True)
+    enough = len(one) >= _TAU
+    found = c_t(synthetic[np.sort(one)] if enough else synthetic, train, test)
     deviation = found.statistic / found.z if found.z else 1.0
     half = float(stats.norm.ppf((1 + LEVEL) / 2)) * deviation
     return Judgement(
@@ -221,8 +260,8 @@ def data_copying(synthetic: Tensor, train: Tensor, test: Tensor) -> Judgement:
         found.statistic,
         0.0,
         (found.statistic - half, found.statistic + half),
-        len(synthetic),
-        p=float(stats.norm.cdf(found.z)),
+        len(one) if enough else len(synthetic),
+        p=float(stats.norm.cdf(found.z)) if enough else None,
         detail={"z": found.z, "cells": found.cells},
     )
 

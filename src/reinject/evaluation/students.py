@@ -144,7 +144,7 @@ def _network(student: Student, rows: Rows, inputs: Inputs, device: str) -> Predi
 
     def predict(x: Tensor) -> Tensor:
         with torch.no_grad():
-            p: Tensor = network(x).double().softmax(1)  # attacks on membership look at the last digits of certainty
+            p: Tensor = network(x).cpu().double().softmax(1)  # attacks look at the last digits of certainty
         return p
 
     return predict

@@ -17,6 +17,8 @@ from torch import Tensor
 from reinject.errors import ArgumentError
 from reinject.samples import Storage
 
+_ROWS = 4096
+
 
 @dataclass(frozen=True)
 class Table:
@@ -47,6 +49,18 @@ class Table:
         for values in (self.x, self.y):
             found.update(np.ascontiguousarray(values).data)
         return found.hexdigest()[:16]
+
+    def moments(self) -> tuple[Tensor, Tensor]:
+        """Mean and standard deviation of each value over the rows, as kept, float32, (*event) each.
+
+        Example:
+            >>> Table(np.array([[0, 7], [2, 7]], np.uint8), np.zeros(2), Storage()).moments()
+            (tensor([1., 7.]), tensor([1., 0.]))
+        """
+        parts = np.array_split(self.x, -(-len(self) // _ROWS))  # in float64 all of it may not fit
+        mean = sum(part.sum(0, dtype=np.float64) for part in parts) / len(self)
+        variance = sum(np.square(part - mean).sum(0) for part in parts) / len(self)
+        return torch.from_numpy(mean).float(), torch.from_numpy(np.sqrt(variance)).float()
 
     def take(self, index: NDArray[np.int64]) -> "Table":
         """The rows of the given numbers."""

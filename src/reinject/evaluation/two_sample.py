@@ -1,8 +1,8 @@
 """Two samples: whether anything can tell the synthetic set from fresh real data.
 
-Against the held-out real rows: the training rows made the models. Statistics of independent draws are averaged, and
-samples and real rows permuted within each draw, so the p-values are exact where samples are independent; those of one
-walk are not, and p-values of archives with many samples a walk err towards small.
+Against the held-out real rows: the training rows made the models. Draws share no held-out row and no walk, and have one
+sample of a walk (:func:`reinject.evaluation.judgement.pairs`). So samples and held-out rows could change places if
+nothing told them apart, and p-values that permute them within each draw are exact.
 """
 
 from collections.abc import Callable, Sequence
@@ -13,10 +13,10 @@ from numpy.typing import NDArray
 from scipy import stats
 from torch import Tensor
 
-from reinject.evaluation.judgement import Judgement, Sets, binomial_interval, interval_of
+from reinject.evaluation.judgement import Judgement, binomial_interval, interval_of
 
 PERMUTATIONS = 500
-ROWS = 1000  # of each set, in a draw
+Pair = tuple[Tensor, Tensor]
 DIRECTIONS = 128
 
 
@@ -86,13 +86,11 @@ QUESTIONS = {
 
 
 def _permutation_test(
-    name: str, statistic: Callable[[Tensor, Tensor, Tensor], Tensor], parts: Sequence[Sets], seed: int
+    name: str, statistic: Callable[[Tensor, Tensor, Tensor], Tensor], parts: Sequence[Pair], seed: int
 ) -> Judgement:
     generator = torch.Generator().manual_seed(seed)
-    n = min(ROWS, len(parts[0][0]))
-    values = torch.stack(
-        [statistic(synthetic[:n], held_out[:n], _signs(n, generator)) for _, held_out, synthetic in parts]
-    )
+    n = len(parts[0][0])
+    values = torch.stack([statistic(synthetic, held_out, _signs(n, generator)) for held_out, synthetic in parts])
     observed, permuted = values[:, 0], values[:, 1:].mean(0)
     return Judgement(
         name,
@@ -106,19 +104,23 @@ def _permutation_test(
     )
 
 
-def classifier_test(parts: Sequence[Sets], seed: int = 0) -> Judgement:
+def classifier_test(parts: Sequence[Pair], seed: int = 0) -> Judgement:
     """Gradient boosting learns to tell samples from real rows on one half, and is tested on the other.
 
-    p is one-sided and binomial: of so many right answers or more from a coin.
+    p is one-sided and exact: of so many right answers or more where samples and real rows of a tested half could change
+    places. Of 2n rows, K taken for samples, 2a + n - K answers are right, a hypergeometric; draws are independent.
 
     Source: Lopez-Paz and Oquab 2017, arXiv 1610.06545.
     """
     hits = total = 0
-    for _, held_out, synthetic in parts:
-        n = min(ROWS, len(held_out)) // 2
-        right = _told_apart(synthetic[: 2 * n].numpy(), held_out[: 2 * n].numpy(), n, seed)
-        hits, total = hits + right, total + 2 * n
-    p = float(stats.binomtest(hits, total, alternative="greater").pvalue)
+    law = np.ones(1)  # P(2a right, summed over draws, less what K alone fixes), by a
+    base = 0
+    for held_out, synthetic in parts:
+        n = len(held_out) // 2
+        right, taken = _told_apart(synthetic[: 2 * n].numpy(), held_out[: 2 * n].numpy(), n, seed)
+        hits, total, base = hits + right, total + 2 * n, base + n - taken
+        law = np.convolve(law, stats.hypergeom.pmf(np.arange(n + 1), 2 * n, n, taken))
+    p = min(1.0, float(law[(hits - base) // 2 :].sum()))
     return Judgement(
         "classifier",
         QUESTIONS["classifier"],
@@ -131,17 +133,19 @@ def classifier_test(parts: Sequence[Sets], seed: int = 0) -> Judgement:
     )
 
 
-def _told_apart(a: NDArray[np.float32], b: NDArray[np.float32], n: int, seed: int) -> int:
+def _told_apart(a: NDArray[np.float32], b: NDArray[np.float32], n: int, seed: int) -> tuple[int, int]:
+    """Right answers on the second halves, and how many of their rows were taken for samples."""
     from sklearn.ensemble import HistGradientBoostingClassifier
 
     x = [np.concatenate([a[rows], b[rows]]) for rows in (slice(n), slice(n, 2 * n))]
     y = np.repeat([1, 0], n)
     judge = HistGradientBoostingClassifier(max_iter=50, early_stopping=False, random_state=seed).fit(x[0], y)
-    return int((judge.predict(x[1]) == y).sum())
+    said = judge.predict(x[1])
+    return int((said == y).sum()), int(said.sum())
 
 
-def two_sample(parts: Sequence[Sets], seed: int = 0) -> list[Judgement]:
-    """All three tests; parts: of each draw, features of reference, held-out and synthetic rows, (n, d) each."""
+def two_sample(parts: Sequence[Pair], seed: int = 0) -> list[Judgement]:
+    """All three tests; parts: of each draw, features of held-out and of synthetic rows, (n, d) each."""
     return [
         _permutation_test("mmd", mmd, parts, seed),
         _permutation_test("sliced wasserstein", sliced_wasserstein, parts, seed),

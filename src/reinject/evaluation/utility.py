@@ -3,11 +3,15 @@
 Two figures, of students of one kind trained from scratch by one fixed recipe:
 
 - *ratio*: accuracy on the real test set of a student trained on all synthetic samples, over that of its real twin (same
-  network and recipe on the real training set; the better of two budgets: same epochs, same gradient steps). The labels
-  come from a classifier that saw real data, so at large n much of the ratio is distillation.
+  seed, network and recipe on the real training set; the better of two budgets by the mean over seeds: same epochs, same
+  gradient steps). The labels come from a classifier that saw real data, so at large n much of the ratio is
+  distillation.
 - *skill*: at equal n, from 100 to the size of the real set, the area between the synthetic and the noise learning curve
-  over the area between the real and the noise one, in log n. The noise control is the same student on N(0, I) points
-  labelled by the same classifier. 0: no better than noise with labels; 1: as good as real data.
+  over the area between the real and the noise one, in log n. The noise control is the same student on independent
+  normal values, each with the mean and the standard deviation that this value has over the real rows, labelled by the
+  same classifier. So skill does not depend on the unit of pixels, nor on shift and scale of single features. 0: no
+  better than noise with labels; 1: as good as real data. Above 1: the labels are those of a classifier that saw all the
+  data, so n samples can teach more than n real rows. A second control is the paper's N(0, I), in data units.
 
 *Controls* say how much of the ratio another route gives: real inputs with the classifier's soft labels, reconstructions
 of real inputs labelled by it, n real rows beside n synthetic ones.
@@ -24,6 +28,7 @@ from reinject.errors import DataError
 from reinject.evaluation.curves import LEAST, Curve, Figure, sizes_for, skill
 from reinject.evaluation.students import RECIPE, Bench, Kind, Marks, Student, curve_jobs, curve_of, whole_jobs
 from reinject.evaluation.tables import Table
+from reinject.files import finite
 from reinject.samples import Storage
 from reinject.training import Recipe
 
@@ -33,49 +38,55 @@ class Utility:
     """The answer: both figures, and what they were computed from.
 
     Attributes:
-        synthetic, real, noise, both: learning curves at equal n; ``both`` is n real rows and n synthetic ones, None
-            where it was not asked for.
+        synthetic, real, noise, standard_noise, both: learning curves at equal n; ``standard_noise`` is the control
+            N(0, I), ``both`` is n real rows and n synthetic ones, None where it was not asked for.
         full: accuracy of students on all ``n`` synthetic samples.
         twin_epochs, twin_steps: accuracy of the real twins, at the same epochs and the same gradient steps.
         n: number of synthetic samples that ``full`` was trained on.
-        ratio, skill: see the module.
+        ratio, skill: see the module; each value is of one seed, so intervals are of paired differences. Skill is None
+            where it is not defined: where a real curve is not above its noise curve.
         brier, twin_brier: Brier scores of the students on all synthetic and on all real samples.
         per_class: accuracy by class of the former over that of the latter, means over seeds.
         controls: name -> ratio to the twin of students on that control.
         kind: of the students.
+        standard_skill: skill with N(0, I) in place of the noise control; it depends on the unit of the data.
     """
 
     synthetic: Curve
     real: Curve
     noise: Curve
+    standard_noise: Curve
     both: Curve | None
     full: Figure
     twin_epochs: Figure
     twin_steps: Figure
     n: int
     ratio: Figure
-    skill: Figure
+    skill: Figure | None
     brier: Figure
     twin_brier: Figure
     per_class: tuple[float, ...]
     controls: Mapping[str, Figure]
     kind: Kind
+    standard_skill: Figure | None
 
     def as_json(self) -> dict[str, object]:
         """As JSON values."""
         curves = {"synthetic": self.synthetic, "real": self.real, "noise": self.noise}
+        curves |= {"standard noise": self.standard_noise}
         curves |= {} if self.both is None else {"both": self.both}
         return {
             "student": self.kind,
             "ratio": self.ratio.as_json(),
-            "skill": self.skill.as_json(),
+            "skill": self.skill and self.skill.as_json(),
+            "standard_skill": self.standard_skill and self.standard_skill.as_json(),
             "n": self.n,
             "accuracy": self.full.as_json(),
             "twin_same_epochs": self.twin_epochs.as_json(),
             "twin_same_steps": self.twin_steps.as_json(),
             "brier": self.brier.as_json(),
             "twin_brier": self.twin_brier.as_json(),
-            "ratio_per_class": [None if np.isnan(value) else value for value in self.per_class],
+            "ratio_per_class": [finite(value) for value in self.per_class],
             "controls": {name: figure.as_json() for name, figure in self.controls.items()},
             "sizes": list(self.real.sizes),
             "curves": {name: [list(row) for row in curve.accuracy] for name, curve in curves.items()},
@@ -93,8 +104,10 @@ class Reference:
     train: Table
     sizes: tuple[int, ...]
     seeds: tuple[int, ...]
+    noise_seeds: tuple[int, ...]
     real: Curve
     noise: Curve
+    standard_noise: Curve
     twin: Sequence[Marks]
     kind: Kind = "mlp"
     controls: Mapping[str, Figure] = field(default_factory=dict)
@@ -110,7 +123,7 @@ def students_needed(
     rows: int, sets: int, seeds: int, controls: int = 0, noises: int | None = None, beside: bool = True
 ) -> int:
     """How many students :func:`reference` and :func:`utilities` of sets of one size train."""
-    noise = (seeds if noises is None else noises) * len(sizes_for(rows))
+    noise = (seeds + (seeds if noises is None else noises)) * len(sizes_for(rows))
     return seeds * ((1 + (1 + beside) * sets) * len(sizes_for(rows)) + sets + 1 + controls) + noise
 
 
@@ -132,6 +145,7 @@ def reference(
         label: the classifier that labelled the synthetic sets: x (B, *event), data units -> classes (B,).
         seeds: of the students.
         noise_seeds: of the noise control's points and students; default: ``seeds``. It varies more than the others.
+            That of N(0, I) has ``seeds``.
         kind: of the students.
         controls: further sets, each as large as the real one, whose students' accuracies are noted.
 
@@ -141,9 +155,16 @@ def reference(
     if len(train) < 2 * LEAST:
         raise DataError("utility", f"{len(train)} real training rows", f"Give {2 * LEAST} at least")
 
-    def noise(seed: int) -> Table:
+    mean, std = train.moments()
+
+    def standard(seed: int) -> Table:
         z = torch.randn(train.x.shape, generator=torch.Generator().manual_seed(seed))
         return Table.of(z, label(z), Storage("float"))
+
+    def noise(seed: int) -> Table:
+        z = torch.randn(train.x.shape, generator=torch.Generator().manual_seed(seed))
+        x = train.storage.load(z.mul_(std).add_(mean))
+        return Table.of(x, label(x), Storage("float"))
 
     sizes = sizes_for(len(train))
     noises = seeds if noise_seeds is None else noise_seeds
@@ -151,6 +172,7 @@ def reference(
         {
             "real": curve_jobs([train] * len(seeds), sizes, seeds, kind),
             "noise": curve_jobs([noise(seed) for seed in noises], sizes, noises, kind),
+            "standard": curve_jobs([standard(seed) for seed in seeds], sizes, seeds, kind),
             **{f"control {name}": whole_jobs(table, seeds, kind=kind) for name, table in (controls or {}).items()},
         }
     )
@@ -159,8 +181,10 @@ def reference(
         train,
         sizes,
         tuple(seeds),
+        tuple(noises),
         curve_of(found["real"], sizes),
         curve_of(found["noise"], sizes),
+        curve_of(found["standard"], sizes),
         found["real"][len(sizes) - 1 :: len(sizes)],
         kind,
         {name: _accuracies(found[f"control {name}"]) for name in controls or {}},
@@ -234,8 +258,7 @@ def _compared(
 ) -> Utility:
     sizes = against.sizes
     full, curve = _accuracies(on_all), curve_of(on_some, sizes)
-    best = max(against.twin_epochs.mean, twin_steps.mean)
-    skills = (skill(row, against.real.mean, against.noise.mean, sizes) for row in curve.accuracy)
+    twin = max(against.twin_epochs, twin_steps, key=lambda figure: figure.mean)
     by_class = (np.mean([one.per_class for one in group], axis=0) for group in (on_all, against.twin))
     with np.errstate(divide="ignore", invalid="ignore"):
         per_class = np.divide(*by_class)
@@ -243,16 +266,35 @@ def _compared(
         synthetic=curve,
         real=against.real,
         noise=against.noise,
+        standard_noise=against.standard_noise,
         both=curve_of(on_both, sizes) if on_both else None,
         full=full,
         twin_epochs=against.twin_epochs,
         twin_steps=twin_steps,
         n=n,
-        ratio=Figure(tuple(accuracy / best for accuracy in full.values)),
-        skill=Figure(tuple(skills)),
+        ratio=_ratio(full, twin),
+        skill=_skill(against, curve, against.noise, against.noise_seeds),
         brier=Figure(tuple(one.brier for one in on_all)),
         twin_brier=Figure(tuple(one.brier for one in against.twin)),
         per_class=tuple(per_class.tolist()),
-        controls={name: Figure(tuple(a / best for a in one.values)) for name, one in against.controls.items()},
+        controls={name: _ratio(one, twin) for name, one in against.controls.items()},
         kind=against.kind,
+        standard_skill=_skill(against, curve, against.standard_noise, against.seeds),
     )
+
+
+def _ratio(one: Figure, twin: Figure) -> Figure:
+    """Of each seed's student to the twin of the same seed."""
+    return Figure(tuple(a / b for a, b in zip(one.values, twin.values, strict=True)))
+
+
+def _skill(against: Reference, synthetic: Curve, noise: Curve, noise_seeds: tuple[int, ...]) -> Figure | None:
+    """Of each seed's curve between the noise and the real curve of that seed; None where it is not defined for one.
+
+    The mean noise curve, where noise has other seeds.
+    """
+    noises = noise.accuracy if noise_seeds == against.seeds else [noise.mean] * len(against.seeds)
+    pairs = zip(synthetic.accuracy, against.real.accuracy, noises, strict=True)
+    found = [skill(*curves, against.sizes) for curves in pairs]
+    known = tuple(value for value in found if value is not None)
+    return Figure(known) if len(known) == len(found) else None

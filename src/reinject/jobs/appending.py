@@ -8,6 +8,7 @@ from reinject import archive
 from reinject.errors import ArchiveError
 from reinject.files import place_of
 from reinject.staging import before_publishing, differences
+from reinject.streams import SCHEME
 
 
 def reach_of(out: Path | str, walks: int, block_size: int, append: bool) -> int:
@@ -34,6 +35,26 @@ def _more(known: list[dict[str, Any]], walks: int, block_size: int) -> list[dict
     end = known[-1]["walks"][1] if known else 0
     first = -(-end // block_size) * block_size
     return [*known, new_range(first, first + walks)]
+
+
+def scheme_for(out: Path, base: Path | None, *, resume: archive.Resume, overwrite: bool) -> int:
+    """The scheme of a run's noise: that of what it goes on with or adds to, or the newest.
+
+    Arguments:
+        out: the archive to make.
+        base: the archive that walks are added to.
+        resume, overwrite: as for :func:`reinject.archive.write`.
+
+    Raises:
+        ArchiveError: what is there is damaged.
+    """
+    begun = None if resume == "never" else archive.unfinished_plan(out)
+    if begun is not None:
+        return archive.scheme_of(begun.get("parameters", {}))
+    there = base if base is not None or overwrite else out
+    if there is not None and (there / archive.MANIFEST).is_file():
+        return archive.scheme_of(archive.read_manifest(there)["parameters"])
+    return SCHEME
 
 
 _MUST_AGREE = ("models", "storage", "class_names", "images")

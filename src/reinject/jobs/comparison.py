@@ -13,7 +13,7 @@ import numpy as np
 
 from reinject import data
 from reinject.errors import ArgumentError, DataError
-from reinject.evaluation.judgement import interval_of
+from reinject.evaluation.curves import Figure
 from reinject.evaluation.tables import Table
 from reinject.evaluation.utility import Utility
 from reinject.execution import Execution
@@ -224,7 +224,7 @@ def _from_nothing(name: str, seconds: Mapping[str, float], trained: Mapping[str,
 
 
 def _numbers(one: Utility) -> dict[str, float | None]:
-    return {"ratio": one.ratio.mean, "skill": one.skill.mean, "accuracy": one.full.mean}
+    return {"ratio": one.ratio.mean, "skill": one.skill and one.skill.mean, "accuracy": one.full.mean}
 
 
 def _walked(
@@ -251,12 +251,10 @@ def _walked(
 
 
 def _over_seeds(values: Sequence[Mapping[str, float | None]]) -> dict[str, Any]:
-    """Mean, interval and values of each number."""
+    """Mean, interval and values of each number; None where it is not there, or not defined, for some seed."""
     found: dict[str, Any] = {}
     for name in values[0]:
         each = [one[name] for one in values]
         known = [value for value in each if value is not None]
-        found[name] = (
-            {"mean": float(np.mean(known)), "interval": list(interval_of(known)), "values": known} if known else None
-        )
+        found[name] = Figure(tuple(known)).as_json() if len(known) == len(each) else None
     return found

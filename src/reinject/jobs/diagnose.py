@@ -10,7 +10,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from reinject.archive import Archive, blocks_of
+from reinject.archive import Archive, blocks_of, scheme_of
 from reinject.diagnostics import (
     Convergence,
     Discrepancy,
@@ -22,6 +22,7 @@ from reinject.diagnostics import (
     stein_discrepancy,
 )
 from reinject.errors import ArchiveError, check_count
+from reinject.files import finite
 from reinject.jobs import Outcome
 from reinject.jobs.provenance import find_models, shares
 from reinject.jobs.recipe import Models
@@ -39,6 +40,7 @@ _WITH_DATA = (
     "points:",
     "codes:",
 )  # starts that cannot be drawn again from the manifest alone
+_LEAST = 4  # draws of a walk that convergence can be read off
 _AXES = 3  # leading principal axes that are followed
 
 
@@ -74,10 +76,10 @@ def diagnose(folder: Path, *, models: Sequence[Path] = (), walks: int = 1000) ->
         "archive": str(folder),
         "walks_followed": len(followed.x),
         "draws_a_walk": followed.x.shape[1],
-        "convergence": {name: value and value._asdict() for name, value in summaries.items()},
+        "convergence": {name: value and _numbers(value) for name, value in summaries.items()},
         "start_remembered": remembered,
         "effective_samples_a_second": remembered and _effective(archive, summaries, followed, seconds),
-        "label_switches": _number(label_switches(followed.label)) if archive.class_names else None,
+        "label_switches": finite(label_switches(followed.label)) if archive.class_names else None,
         "class_entropy": class_entropy(followed.probabilities.flatten(0, 1)) if archive.class_names else None,
         "class_shares": shares(archive),
         "stein": own_stein(r, followed.x.flatten(0, 1), found.autoencoders[0].network.inputs.radius)._asdict(),
@@ -131,7 +133,7 @@ def _followed(walks: _Followed, r: Ensemble) -> dict[str, Convergence | None]:
         summaries[f"axis {k + 1}"] = (flat.flatten(1) @ axis).reshape(shape)
     for k in range(walks.probabilities.shape[2]):
         summaries[f"P(class {k})"] = walks.probabilities[..., k]
-    return {name: convergence(v) if shape[1] >= 4 else None for name, v in summaries.items()}
+    return {name: convergence(v) if shape[1] >= _LEAST else None for name, v in summaries.items()}
 
 
 def _remembered(archive: Archive, models: Models, r: Ensemble, axes: Tensor) -> dict[str, Any] | None:
@@ -153,14 +155,15 @@ def _remembered(archive: Archive, models: Models, r: Ensemble, axes: Tensor) -> 
         block_size=parameters["block_size"],
         limit=settings.limit,
         seen=walker.seen,
+        scheme=scheme_of(parameters),
     )
     first, *rest = parts
     walks, ends = last_states(rest) if rest else (first.walk, first.x)
     start = first.x[torch.isin(first.walk, walks)]
     return {
         "steps": settings.steps,
-        "share": start_remembered(start, ends),
-        "by_axis": start_remembered_by_axis(start, ends, axes),
+        "share": finite(start_remembered(start, ends)),
+        "by_axis": [finite(one) for one in start_remembered_by_axis(start, ends, axes)],
     }
 
 
@@ -222,27 +225,31 @@ def own_stein(
         return stein_discrepancy(some, score(r, some, lam), length=radius)
 
 
-def _number(value: float) -> float | None:
-    return None if math.isnan(value) else value
+def _numbers(value: Convergence) -> dict[str, float | None] | None:
+    """Its numbers; None where the summary does not vary."""
+    return None if math.isnan(value.ess) else {name: finite(one) for name, one in value._asdict().items()}
+
+
+def _said(value: float | None, form: str) -> str:
+    return "not defined" if value is None else format(value, form)
 
 
 def _lines(result: dict[str, Any]) -> list[str]:
     lines = [f"{result['walks_followed']:,} walks of {result['draws_a_walk']} draws followed"]
     known = {name: value for name, value in result["convergence"].items() if value is not None}
-    if not known:
+    if result["draws_a_walk"] < _LEAST:
         lines.append("walks of fewer than 4 draws: no ESS and no R-hat; keep more of each walk (--steps, --thin)")
     draws = result["walks_followed"] * result["draws_a_walk"]
     lines += [
-        f"{name:12s} ESS {value['ess']:8.0f} of {draws:,}   R-hat {value['rhat']:.3f}   "
-        f"autocorrelation time {value['autocorrelation_time']:.1f}"
+        f"{name:12s} ESS {_said(value['ess'], '8.0f')} of {draws:,}   R-hat {_said(value['rhat'], '.3f')}   "
+        f"autocorrelation time {_said(value['autocorrelation_time'], '.1f')}"
         for name, value in known.items()
     ]
     remembered = result["start_remembered"]
     if remembered is not None:
-        axes = ", ".join(f"{value:+.2f}" for value in remembered["by_axis"])
-        lines.append(
-            f"start remembered after {remembered['steps']} steps: {remembered['share']:.1%}; correlation by axis {axes}"
-        )
+        axes = ", ".join(_said(value, "+.2f") for value in remembered["by_axis"])
+        share = _said(remembered["share"], ".1%")
+        lines.append(f"start remembered after {remembered['steps']} steps: {share}; correlation by axis {axes}")
     if result["effective_samples_a_second"] is not None:
         lines.append(f"effective samples a second of walking: {result['effective_samples_a_second']:.0f}")
     if result["label_switches"] is not None:

@@ -102,7 +102,7 @@ class Evidence:
         with torch.no_grad():
             for part in np.array_split(index, max(1, len(index) // 1024)):
                 x = table.storage.load(torch.from_numpy(table.x[part]))
-                found.append(self.classifier(x).double().softmax(1).cpu())
+                found.append(self.classifier(x).cpu().double().softmax(1))
         return torch.cat(found)
 
     def some(self, rows: int, most: int) -> NDArray[np.int64]:

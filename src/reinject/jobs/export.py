@@ -1,7 +1,6 @@
 """``reinject export``: an archive in the formats of other tools."""
 
 import io
-import json
 import tarfile
 from collections.abc import Callable, Mapping
 from pathlib import Path
@@ -14,7 +13,7 @@ from torch import Tensor
 
 from reinject.archive import Archive
 from reinject.errors import ArgumentError, ReinjectError
-from reinject.files import write_json
+from reinject.files import json_text, write_json
 from reinject.images import encode
 from reinject.jobs import Outcome
 from reinject.progress import Progress, Silent
@@ -63,7 +62,7 @@ def _webdataset(archive: Archive, out: Path, advance: Callable[[int], None]) -> 
                 _add(tar, f"{key}.{suffix}", data)
                 if "label" in rest:
                     _add(tar, f"{key}.cls", str(rest["label"]).encode())
-                _add(tar, f"{key}.json", json.dumps(rest).encode())
+                _add(tar, f"{key}.json", json_text(rest, str(out), None).encode())
         advance(len(table))
 
 

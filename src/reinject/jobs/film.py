@@ -7,7 +7,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from reinject.archive import Archive, blocks_of
+from reinject.archive import Archive, blocks_of, scheme_of
 from reinject.errors import ArchiveError
 from reinject.jobs.held import resolve_held
 from reinject.jobs.reading import reading_again
@@ -100,6 +100,7 @@ def _walked(
         limit=settings.limit,
         seen=walker.seen,
         only=only,
+        scheme=scheme_of(parameters),
     )
 
 

@@ -11,7 +11,7 @@ from torch import Tensor
 from reinject.errors import ArgumentError, ModelError
 from reinject.evaluation.coverage import class_histogram, coverage
 from reinject.evaluation.features import pixels
-from reinject.evaluation.judgement import Judgement
+from reinject.evaluation.judgement import Judgement, pairs
 from reinject.evaluation.membership import likelihood_ratio, logit, membership, scores, shadow_students
 from reinject.evaluation.memorisation import attractors, authenticity, copies, data_copying, neighbourhood
 from reinject.evaluation.spurious import spurious
@@ -44,7 +44,9 @@ def judge_coverage(evidence: Evidence) -> list[Judgement]:
 
 def judge_two_sample(evidence: Evidence) -> list[Judgement]:
     """Whether samples can be told from held-out rows, in features."""
-    return two_sample(evidence.parts, evidence.seed)
+    of = evidence.extractor.rows
+    rows = pairs(len(evidence.test), evidence.walk, seed=evidence.seed)
+    return two_sample([(of(evidence.test, a), of(evidence.synthetic, b)) for a, b in rows], evidence.seed)
 
 
 def judge_spurious(evidence: Evidence) -> list[Judgement]:
@@ -65,7 +67,9 @@ def judge_memorisation(evidence: Evidence) -> list[Judgement]:
     train, test = (of(table, np.arange(len(table))) for table in (evidence.train, evidence.test))
     x, near = of(evidence.synthetic, evidence.some_near), evidence.near
     held_out = neighbourhood(test, train, test, itself=True)
-    found = [copies(near, held_out, train, test), authenticity(near, held_out), data_copying(x, train, test)]
+    walk = evidence.walk[evidence.some_near]
+    found = [copies(near, held_out, train, test), authenticity(near, held_out, walk)]
+    found.append(data_copying(x, train, test, walk))
     if evidence.models is not None:
         r, inputs = evidence.models.ensemble(), evidence.models.inputs
         some = (rows[evidence.some(len(rows), MOST_ATTRACTED)].reshape(-1, *inputs.shape) for rows in (train, test))

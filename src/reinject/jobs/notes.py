@@ -1,18 +1,19 @@
 """What a seed of an experiment has done, on disk, so that a run that was cut goes on: seconds, tables, marks."""
 
+import math
 import time
 import zipfile
 from collections.abc import Callable
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import TypeVar
+from typing import Any, TypeVar
 
 import numpy as np
 
 from reinject.errors import DataError
 from reinject.evaluation.students import Marks
 from reinject.evaluation.tables import Table
-from reinject.files import read_json, write_json
+from reinject.files import finite, read_json, write_json
 from reinject.samples import Storage
 
 T = TypeVar("T")
@@ -44,11 +45,20 @@ class MarksOnDisk(dict[str, Marks]):
     def __init__(self, path: Path) -> None:
         self.path = path
         there = read_json(path, DataError) if path.is_file() else {}
-        super().__init__({name: Marks(**{**one, "per_class": tuple(one["per_class"])}) for name, one in there.items()})
+        super().__init__({name: _marks_of(one) for name, one in there.items()})
 
     def __setitem__(self, name: str, one: Marks) -> None:
         super().__setitem__(name, one)
-        write_json(self.path, {name: asdict(one) for name, one in self.items()})
+        write_json(self.path, {name: _as_json(one) for name, one in self.items()})
+
+
+def _as_json(one: Marks) -> dict[str, Any]:
+    """A class of which there are no test rows has no accuracy: NaN here, null there."""
+    return {**asdict(one), "per_class": [finite(value) for value in one.per_class]}
+
+
+def _marks_of(one: dict[str, Any]) -> Marks:
+    return Marks(**{**one, "per_class": tuple(math.nan if value is None else value for value in one["per_class"])})
 
 
 def kept(path: Path, storage: Storage, make: Callable[[], Table]) -> Table:

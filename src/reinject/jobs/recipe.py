@@ -23,6 +23,7 @@ from reinject.reconstruction import Ensemble
 from reinject.samples import Storage
 from reinject.splits import Split, are_apart, check_unseen
 from reinject.starts import Start
+from reinject.streams import SCHEME
 from reinject.synthesis import Classifier, Labels, Voting, synthesise
 
 
@@ -234,6 +235,7 @@ class Recipe:
         held: wraps the kernel, to put back what is known.
         labels: where labels come from; None: samples get none.
         filters: which samples are kept.
+        scheme: of the noise, see :func:`reinject.streams.stream`.
     """
 
     settings: Settings
@@ -246,6 +248,7 @@ class Recipe:
     held: Held | None = None
     labels: Labels | None = None
     filters: tuple[Filter, ...] = ()
+    scheme: int = SCHEME
 
     @property
     def blocks(self) -> list[tuple[int, int]]:
@@ -281,6 +284,7 @@ def maker(r: Ensemble, C: Classifier | None, recipe: Recipe) -> tuple[MakeBlock,
         labels=recipe.labels,
         filters=recipe.filters,
         device=r.device,
+        scheme=recipe.scheme,
     )
     ends = [last for _, last in recipe.blocks]
     make(walks=ends[-1])  # checks the numbers before anything is written

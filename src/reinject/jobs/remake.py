@@ -5,7 +5,7 @@ from pathlib import Path
 
 import torch
 
-from reinject.archive import Archive, MakeBlock, blocks_of
+from reinject.archive import Archive, MakeBlock, blocks_of, scheme_of
 from reinject.errors import ArchiveError
 from reinject.execution import Execution
 from reinject.jobs.held import resolve_held
@@ -73,6 +73,7 @@ def remake(
             blocks_of(parameters),
             None if found.student is None else found.student.network,
         ),
+        scheme_of(parameters),
     )
     make_block, walker = maker(found.ensemble(Execution(**parameters["execution"])), found.C, recipe)
     again = {

@@ -21,7 +21,7 @@ from reinject.execution import Execution
 from reinject.files import is_remote, place_of
 from reinject.filters import Distinct
 from reinject.jobs import Outcome, command_line
-from reinject.jobs.appending import check_same, new_range, ranges_with
+from reinject.jobs.appending import check_same, new_range, ranges_with, scheme_for
 from reinject.jobs.reading import made_from, seed_of
 from reinject.jobs.recipe import Models, Recipe, blocks_in, levels_of, maker, prepare
 from reinject.jobs.remarks import remarks
@@ -33,6 +33,7 @@ from reinject.reconstruction import Ensemble, Reconstruction
 from reinject.samples import Storage
 from reinject.splits import Split
 from reinject.starts import Start
+from reinject.streams import FIRST
 from reinject.synthesis import Classifier, ready
 from reinject.verdict import Verdict
 from reinject.walks import BLOCK
@@ -135,6 +136,7 @@ def sample(
     settings = settings or (PRESETS[preset] if choice is None else choice.settings)
     learner = None if student is None else ready(student, "cpu", whole.event_shape, storage)
     base, ranges = ranges_with(out, walks, block_size) if append else (None, [new_range(0, walks)])
+    scheme = scheme_for(out, base, resume=resume, overwrite=overwrite)
     spans = tuple(tuple(one["walks"]) for one in ranges)
     chosen = selection or Selection()
     labels = chosen.labels_of(settings) if C is not None else None
@@ -150,6 +152,7 @@ def sample(
         held,
         labels,
         chosen.filters(settings, names, block_size, seed, private, blocks_in(spans, block_size), learner),
+        scheme,
     )
     make_block, walker = maker(whole, ready_C, recipe)
     kind = torch.device(place or whole.device).type
@@ -169,6 +172,7 @@ def sample(
         "execution": asdict(whole.members[0].execution),
         "seed": seed,
         "block_size": block_size,
+        **({} if scheme == FIRST else {"streams": scheme}),
         **({"space": space} if space else {}),
         **({"splits": {name: split.as_json() for name, split in splits.items()}} if splits else {}),
         **({} if kind == "cpu" else {"device": kind}),

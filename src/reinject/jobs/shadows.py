@@ -99,5 +99,5 @@ def closeness(models: Models, table: Table) -> Tensor:
     with torch.no_grad():
         for part in np.array_split(np.arange(len(table)), max(1, len(table) // 1024)):
             x = table.storage.load(torch.from_numpy(table.x[part]))
-            found.append((r(x) - x).flatten(1).double().square().sum(1).cpu())
+            found.append((r(x) - x).flatten(1).cpu().double().square().sum(1))
     return -torch.cat(found).clamp_min(torch.finfo(torch.float64).tiny).log()

@@ -21,6 +21,7 @@ from torch import Tensor
 
 from reinject.errors import ArgumentError, check_positive
 from reinject.schedules import Parameter, bounds_of
+from reinject.streams import parts_of
 
 _LARGE, _PARTS = 2**18, 8  # values from which on noise is drawn in parts, and how many
 Emit = Literal["state", "reconstruction"]
@@ -109,23 +110,19 @@ def noise_like(x: Float[Tensor, "*shape"], generator: torch.Generator, std: floa
     """Noise std z, z ~ N(0, I) of x's shape and dtype, drawn on the generator's device and brought to x's.
 
     A CPU's generator works in one thread, and for a small network is what takes the time. Large noise is drawn in
-    parts, each from a generator that the given one seeds, by as many threads as torch has; how many does not matter.
+    parts, each from a generator that the given one determines, by as many threads as torch has. How many does not
+    matter.
     """
     z = torch.empty(x.shape, dtype=x.dtype, device=generator.device)
     if z.numel() < _LARGE or z.device.type != "cpu":
         return z.normal_(0.0, std, generator=generator).to(x.device)
-    seeds = torch.randint(2**62, (_PARTS,), generator=generator).tolist()
-    jobs = list(zip(z.view(-1).tensor_split(_PARTS), seeds, strict=True))
+    jobs = list(zip(z.view(-1).tensor_split(_PARTS), parts_of(generator, _PARTS), strict=True))
     if torch.get_num_threads() > 1:
-        list(_threads().map(lambda job: _fill(job[0], job[1], std), jobs))
+        list(_threads().map(lambda job: job[0].normal_(0.0, std, generator=job[1]), jobs))
     else:
-        for part, seed in jobs:
-            _fill(part, seed, std)
+        for part, own in jobs:
+            part.normal_(0.0, std, generator=own)
     return z.to(x.device)
-
-
-def _fill(part: Tensor, seed: int, std: float) -> None:
-    part.normal_(0.0, std, generator=torch.Generator().manual_seed(seed))
 
 
 @cache

@@ -1,6 +1,7 @@
 """Metropolis-adjusted Langevin: proposals of r, accepted by r's own energy difference."""
 
 import math
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import ClassVar
 
@@ -77,8 +78,15 @@ class Metropolis:
         accepted = ~(uniform(x, generator).log() >= log_ratio)  # so written that NaN is accepted
         wide = accepted.reshape(-1, *[1] * (x.ndim - 1))
         after = State(torch.where(wide, proposal, x), state.i + 1, y=torch.where(wide, y_there, y))
-        probed = asymmetry(r, x[: self.probes], generator, probes=1) if self.probes else None
-        return after, Info(y, accepted=accepted, asymmetry=probed)
+        return after, Info(y, accepted=accepted, asymmetry=self._asymmetry(r, x, generator))
+
+    def _asymmetry(self, r: Callable[[Tensor], Tensor], x: Tensor, generator: torch.Generator) -> Tensor | None:
+        """At the first points that are finite; NaN where there are too few."""
+        if not self.probes:
+            return None
+        dead = ~torch.isfinite(x.flatten(1)).all(1)
+        some = dead.to(torch.uint8).argsort(stable=True)[: self.probes]
+        return asymmetry(r, x[some], generator, probes=1).masked_fill(dead[some], math.nan)
 
 
 def _square(x: Tensor) -> Tensor:

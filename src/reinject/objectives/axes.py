@@ -65,7 +65,7 @@ def principal_axes(data: Tensor, seed: int = 0) -> PrincipalAxes:
         [[1.0, 10.0]]
     """
     n = data[0].numel()
-    x = data[: max(_MOST_ROWS, 10 * n + 10)].detach().flatten(1).double().cpu()
+    x = data[: max(_MOST_ROWS, 10 * n + 10)].detach().flatten(1).cpu().double()
     rows = len(x)
     if rows < 10 * n + 10:
         raise ArgumentError(
@@ -78,7 +78,7 @@ def principal_axes(data: Tensor, seed: int = 0) -> PrincipalAxes:
 
 def whole_axes(data: Tensor) -> PrincipalAxes:
     """Principal axes of all of ``data`` (N, *event) as one cluster, however few its rows."""
-    x = data.detach().flatten(1).double().cpu().numpy()
+    x = data.detach().flatten(1).cpu().double().numpy()
     return _axes(np.cov(x.T).reshape(1, x.shape[1], x.shape[1]), np.ones(1))
 
 

@@ -1,6 +1,5 @@
 """What a page shows, and writing it."""
 
-import json
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
@@ -13,6 +12,7 @@ from numpy.typing import NDArray
 
 from reinject.evaluation.judgement import Judgement
 from reinject.evaluation.utility import Utility
+from reinject.files import json_text
 from reinject.report.sprites import Sprites
 from reinject.report.standing import Chosen, unchecked
 from reinject.report.tables import headline, judgement_rows, numbers, table
@@ -153,6 +153,7 @@ def write(path: Path, page: Page) -> Path:
     environment = jinja2.Environment(
         loader=jinja2.PackageLoader("reinject"), autoescape=True, undefined=jinja2.StrictUndefined, trim_blocks=True
     )
+    environment.policies["json.dumps_kwargs"] = {"sort_keys": True, "allow_nan": False}
     first = next(iter(page.sides.values()))
     judged = {name: side.judged for name, side in page.sides.items() if side.judged is not None}
     html = environment.get_template("report.html.j2").render(
@@ -170,7 +171,7 @@ def write(path: Path, page: Page) -> Path:
         },
         films={name: side.film.as_json() for name, side in page.sides.items() if side.film},
         map=page.map and page.map.as_json(),
-        provenance={name: json.dumps(side.provenance, indent=1) for name, side in page.sides.items()},
+        provenance={name: json_text(side.provenance, name) for name, side in page.sides.items()},
         charts={"curves": themed(page.curves, "curves"), "classes": themed(page.classes, "classes")},
     )
     path.parent.mkdir(parents=True, exist_ok=True)

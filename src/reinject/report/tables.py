@@ -4,27 +4,33 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from reinject.evaluation.curves import Figure
-from reinject.evaluation.judgement import Judgement, interval_of
+from reinject.evaluation.judgement import Judgement
 from reinject.evaluation.utility import Utility
+
+_UNDEFINED = "not defined"
+_ALARM = 0.01  # p below which a reader is told
 
 
 def headline(judged: Utility) -> str:
     """What a student learns, in a sentence; what is wrong with the set comes before it."""
+    carried = "skill is not defined: real data teaches no more than labelled noise"
+    if judged.skill is not None:
+        carried = f"the samples carry {judged.skill.mean:.0%} of what real data would teach beyond labelled noise"
     return (
         f"A classifier trained on {judged.n:,} synthetic samples alone reaches {judged.full.mean:.1%} on real test "
-        f"data, "
-        f"{judged.ratio.mean:.3f} of its twin trained on the real data; at equal n the samples carry "
-        f"{judged.skill.mean:.0%} of what real data would teach beyond labelled noise."
+        f"data, {judged.ratio.mean:.3f} of its twin trained on the real data; at equal n {carried}."
     )
 
 
-def pm(figure: Figure) -> str:
+def pm(figure: Figure | None) -> str:
     """A mean and its standard error, as text.
 
     Example:
-        >>> pm(Figure((0.5, 0.7)))
-        '0.600 ± 0.100'
+        >>> pm(Figure((0.5, 0.7))), pm(None)
+        ('0.600 ± 0.100', 'not defined')
     """
+    if figure is None:
+        return _UNDEFINED
     error = figure.standard_error
     return f"{figure.mean:.3f}" if error is None else f"{figure.mean:.3f} ± {error:.3f}"
 
@@ -45,7 +51,8 @@ def table(judged: Mapping[str, Utility]) -> list[list[str]]:
                 pm(result.skill),
             ]
         )
-    rows.append(["noise, same labels' classifier", *(f"{a:.3f}" for a in one.noise.mean), "", "", "0"])
+    for name, curve, zero in (("noise like data", one.noise, "0"), ("noise N(0, I)", one.standard_noise, "")):
+        rows.append([f"{name}, same labels' classifier", *(f"{a:.3f}" for a in curve.mean), "", "", zero])
     rows += [[name, *[""] * len(one.real.sizes), "", pm(value), ""] for name, value in one.controls.items()]
     return [header, *rows]
 
@@ -127,11 +134,13 @@ def numbers(judged: Utility | None, found: Mapping[str, Sequence[Judgement]]) ->
     return shown
 
 
-def _of_figure(name: str, figure: Figure, meaning: str) -> Number:
-    if len(figure.values) < 2:
+def _of_figure(name: str, figure: Figure | None, meaning: str) -> Number:
+    if figure is None:
+        return Number(name, _UNDEFINED, "real data teaches no more than labelled noise", meaning)
+    if figure.interval is None:
         return Number(name, f"{figure.mean:.3f}", "one seed: no interval", meaning)
-    low, high = interval_of(figure.values)
-    return Number(name, f"{figure.mean:.3f}", f"95%: {low:.3f} to {high:.3f}", meaning)
+    low, high = figure.interval
+    return Number(name, f"{figure.mean:.3f}", f"95% over seeds, paired: {low:.3f} to {high:.3f}", meaning)
 
 
 def alarms(found: Mapping[str, Sequence[Judgement]]) -> list[str]:
@@ -145,14 +154,15 @@ def alarms(found: Mapping[str, Sequence[Judgement]]) -> list[str]:
     known = {one.name: one for group in found.values() for one in group}
     lines = []
     copied, told = known.get("copies"), known.get("classifier")
-    if copied is not None and copied.p is not None and copied.p < 0.01:
+    if copied is not None and copied.p is not None and copied.p < _ALARM:
         lines.append(
             f"copies of training rows: {copied.value:.1%} of the samples are nearer to training rows than chance "
             f"explains (p = {copied.p:.1g})"
         )
-    attacks = [one for one in found.get("membership", ()) if one.interval[0] > one.null]
-    if attacks:
-        worst = max(attacks, key=lambda one: one.value)
+    attacks = found.get("membership", ())
+    telling = [one for one in attacks if one.p is not None and one.p * len(attacks) < _ALARM]
+    if telling:
+        worst = max(telling, key=lambda one: one.value)
         lines.append(
             f"members can be told: an attack by {worst.name} finds {worst.value:.1%} of the training rows where chance "
             f"finds {worst.null:.1%}"

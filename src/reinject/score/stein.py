@@ -108,7 +108,7 @@ def estimate_lam(
         return _matched(r, held_out, m, generator, probes)
     n, pull = held_out[0].numel(), _pull(r, held_out, m)
     if method == "effective":
-        d = _traces(r, held_out, generator, probes).double()
+        d = _traces(r, held_out, generator, probes).cpu().double()
     elif method == "full":
         d = torch.full_like(pull, n)
     elif isinstance(method, str):
@@ -122,9 +122,9 @@ def estimate_lam(
 
 
 def _pull(r: Map, y: Tensor, m: Tensor) -> Tensor:
-    """-2 (r(y) - y) . (y - m), (B,), float64."""
+    """-2 (r(y) - y) . (y - m), (B,), float64, on the CPU: not every device has it."""
     with torch.no_grad():
-        return -2 * ((r(y) - y) * (y - m)).flatten(1).sum(1).double()
+        return -2 * ((r(y) - y) * (y - m)).flatten(1).sum(1).cpu().double()
 
 
 def _positive(lam: float) -> float:

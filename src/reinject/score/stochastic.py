@@ -130,7 +130,8 @@ def log_det_roulette(
     draws = []
     for _ in range(probes):
         z = signs_like(x, generator)
-        u = torch.rand((), generator=generator, device=generator.device, dtype=torch.float64)
+        wide = torch.float32 if generator.device.type == "mps" else torch.float64  # which has no float64
+        u = torch.rand((), generator=generator, device=generator.device, dtype=wide)
         further = int(torch.log(u).div(math.log(go_on)))  # geometric: P(further >= j) = go_on^j
         w, total = z, torch.zeros(len(x), dtype=x.dtype, device=x.device)
         for k in range(1, exact_terms + further + 1):
