@@ -12,6 +12,7 @@ from reinject.foreign.folder import CONFIG, describe, digest_of, load_taken
 from reinject.foreign.pickled import refuse
 from reinject.foreign.probe import probe
 from reinject.jobs import Outcome
+from reinject.jobs.again import asked_for, contents, earlier, note
 from reinject.jobs.codes import keep_moments
 from reinject.jobs.inspect import inspect_bundle
 from reinject.jobs.understanding import Wanted, understand
@@ -50,6 +51,11 @@ def import_model(
     """
     wanted = wanted or Wanted()
     as_text(wanted.arguments)
+    files = [contents(name) for name in (source, source.rpartition(":")[0], wanted.weights)]
+    asked = asked_for({}, source=source, wanted=wanted, files=files, data=contents(wanted.data, data_dir))
+    made = None if overwrite else earlier(out / wanted.role, asked)
+    if made is not None:
+        return made
     route = route_for(source, wanted.route)
     _check_there(route, source, wanted)
     _check_trusted(route, source, wanted)
@@ -63,8 +69,11 @@ def import_model(
     except (ReinjectError, OSError):
         discard(partial)
         raise
+    lines = [f"{folder}: {route.name} model {source}", *page.lines]
+    outcome = Outcome({**page.result, "folder": str(folder)}, lines)
+    note(partial, asked, outcome)
     publish(partial, folder)
-    return Outcome({**page.result, "folder": str(folder)}, [f"{folder}: {route.name} model {source}", *page.lines])
+    return outcome
 
 
 def _check_trusted(route: Route, source: str, wanted: Wanted) -> None:

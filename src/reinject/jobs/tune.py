@@ -10,13 +10,15 @@ import torch
 from reinject.data import Dataset
 from reinject.errors import ArchiveError, DataError, ModelError, check_count
 from reinject.evaluation.tables import Table
-from reinject.files import write_json
+from reinject.files import fingerprint, write_json
 from reinject.jobs import Outcome, command_line
+from reinject.jobs.again import asked_for, made_already
 from reinject.jobs.candidates import Bench, Candidate, candidates
+from reinject.jobs.choosing import asked_of, read_settings
 from reinject.jobs.codes import codes_of
 from reinject.jobs.recipe import Models, check_space, levels_of
-from reinject.jobs.sample import BROKEN
 from reinject.jobs.starts import by_class
+from reinject.jobs.summary import BROKEN
 from reinject.pilot import WALKS
 from reinject.presets import Settings
 from reinject.progress import Progress, Silent
@@ -65,6 +67,12 @@ def tune(
         DataError: data of another shape or other classes than the models'.
         ArchiveError: ``out`` exists.
     """
+    given = {"walks": walks, "seed": seed, "dataset": dataset and [dataset.name, fingerprint(dataset.train.x)]}
+    hashes = [bundle.sha256 for bundle in (*models.autoencoders, *models.classifiers)]
+    asked = asked_for(given, models=hashes)
+    if out is not None and not overwrite and out.is_file() and asked_of(out) == asked:
+        settings = read_settings(out)
+        return made_already(out, Outcome(settings.as_json(), [_next(out, settings, models, data_dir)]))
     check_count("--walks", "walks", walks, 16)
     if out is not None and out.exists() and not overwrite:
         raise ArchiveError(str(out), "already exists", "Choose another --out, or replace it with --overwrite")
@@ -90,13 +98,14 @@ def tune(
         why = f"tune: none of the {len(ranked)} candidates gave sane walks; the best is broken: {reason}"
         return Outcome(result, lines, why, status=BROKEN)
     if out is not None:
-        lines.append(_write(out, ranked[0].trial.settings, models, data_dir))
+        best = ranked[0].trial.settings
+        write_json(out, {**best.as_json(), "asked": asked})
+        lines.append(_next(out, best, models, data_dir))
     return Outcome(result, lines)
 
 
-def _write(out: Path, settings: Settings, models: Models, data_dir: str | None) -> str:
-    """Write the settings; a line that says so, and how to walk with them."""
-    write_json(out, settings.as_json())
+def _next(out: Path, settings: Settings, models: Models, data_dir: str | None) -> str:
+    """Where the settings are, and how to walk with them."""
     folders = [bundle.folder.parent for bundle in models.autoencoders]
     given = data_dir if settings.start.startswith(("codes:", "classes:")) else None
     command = command_line("sample", *folders, preset=out, data_dir=given)
