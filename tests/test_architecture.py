@@ -21,7 +21,6 @@ MAY_IMPORT = {
     "progress": set(),
     "devices": {"errors"},
     "processes": set(),
-    "forked": {"processes"},
     "execution": {"errors"},
     "outputs": {"errors"},
     "reconstruction": {"execution", "outputs"},

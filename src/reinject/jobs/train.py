@@ -13,11 +13,12 @@ from typing import TYPE_CHECKING, Any
 import torch
 from safetensors import SafetensorError
 from torch import Tensor
+from torch.multiprocessing import ProcessExitedException, ProcessRaisedException
 
 from reinject import data, models
 from reinject.bundle import Bundle, load
 from reinject.devices import make_fabric
-from reinject.errors import ArgumentError, ModelError, check_count
+from reinject.errors import ArgumentError, ModelError, ReinjectError, check_count
 from reinject.evaluation.students import cross_entropy
 from reinject.files import write_json
 from reinject.jobs import Outcome
@@ -111,7 +112,12 @@ def train_on(
     begin(partial, json.loads(json.dumps(parameters)))
     if devices > 1:
         fabric = make_fabric(device, precision, devices)
-        fabric.launch(functools.partial(_rank, plan, dataset, partial, isinstance(progress, Silent)))
+        try:
+            fabric.launch(functools.partial(_rank, plan, dataset, partial, isinstance(progress, Silent)))
+        except (ProcessRaisedException, ProcessExitedException) as error:
+            why = str(error).strip().splitlines()[-1]
+            cure = "Train on one device, or, in a script, below if __name__ == '__main__':"
+            raise ReinjectError("--devices", f"a process of the training ended ({why})", cure) from error
     chosen, autoencoder, classifier = job.both()  # reads what the other processes have trained
     kept = keep_moments(partial / "autoencoder", dataset) if moments and autoencoder else []
     result = {
