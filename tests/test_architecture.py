@@ -22,7 +22,6 @@ MAY_IMPORT = {
     "progress": set(),
     "devices": {"errors"},
     "processes": set(),
-    "forked": {"processes"},
     "execution": {"errors"},
     "outputs": {"errors"},
     "meaning": {"outputs"},

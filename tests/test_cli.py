@@ -223,7 +223,7 @@ def test_bad_evaluate(models: Path, tmp_path: Path) -> None:
 def test_an_output_in_use_is_refused_and_kept(models: Path, tmp_path: Path) -> None:
     run("sample", models, "--out", tmp_path / "s", "--walks", 10)
     before = (tmp_path / "s" / "manifest.json").read_bytes()
-    assert "--overwrite" in sentence("sample", models, "--out", tmp_path / "s", "--walks", 10)
+    assert "--overwrite" in sentence("sample", models, "--out", tmp_path / "s", "--walks", 11)
     assert "already holds something" in sentence("train", "digits", "--out", tmp_path / "s")
     assert "was not made here" in sentence("train", "digits", "--out", tmp_path / "s", "--overwrite")
     assert (tmp_path / "s" / "manifest.json").read_bytes() == before

@@ -46,12 +46,12 @@ def test_any_file_is_read_or_refused_in_a_sentence(tmp_path_factory: pytest.Temp
     assert "\n" not in sentence
 
 
-def samples(folder: Path) -> dict[str, bytes]:
-    return {
-        path.relative_to(folder).as_posix(): path.read_bytes()
-        for path in folder.rglob("*")
-        if path.is_file() and not path.match("run*.toml")
-    }
+def samples(folder: Path) -> dict[str, Any]:
+    """All of it but the words in which it was asked for."""
+    kept = ("*.parquet", "README.md")
+    files = {str(path.relative_to(folder)): path.read_bytes() for kind in kept for path in folder.rglob(kind)}
+    manifest = json.loads((folder / "manifest.json").read_text())
+    return {**files, "manifest": {name: value for name, value in manifest.items() if name != "asked"}}
 
 
 @pytest.mark.parametrize(
@@ -173,7 +173,8 @@ def test_a_dry_run_writes_nothing_and_is_near(models: Path, tmp_path: Path) -> N
     assert forecast["rows"] == archive.rows
     assert forecast["bytes"] == pytest.approx(sum(shard["bytes"] for shard in archive.manifest["shards"]), rel=0.1)
     assert forecast["memory_bytes"] > 50e6
-    status, _, said = run(*options, "--dry-run")
+    assert "is whole already" in run(*options[:-1], "--dry-run")[1]
+    status, _, said = run(*options, "--dry-run", "--seed", 1)
     assert status == 1
     assert "already holds something" in said
 
@@ -194,7 +195,8 @@ def test_the_log(models: Path, tmp_path: Path) -> None:
     log = tmp_path / "logs" / "l.txt"
     good = [*REINJECT, "--log", str(log), "sample", str(models), "--out", str(tmp_path / "s"), "--walks", "30"]
     assert subprocess.run(good, capture_output=True, check=False).returncode == 0
-    assert subprocess.run(good, capture_output=True, check=False).returncode == 1  # is there already
+    other = subprocess.run([*good, "--seed", "1"], capture_output=True, check=False)
+    assert other.returncode == 1  # something is there already
     lines = log.read_text().splitlines()
     assert any("INFO sampling: done in" in line for line in lines)
     assert "ERROR" in lines[-1]

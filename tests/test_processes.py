@@ -1,4 +1,4 @@
-"""How processes of ours begin: from one server, which no Ctrl-C ends and no file of the working folder reaches."""
+"""How processes of ours begin and end: without the calling script, nor a file of the working folder, nor Ctrl-C."""
 
 import os
 import platform
@@ -11,42 +11,41 @@ import pytest
 import torch
 
 from reinject import cli
-from reinject.evaluation.students import workers_for
-from reinject.processes import context, cores, keep_memory
+from reinject.errors import ReinjectError
+from reinject.evaluation.students import Bench, Student, workers_for
+from reinject.evaluation.tables import Table
+from reinject.processes import cores, keep_memory, pool
+from reinject.samples import Storage
+from reinject.training import Recipe
 
-MODULE = "reinject.evaluation.students"
-LOADED = "('torch' in __import__('sys').modules, __import__('os').getppid())"
 PROGRAM = """
-import os, signal, time
-from reinject.processes import context
+import os, signal
+from reinject.processes import pool
 
-if __name__ == "__main__":
-    signal.signal(signal.SIGINT, lambda *_: None)
-    began = context("reinject.evaluation.students")
-    time.sleep(1)
-    os.killpg(0, signal.SIGINT)  # while the server imports
-    with began.Pool(1) as pool:
-        print(pool.apply(eval, ("__import__('sys').modules['torch'].__name__",)))
+signal.signal(signal.SIGINT, lambda *_: None)
+with pool(1) as submit:
+    future, = submit(eval, ["(__import__('sys').modules['joblib'].__name__, __import__('torch').__name__)"])
+    os.killpg(0, signal.SIGINT)  # while the process imports
+    print(future.result())
 """
 
-INTERRUPTED = """
-import signal
-from reinject.processes import context
+UNGUARDED = """
+import sys, torch
+from reinject.evaluation.students import Bench, Student
+from reinject.evaluation.tables import Table
+from reinject.samples import Storage
+from reinject.training import Recipe
 
-if __name__ == "__main__":
-    signal.signal(signal.SIGALRM, signal.default_int_handler)
-    signal.setitimer(signal.ITIMER_REAL, 0.3)  # while the server imports
-    try:
-        pool = context("reinject.evaluation.students").Pool(2)
-        signal.pause()  # where it has imported already
-    except KeyboardInterrupt:
-        print("interrupted")
+print("once")
+table = Table.of(torch.eye(8), torch.arange(8) % 2, Storage("float"))
+recipe = Recipe(epochs=1, batch=8, least_steps=1)
+print(len(Bench(table, ("a", "b"), workers=2).run([(Student(k, 8, recipe), table) for k in (0, 1)])))
 """
 
 FAULTS = """
 import sys
 
-from reinject.processes import context, keep_memory
+from reinject.processes import keep_memory, pool
 
 ROUNDS = '''
 import ctypes, resource
@@ -62,49 +61,61 @@ for _ in range(3):
 print(resource.getrusage(resource.RUSAGE_SELF).ru_minflt - before, flush=True)
 '''
 
-if __name__ == "__main__":
-    if sys.argv[1] == "forked":
-        with context().Pool(1) as pool:
-            pool.apply(exec, (ROUNDS, {}))
-    else:
-        if sys.argv[1] == "keep":
-            assert keep_memory()
-        exec(ROUNDS)
+if sys.argv[1] == "process":
+    with pool(1) as submit:
+        submit(eval, [f"exec({ROUNDS!r}, {{}})"])[0].result()
+else:
+    if sys.argv[1] == "keep":
+        assert keep_memory()
+    exec(ROUNDS)
 """
 GLIBC = platform.libc_ver()[0] == "glibc"
 
 
-def test_processes_come_from_one_server_that_has_imported_what_they_run() -> None:
+def table() -> Table:
+    return Table.of(torch.eye(8), torch.arange(8) % 2, Storage("float"))
+
+
+def test_a_script_without_a_guard_is_run_once_and_ends(tmp_path: Path) -> None:
+    (tmp_path / "script.py").write_text(UNGUARDED)
+    done = subprocess.run([sys.executable, tmp_path / "script.py"], capture_output=True, text=True, check=False)
+    assert (done.stdout, done.returncode) == ("once\n2\n", 0), done.stderr
+
+
+def test_processes_stay_for_the_next_call_and_those_of_a_purpose_do_not() -> None:
     blocked = signal.pthread_sigmask(signal.SIG_BLOCK, ())
     found = []
-    for _ in range(2):
-        with context(MODULE).Pool(1) as pool:
-            found.append(pool.apply(eval, (LOADED,)))
-            ignored = pool.apply(eval, ("2 in __import__('signal').pthread_sigmask(0, ())",))
-    assert found[0] == found[1]
-    assert found[0][0]
-    assert found[0][1] != os.getpid()
-    assert ignored
+    for begin in (None, None, os.getpid):
+        with pool(1, begin) as submit:
+            found.append(submit(eval, ["__import__('os').getpid()"])[0].result())
+    assert found[0] == found[1] != found[2]
+    with pytest.raises(ProcessLookupError):
+        os.kill(found[2], 0)
     assert signal.pthread_sigmask(signal.SIG_BLOCK, ()) == blocked
 
 
-def test_processes_that_begin_after_an_interruption_print_nothing(tmp_path: Path) -> None:
-    program = tmp_path / "program.py"
-    program.write_text(INTERRUPTED)
-    done = subprocess.run([sys.executable, program], capture_output=True, text=True, check=True)  # waits for them too
-    assert (done.stdout, done.stderr) == ("interrupted\n", "")
+def test_where_a_process_dies_all_end_with_a_sentence(monkeypatch: pytest.MonkeyPatch) -> None:
+    recipe = Recipe(epochs=1, batch=8, least_steps=1)
+    jobs = [(Student(k, 8, recipe), table()) for k in range(4)]
+    with monkeypatch.context() as patch:
+        patch.setattr("reinject.evaluation.students._marks", os._exit)
+        patch.setattr(Bench, "_tasks", lambda *_: [1, 2, 3, 4])
+        with pytest.raises(ReinjectError, match="students: a process that trained them died"):
+            Bench(table(), ("a", "b"), workers=2).run(jobs)
+    assert len(Bench(table(), ("a", "b"), workers=2).run(jobs)) == 4  # others begin for the next call
 
 
-def test_the_server_runs_nothing_of_the_working_folder_and_outlives_ctrl_c(tmp_path: Path) -> None:
+def test_processes_run_nothing_of_the_working_folder_and_outlive_ctrl_c(tmp_path: Path) -> None:
     program, here = tmp_path / "bin" / "program.py", tmp_path / "here"
     here.mkdir()
     program.parent.mkdir()
-    (here / "torch.py").write_text("raise SystemExit('run')")
+    for name in ("torch", "joblib", "numpy"):
+        (here / f"{name}.py").write_text("raise SystemExit('run')")
     program.write_text(PROGRAM)
     done = subprocess.run(
         [sys.executable, program], cwd=here, capture_output=True, text=True, timeout=300, start_new_session=True
     )
-    assert (done.stdout, done.stderr, done.returncode) == ("torch\n", "", 0)
+    assert (done.stdout, done.stderr, done.returncode) == ("('joblib', 'torch')\n", "", 0)
 
 
 def test_students_take_the_cores_that_are_ours(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -114,11 +125,6 @@ def test_students_take_the_cores_that_are_ours(monkeypatch: pytest.MonkeyPatch) 
     monkeypatch.delattr(os, "sched_getaffinity")
     monkeypatch.setattr(os, "cpu_count", lambda: None)
     assert cores() == 1
-
-
-def test_spawned_where_a_system_has_no_server(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("multiprocessing.get_all_start_methods", lambda: ["spawn"])
-    assert context(MODULE).get_start_method() == "spawn"
 
 
 @pytest.mark.skipif(not GLIBC, reason="another C library")
@@ -135,7 +141,7 @@ def test_memory_that_is_free_again_is_kept(tmp_path: Path) -> None:
 
     assert pages("plain") > 30_000
     assert pages("keep") < 100
-    assert pages("forked") < 100
+    assert pages("process") < 100
 
 
 @pytest.mark.skipif(not GLIBC, reason="another C library")

@@ -122,7 +122,7 @@ def test_exports_are_whole_or_not_there(made: tuple[Path, Archive], tmp_path: Pa
         export(archive.folder, tmp_path / "c", "csv")
     export(archive.folder, tmp_path / "w", "webdataset")
     with pytest.raises(ReinjectError, match="already holds something"):
-        export(archive.folder, tmp_path / "w", "webdataset")
+        export(archive.folder, tmp_path / "w", "zarr")
     before = {path.name: path.read_bytes() for path in (tmp_path / "w").iterdir()}
     export(archive.folder, tmp_path / "w", "webdataset", overwrite=True)
     assert {path.name: path.read_bytes() for path in (tmp_path / "w").iterdir()} == before

@@ -136,11 +136,14 @@ def test_folder_holds_rows_and_pictures(tmp_path: Path) -> None:
     assert sorted(path.name for path in (tmp_path / "out").rglob("*") if path.is_file()) == [
         "bad_picture.png",
         "good_picture.png",
+        "outcome.json",
         "theory.json",
     ]
     assert outcome.failure == "1 of 2 claims do not hold: two and three"
+    again = job.theory(out=tmp_path / "out")
+    assert (again.repeated, again.failure, again.result) == (True, outcome.failure, outcome.result)
     with pytest.raises(ArchiveError, match="already holds something"):
-        job.theory(out=tmp_path / "out")
+        job.theory(["good"], tmp_path / "out")
     job.theory(["good"], tmp_path / "out", overwrite=True)
     assert len(json.loads((tmp_path / "out" / "theory.json").read_text())) == 1
 

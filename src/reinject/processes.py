@@ -1,16 +1,21 @@
-"""How many processes there is room for, how ours begin, and what they do with memory that is free again.
+"""How many processes there is room for, how ours begin and end, and what they do with memory that is free again.
 
-They are forked from a server that has imported what they need and runs no thread of its own. A process that is spawned
-imports torch for itself, seconds of it; torch's threads do not survive a plain fork.
+They are spawned by loky, which does not run the calling script again, and ends all of them where one dies.
 """
 
 import ctypes
-import multiprocessing
 import os
+import re
 import signal
-from multiprocessing.context import BaseContext
+from collections.abc import Callable, Iterable, Iterator
+from concurrent.futures import Future
+from concurrent.futures.process import BrokenProcessPool
+from contextlib import contextmanager
+from multiprocessing import resource_tracker
+from typing import Any
 
-_FIRST = "reinject.forked"
+Submit = Callable[[Callable[[Any], Any], Iterable[Any]], list[Future[Any]]]
+_SAFE = "PYTHONSAFEPATH"  # without it a torch.py in the working folder would be run
 _TRIM, _MMAP = -1, -3  # M_TRIM_THRESHOLD and M_MMAP_THRESHOLD of glibc's malloc.h
 _SPINS = 30_000  # of GNU's OpenMP; some 100 microseconds
 _KEPT, _LARGEST = 2**28, 2**25  # bytes; glibc takes no larger one for the second
@@ -65,30 +70,76 @@ def share_cores() -> None:
         os.environ.setdefault("GOMP_SPINCOUNT", str(_SPINS))
 
 
-def context(*modules: str) -> BaseContext:
-    """The context of :mod:`multiprocessing` that begins processes, all of this program's from one server.
-
-    The server starts at the first call, ignores Ctrl-C, as do its processes, and ends with this process. Where a system
-    has none, processes are spawned.
-
-    Arguments:
-        modules: what these processes run, and what that imports late; the server imports those that it is first asked
-            for.
+def exit_codes(error: BrokenProcessPool) -> list[int]:
+    """Exit statuses of the processes that died, from what loky says of them; none where it says none.
 
     Example:
-        >>> context("reinject.evaluation.students").get_start_method() in ("forkserver", "spawn")
-        True
+        >>> exit_codes(BrokenProcessPool("The exit codes of the workers are {SIGKILL(-9), EXIT(3)}"))
+        [-9, 3]
     """
-    if "forkserver" not in multiprocessing.get_all_start_methods():
-        return multiprocessing.get_context("spawn")
-    from multiprocessing import forkserver, resource_tracker
+    return [int(code) for code in re.findall(r"\((-?\d+)\)", str(error))]
 
-    found = multiprocessing.get_context("forkserver")
-    found.set_forkserver_preload([_FIRST, *modules])
-    resource_tracker.ensure_running()  # would unblock what is blocked next
-    before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})  # inherited: also while it imports
+
+@contextmanager
+def pool(workers: int, begin: Callable[[], object] | None = None) -> Iterator[Submit]:
+    """Processes of loky, which need no ``__main__`` guard in the script that calls us, and end with what they are for.
+
+    Arguments:
+        workers: number of processes, >= 1.
+        begin: called once in each; picklable. Default: nothing, and the processes stay a while for the next call.
+
+    Returns:
+        ``submit(function, items)``: a future for each item.
+
+    Raises:
+        BrokenProcessPool: a process died; none is begun in its place.
+    """
+    from joblib.externals.loky import ProcessPoolExecutor, get_reusable_executor
+
+    options = {"initializer": _begin, "initargs": (begin,), "env": {_SAFE: "1"}}
+    with _apart():
+        executor = ProcessPoolExecutor(workers, **options) if begin else get_reusable_executor(workers, **options)
+
+    def submit(function: Callable[[Any], Any], items: Iterable[Any]) -> list[Future[Any]]:
+        with _apart():  # processes begin here
+            return [executor.submit(function, item) for item in items]
+
     try:
-        forkserver.ensure_running()
+        yield submit
+    except BaseException:
+        executor.shutdown(kill_workers=True)
+        raise
+    if begin:
+        executor.shutdown()
+
+
+def _begin(begin: Callable[[], object] | None) -> None:
+    from joblib.externals.loky import process_executor
+
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    process_executor._USE_PSUTIL = False  # it would end processes that grow by 300 MB, as leaking: walks may
+    keep_memory()
+    if begin is not None:
+        begin()
+
+
+@contextmanager
+def _apart() -> Iterator[None]:
+    """What begins here, loky's own helpers too, inherits that Ctrl-C is for this process, and no working folder."""
+    from joblib.externals.loky.backend import resource_tracker as of_loky
+
+    mask = getattr(signal, "pthread_sigmask", None)  # none on Windows
+    said = os.environ.get(_SAFE)
+    os.environ[_SAFE] = "1"
+    for tracker in (resource_tracker, of_loky):
+        tracker.ensure_running()  # would unblock what is blocked next
+    before = mask(signal.SIG_BLOCK, {signal.SIGINT}) if mask else None
+    try:
+        yield
     finally:
-        signal.pthread_sigmask(signal.SIG_SETMASK, before)
-    return found
+        if said is None:
+            del os.environ[_SAFE]
+        else:
+            os.environ[_SAFE] = said
+        if mask:
+            mask(signal.SIG_SETMASK, before)

@@ -120,6 +120,7 @@ _FIELDS: dict[str, Callable[[Any], bool]] = {
     "shards": lambda value: isinstance(value, list) and bool(value) and all(isinstance(item, dict) for item in value),
 }
 _LATER: dict[str, Callable[[Any], bool]] = {  # fields that older archives lack
+    "asked": lambda value: isinstance(value, dict),
     "verdict": lambda value: _verdict(value),
     "figures": lambda value: isinstance(value, dict) and all(map(_figure, value.values())),
     "chosen": lambda value: isinstance(value, dict) and isinstance(value.get("because"), str) and _trials(value),

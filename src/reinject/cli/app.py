@@ -96,3 +96,5 @@ def finish(outcome: Outcome, as_json: bool) -> None:
         print(json_text(outcome.result, "--json") if as_json else "\n".join(outcome.lines))
     if outcome.failure:
         _fail(outcome.failure, outcome.status)
+    if outcome.repeated:
+        raise typer.Exit  # before a run.toml is written: this run has made nothing

@@ -25,8 +25,6 @@ from reinject.cli.kept import (
 )
 from reinject.cli.options import (
     ARCHIVE,
-    DATASET,
-    HELD,
     RUNNING,
     WALK,
     BlockSize,
@@ -42,9 +40,26 @@ from reinject.cli.options import (
     Seed,
     SplitSeed,
     Workers,
-    kernel_names,
     numbers_of,
     weights_of,
+)
+from reinject.cli.walking import (
+    Begin,
+    Box,
+    BurnIn,
+    Classes,
+    Data,
+    Emitted,
+    Guidance,
+    KernelName,
+    Known,
+    Latent,
+    Limit,
+    Mask,
+    Measured,
+    Preset,
+    Steps,
+    Thin,
 )
 from reinject.files import place_of
 from reinject.progress import for_this_terminal
@@ -68,109 +83,23 @@ def sample(
             help="Folder to make, or URL (s3://...): Parquet shards, manifest, card.",
         ),
     ],
-    preset: Annotated[
-        str | None,
-        typer.Option(
-            rich_help_panel=WALK,
-            help="auto (chosen by pilot walks), default (for noise-conditioned networks), paper (Algorithm 1 as "
-            "printed), or a file of reinject tune.",
-            show_default="auto",
-            autocompletion=lambda: ["auto", "default", "paper"],
-        ),
-    ] = None,
-    data: Annotated[
-        str | None,
-        typer.Option(
-            rich_help_panel=WALK,
-            help=f"Real data, if it is at hand: walks begin where the codes of its training rows lie. {DATASET}",
-        ),
-    ] = None,
+    preset: Preset = None,
+    data: Data = None,
     walks: Annotated[int, typer.Option(rich_help_panel=WALK, help="Number of walks, N_s.")] = 10_000,
-    steps: Annotated[
-        int | None, typer.Option(rich_help_panel=WALK, help="Steps a walk, R.", show_default="the preset's")
-    ] = None,
-    burn_in: Annotated[
-        int | None,
-        typer.Option(rich_help_panel=WALK, help="First states left out, x_0 included.", show_default="the preset's"),
-    ] = None,
-    thin: Annotated[
-        int | None,
-        typer.Option(
-            rich_help_panel=WALK,
-            help="Keep every so many-th state after the burn-in.",
-            show_default="the preset's; 1 with --steps or --burn-in",
-        ),
-    ] = None,
-    kernel: Annotated[
-        str | None,
-        typer.Option(
-            rich_help_panel=WALK,
-            help="The transition; reinject kernels lists them.",
-            show_default="the preset's",
-            autocompletion=kernel_names,
-        ),
-    ] = None,
-    emit: Annotated[
-        str | None,
-        typer.Option(rich_help_panel=WALK, help="What is kept: state or reconstruction.", show_default="the preset's"),
-    ] = None,
-    start: Annotated[
-        str | None,
-        typer.Option(
-            rich_help_panel=WALK,
-            help="normal, normal:STD, uniform, uniform:LOW:HIGH (data units), data:DATASET (training points), "
-            "fitted:DATASET (a Gaussian fitted to them), archive:FOLDER (go on where its walks ended) or points:FILE "
-            "(an image, or a .npy file of points).",
-            show_default="the preset's",
-        ),
-    ] = None,
-    classes: Annotated[
-        str | None,
-        typer.Option(
-            rich_help_panel=HELD,
-            help="Ask for classes: names or numbers, A,B,... for walk after walk, or all, which balances.",
-        ),
-    ] = None,
-    guidance: Annotated[
-        float | None,
-        typer.Option(rich_help_panel=HELD, help="Weight of the classifier.", show_default="the preset's"),
-    ] = None,
-    box: Annotated[
-        str | None,
-        typer.Option(rich_help_panel=WALK, help="LOW,HIGH: reflect walks there, data units.", show_default="no walls"),
-    ] = None,
-    limit: Annotated[
-        float | None,
-        typer.Option(rich_help_panel=WALK, help="Stop walks beyond this |value|, data units.", show_default="none"),
-    ] = None,
-    latent: Annotated[
-        bool | None,
-        typer.Option(
-            "--latent/--no-latent",
-            rich_help_panel=WALK,
-            help="Walk among the codes of an autoencoder that has an encoder.",
-            show_default="the preset's",
-        ),
-    ] = None,
-    known: Annotated[
-        str | None,
-        typer.Option(
-            rich_help_panel=HELD,
-            help="What is known, to be filled in: an image, a .npy file (one or many), a DATASET's test images; walk "
-            "k of a block has the k-th.",
-        ),
-    ] = None,
-    mask: Annotated[
-        str | None,
-        typer.Option(
-            rich_help_panel=HELD,
-            help="Which values of it: an image (bright), a .npy file, or ROWS,COLUMNS such as 0:14,:",
-        ),
-    ] = None,
-    measured: Annotated[
-        str | None,
-        typer.Option(rich_help_panel=HELD, help="A .npz file with matrix (k, n) and values (k,): hold M x = b."),
-    ] = None,
+    steps: Steps = None,
+    burn_in: BurnIn = None,
+    thin: Thin = None,
+    kernel: KernelName = None,
+    emit: Emitted = None,
+    start: Begin = None,
+    classes: Classes = None,
+    guidance: Guidance = None,
+    box: Box = None,
+    limit: Limit = None,
+    latent: Latent = None,
+    known: Known = None,
+    mask: Mask = None,
+    measured: Measured = None,
     labels: LabelSource = "classifier",
     classifier: Voters = None,
     abstain: Abstain = 0.0,
@@ -249,6 +178,7 @@ def sample(
     """Walk, label, write a labelled synthetic data set; run again after a cut to go on."""
     from reinject.cluster import Cluster
     from reinject.execution import Execution
+    from reinject.jobs.again import asked_by_command, sampled_already
     from reinject.jobs.appending import reach_of
     from reinject.jobs.choosing import settings_for
     from reinject.jobs.forecast import forecast
@@ -265,6 +195,10 @@ def sample(
     taught_first = str(student) == "auto"
     given = None if taught_first else student
     loaded = load_models(models, device, classifiers=classifier or (), labelled=labelled, student=given)
+    asked = asked_by_command(context.params, context.obj, loaded)
+    made = None if overwrite or append or resume == "always" else sampled_already(out, asked)
+    if made is not None:
+        finish(replace(made, failure="") if force else made, as_json)
     inputs, progress = loaded.inputs, for_this_terminal()
     reading = Reading(data_dir, split_seed, progress, loaded.splits)
     name, settings, choice = settings_for(
@@ -315,6 +249,7 @@ def sample(
         **walking,
         choice=choice,
         selection=selection,
+        asked=asked,
         private=private_points,
         images=images,
         compression=compression,

@@ -3,9 +3,9 @@
 An accuracy is a pure function of (student, its rows, the test rows), whatever else runs beside it.
 """
 
-import signal
 import tempfile
 from collections.abc import Callable, Iterator, Mapping, MutableMapping, Sequence
+from concurrent.futures.process import BrokenProcessPool
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -23,14 +23,13 @@ from reinject.evaluation.curves import Curve, Figure
 from reinject.evaluation.neighbours import nearest
 from reinject.evaluation.tables import Lent, Table, lend, opened
 from reinject.models import ConvClassifier, Inputs, MLPClassifier
-from reinject.processes import context, cores
+from reinject.processes import cores, pool
 from reinject.training import Parts, Recipe, Rows, fit
 
 RECIPE = Recipe(epochs=8, batch=128, lr=1e-3, least_steps=800)
 HIDDEN = (256, 128)  # halved for inputs of at most SMALL values
 SMALL = 256
 NEIGHBOURS = 5
-_LATE = "lightning_fabric"  # which training imports
 Kind = Literal["mlp", "cnn", "logistic", "knn", "boosting"]
 KINDS: tuple[Kind, ...] = get_args(Kind)
 SOFT: tuple[Kind, ...] = ("mlp", "cnn", "logistic")  # that learn from soft labels
@@ -199,12 +198,14 @@ def _mapping(workers: int) -> Iterator[tuple[Callable[..., Iterator[Any]], Calla
         finally:
             torch.set_num_threads(threads)  # the students ran here
         return
-    ignore = (signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is for this process, which then ends the others
-    with (
-        tempfile.TemporaryDirectory(prefix="reinject-") as folder,
-        context(__name__, _LATE).Pool(workers, signal.signal, ignore) as pool,
-    ):
-        yield pool.imap, lambda table: lend(table, Path(folder))
+    try:
+        with tempfile.TemporaryDirectory(prefix="reinject-") as folder, pool(workers) as submit:
+            yield (
+                lambda work, tasks: (one.result() for one in submit(work, tasks)),
+                lambda table: lend(table, Path(folder)),
+            )
+    except BrokenProcessPool as error:
+        raise worker_died("students", exit_codes(error)) from error
 
 
 def workers_for(place: torch.device) -> int:

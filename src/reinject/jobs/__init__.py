@@ -14,12 +14,14 @@ class Outcome:
         lines: of text.
         failure: why it failed; "": it did not.
         status: exit status of a failure.
+        repeated: whether all of it was there already, made by the same command.
     """
 
     result: Any
     lines: list[str]
     failure: str = ""
     status: int = 1
+    repeated: bool = False
 
 
 def command_line(name: str, *words: object, **options: object) -> str:

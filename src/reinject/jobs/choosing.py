@@ -99,8 +99,18 @@ def read_settings(path: Path) -> Settings:
         ArchiveError: no such file, or not such a one.
     """
     try:
-        return Settings.from_json(json.loads(path.read_text(encoding="utf-8")))
+        values = json.loads(path.read_text(encoding="utf-8"))
+        return Settings.from_json({name: value for name, value in values.items() if name != "asked"})
     except FileNotFoundError as error:
         raise ArchiveError(str(path), "no such file", "Make one with reinject tune --out") from error
-    except (ValueError, TypeError, KeyError) as error:
+    except (ValueError, TypeError, KeyError, AttributeError) as error:
         raise ArchiveError(str(path), f"is no preset ({error!r})", "Make one with reinject tune --out") from error
+
+
+def asked_of(path: Path) -> Any:
+    """What :func:`reinject.jobs.tune.tune` was asked for when it wrote a file; None where it does not say."""
+    try:
+        found = json.loads(path.read_text(encoding="utf-8"))
+    except ValueError:  # some other file
+        return None
+    return found.get("asked") if isinstance(found, dict) else None

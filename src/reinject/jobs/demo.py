@@ -13,6 +13,7 @@ from reinject.diagnostics import start_remembered
 from reinject.figures import film_strip, pca_plane
 from reinject.files import write_json
 from reinject.jobs import Outcome, command_line
+from reinject.jobs.again import asked_for, earlier, note
 from reinject.jobs.evaluate import METRICS
 from reinject.jobs.evidence import gather
 from reinject.jobs.judgements import GROUPS, closest
@@ -64,6 +65,10 @@ def demo(
     Raises:
         ReinjectError: the output holds something, or a step fails.
     """
+    asked = asked_for(locals())
+    made = None if overwrite else earlier(out, asked)
+    if made is not None:
+        return made
     progress = progress or Silent()
     began = time.monotonic()
     check_free(out, METRICS, overwrite)
@@ -118,11 +123,13 @@ def demo(
         command_line("demo", out=out, seed=seed, split_seed=split_seed or None, seeds=plan.seeds),
     )
     write_json(partial / METRICS, metrics)
-    publish(partial, out)
     worst = report.worst_first(verdict_of(archives["default"]), found["default"].findings)
     said = report.standing_lines(worst, next_command(archives["default"], worst, [out / "models"]))
     lines = [*said, report.headline(judged["default"]), *report.text(judged)]
-    return Outcome(metrics, [*lines, f"{metrics['seconds']} s. Open {out / 'report.html'}"])
+    outcome = Outcome(metrics, [*lines, f"{metrics['seconds']} s. Open {out / 'report.html'}"])
+    note(partial, asked, outcome)
+    publish(partial, out)
+    return outcome
 
 
 def _draw(

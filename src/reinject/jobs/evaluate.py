@@ -12,8 +12,9 @@ from reinject.errors import ArgumentError, DataError, ReinjectError, check_count
 from reinject.evaluation.judgement import Judgement
 from reinject.evaluation.students import Kind
 from reinject.evaluation.utility import Utility
-from reinject.files import write_json
+from reinject.files import place_of, write_json
 from reinject.jobs import Outcome, command_line
+from reinject.jobs.again import asked_for, contents, earlier, manifest_hash, note
 from reinject.jobs.evidence import Evidence, check_extractor, disjoint, gather
 from reinject.jobs.judgements import GROUPS, UTILITY, closest, wanted
 from reinject.jobs.pages import write_page
@@ -83,8 +84,18 @@ def evaluate(
         ReinjectError: no archive, or no data set; they do not match; the archive's models have seen rows that are held
             out; the classifier is not to be found.
     """
+    asked = asked_for(
+        locals(),
+        *("folder", "models"),
+        archive=manifest_hash(place_of(folder)),
+        data=contents(against, data_dir),
+        extractor=contents(features),
+    )
     began = time.monotonic()
     if out is not None:
+        made = None if overwrite else earlier(out, asked)
+        if made is not None:
+            return made
         check_free(out, METRICS, overwrite)
     one = examine(
         folder,
@@ -104,13 +115,15 @@ def evaluate(
         progress=progress,
     )
     metrics = {**one.metrics, "seconds": round(time.monotonic() - began, 1)}
+    outcome = Outcome(metrics, [*one.lines(), f"{metrics['seconds']} s"])
     if out is not None:
-        asked = {"judge": judgements, "features": features, "student": student, "models": models, "seeds": seeds}
-        asked |= {"split_seed": split_seed} if split_seed else {}
-        command = command_line("evaluate", folder, against=against, **asked, most=most, seed=seed, out=out)
+        options = {"judge": judgements, "features": features, "student": student, "models": models, "seeds": seeds}
+        options |= {"split_seed": split_seed} if split_seed else {}
+        command = command_line("evaluate", folder, against=against, **options, most=most, seed=seed, out=out)
         command += " --shadows" if shadows else ""
-        _write(out, metrics, one, command, data_dir)
-    return Outcome(metrics, [*one.lines(), f"{metrics['seconds']} s"])
+        note(_write(out, metrics, one, command, data_dir), asked, outcome)
+        publish(partial_of(out), out)
+    return outcome
 
 
 @dataclass(frozen=True)
@@ -258,11 +271,12 @@ def _made_by(archive: Archive, models: Sequence[Path]) -> tuple[Models | None, l
     return (found, []) if found.autoencoders else (None, ["the autoencoder is not on disk: nothing is said about it"])
 
 
-def _write(out: Path, metrics: dict[str, Any], one: Examined, command: str, data_dir: str | None) -> None:
+def _write(out: Path, metrics: dict[str, Any], one: Examined, command: str, data_dir: str | None) -> Path:
+    """Fill the unfinished folder of ``out``; where that is."""
     partial = partial_of(out)
     found = {one.name: one.judged()}
     draw(partial / "figures", found, one.dataset)
     write_json(partial / METRICS, metrics)
     title = f"{one.archive.folder.name} against {one.dataset.name}"
     write_page(partial / "report.html", title, found, one.dataset, command, data_dir)
-    publish(partial, out)
+    return partial

@@ -16,6 +16,7 @@ from reinject.errors import ArgumentError, ReinjectError
 from reinject.files import json_text, write_json
 from reinject.images import encode
 from reinject.jobs import Outcome
+from reinject.jobs.again import asked_for, earlier, manifest_hash, note
 from reinject.progress import Progress, Silent
 from reinject.staging import begin, check_free, discard, partial_of, publish
 
@@ -40,6 +41,10 @@ def export(folder: Path, out: Path, to: str, *, overwrite: bool = False, progres
     if to not in FORMATS:
         raise ArgumentError("--to", f"{to!r} is not known", f"Give one of {', '.join(FORMATS)}")
     archive = Archive.open(folder)
+    asked = asked_for({}, to=to, archive=manifest_hash(archive.folder))
+    made = None if overwrite else earlier(out, asked)
+    if made is not None:
+        return made
     check_free(out, MARKER, overwrite)
     partial = partial_of(out)
     discard(partial)
@@ -48,9 +53,11 @@ def export(folder: Path, out: Path, to: str, *, overwrite: bool = False, progres
         FORMATS[to](archive, partial, advance)
     about = {name: archive.manifest[name] for name in ("class_names", "storage", "event_shape", "counts", "parameters")}
     write_json(partial / MARKER, {"format": to, **about})
-    publish(partial, out)
     result = {"archive": str(folder), "out": str(out), "to": to, "rows": archive.rows}
-    return Outcome(result, [f"{archive.rows:,} samples in {out} ({to})"])
+    outcome = Outcome(result, [f"{archive.rows:,} samples in {out} ({to})"])
+    note(partial, asked, outcome)
+    publish(partial, out)
+    return outcome
 
 
 def _webdataset(archive: Archive, out: Path, advance: Callable[[int], None]) -> None:

@@ -15,6 +15,7 @@ from reinject.files import fingerprint
 from reinject.foreign import Foreign
 from reinject.foreign.backbone import load_backbone
 from reinject.jobs import Outcome
+from reinject.jobs.again import asked_for, contents, earlier, note
 from reinject.jobs.recipe import classifier_in, values_for
 from reinject.models import CLASSIFIERS
 from reinject.progress import Progress, Silent
@@ -61,12 +62,17 @@ def extract(
         ReinjectError: no classifier there, one for other inputs, or one that has seen rows that are held out; the
             output holds something.
     """
+    given = locals()
     progress = progress or Silent()
-    check_free(out, data.FEATURES_CONFIG, overwrite)
     if str(extractor).startswith(BACKBONE):
         taken = _backbone(str(extractor).removeprefix(BACKBONE))
     else:
         taken = _classifier(Path(extractor), layer)
+    asked = asked_for(given, extractor=taken.sha256, data=contents(dataset, data_dir))
+    made = None if overwrite else earlier(out, asked)
+    if made is not None:
+        return made
+    check_free(out, data.FEATURES_CONFIG, overwrite)
     found = data.load(dataset, data_dir, split_seed, progress)
     if taken.split is not None:
         check_unseen(str(extractor), taken.split, found.split)
@@ -84,12 +90,14 @@ def extract(
     described["split"] = found.split.as_json()
     begin(partial, described)
     data.write_features(partial, data.Dataset(out.name, parts[0], parts[1], found.class_names, space), described)
-    publish(partial, out)
     count = int(mean.numel())
-    return Outcome(
+    outcome = Outcome(
         {"features": str(out), "rows": rows, "width": count, "space": space},
         [f"{count} features of {rows:,} inputs in {out}", f"Next: reinject train {out} --out MODELS"],
     )
+    note(partial, asked, outcome)
+    publish(partial, out)
+    return outcome
 
 
 class _Taken(NamedTuple):

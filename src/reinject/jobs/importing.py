@@ -1,9 +1,10 @@
 """``reinject import``: another library's models become a folder that every other command takes."""
 
 import contextlib
-from collections.abc import Iterator, Sequence
+from collections.abc import Container, Iterator, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import Any
 
 from reinject import data
 from reinject.bundle import load
@@ -16,6 +17,7 @@ from reinject.foreign.normalise import words_for
 from reinject.foreign.pickled import refuse
 from reinject.foreign.probe import probe
 from reinject.jobs import Outcome, command_line
+from reinject.jobs.again import OUTCOME, asked_for, contents, earlier, note
 from reinject.jobs.codes import keep_moments
 from reinject.jobs.inspect import inspect_bundle
 from reinject.jobs.pairing import roles_of, with_arguments, with_weights
@@ -69,15 +71,22 @@ def import_model(
             are not finite, or loses nothing.
     """
     wanted = wanted or Wanted()
+    as_text(wanted.arguments)
+    asked = _asked([source], wanted, data_dir, weights=[wanted.weights])
+    made = None if overwrite else earlier(out / wanted.role, asked)
+    if made is not None:
+        return made
     route = route_for(source, wanted.route)
     _check(route, source, wanted)
     with _filling([source], [wanted.role], out, overwrite) as partials:
         taken = _take(route, source, partials[wanted.role], wanted)
         dataset = _dataset(wanted, data_dir, progress)
         _, page = _described(taken, dataset, inputs_beside(out, wanted.role))
-    folder = out / wanted.role
-    lines = [f"{folder}: {route.name} model {source}", *page.lines, *_next(out)]
-    return Outcome({**page.result, "folder": str(folder)}, lines)
+        folder = out / wanted.role
+        lines = [f"{folder}: {route.name} model {source}", *page.lines, *_next(out, partials)]
+        outcome = Outcome({**page.result, "folder": str(folder)}, lines)
+        note(partials[wanted.role], asked, outcome)
+    return outcome
 
 
 def import_models(
@@ -115,6 +124,10 @@ def import_models(
     if len(sources) == 1:
         one = replace(wanted, role=[*roles, wanted.role][0], weights=[*weights, wanted.weights][0])
         return import_model(sources[0], out, one, data_dir=data_dir, overwrite=overwrite, progress=progress)
+    asked = _asked(sources, wanted, data_dir, weights=weights, roles=roles)
+    made = None if overwrite else earlier(out / "autoencoder", asked)
+    if made is not None and (out / "classifier" / OUTCOME).is_file():
+        return made
     routes = [route_for(source) for source in sources]
     each = with_weights(sources, routes, wanted, weights)
     for route, source, one in zip(routes, sources, each, strict=True):
@@ -129,7 +142,19 @@ def import_models(
         shape = wanted.shape or (None if dataset is None else dataset.shape)
         found = roles or roles_of([one.loaded for one in both], sources, shape)
         pages, lines = _described_both(dict(zip(found, both, strict=True)), partials, dataset, out)
-    return Outcome({role: page.result for role, page in pages.items()}, [*lines, *_next(out)])
+        outcome = Outcome({role: page.result for role, page in pages.items()}, [*lines, *_next(out, partials)])
+        for partial in partials.values():
+            note(partial, asked, outcome)
+    return outcome
+
+
+def _asked(sources: Sequence[str], wanted: Wanted, data_dir: str | None, **more: Any) -> dict[str, Any]:
+    """What is asked for: the models, by what their files hold, and what is said of them."""
+    named = [*sources, *(source.rpartition(":")[0] for source in sources), *more["weights"]]
+    files = [contents(name) for name in named]
+    return asked_for(
+        {}, sources=list(sources), wanted=wanted, files=files, data=contents(wanted.data, data_dir), **more
+    )
 
 
 def _described_both(
@@ -196,11 +221,11 @@ def _filling(sources: Sequence[str], roles: Sequence[Role], out: Path, overwrite
         publish(partial, folders[role])
 
 
-def _next(out: Path) -> list[str]:
-    """The command that samples from what is in a folder of models now."""
-    if not (out / "autoencoder").is_dir():
+def _next(out: Path, roles: Container[str]) -> list[str]:
+    """The command that samples from a folder of models, where those of some roles are put now."""
+    if "autoencoder" not in roles and not (out / "autoencoder").is_dir():
         return []
-    labels = {} if (out / "classifier").is_dir() else {"labels": "none"}
+    labels = {} if "classifier" in roles or (out / "classifier").is_dir() else {"labels": "none"}
     return [f"Next: {command_line('sample', out, out='SYNTHETIC', **labels)}"]
 
 

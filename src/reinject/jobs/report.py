@@ -1,5 +1,7 @@
 """``reinject report``: one page to look at an archive, or at several side by side."""
 
+import hashlib
+import json
 import time
 from collections.abc import Sequence
 from pathlib import Path
@@ -7,7 +9,9 @@ from pathlib import Path
 from reinject import data
 from reinject.archive import Archive
 from reinject.errors import ArchiveError, ArgumentError
+from reinject.files import place_of
 from reinject.jobs import Outcome, command_line
+from reinject.jobs.again import asked_for, contents, made_already, manifest_hash
 from reinject.jobs.evaluate import examine
 from reinject.jobs.judgements import wanted
 from reinject.jobs.pages import write_page
@@ -54,10 +58,15 @@ def report(
     Raises:
         ReinjectError: no archive; archives or data that do not match; a file at ``out``.
     """
+    hashes = [manifest_hash(place_of(one)) for one in (folder, *beside)]
+    request = asked_for(locals(), *("folder", "beside", "models"), data=contents(against, data_dir))
     progress = progress or Silent()
     began = time.monotonic()
     if out.is_dir():
         raise ArgumentError("--out", f"{out} is a folder", "Give the name of a file, such as report.html")
+    stamp = f"<!-- asked: {hashlib.sha256(json.dumps(request).encode()).hexdigest()} -->"
+    if out.is_file() and not overwrite and out.read_bytes().endswith(stamp.encode()):
+        return made_already(out, Outcome({"report": str(out), "bytes": out.stat().st_size, "seconds": 0.0}, []))
     if out.exists() and not overwrite:
         raise ArchiveError(str(out), "exists already", "Give --overwrite, or another --out")
     archives = _named([Archive.open(one) for one in (folder, *beside)])
@@ -83,6 +92,8 @@ def report(
     given |= {"split_seed": split_seed} if split_seed else {}
     command = command_line("report", folder, against=against, beside=beside, out=out, **given)
     write_page(out, title, found, dataset, command, data_dir)
+    with out.open("a", encoding="utf-8") as page:
+        page.write(stamp)
     seconds = round(time.monotonic() - began, 1)
     size = out.stat().st_size
     lines = [f"{size / 1e6:.1f} MB, {seconds} s. Open {out}"]

@@ -20,12 +20,13 @@ from reinject.errors import check_count
 from reinject.execution import Execution
 from reinject.files import is_remote, place_of
 from reinject.filters import Distinct
-from reinject.jobs import Outcome, command_line
+from reinject.jobs import Outcome
+from reinject.jobs.again import asked_of_networks, sampled_already
 from reinject.jobs.appending import check_same, new_range, ranges_with, scheme_for
-from reinject.jobs.reading import made_from, seed_of
 from reinject.jobs.recipe import Models, Recipe, blocks_in, levels_of, maker, prepare
 from reinject.jobs.remarks import remarks
 from reinject.jobs.selection import Selection
+from reinject.jobs.summary import summary
 from reinject.jobs.workers import in_processes
 from reinject.presets import PRESETS, Held, Settings
 from reinject.progress import Progress, Silent, histogram
@@ -35,10 +36,7 @@ from reinject.splits import Split
 from reinject.starts import Start
 from reinject.streams import FIRST
 from reinject.synthesis import Classifier, ready
-from reinject.verdict import Verdict
 from reinject.walks import BLOCK
-
-BROKEN = 3  # exit status of a run whose walks are broken
 
 
 def sample(
@@ -73,6 +71,7 @@ def sample(
     judged: bool = True,
     run: Callable[[Recipe], archive.Run] | None = None,
     place: str | None = None,
+    asked: Mapping[str, Any] | None = None,
 ) -> Outcome:
     """Write the archive that r, C, settings and seed determine, going on with an earlier run that was cut.
 
@@ -109,6 +108,8 @@ def sample(
         judged: whether the set gets a verdict, for which 128 more walks are made.
         run: makes the shards in other processes (see :mod:`reinject.jobs.workers`).
         place: the device of those processes; default: that of r. Another kind of device draws other noise.
+        asked: what is asked for, JSON values; default: these arguments. Where an archive at ``out`` was made for the
+            same, nothing is done.
 
     Returns:
         The folder, counts, seconds, samples a second.
@@ -125,12 +126,16 @@ def sample(
         ...     sample(r, C, folder + "/set", class_names=("dark", "light"), walks=100).result["rows"]
         1000
     """
+    given = locals()
     check_count("sample", "walks", walks)
     out = place_of(out)
     progress = progress or Silent()
     whole = r if isinstance(r, Ensemble) else Ensemble((r,))
     storage = Storage(store, *value_range)
     ready_C = None if C is None else ready(C, whole.device, whole.event_shape, storage)
+    asked = asked or asked_of_networks(given, whole, ready_C)
+    if not (overwrite or append or resume == "always") and (made := sampled_already(out, asked)):
+        return made
     if settings is None and preset == "auto":
         choice = choose_settings(whole, ready_C, storage, radius, seed=seed)
     settings = settings or (PRESETS[preset] if choice is None else choice.settings)
@@ -199,6 +204,11 @@ def sample(
         effective += entry["effective_labels"] or 0
         progress.note(f"classes |{histogram(per_class)}|, {effective:,.0f} effective")
 
+    def said(written: archive.Archive) -> dict[str, Any]:
+        request = {} if append else {"asked": asked}  # walks that are added are asked for by another command
+        judging = (walker, settings, whole, ready_C if names else None, choice)
+        return request | (remarks(*judging, written) if judged else {})
+
     with progress.task("sampling", recipe.rows, "samples") as advance:
         archive.write(
             out,
@@ -210,60 +220,17 @@ def sample(
             on_rows=advance,
             on_shard=on_shard,
             run=None if run is None else run(recipe),
-            remarks=functools.partial(remarks, walker, settings, whole, ready_C if names else None, choice)
-            if judged
-            else None,
+            remarks=said,
             repeats=None
             if chosen.distinct is None
             else archive.Repeats(
                 chosen.distinct, Distinct.name, lambda rows: progress.note(f"{rows:,} compared with earlier blocks")
             ),
         )
-    done = _outcome(out, preset, names, time.monotonic() - began)
+    done = summary(out, time.monotonic() - began)
     if ready_C is not None and ready_C.note:
         done = replace(done, lines=[f"the classifier {ready_C.note}", *done.lines])
     return done if choice is None else replace(done, lines=[*choice.lines, *done.lines])
-
-
-def _outcome(out: Path, preset: str, names: tuple[str, ...], seconds: float) -> Outcome:
-    manifest = archive.Archive.open(out).manifest
-    counts = manifest["counts"]
-    effective = sum(entry.get("effective_labels") or 0 for entry in manifest["shards"])
-    result = {
-        "archive": str(out),
-        "preset": preset,
-        "rows": counts["rows"],
-        "per_class": dict(zip(names, counts["per_class"], strict=True)),
-        "unlabelled": counts["unlabelled"],
-        "effective_labels": round(effective),
-        "dropped": counts["dropped"],
-        "clipped_values": counts["clipped_values"],
-        "stopped_walks": counts["stopped_walks"],
-        "strayed_walks": counts["strayed_walks"],
-        "seconds": round(seconds, 2),
-        "samples_per_second": round(counts["rows"] / seconds),
-        "verdict": manifest.get("verdict"),
-        "chosen": manifest.get("chosen"),
-    }
-    lines = [
-        f"{result['rows']:,} {'labelled ' if names else ''}samples in {out}, {result['samples_per_second']:,} a second",
-        f"{result['stopped_walks']} walks stopped as non-finite, {result['strayed_walks']} as out of range, "
-        f"{result['clipped_values']:,} values clipped",
-    ]
-    if effective:
-        rate = f"{effective / seconds:,.0f} a second"
-        lines.append(f"as good as {effective:,.0f} independent labels for the classes' shares, {rate}")
-    if counts["dropped"]:
-        lines.append("dropped: " + ", ".join(f"{count:,} {name}" for name, count in counts["dropped"].items()))
-    if names:
-        split_seed = seed_of(made_from(manifest)) or None
-        lines.append("Next: " + command_line("evaluate", out, against="DATASET", split_seed=split_seed))
-    if result["verdict"] is None:
-        return Outcome(result, lines)
-    verdict = Verdict(**result["verdict"])
-    lines.append(verdict.line)
-    broken = f"{out}: {verdict.reason}. The set is written; use it only after a look, or say --force"
-    return Outcome(result, lines, broken if verdict.level == "broken" else "", status=BROKEN)
 
 
 def sample_models(

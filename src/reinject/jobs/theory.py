@@ -17,6 +17,7 @@ from reinject.densities import euler_lagrange, mixture8, ring
 from reinject.errors import ArchiveError, ArgumentError
 from reinject.files import read_json, write_json
 from reinject.jobs import Outcome
+from reinject.jobs.again import asked_for, earlier, note
 from reinject.progress import Progress, Silent
 from reinject.samples import Storage
 from reinject.score import score
@@ -61,18 +62,24 @@ def theory(
     names = [name for name in CHECKS if not checks or name in checks]
     progress = progress or Silent()
     partial = None
+    asked = asked_for({}, checks=names)
     if out is not None:
+        made = None if overwrite else earlier(out, asked)
+        if made is not None:
+            return made
         check_free(out, RESULT, overwrite)
         partial = partial_of(out)
         begin(partial, {"checks": names, "torch": torch.__version__})
     rows = [row for name in names for row in _run(name, partial, progress)]
-    if out is not None and partial is not None:
-        write_json(partial / RESULT, rows)
-        shutil.rmtree(partial / "checks")
-        publish(partial, out)
     failed = [row["claim"] for row in rows if row["verdict"] == "fails"]
     failure = f"{len(failed)} of {len(rows)} claims do not hold: {'; '.join(failed)}" if failed else ""
-    return Outcome(rows, [_table(rows), *([f"Pictures and {RESULT} are in {out}."] if out else [])], failure)
+    outcome = Outcome(rows, [_table(rows), *([f"Pictures and {RESULT} are in {out}."] if out else [])], failure)
+    if out is not None and partial is not None:
+        write_json(partial / RESULT, rows)
+        note(partial, asked, outcome)
+        shutil.rmtree(partial / "checks")
+        publish(partial, out)
+    return outcome
 
 
 def _run(name: str, partial: Path | None, progress: Progress) -> list[dict[str, Any]]:

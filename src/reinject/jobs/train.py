@@ -5,7 +5,7 @@ import json
 import math
 import shutil
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import asdict, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -13,14 +13,16 @@ from typing import TYPE_CHECKING, Any
 import torch
 from safetensors import SafetensorError
 from torch import Tensor
+from torch.multiprocessing import ProcessExitedException, ProcessRaisedException
 
 from reinject import data, models
 from reinject.bundle import Bundle, load
 from reinject.devices import make_fabric
-from reinject.errors import ArgumentError, ModelError, check_count
+from reinject.errors import ArgumentError, ModelError, ReinjectError, check_count
 from reinject.evaluation.students import cross_entropy
 from reinject.files import write_json
 from reinject.jobs import Outcome
+from reinject.jobs.again import asked_for, contents, earlier, note
 from reinject.jobs.codes import keep_moments
 from reinject.jobs.labelling import AUGMENT, augmented, loss_of
 from reinject.jobs.objective import Chosen, build
@@ -68,12 +70,21 @@ def train(
     Raises:
         ReinjectError: the output holds something, the data set is not to be had, a loss diverges.
     """
+    asked = asked_for(locals(), dataset=contents(plan.dataset, data_dir), seen=_hash_of(plan.reconstructed_by))
+    made = None if overwrite else earlier(out, asked)
+    if made is not None:
+        return made
     progress = progress or Silent()
     check_free(out, f"{plan.only or 'autoencoder'}/config.json", overwrite)
     dataset = walked_features(plan.dataset, data_dir, plan.split_seed)
     dataset = dataset or data.load(plan.dataset, data_dir, plan.split_seed, progress)
     options: dict[str, Any] = {"device": device, "precision": precision, "devices": devices, "moments": moments}
-    return train_on(plan, dataset, out, **options, progress=progress)
+    return train_on(plan, dataset, out, **options, asked=asked, progress=progress)
+
+
+def _hash_of(folder: str) -> str:
+    """Of the autoencoder in a folder of models; "" without one."""
+    return load(Path(folder) / "autoencoder").sha256 if folder else ""
 
 
 def train_on(
@@ -85,9 +96,10 @@ def train_on(
     precision: str = "32-true",
     devices: int = 1,
     moments: bool = True,
+    asked: Mapping[str, Any] | None = None,
     progress: Progress,
 ) -> Outcome:
-    """As :func:`train`, on rows that are at hand in place of those that the plan names."""
+    """As :func:`train`, on rows that are at hand in place of those that the plan names; notes what was asked for."""
     if plan.augment != AUGMENT[0] and len(dataset.shape) != 3:
         raise ArgumentError("--augment", f"{plan.augment}, but inputs of shape {dataset.shape}", "Leave it out")
     partial = partial_of(out)
@@ -101,10 +113,14 @@ def train_on(
     begin(partial, parameters)
     if devices > 1:
         fabric = make_fabric(device, precision, devices)
-        fabric.launch(functools.partial(_rank, plan, dataset, partial, isinstance(progress, Silent)))
+        try:
+            fabric.launch(functools.partial(_rank, plan, dataset, partial, isinstance(progress, Silent)))
+        except (ProcessRaisedException, ProcessExitedException) as error:
+            why = str(error).strip().splitlines()[-1]
+            cure = "Train on one device, or, in a script, below if __name__ == '__main__':"
+            raise ReinjectError("--devices", f"a process of the training ended ({why})", cure) from error
     chosen, autoencoder, classifier = job.both()  # reads what the other processes have trained
     kept = keep_moments(partial / "autoencoder", dataset) if moments and autoencoder else []
-    publish(partial, out)
     result = {
         "models": str(out),
         "dataset": plan.dataset,
@@ -120,7 +136,11 @@ def train_on(
         lines.append(f"autoencoder: validation loss {autoencoder['validation_loss']:.4f}, {autoencoder['seconds']} s")
     if classifier:
         lines.append(f"classifier: test accuracy {classifier['test_accuracy']:.4f}, {classifier['seconds']} s")
-    return Outcome(result, [*lines, *kept, f"Models are in {out}. Next: {_next(plan, out, chosen)}"])
+    outcome = Outcome(result, [*lines, *kept, f"Models are in {out}. Next: {_next(plan, out, chosen)}"])
+    if asked is not None:
+        note(partial, asked, outcome)
+    publish(partial, out)
+    return outcome
 
 
 def _next(plan: TrainPlan, out: Path, chosen: Chosen | None) -> str:

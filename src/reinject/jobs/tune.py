@@ -10,13 +10,15 @@ import torch
 from reinject.data import Dataset
 from reinject.errors import ArchiveError, DataError, ModelError, check_count
 from reinject.evaluation.tables import Table
-from reinject.files import write_json
+from reinject.files import fingerprint, write_json
 from reinject.jobs import Outcome, command_line
+from reinject.jobs.again import asked_for, made_already
 from reinject.jobs.candidates import Bench, Candidate, candidates
+from reinject.jobs.choosing import asked_of, read_settings
 from reinject.jobs.codes import codes_of
 from reinject.jobs.recipe import Models, check_space, levels_of
-from reinject.jobs.sample import BROKEN
 from reinject.jobs.starts import by_class
+from reinject.jobs.summary import BROKEN
 from reinject.pilot import WALKS
 from reinject.presets import Settings
 from reinject.progress import Progress, Silent
@@ -66,6 +68,12 @@ def tune(
             seen.
         ArchiveError: ``out`` exists.
     """
+    given = {"walks": walks, "seed": seed, "dataset": dataset and [dataset.name, fingerprint(dataset.train.x)]}
+    hashes = [bundle.sha256 for bundle in (*models.autoencoders, *models.classifiers)]
+    asked = asked_for(given, models=hashes)
+    if out is not None and not overwrite and out.is_file() and asked_of(out) == asked:
+        settings = read_settings(out)
+        return made_already(out, Outcome(settings.as_json(), [_next(out, settings, models, data_dir, dataset)]))
     check_count("--walks", "walks", walks, 16)
     if out is not None and out.exists() and not overwrite:
         raise ArchiveError(str(out), "already exists", "Choose another --out, or replace it with --overwrite")
@@ -91,14 +99,15 @@ def tune(
         why = f"tune: none of the {len(ranked)} candidates gave sane walks; the best is broken: {reason}"
         return Outcome(result, lines, why, status=BROKEN)
     if out is not None:
-        seed_here = None if dataset is None else dataset.split_seed
-        lines.append(_write(out, ranked[0].trial.settings, models, data_dir, seed_here))
+        best = ranked[0].trial.settings
+        write_json(out, {**best.as_json(), "asked": asked})
+        lines.append(_next(out, best, models, data_dir, dataset))
     return Outcome(result, lines)
 
 
-def _write(out: Path, settings: Settings, models: Models, data_dir: str | None, split_seed: int | None) -> str:
-    """Write the settings; a line that says so, and how to walk with them."""
-    write_json(out, settings.as_json())
+def _next(out: Path, settings: Settings, models: Models, data_dir: str | None, dataset: Dataset | None) -> str:
+    """Where the settings are, and how to walk with them."""
+    split_seed = None if dataset is None else dataset.split_seed
     folders = [bundle.folder.parent for bundle in models.autoencoders]
     reads = settings.start.startswith(("codes:", "classes:"))
     given = {"data_dir": data_dir, "split_seed": split_seed or None} if reads else {}

@@ -1,10 +1,8 @@
 """Shards made by several processes, each with one thread; which of them makes a block does not matter to it."""
 
 import functools
-import multiprocessing
-import signal
 from collections.abc import Callable, Iterator
-from concurrent.futures import ProcessPoolExecutor, as_completed
+from concurrent.futures import as_completed
 from concurrent.futures.process import BrokenProcessPool
 from pathlib import Path
 from typing import Any
@@ -13,9 +11,7 @@ import torch
 
 from reinject.archive import MakeBlock, Plan, Run, write_shard
 from reinject.errors import ArgumentError, worker_died
-from reinject.processes import context
-
-_WALKER = "reinject.jobs.sample"  # prepares what makes a block
+from reinject.processes import exit_codes, pool
 
 _make_block: MakeBlock | None = None  # of a worker process, set once when it begins
 
@@ -45,28 +41,18 @@ def _run(
 ) -> Iterator[dict[str, Any]]:
     if not missing:
         return
-    pool = ProcessPoolExecutor(min(workers, len(missing)), context(_WALKER), _begin, (prepare,))
-    children: list[Any] = []
     try:
-        futures = [pool.submit(_shard, partial, plan, number) for number in missing]
-        children = list((getattr(pool, "_processes", None) or {}).values())  # forgotten once one has died
-        for future in as_completed(futures):
-            entry = future.result()
-            on_rows(entry["rows"])
-            yield entry
-        pool.shutdown()
+        with pool(min(workers, len(missing)), functools.partial(_begin, prepare)) as submit:
+            for future in as_completed(submit(functools.partial(_shard, partial, plan), missing)):
+                entry = future.result()
+                on_rows(entry["rows"])
+                yield entry
     except BrokenProcessPool as error:
-        pool.shutdown()  # waits until all have ended
-        raise worker_died("--workers", [child.exitcode for child in children]) from error
-    finally:
-        pool.shutdown(wait=False, cancel_futures=True)
-        for child in multiprocessing.active_children():
-            child.terminate()
+        raise worker_died("--workers", exit_codes(error)) from error
 
 
 def _begin(prepare: Callable[[], MakeBlock]) -> None:
     global _make_block
-    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is for the parent, which ends its workers
     torch.set_num_threads(1)
     _make_block = prepare()
 
