@@ -3,7 +3,7 @@
 import json
 import math
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager, nullcontext
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, cast
@@ -145,7 +145,6 @@ class _Run:
     step: int = 0
     epoch: int = 0
     history: list[dict[str, float]] = field(default_factory=list)
-    work: int | None = None
 
     def __post_init__(self) -> None:
         self.steps = self.recipe.steps(len(self.rows))
@@ -155,6 +154,7 @@ class _Run:
     def fit(self) -> list[dict[str, float]]:
         check_count("recipe", "batch", self.recipe.batch, self.fabric.world_size)
         self.network.to(self.fabric.device)
+        self._choose_threads()
         self.averaged = _copy(self.network)
         self.best = _copy(self.network)
         adam = torch.optim.Adam(self.network.parameters(), lr=self.recipe.lr, fused=True)
@@ -177,6 +177,19 @@ class _Run:
         self.network.eval()
         return self.history
 
+    def _choose_threads(self) -> None:
+        """Take one thread where a step has few operations; weights must not depend on what else a machine does."""
+        if self.fabric.device.type != "cpu" or torch.get_num_threads() == 1:
+            return
+        present = _copy(self.network)
+        x, y = self.rows.batch(torch.arange(min(self.recipe.batch, len(self.rows))), self.fabric.device)
+        with FlopCounterMode(display=False) as counter:
+            self.loss(self.network, x, y, _generator(self.seed, 0))[0].backward()
+        self.network.load_state_dict(present)
+        self.network.zero_grad()
+        if counter.get_total_flops() < _FEW_OPERATIONS:
+            torch.set_num_threads(1)
+
     def _train_epoch(self, model: Any, optimizer: Any, epoch: int) -> dict[str, Tensor]:
         generator = _generator(self.seed, epoch)
         _seed(int(torch.randint(2**62, (1,), generator=generator)), self.fabric.device)  # the caller forked the state
@@ -191,10 +204,9 @@ class _Run:
             x, y = self.rows.batch(index, self.fabric.device)
             for group in optimizer.param_groups:
                 group["lr"] = self.recipe.rate(self.step, self.steps)
+            value, parts = self.loss(model, x, y, generator)
             optimizer.zero_grad()
-            with self._counted() if self.work is None else nullcontext():
-                value, parts = self.loss(model, x, y, generator)
-                self.fabric.backward(value)
+            self.fabric.backward(value)
             optimizer.step()
             for name, part in {"train": value.detach(), **parts}.items():
                 totals[name] = totals.get(name, 0) + part
@@ -208,19 +220,6 @@ class _Run:
         if ranks > 1:
             means = {name: cast(Tensor, self.fabric.all_reduce(mean)) for name, mean in means.items()}
         return means
-
-    @contextmanager
-    def _counted(self) -> Iterator[None]:
-        """Count the operations of a step; one thread for the others where they are few.
-
-        The choice rests on the network and the batch alone: weights depend on the number of threads, by rounding, and
-        must not depend on what else a machine does.
-        """
-        with FlopCounterMode(display=False) as counter:
-            yield
-        self.work = counter.get_total_flops()
-        if self.work < _FEW_OPERATIONS and self.fabric.device.type == "cpu":
-            torch.set_num_threads(1)
 
     def _noise(self, generator: torch.Generator, epoch: int, *rank: int) -> torch.Generator:
         """Where a loss draws from: on a GPU its own generator, since a network there would wait for a CPU's."""

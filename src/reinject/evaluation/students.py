@@ -18,12 +18,12 @@ from threadpoolctl import threadpool_limits
 from torch import Tensor, nn
 
 from reinject.devices import device_of, make_fabric
-from reinject.errors import ArgumentError
+from reinject.errors import ArgumentError, worker_died
 from reinject.evaluation.curves import Curve, Figure
 from reinject.evaluation.neighbours import nearest
 from reinject.evaluation.tables import Lent, Table, lend, opened
 from reinject.models import ConvClassifier, Inputs, MLPClassifier
-from reinject.processes import cores, pool
+from reinject.processes import cores, exit_codes, pool
 from reinject.training import Parts, Recipe, Rows, fit
 
 RECIPE = Recipe(epochs=8, batch=128, lr=1e-3, least_steps=800)
