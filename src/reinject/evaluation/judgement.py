@@ -7,7 +7,6 @@ from dataclasses import dataclass, field
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from scipy import stats
 from torch import Tensor
 
 from reinject.errors import ArgumentError, DataError
@@ -152,6 +151,8 @@ def interval_of(values: Sequence[float]) -> tuple[float, float]:
     """
     if len(values) < 2:
         return -math.inf, math.inf
+    from scipy import stats  # sampling reads this module, and needs no scipy
+
     error = np.std(values, ddof=1) / math.sqrt(len(values)) * stats.t.ppf((1 + LEVEL) / 2, len(values) - 1)
     return float(np.mean(values) - error), float(np.mean(values) + error)
 
@@ -163,6 +164,8 @@ def binomial_interval(hits: int, of: int) -> tuple[float, float]:
         >>> [round(end, 4) for end in binomial_interval(0, 10)]
         [0.0, 0.3085]
     """
+    from scipy import stats
+
     low, high = stats.binomtest(hits, of).proportion_ci(LEVEL)
     return float(low), float(high)
 
@@ -190,6 +193,8 @@ def clustered_interval(hits: Tensor, cluster: NDArray[np.int64]) -> tuple[float,
     between = m / (m - 1) * float(np.square(np.bincount(of, h - share)).sum()) / n**2
     rows = min(float(n), share * (1 - share) / between) if between > 0 else float(m)
     k = share * rows
+    from scipy import stats
+
     low = stats.beta.ppf((1 - LEVEL) / 2, k, rows - k + 1) if k > 0 else 0.0
     high = stats.beta.ppf((1 + LEVEL) / 2, k + 1, rows - k) if k < rows else 1.0
     return float(low), float(high)
