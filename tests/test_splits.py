@@ -16,6 +16,7 @@ from reinject.bundle import load
 from reinject.cli import app
 from reinject.errors import DataError, ModelError
 from reinject.jobs.evaluate import evaluate
+from reinject.jobs.experiments import EXPERIMENTS
 from reinject.jobs.extract import extract
 from reinject.jobs.inspect import inspect
 from reinject.jobs.pages import command_of
@@ -247,6 +248,11 @@ def test_an_older_archive_walks_again_from_the_split_by_its_seed(third: Path, tm
     del manifest["parameters"]["splits"]
     (tmp_path / "s" / "manifest.json").write_text(json.dumps(manifest))
     assert trace(tmp_path / "s", [0]).result["same"] == 1
+
+
+def test_seeds_of_an_experiment_share_the_split_that_it_is_judged_on(tmp_path: Path) -> None:
+    plans = [EXPERIMENTS["digits"].plans("digits", seed, tmp_path) for seed in (0, 1)]
+    assert {plan.split_seed for one in plans for plan in one.values()} == {data.load("digits").split.seed}
 
 
 def test_an_unfinished_run_goes_on_with_its_own_split_only() -> None:
