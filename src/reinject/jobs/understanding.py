@@ -259,7 +259,10 @@ def _by_data(
             names = wanted.class_names
     number = torch.tensor([names.index(name) for name in dataset.class_names])
     on = Evidence(dataset.name, x, number[part.y], names)
-    native, line = read_by(loaded, wanted.role, base, on, source, given=given, out=wanted.out, layout=wanted.layout)
+    said = bool(wanted.bounds or wanted.std or wanted.out or wanted.layout)
+    native, line = read_by(
+        *(loaded, wanted.role, base, on, source), given=given, said=said, out=wanted.out, layout=wanted.layout
+    )
     return native, [line, f"taken: {words_for(native)}"]
 
 
