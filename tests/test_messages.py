@@ -113,6 +113,9 @@ def test_a_fault_of_the_disk_gets_a_cure_of_its_own() -> None:
     assert cure_of(OSError(errno.ENOSPC, "")).startswith("Free space")
     assert cure_of(OSError(errno.EACCES, "")).startswith("Get the right")
     assert "space" not in cure_of(OSError(errno.ENOTDIR, ""))
+    written = "Error while serializing: I/O error: {} (os error {})"  # by safetensors
+    assert cure_of(RuntimeError(written.format("No space left on device", 28))).startswith("Free space")
+    assert cure_of(RuntimeError(written.format("Permission denied", 13))).startswith("Get the right")
 
 
 def test_a_path_in_the_way_is_not_told_to_free_space(capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
