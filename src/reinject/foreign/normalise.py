@@ -1,5 +1,6 @@
 """Find out how a network reads its inputs, and what it gives, by its results on data: range, normalisation, layout."""
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
@@ -282,7 +283,7 @@ def _far_better(other: Tried, best: Tried, on: Evidence) -> bool:
     """Whether another reading does so much better than those that go with what was said that this must be a mistake."""
     if other.accuracy is None or best.accuracy is None:
         return other.error < min(_CLEARLY * best.error, best.error - _FAR)
-    return other.accuracy > best.accuracy + max(_FAR, 3 * (0.25 / len(on.y)) ** 0.5)
+    return other.accuracy > best.accuracy + max(_FAR, 3 * math.sqrt(0.25 / len(on.y)))
 
 
 def _figures(tried: Sequence[Tried], on: Evidence) -> str:
