@@ -56,6 +56,18 @@ def test_names_with_prefixes_are_told_and_how_they_go(
     assert ":." not in str(caught.value)
 
 
+def test_safetensors_that_begin_as_a_pickle_does_are_read(small_models: Path, tmp_path: Path) -> None:
+    """They begin with the length of their header, of which one in 32 ends in the byte that opens a pickle."""
+    (tmp_path / "config.json").write_bytes((small_models / "autoencoder" / "config.json").read_bytes())
+    state = load_file(small_models / "autoencoder" / "model.safetensors")
+    for padding in range(0, 257, 8):
+        save_file(state, tmp_path / "model.safetensors", {"note": "x" * padding})
+        if (tmp_path / "model.safetensors").read_bytes()[0] == 0x80:
+            break
+    assert (tmp_path / "model.safetensors").read_bytes()[0] == 0x80
+    assert bundle.load(tmp_path).network.inputs.shape == (1, 4, 4)
+
+
 def test_a_cache_that_cannot_be_made_is_said_as_such(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     import datasets
     from PIL import Image
@@ -113,6 +125,9 @@ def test_a_fault_of_the_disk_gets_a_cure_of_its_own() -> None:
     assert cure_of(OSError(errno.ENOSPC, "")).startswith("Free space")
     assert cure_of(OSError(errno.EACCES, "")).startswith("Get the right")
     assert "space" not in cure_of(OSError(errno.ENOTDIR, ""))
+    written = "Error while serializing: I/O error: {} (os error {})"  # by safetensors
+    assert cure_of(RuntimeError(written.format("No space left on device", 28))).startswith("Free space")
+    assert cure_of(RuntimeError(written.format("Permission denied", 13))).startswith("Get the right")
 
 
 def test_a_path_in_the_way_is_not_told_to_free_space(capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:

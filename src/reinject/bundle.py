@@ -138,18 +138,18 @@ def _check_weights(folder: Path) -> None:
                 f"Save the weights as {WEIGHTS} with safetensors.torch.save_model",
             )
         raise ModelError(str(folder), f"has no {WEIGHTS}", "Copy the weights there, or train the model again")
-    with path.open("rb") as file:
-        head = file.read(4)
-    if head.startswith((b"PK\x03\x04", b"\x80")):
-        raise ModelError(
-            str(path),
-            "is a pickle under another name, which is not read because it can run code",
-            "Save the weights with safetensors.torch.save_model",
-        )
     try:
         with safe_open(str(path), framework="pt"):
-            pass
+            return
     except (SafetensorError, OSError) as error:
+        with path.open("rb") as file:
+            head = file.read(4)
+        if head.startswith((b"PK\x03\x04", b"\x80")):  # so may safetensors too, which begin with a length
+            raise ModelError(
+                str(path),
+                "is a pickle under another name, which is not read because it can run code",
+                "Save the weights with safetensors.torch.save_model",
+            ) from error
         raise ModelError(str(path), f"is truncated or no safetensors file ({error})", "Copy it again") from error
 
 

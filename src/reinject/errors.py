@@ -2,6 +2,7 @@
 
 import errno
 import math
+import re
 import signal
 from collections.abc import Iterable, Sequence
 from typing import Any
@@ -135,15 +136,21 @@ _FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
 _FORBIDDEN = (errno.EACCES, errno.EPERM, errno.EROFS)
 
 
-def cure_of(error: OSError, place: str = "another --out") -> str:
+def cure_of(error: Exception, place: str = "another --out") -> str:
     """What to do where a file cannot be read or written, by what the system says.
+
+    Arguments:
+        error: an OSError, or that of a library in Rust, which writes "(os error 28)" in its text.
+        place: how to name another place.
 
     Example:
         >>> cure_of(OSError(errno.ENOSPC, "")), cure_of(PermissionError(errno.EACCES, ""), "another place")
         ('Free space or choose another --out', 'Get the right to read and write there, or choose another place')
     """
-    if error.errno in _FULL:
+    found = re.search(r"os error (\d+)", str(error))
+    code = error.errno if isinstance(error, OSError) else int(found[1]) if found else None
+    if code in _FULL:
         return f"Free space or choose {place}"
-    if error.errno in _FORBIDDEN:
+    if code in _FORBIDDEN:
         return f"Get the right to read and write there, or choose {place}"
     return f"Look at what is there, or choose {place}"

@@ -15,7 +15,7 @@ from safetensors.torch import save_file
 from torch import Tensor, nn
 from torch.utils.flop_counter import FlopCounterMode
 
-from reinject.errors import ArgumentError, ModelError, check_count, check_positive
+from reinject.errors import ArgumentError, ModelError, check_count, check_positive, cure_of
 
 if TYPE_CHECKING:
     from lightning_fabric import Fabric
@@ -287,9 +287,11 @@ class _Run:
         copies = {k: v.detach().cpu().clone(memory_format=torch.contiguous_format) for k, v in tensors.items()}
         try:
             save_file(copies, temporary, {"progress": json.dumps(progress, allow_nan=False), "run": self._signature()})
-        except SafetensorError as error:  # how safetensors reports a full disk
+        except SafetensorError as error:  # how safetensors reports a full disk, or another fault of it
             raise ModelError(
-                str(self.checkpoint), f"cannot be written ({error})", "Free space, then run the same command again"
+                str(self.checkpoint),
+                f"cannot be written ({error})",
+                f"{cure_of(error)}, then run the same command again",
             ) from error
         temporary.rename(self.checkpoint)
 

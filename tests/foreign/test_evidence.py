@@ -85,6 +85,11 @@ def test_logits_are_corrected_with_a_word_by_data(logits: nn.Module) -> None:
         torch.testing.assert_close(bundle.load(Path("m/autoencoder")).network(X), logits(X).sigmoid())
 
 
+def test_what_is_said_is_refused_where_another_reading_is_far_better(logits: nn.Module) -> None:
+    with pytest.raises(ArgumentError, match=r"far from its best on digits as it is said, .* 0,255 .*--range 0,1 --out"):
+        taken(logits, "Coder", bounds=(0, 255), data="digits")
+
+
 def test_logits_are_refused_without_data_and_may_be_said(logits: nn.Module) -> None:
     with pytest.raises(ModelError, match=r"leaves its range 0,1 when .* walks would be worthless.*--outputs logits"):
         taken(logits, "Coder", bounds=(0, 1), shape=SHAPE)

@@ -14,7 +14,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from reinject.errors import ArgumentError
+from reinject.errors import ArgumentError, cure_of
 from reinject.samples import Storage
 
 _ROWS = 4096
@@ -108,8 +108,9 @@ def lend(table: Table, folder: Path) -> Lent:
                 np.save(place / f"{name}.npy", values, allow_pickle=False)
         except OSError as error:
             size = table.x.nbytes + table.y.nbytes
-            problem = f"no room for {size:,} bytes in {folder} ({error})"
-            raise ArgumentError("TMPDIR", problem, "Free space there, or name another folder") from error
+            cure = cure_of(error, "another folder")
+            what = "no room" if cure.startswith("Free") else "no way"
+            raise ArgumentError("TMPDIR", f"{what} for {size:,} bytes in {folder} ({error})", cure) from error
     return Lent(place, table.storage)
 
 

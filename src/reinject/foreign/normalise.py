@@ -1,5 +1,6 @@
 """Find out how a network reads its inputs, and what it gives, by its results on data: range, normalisation, layout."""
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
@@ -14,6 +15,7 @@ BOUNDS = ((0.0, 1.0), (-1.0, 1.0), (0.0, 255.0))  # that networks are usually tr
 IMAGENET = ((0.485, 0.456, 0.406), (0.229, 0.224, 0.225))
 _LUCK = 1e-3  # probability that a guesser of the largest class does as well
 _CLEARLY = 0.8  # times the error that another layout has to reach, which is no usual one
+_FAR = 0.1  # less of the relative error, or more of the accuracy
 _OTHER_ORDER = 0.2  # more of the rows right, if the classes stood in another order
 _ROWS = 128  # at once
 _BEST = 4  # readings that other layouts are tried with
@@ -202,6 +204,7 @@ def read_by(
     gives: Gives,
     *,
     given: bool = False,
+    said: bool = False,
     out: Out | None = None,
     layout: Layout | None = None,
 ) -> tuple[Native, str]:
@@ -213,25 +216,32 @@ def read_by(
         on: the data.
         source: name for messages.
         gives: what the network gives.
-        given: whether range and normalisation are said.
+        given: whether range and normalisation are known.
+        said: whether they are by the user, who may be wrong, and not by the library.
         out, layout: what else is said.
 
     Raises:
-        ArgumentError: even the best is near chance, or no better than the mean of the data; the classes stand in
-            another order than those of the data.
+        ArgumentError: even the best is near chance, or no better than the mean of the data; what is said does far worse
+            than another reading; the classes stand in another order than those of the data.
     """
     base = replace(base, layout=layout or base.layout)
     tried = _all(loaded, role, base, on, gives, given, out, layout is None)
     best = _best(tried, on)
     chance = on.chance if role == "classifier" else 0.0
     _check_order(tried, best, on, source, chance)
-    if not best.hopeless(chance):
+    hopeless = best.hopeless(chance)
+    if not (hopeless or said):
+        return best.native, _figures(tried, on)
+    usual = replace(base, layout="chw")
+    more = _all(loaded, role, usual, on, gives, False, None, True) if given or out or layout else []
+    other = _best([*tried, *more], on)
+    if hopeless:
+        _check_order(more, other, on, source, chance)
+    elif not _far_better(other, best, on):
         return best.native, _figures(tried, on)
     why = f"no better than the mean of {on.name}" if best.accuracy is None else f"near chance on {on.name}"
-    more = _all(loaded, role, base, on, gives, False, None, True) if given or out or layout else []
-    other = _best([*tried, *more], on)
-    _check_order(more, other, on, source, chance)
     if not other.hopeless(chance):
+        why = why if hopeless else f"far from its best on {on.name}"
         raise ArgumentError(
             "--range",
             f"{source} is {why} as it is said, {words_for(base)} ({_figures([*tried, *more], on)})",
@@ -263,6 +273,13 @@ def _best(tried: Sequence[Tried], on: Evidence) -> Tried:
     if usual.accuracy is None or best.accuracy is None:
         return best if best.error < _CLEARLY * usual.error else usual
     return best if best.accuracy > usual.accuracy + 3 * (0.25 / len(on.y)) ** 0.5 else usual
+
+
+def _far_better(other: Tried, best: Tried, on: Evidence) -> bool:
+    """Whether another reading does so much better than those that go with what was said that this must be a mistake."""
+    if other.accuracy is None or best.accuracy is None:
+        return other.error < min(_CLEARLY * best.error, best.error - _FAR)
+    return other.accuracy > best.accuracy + max(_FAR, 3 * math.sqrt(0.25 / len(on.y)))
 
 
 def _figures(tried: Sequence[Tried], on: Evidence) -> str:

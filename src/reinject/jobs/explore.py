@@ -2,6 +2,7 @@
 
 import atexit
 import contextlib
+import errno
 import functools
 import importlib.util
 import socket
@@ -101,7 +102,9 @@ def _free(port: int | None) -> int:
         try:
             probe.bind(("127.0.0.1", port or 0))
         except OSError as error:
-            raise ArgumentError("--port", f"{port} is taken", "Give another one, or none") from error
+            taken = error.errno == errno.EADDRINUSE
+            problem = f"{port} is taken" if taken else f"{port} cannot be had ({error.strerror})"
+            raise ArgumentError("--port", problem, "Give another one, or none") from error
         except OverflowError as error:
             raise ArgumentError("--port", f"{port} is no port", "Give 1 to 65535, or none") from error
         return int(probe.getsockname()[1])

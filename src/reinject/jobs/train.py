@@ -18,7 +18,7 @@ from torch.multiprocessing import ProcessExitedException, ProcessRaisedException
 from reinject import data, models
 from reinject.bundle import Bundle, load
 from reinject.devices import make_fabric
-from reinject.errors import ArgumentError, ModelError, ReinjectError, check_count
+from reinject.errors import ArgumentError, ModelError, ReinjectError, check_count, cure_of
 from reinject.evaluation.students import cross_entropy
 from reinject.files import write_json
 from reinject.jobs import Outcome
@@ -293,9 +293,9 @@ class _Job:
             shutil.rmtree(temporary)
         try:
             network.cpu().save_pretrained(temporary)
-        except SafetensorError as error:  # how safetensors reports a full disk
+        except SafetensorError as error:  # how safetensors reports a full disk, or another fault of it
             raise ModelError(
-                str(temporary), f"cannot be written ({error})", "Free space, then run the same command again"
+                str(temporary), f"cannot be written ({error})", f"{cure_of(error)}, then run the same command again"
             ) from error
         write_json(temporary / "training.json", {"result": result, "plan": asdict(self.plan), "loss_curve": history})
         self.dataset.split.save(temporary)

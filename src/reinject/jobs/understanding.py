@@ -265,7 +265,10 @@ def _by_data(
         number = rows_of_names(known, dataset)
     names = known if set(known) & set(dataset.class_names) else dataset.class_names
     on = Evidence(dataset.name, x, number[part.y], tuple(names))
-    native, line = read_by(loaded, role, base, on, source, gives, given=given, out=wanted.out, layout=wanted.layout)
+    said = bool(wanted.bounds or wanted.std or wanted.out or wanted.layout)
+    native, line = read_by(
+        *(loaded, role, base, on, source, gives), given=given, said=said, out=wanted.out, layout=wanted.layout
+    )
     return native, [line, f"taken: {words_for(native)}"]
 
 
