@@ -2,7 +2,7 @@
 
 from reinject.archive.manifest import read_manifest
 from reinject.archive.read import Archive
-from reinject.archive.remote import was_cut_short
+from reinject.archive.remote import kind_begun, was_cut_short
 from reinject.archive.repair import repair
 from reinject.archive.repeats import Repeats
 from reinject.archive.schema import Plan, blocks_of, packages
@@ -20,6 +20,7 @@ __all__ = [
     "Run",
     "adopt_shard",
     "blocks_of",
+    "kind_begun",
     "packages",
     "read_manifest",
     "repair",
