@@ -39,8 +39,8 @@ def is_begun(out: Path) -> bool:
 
 def kind_begun(out: Path) -> str | None:
     """How an unfinished run, or the archive that is there, keeps its samples; None: there is neither."""
-    folder = scratch_of(out) if is_remote(out) else partial_of(out)
-    for path in (folder / PLAN, out / MANIFEST, before_publishing(out) / MANIFEST):
+    folder, there = (scratch_of(out), out) if is_remote(out) else (partial_of(out), before_publishing(out))
+    for path in (folder / PLAN, there / MANIFEST):
         found = read_json(path, ArchiveError) if path.is_file() else None
         storage = found.get("storage") if isinstance(found, dict) else None
         if isinstance(storage, dict) and storage.get("kind") in ("uint8", "float"):
