@@ -107,6 +107,8 @@ def _take(
     name, notes = route.take(source, partial / SOURCE, Given(wanted.weights, wanted.arguments, wanted.trust))
     loaded = _read(route, partial / SOURCE, name, source, wanted)
     dataset = None if wanted.data is None else data.load(wanted.data, data_dir, progress=progress)
+    if dataset is not None and dataset.space:
+        raise ArgumentError("--data", f"{dataset.name} holds features, not images", "Import models of images")
     if dataset is not None and len(dataset.shape) != 3:
         low, high = math.floor(dataset.train.x.min()), math.ceil(dataset.train.x.max())
         cure = f"Leave it out, and give --shape {dataset.shape[0]} --range {low},{high}"
