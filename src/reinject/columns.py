@@ -182,7 +182,7 @@ def _labels(rows: Any, label: str, files: Sequence[str]) -> list[Labels]:
 def _names_in(file: str, label: str) -> tuple[tuple[str, ...] | None, int]:
     """What a Parquet file itself calls the classes, if it says so, and its number of rows."""
     about = pq.read_metadata(str(file))
-    described = (about.metadata or {}).get(b"huggingface")
+    described = (about.metadata or {}).get(b"huggingface", b"null")
     try:
         feature = json.loads(described)["info"]["features"][label]
         names = tuple(map(str, feature["names"])) if feature["_type"] == "ClassLabel" else None

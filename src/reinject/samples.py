@@ -1,12 +1,22 @@
 """The one table that goes from synthesis to archive to evaluation, and how its values are kept."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
 import torch
 from torch import Tensor
 
 from reinject.errors import ArgumentError
+
+
+def usual_kind(event_shape: Sequence[int]) -> str:
+    """How samples of a shape are kept unless it is said: images, whose range is known, as levels; vectors as floats.
+
+    Example:
+        >>> usual_kind((1, 28, 28)), usual_kind((20,))
+        ('uint8', 'float')
+    """
+    return "uint8" if len(event_shape) == 3 else "float"
 
 
 @dataclass(frozen=True)

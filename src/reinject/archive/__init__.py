@@ -2,7 +2,7 @@
 
 from reinject.archive.manifest import read_manifest
 from reinject.archive.read import Archive
-from reinject.archive.remote import unfinished_plan, was_cut_short
+from reinject.archive.remote import kind_begun, unfinished_plan, was_cut_short
 from reinject.archive.repair import repair
 from reinject.archive.repeats import Repeats
 from reinject.archive.schema import MANIFEST, Plan, blocks_of, packages, scheme_of
@@ -21,6 +21,7 @@ __all__ = [
     "Run",
     "adopt_shard",
     "blocks_of",
+    "kind_begun",
     "packages",
     "read_manifest",
     "repair",

@@ -5,15 +5,14 @@ import json
 from typing import Any
 
 from reinject.files import json_text
+from reinject.samples import usual_kind
 
 _CARD = """---
 configs:
 - config_name: default
   data_files: data/*.parquet
   description: shards {shards}
-task_categories:
-- image-classification
-tags:
+{tasks}tags:
 - synthetic
 - reinject
 size_categories:
@@ -95,6 +94,7 @@ def data_card(manifest: dict[str, Any]) -> str:
     private = manifest["parameters"].get("selection", {}).get("apart")
     return _CARD.format(
         shards=_known_by(manifest["shards"]),
+        tasks=_tasks(manifest),
         size=_size_category(counts["rows"]),
         rows=counts["rows"],
         in_classes=f"in {len(names)} classes" if names else "without labels",
@@ -122,6 +122,17 @@ def data_card(manifest: dict[str, Any]) -> str:
 def _known_by(shards: list[dict[str, Any]]) -> str:
     """What the shards hold, in 16 digits: ``datasets`` keeps a copy of what it has read by a folder's name and this."""
     return hashlib.sha256(json.dumps(shards, sort_keys=True).encode()).hexdigest()[:16]
+
+
+def _tasks(manifest: dict[str, Any]) -> str:
+    """The hub's name of what the samples are for, as a field of the header; "": it has none."""
+    kind, labelled = usual_kind(manifest["event_shape"]), bool(manifest["class_names"])
+    name = {
+        ("uint8", True): "image-classification",
+        ("uint8", False): "unconditional-image-generation",
+        ("float", True): "tabular-classification",
+    }.get((kind, labelled))
+    return f"task_categories:\n- {name}\n" if name else ""
 
 
 def _diagnostics(manifest: dict[str, Any]) -> list[str]:

@@ -19,7 +19,7 @@ from reinject.archive.schema import MANIFEST, Plan
 from reinject.archive.shards import MakeBlock, Run, entry_file, made
 from reinject.errors import ArchiveError
 from reinject.files import is_remote, read_json, write_json
-from reinject.staging import PLAN, begin, discard, partial_of, release
+from reinject.staging import PLAN, before_publishing, begin, discard, partial_of, release
 from reinject.staging import was_cut_short as was_cut_here
 
 _OURS = re.compile(r"manifest\.json|README\.md|data/shard-\d{6,}\.parquet")
@@ -45,6 +45,17 @@ def unfinished_plan(out: Path) -> dict[str, Any] | None:
     """
     path = (scratch_of(out) if is_remote(out) else partial_of(out)) / PLAN
     return read_json(path, ArchiveError) if path.is_file() else None
+
+
+def kind_begun(out: Path) -> str | None:
+    """How an unfinished run, or the archive that is there, keeps its samples; None: there is neither."""
+    folder, there = (scratch_of(out), out) if is_remote(out) else (partial_of(out), before_publishing(out))
+    for path in (folder / PLAN, there / MANIFEST):
+        found = read_json(path, ArchiveError) if path.is_file() else None
+        storage = found.get("storage") if isinstance(found, dict) else None
+        if isinstance(storage, dict) and storage.get("kind") in ("uint8", "float"):
+            return str(storage["kind"])
+    return None
 
 
 def was_cut_short(out: Path) -> bool:

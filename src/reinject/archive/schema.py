@@ -10,6 +10,7 @@ import numpy as np
 import pyarrow as pa
 
 from reinject import __version__, images
+from reinject.classes import check_names
 from reinject.errors import ArgumentError
 from reinject.samples import LabelledSamples, Storage
 from reinject.streams import FIRST
@@ -36,7 +37,7 @@ class Plan:
         compression: of the Parquet columns: "zstd", "snappy", "gzip", "brotli", "lz4" or "none".
 
     Raises:
-        ArgumentError: a name that is not known.
+        ArgumentError: a name that is not known; names of classes that are blank or stand there twice.
     """
 
     event_shape: tuple[int, ...]
@@ -49,6 +50,7 @@ class Plan:
     compression: str = "zstd"
 
     def __post_init__(self) -> None:
+        object.__setattr__(self, "class_names", check_names("class_names", self.class_names))
         for name, known in (("images", IMAGES), ("compression", COMPRESSIONS)):
             if getattr(self, name) not in known:
                 raise ArgumentError(

@@ -96,8 +96,8 @@ DataDir = Annotated[
 ]
 Device = Annotated[str, typer.Option(help="auto, cpu, cuda or mps.")]
 DATASET = (
-    "digits, mnist, fashion_mnist, cifar10, cifar100, a hub name (owner/name), a folder of Parquet, images or .npy, or "
-    "a file (.parquet, .npz)."
+    "digits, mnist, fashion_mnist, cifar10, cifar100, a hub name (owner/name), a folder of Parquet, images or .npy, "
+    "or a file (.parquet, .npz)."
 )
 
 

@@ -117,7 +117,7 @@ def sample(
         typer.Option(
             rich_help_panel=ARCHIVE,
             help="uint8 (levels of the value range) or float (as they are).",
-            show_default="float for features",
+            show_default="levels for images, float for vectors",
         ),
     ] = None,
     images: Images = "png",

@@ -1,6 +1,7 @@
 """``reinject import``: another library's models become a folder that every other command takes."""
 
 import contextlib
+import math
 from collections.abc import Container, Iterator, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -276,6 +277,10 @@ def _dataset(wanted: Wanted, data_dir: str | None, progress: Progress | None) ->
     dataset = None if wanted.data is None else data.load(wanted.data, data_dir, wanted.split_seed, progress)
     if dataset is not None and dataset.space:
         raise ArgumentError("--data", f"{dataset.name} holds features, not images", "Import models of images")
+    if dataset is not None and len(dataset.shape) != 3:
+        low, high = math.floor(dataset.train.x.min()), math.ceil(dataset.train.x.max())
+        cure = f"Leave it out, and give --shape {dataset.shape[0]} --range {low},{high}"
+        raise ArgumentError("--data", f"{dataset.name} holds vectors, not images", cure)
     return dataset
 
 

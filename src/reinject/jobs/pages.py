@@ -59,7 +59,7 @@ def write_page(
         sides[name], x0 = _side(one, data_dir)
         if x0 is not None:
             starts[name] = x0
-    real = None if dataset is None or dataset.space else _strips(*_units(dataset), len(names))
+    real = None if dataset is None or not drawable(dataset.shape) else _strips(*_units(dataset), len(names))
     page = Page(
         title,
         sides,

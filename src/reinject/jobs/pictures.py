@@ -16,6 +16,7 @@ from reinject.evaluation.judgement import Judgement
 from reinject.evaluation.utility import Utility
 from reinject.figures import class_histogram, learning_curves, nearest_rows, samples_by_class
 from reinject.jobs.provenance import shares
+from reinject.report.sprites import drawable
 from reinject.verdict import Verdict
 
 _READ = 5000
@@ -54,7 +55,7 @@ def draw(figures: Path, found: Mapping[str, Judged], dataset: data.Dataset) -> N
     """
     archives = {name: one.archive for name, one in found.items()}
     names = next(iter(archives.values())).class_names
-    if names and not dataset.space:
+    if names and drawable(dataset.shape):
         samples_by_class(figures / "samples.png", pictured(dataset, archives), names, 0, 1)
     draw_classes(figures / "classes.png", found, dataset)
     draw_curves(figures / "curves.png", found)

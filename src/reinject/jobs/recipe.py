@@ -20,7 +20,7 @@ from reinject.models import Inputs
 from reinject.moments import Moments, load_moments
 from reinject.presets import Held, Settings, Walker
 from reinject.reconstruction import Ensemble
-from reinject.samples import Storage
+from reinject.samples import Storage, usual_kind
 from reinject.splits import Split, are_apart, check_unseen
 from reinject.starts import Start
 from reinject.streams import SCHEME
@@ -28,13 +28,15 @@ from reinject.synthesis import Classifier, Labels, Voting, synthesise
 
 
 def levels_of(inputs: Inputs) -> Storage:
-    """How data is kept whose values mean what the inputs of a model do: levels of pixels, or features as they are."""
-    return Storage("float") if inputs.space else Storage("uint8", inputs.low, inputs.high)
+    """How data is kept whose values mean what the inputs of a model do: levels of pixels, or vectors as they are."""
+    if usual_kind(inputs.shape) == "float":
+        return Storage("float")
+    return Storage("uint8", inputs.low, inputs.high)
 
 
 def range_of(inputs: Inputs) -> Storage:
-    """How samples are kept and what noise is measured in: the value range, or four std of features."""
-    if inputs.space:
+    """How samples are kept and what noise is measured in: the value range of images, or four std of vectors."""
+    if levels_of(inputs).kind == "float":
         return Storage("float", inputs.mean - 2 * inputs.std, inputs.mean + 2 * inputs.std)
     return levels_of(inputs)
 
@@ -182,7 +184,7 @@ def _check_alike(bundles: Sequence[Bundle]) -> None:
                 f"lives in the space {inputs.space or 'pixels'}, {first.folder} in {wanted.space or 'pixels'}",
                 "Give models that were trained on the same data",
             )
-        ranges = {(one.low, one.high) for one in (inputs, wanted) if not one.space}  # features have no levels
+        ranges = {(one.low, one.high) for one in (inputs, wanted) if levels_of(one).kind == "uint8"}
         if inputs.shape != wanted.shape or len(ranges) > 1:
             raise ModelError(
                 str(bundle.folder),

@@ -15,6 +15,7 @@ from torch import Tensor
 from reinject import archive
 from reinject.auto import Choice, choose_settings
 from reinject.bundle import Bundle
+from reinject.classes import check_names
 from reinject.cluster import Cluster, on_ray
 from reinject.errors import check_count
 from reinject.execution import Execution
@@ -23,7 +24,7 @@ from reinject.filters import Distinct
 from reinject.jobs import Outcome
 from reinject.jobs.again import asked_of_networks, sampled_already
 from reinject.jobs.appending import check_same, new_range, ranges_with, scheme_for
-from reinject.jobs.recipe import Models, Recipe, blocks_in, levels_of, maker, prepare
+from reinject.jobs.recipe import Models, Recipe, blocks_in, maker, prepare
 from reinject.jobs.remarks import remarks
 from reinject.jobs.selection import Selection
 from reinject.jobs.summary import summary
@@ -31,11 +32,11 @@ from reinject.jobs.workers import in_processes
 from reinject.presets import PRESETS, Held, Settings
 from reinject.progress import Progress, Silent, histogram
 from reinject.reconstruction import Ensemble, Reconstruction
-from reinject.samples import Storage
+from reinject.samples import Storage, usual_kind
 from reinject.splits import Split
 from reinject.starts import Start
 from reinject.streams import FIRST
-from reinject.synthesis import Classifier, ready
+from reinject.synthesis import Classifier, classify, ready
 from reinject.walks import BLOCK
 
 
@@ -53,7 +54,7 @@ def sample(
     walks: int = 10_000,
     seed: int = 0,
     block_size: int = BLOCK,
-    store: str = "uint8",
+    store: str | None = None,
     space: str = "",
     images: str = "png",
     compression: str = "zstd",
@@ -80,7 +81,7 @@ def sample(
         C: the classifier that labels, x of shape (B, *event) -> logits (B, classes), probabilities, or one number for
             two classes; None: samples get no labels.
         out: folder to make.
-        class_names: of the classifier's outputs.
+        class_names: of the classifier's outputs; default: their numbers.
         preset: name of the settings, for the manifest; and the settings, where none are given. "auto": chosen by
             pilot walks (:func:`reinject.auto.choose_settings`); "paper": Algorithm 1 as printed.
         settings: kernel, start and what is kept; default: those of the preset.
@@ -90,7 +91,8 @@ def sample(
         walks: number of walks, >= 1.
         seed: of all randomness, >= 0.
         block_size: walks a block, >= 1; a block is a shard.
-        store: "uint8" (levels of the value range) or "float" (as they are).
+        store: "uint8" (levels of the value range) or "float" (as they are); default: that of the run that is gone on
+            with or added to, else levels for images and floats for vectors.
         space: that the samples live in; "": pixels, or nothing that has a name.
         images: "png" or "array", for images of uint8 levels.
         compression: of the columns: "zstd", "snappy", "gzip", "brotli", "lz4" or "none".
@@ -131,7 +133,8 @@ def sample(
     out = place_of(out)
     progress = progress or Silent()
     whole = r if isinstance(r, Ensemble) else Ensemble((r,))
-    storage = Storage(store, *value_range)
+    begun = None if overwrite or resume == "never" else archive.kind_begun(out)
+    storage = Storage(store or begun or usual_kind(whole.event_shape), *value_range)
     ready_C = None if C is None else ready(C, whole.device, whole.event_shape, storage)
     asked = asked or asked_of_networks(given, whole, ready_C)
     if not (overwrite or append or resume == "always") and (made := sampled_already(out, asked)):
@@ -145,7 +148,7 @@ def sample(
     spans = tuple(tuple(one["walks"]) for one in ranges)
     chosen = selection or Selection()
     labels = chosen.labels_of(settings) if C is not None else None
-    names = tuple(class_names) if labels is not None else ()
+    names = _names(class_names, ready_C, whole) if ready_C is not None and labels is not None else ()
     recipe = Recipe(
         settings,
         spans,
@@ -233,6 +236,13 @@ def sample(
     return done if choice is None else replace(done, lines=[*choice.lines, *done.lines])
 
 
+def _names(class_names: Sequence[str], C: Classifier, r: Ensemble) -> tuple[str, ...]:
+    """The names of a classifier's outputs, one for each."""
+    some = torch.randn((2, *r.event_shape), generator=torch.Generator().manual_seed(0)).to(r.device)
+    outputs = classify(C, some).shape[1]
+    return check_names("sample", class_names if len(class_names) else range(outputs), outputs)
+
+
 def sample_models(
     models: Models,
     out: Path,
@@ -255,7 +265,7 @@ def sample_models(
     Arguments:
         models: from :func:`load_models`.
         out, preset, settings, start, held, walks, seed, block_size, options: as for :func:`sample`.
-        store: as there; default: as floats in a feature space, as levels else.
+        store: as there.
         execution: how the autoencoders are run; part of what a run that goes on must agree in.
         workers: processes of one thread each; None: this process, with torch's threads. The archive is the same.
         cluster: a Ray cluster, in place of processes. The archive is the same.
@@ -296,7 +306,7 @@ def sample_models(
         walks=walks,
         seed=seed,
         block_size=block_size,
-        store=store or levels_of(inputs).kind,
+        store=store,
         space=inputs.space,
         **options,
     )

@@ -9,7 +9,7 @@ from torch.utils.data import IterableDataset, get_worker_info
 
 from reinject.jobs.choosing import choose_for
 from reinject.jobs.reading import Reading
-from reinject.jobs.recipe import Models, Recipe, blocks_in, load_models, maker
+from reinject.jobs.recipe import Models, Recipe, blocks_in, levels_of, load_models, maker
 from reinject.jobs.selection import Selection, resolve_private
 from reinject.jobs.starts import resolve
 from reinject.presets import Settings
@@ -87,7 +87,7 @@ class Stream(IterableDataset[tuple[Tensor, int]]):
             ((0, self.walks),),
             seed,
             self.block_size,
-            Storage("uint8", inputs.low, inputs.high),
+            Storage(levels_of(inputs).kind, inputs.low, inputs.high),
             inputs.radius,
             self.start,
             labels=chosen.labels_of(self.settings),

@@ -172,13 +172,14 @@ class _Job:
     ) -> None:
         self.plan, self.dataset, self.folder, self.progress = plan, dataset, folder, progress
         self.fabric = fabric
-        self.load = dataset.levels(plan.low, plan.high).load
+        levels = dataset.levels(plan.low, plan.high)
+        self.load, ranged = levels.load, levels.kind == "uint8"
         some = self.load(dataset.train.x[:10_000])
         self.mean_image = some.mean(0)
         self.inputs = Inputs(
             shape=dataset.shape,
-            low=math.floor(some.min()) if dataset.space else plan.low,
-            high=math.ceil(some.max()) if dataset.space else plan.high,
+            low=plan.low if ranged else math.floor(some.min()),
+            high=plan.high if ranged else math.ceil(some.max()),
             mean=float(some.mean()),
             std=max(float((some - self.mean_image).square().mean().sqrt()), 1e-6),
             class_names=dataset.class_names,
