@@ -98,7 +98,7 @@ def attempt(loaded: Loaded, role: Role, native: Native, x: Tensor, labels: Tenso
         role: what it is.
         native: the reading.
         x: inputs of ours, in [0, 1].
-        labels: their classes, int64, (B,); -1: a class that the network does not know.
+        labels: their classes, int64, (B,); -1: a class that the network does not know, whose rows are left out.
         gives: what the network gives.
     """
     network = Foreign(loaded, role, Inputs(tuple(x.shape[1:])), native, gives)
@@ -109,7 +109,10 @@ def attempt(loaded: Loaded, role: Role, native: Native, x: Tensor, labels: Tenso
     if role == "autoencoder":
         spread = (x - x.mean(0)).double().square().mean().clamp(min=1e-12)
         return Tried(native, None, float(((y - x).square().mean() / spread).sqrt()))
-    known = (labels >= 0) & (labels < y.shape[1])
+    y, labels = y[labels >= 0], labels[labels >= 0]
+    if not len(labels):
+        return Tried(native, 0.0, float("inf"))
+    known = labels < y.shape[1]
     accuracy = float((y.argmax(1) == labels).double().mean())
     return Tried(native, accuracy, float(torch.nn.functional.cross_entropy(y[known], labels[known])))
 
