@@ -89,6 +89,7 @@ WRONG: dict[str, tuple[Callable[[Tensor], Any], str]] = {
     "a positive number": (lambda x: ONE(x).abs(), r"one number, in 0"),
     "nothing finite": (lambda x: LOGITS(x) / 0, r"non-finite"),
     "noise": (lambda x: LOGITS(x) + torch.rand(len(x), 3), r"something else for the same input at every call"),
+    "batches": (lambda x: LOGITS(x) - LOGITS(x).mean(0), r"one row something else when others are beside it"),
     "a failure": (lambda x: LOGITS(x[:, :, 1:]), r"fails on a batch of shape \(16, 1, 4, 4\): mat1"),
     "an image": (lambda x: x, r"maps \(16, 1, 4, 4\) to \(16, 1, 4, 4\)\. Give a classifier's logits"),
 }
@@ -143,5 +144,10 @@ def test_an_autoencoder_that_draws_noise_is_refused_by_wrap_too() -> None:
         wrap(net, SHAPE)
     with pytest.raises(ModelError, match="something else"):
         wrap(lambda x, sigma: x * sigma[0] * torch.rand(1), SHAPE, noise_conditioned=True, sigma=1.0)
+    trained = nn.Sequential(nn.Linear(4, 4), nn.BatchNorm1d(4), nn.Linear(4, 4)).train()
+    with pytest.raises(ModelError, match=r"fails on one row alone: Expected more than 1 value .*eval\(\)"):
+        wrap(lambda x: trained(x), (4,))
+    with pytest.raises(ModelError, match="one row something else"):
+        wrap(lambda x: x - x.mean(0), (4,))
     wrap(lambda x: net.up(net.down(x.flatten(1))).reshape(x.shape), SHAPE)
     wrap(nn.Sequential(nn.Dropout(0.5), nn.Linear(4, 4)), SHAPE)  # in evaluation mode it draws none

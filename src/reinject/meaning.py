@@ -1,4 +1,4 @@
-"""What a classifier gives: logits, probabilities, or one number for two classes. Read off its outputs on probes."""
+"""What a classifier gives, read off its outputs on probes; and whether a function gives the same for the same row."""
 
 from collections.abc import Callable, Mapping, Sequence
 from types import MappingProxyType
@@ -122,14 +122,44 @@ def as_logits(y: Tensor, scores: Scores) -> Tensor:
     return torch.cat([0 * y, y], 1) if scores == "logit" else torch.cat([1 - y, y], 1).clamp(min=1e-12).log()
 
 
-def differ(first: Tensor, second: Tensor) -> bool:
-    """Whether two outputs for the same inputs differ by more than rounding.
+def check_steady(function: Callable[[Tensor], Tensor], x: Tensor, y: Tensor, owner: str, *, rows: bool = True) -> None:
+    """Compare a function's outputs with those of a second call, and those of one row alone.
+
+    Arguments:
+        function: that is looked at.
+        x: inputs.
+        y: its outputs for them.
+        owner: name for messages.
+        rows: whether one row alone is tried too.
+
+    Raises:
+        ModelError: it draws noise, or a row depends on those beside it, as in training mode.
 
     Example:
-        >>> differ(torch.ones(2), torch.ones(2) + 1e-7)
-        False
+        >>> x = torch.randn(3, 2)
+        >>> check_steady(lambda x: x - x.mean(0), x, x - x.mean(0), "r")
+        Traceback (most recent call last):
+        reinject.errors.ModelError: r: gives one row something else when others are beside it. Put it in ...
     """
-    return first.shape != second.shape or not torch.allclose(first, second, rtol=1e-4, atol=1e-5, equal_nan=True)
+    evaluation = "Put it in evaluation mode, eval(), before you give a function of it"
+    with torch.no_grad():
+        again = function(x)
+        if again.shape != y.shape or not torch.allclose(y, again, rtol=1e-4, atol=1e-5, equal_nan=True):
+            raise ModelError(
+                owner,
+                "gives something else for the same input at every call",
+                "Give what draws no noise: eval(), and decode(mean of encode(x)) of a variational autoencoder",
+            )
+        try:
+            alone = function(x[:1]) if rows else y[:1]
+        except _FAILS as error:
+            raise ModelError(owner, f"fails on one row alone: {_why(error)}", evaluation) from error
+    if alone.shape != y[:1].shape or not torch.allclose(alone, y[:1], rtol=1e-3, atol=1e-4, equal_nan=True):
+        raise ModelError(owner, "gives one row something else when others are beside it", evaluation)
+
+
+def _why(error: Exception) -> str:
+    return next(iter(str(error).splitlines()), type(error).__name__)[:200].rstrip(".:")
 
 
 class Labeller(nn.Module):
@@ -173,7 +203,8 @@ def labeller(
         owner: name for messages.
 
     Raises:
-        ModelError: it fails, gives labels or several labels at once, draws noise, or cannot be told.
+        ModelError: it fails, gives labels or several labels at once, draws noise, depends on the other rows of a batch,
+            or cannot be told.
 
     Example:
         >>> C = labeller(lambda x: x.softmax(1), (3,))
@@ -185,16 +216,15 @@ def labeller(
     inside, beyond = probes(shape, low, high, device)
     with torch.no_grad(), torch.random.fork_rng(devices=[]):
         try:
-            value, again = classifier(inside), classifier(inside)
+            value = classifier(inside)
         except _FAILS as error:
-            why = next(iter(str(error).splitlines()), type(error).__name__)[:200].rstrip(".:")
+            shape_of = tuple(inside.shape)
             raise ModelError(
-                owner, f"fails on a batch of shape {tuple(inside.shape)}: {why}", "Give one for such inputs"
+                owner, f"fails on a batch of shape {shape_of}: {_why(error)}", "Give one for it"
             ) from error
         place = choose(value, inside, "classifier", owner)
         y = tensor_at(value, place)
-        if differ(y, tensor_at(again, place)):
-            raise ModelError(owner, "gives something else for the same input at every call", "Give one without noise")
+        check_steady(lambda x: tensor_at(classifier(x), place), inside, y, owner)
         try:
             y = torch.cat([y, tensor_at(classifier(beyond), place)])
         except (*_FAILS, ModelError):  # far from its data it need not work

@@ -15,7 +15,7 @@ from torch import Tensor, nn
 
 from reinject.errors import ArgumentError, ModelError, check_positive, reason
 from reinject.execution import Chunks, Execution, cure_of_failure, in_cache
-from reinject.meaning import differ
+from reinject.meaning import check_steady
 from reinject.outputs import halves_of, one_tensor
 
 Source = nn.Module | tuple[nn.Module, nn.Module] | Callable[..., Any]
@@ -146,7 +146,7 @@ def wrap(
     Raises:
         ArgumentError: ``chunk``, ``precision`` or ``sigma`` out of range.
         ModelError: the network fails on such an input, changes its shape or dtype, returns non-finite values, or
-            draws noise: two calls on the same input differ.
+            draws noise: two calls on the same input differ, or a row depends on those beside it.
 
     Example:
         >>> r = wrap(torch.nn.Linear(2, 2), (2,))
@@ -223,7 +223,7 @@ def _check(r: Reconstruction, source: Source) -> None:
 def _check_on(r: Reconstruction, x: Tensor, source: Source) -> None:
     try:
         with torch.no_grad():
-            y, again = r(x), r(x)
+            y = r(x)
     except Exception as error:  # whatever another library raises
         problem = f"fails on a batch of shape {tuple(x.shape)} ({reason(error)})"
         cure = cure_of_failure(source if isinstance(source, tuple) else (source,), x, r.execution.compiled)
@@ -237,12 +237,8 @@ def _check_on(r: Reconstruction, x: Tensor, source: Source) -> None:
         )
     if not torch.isfinite(y).all():
         raise ModelError(r.name, "returns non-finite values", "Check its weights for NaN and infinity")
-    if differ(y, again):
-        raise ModelError(
-            r.name,
-            "gives something else for the same input at every call",
-            "Wrap what draws no noise: decode(mean of encode(x)) of a variational autoencoder",
-        )
+    alike = not r.execution.compiled and r.execution.precision == "32-true"  # one row is rounded as many are
+    check_steady(r, x, y, r.name, rows=alike)
 
 
 def _size(shape: tuple[int, ...]) -> int:

@@ -29,7 +29,8 @@ class Evidence:
     Attributes:
         name: of the data set.
         x: inputs, (B, C, H, W) or (B, n), in [0, 1].
-        y: numbers of their classes among the network's outputs, int64, (B,); -1: a class that it does not know.
+        y: numbers of their classes among the network's outputs, int64, (B,); -1: a class that it does not know, whose
+            rows are left out.
         class_names: of the outputs.
     """
 
@@ -43,8 +44,11 @@ class Evidence:
         """Accuracy that a guesser of the largest class hardly ever passes, for so many rows."""
         from scipy.stats import binom
 
-        share = float(torch.bincount(self.y + 1).max()) / len(self.y)
-        return float(binom.isf(_LUCK, len(self.y), share)) / len(self.y)
+        known = self.y[self.y >= 0]
+        if not len(known):
+            return 1.0
+        share = float(torch.bincount(known).max()) / len(known)
+        return float(binom.isf(_LUCK, len(known), share)) / len(known)
 
 
 @dataclass(frozen=True)
@@ -180,9 +184,11 @@ def attempt(loaded: Loaded, role: Role, native: Native, on: Evidence, gives: Giv
     if role == "autoencoder":
         spread = (x - x.mean(0)).double().square().mean().clamp(min=1e-12)
         return Tried(native, None, float(((y - x).square().mean() / spread).sqrt()))
-    accuracy = float((y.argmax(1) == on.y).double().mean())
-    known = (on.y >= 0) & (on.y < y.shape[1])
-    y, labels = y[known], on.y[known]
+    y, labels = y[on.y >= 0], on.y[on.y >= 0]
+    if not len(labels):
+        return Tried(native, 0.0, float("inf"))
+    accuracy = float((y.argmax(1) == labels).double().mean())
+    y, labels = y[labels < y.shape[1]], labels[labels < y.shape[1]]
     order, ordered = _order(y.argmax(1), labels, y.shape[1])
     return Tried(native, accuracy, float(torch.nn.functional.cross_entropy(y, labels)), order, ordered)
 

@@ -42,7 +42,7 @@ def _load(folder: Path, source: str) -> Loaded:
     notes = []
     if _positive(estimator):
         notes.append(f"{name} takes no negative values; they are set to 0 before it")
-    network = Numpy(_fed(function, _kind(estimator), bool(notes)), name)
+    network = Numpy(_fed(function, _kind(function, shape), bool(notes)), name)
     return Loaded(network, shape, gives=gives, anywhere=False, notes=tuple(notes), classes=classes)
 
 
@@ -70,11 +70,15 @@ def _classes(estimator: Any, source: str) -> tuple[str, ...]:
     return tuple(map(str, classes))
 
 
-def _kind(estimator: Any) -> str:
-    """Of the numbers that it was fitted on: some estimators refuse any others."""
-    parts = [step for _, step in getattr(estimator, "steps", ())] or [estimator]
-    kinds = {str(getattr(value, "dtype", "")) for part in parts for value in vars(part).values()}
-    return "float64" if "float64" in kinds else "float32"
+def _kind(function: Callable[[Any], Any], shape: tuple[int, ...] | None) -> str:
+    """The numbers that it takes: some estimators that were fitted on float64 refuse float32."""
+    import numpy as np
+
+    try:
+        function(np.ones((2, *(shape or (1,))), np.float32))
+    except (TypeError, ValueError):
+        return "float64"
+    return "float32"
 
 
 def _positive(estimator: Any) -> bool:
