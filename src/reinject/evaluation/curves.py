@@ -6,8 +6,6 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from reinject.evaluation.judgement import interval_of
-
 LEAST = 100
 _EQUAL = 1e-9  # area between curves that are the same but for rounding
 
@@ -49,6 +47,8 @@ class Figure:
     @property
     def interval(self) -> tuple[float, float] | None:
         """Student's 95% interval of the mean over seeds."""
+        from reinject.evaluation.judgement import interval_of  # imports SciPy, which sampling has no use for
+
         return interval_of(self.values) if len(self.values) > 1 else None
 
     def as_json(self) -> dict[str, object]:

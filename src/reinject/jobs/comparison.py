@@ -224,7 +224,7 @@ def _from_nothing(name: str, seconds: Mapping[str, float], trained: Mapping[str,
 
 
 def _numbers(one: Utility) -> dict[str, float | None]:
-    return {"ratio": one.ratio.mean, "skill": one.skill and one.skill.mean, "accuracy": one.full.mean}
+    return {"ratio": one.ratio.mean, "skill": None if one.skill is None else one.skill.mean, "accuracy": one.full.mean}
 
 
 def _walked(
