@@ -2,6 +2,7 @@
 
 import math
 from collections.abc import Sequence
+from operator import index
 from typing import Any
 
 
@@ -70,3 +71,23 @@ def check_count(owner: str, name: str, value: int, least: int = 1) -> None:
     """Raise ArgumentError unless the whole number ``value`` is at least ``least``."""
     if value < least:
         raise ArgumentError(owner, f"{name} = {value} is below {least}", f"Give a {name} >= {least}")
+
+
+def check_shape(owner: str, value: Any) -> tuple[int, ...]:
+    """The shape of one input as a tuple: lengths >= 1, or one length alone.
+
+    Example:
+        >>> check_shape("net", 784), check_shape("net", (1, 28, 28))
+        ((784,), (1, 28, 28))
+        >>> check_shape("net", 0)
+        Traceback (most recent call last):
+        reinject.errors.ArgumentError: net: 0 is no shape of an input. Give its lengths without the batch, such as ...
+    """
+    try:
+        shape = tuple(index(length) for length in (value if hasattr(value, "__iter__") else (value,)))
+    except TypeError:
+        shape = (0,)
+    if min(shape, default=0) < 1:
+        problem = f"{value!r} is no shape of an input"
+        raise ArgumentError(owner, problem, "Give its lengths without the batch, such as (1, 28, 28)")
+    return shape

@@ -13,7 +13,7 @@ from typing import Any, Protocol, runtime_checkable
 import torch
 from torch import Tensor, nn
 
-from reinject.errors import ArgumentError, ModelError, check_positive
+from reinject.errors import ArgumentError, ModelError, check_positive, check_shape
 from reinject.execution import Chunks, Execution, in_cache
 from reinject.outputs import halves_of, one_tensor
 
@@ -118,7 +118,7 @@ class Reconstruction:
 
 def wrap(
     source: Source,
-    event_shape: Sequence[int],
+    event_shape: Sequence[int] | int,
     *,
     device: str | torch.device = "cpu",
     noise_conditioned: bool = False,
@@ -135,7 +135,7 @@ def wrap(
             evaluation mode and moved to ``device``; their weights are not changed. A module with methods ``encode`` and
             ``decode``, r(x) = decode(encode(x)), is known to have a code. Where it returns several tensors (a tuple, a
             dict, a dataclass), the reconstruction is chosen by :func:`reinject.outputs.choose`.
-        event_shape: shape of one input, without the batch: (1, 28, 28).
+        event_shape: shape of one input, without the batch: (1, 28, 28), or its length: 784.
         device: where to run.
         noise_conditioned: the network is called as (x, sigma), sigma of shape (B,), in data units.
         sigma: the noise level to hold where a kernel does not set one; required with ``noise_conditioned``.
@@ -152,9 +152,10 @@ def wrap(
         torch.Size([5, 2])
     """
     label = name or _name_of(source)
+    event_shape = check_shape(label, event_shape)
     place = torch.device(device)
     parts = source if isinstance(source, tuple) else (source,)
-    chunk = in_cache(parts, _size(tuple(event_shape)), place) if chunk is None else chunk
+    chunk = in_cache(parts, _size(event_shape), place) if chunk is None else chunk
     execution = Execution(chunk, precision, compiled)
     if noise_conditioned:
         if sigma is None:
@@ -162,8 +163,8 @@ def wrap(
         check_positive(label, "sigma", sigma)
     whole = _function_of(source, place)
     levels = (sigma,) if noise_conditioned and sigma is not None else ()
-    function = execution.of(one_tensor(whole, _two_points(tuple(event_shape), place), levels, label), place)
-    r = Reconstruction(function, tuple(event_shape), place, noise_conditioned, sigma, execution, label)
+    function = execution.of(one_tensor(whole, _two_points(event_shape, place), levels, label), place)
+    r = Reconstruction(function, event_shape, place, noise_conditioned, sigma, execution, label)
     _check(r)
     return _with_code(r, source)
 
@@ -295,6 +296,18 @@ class Ensemble:
     def decode(self, h: Tensor) -> Tensor:
         """Points, each by its row's member."""
         return _by_row([r.decode for r in self.members], h)
+
+
+def ensemble_of(r: object) -> Ensemble:
+    """One or several reconstructions as an ensemble; raises ModelError where one is not wrapped."""
+    if isinstance(r, Ensemble):
+        return r
+    members = tuple(r) if isinstance(r, (list, tuple)) else (r,)
+    for one in members:
+        if not isinstance(one, Reconstruction):
+            cure = "Give reinject.wrap(network, shape of one input)"
+            raise ModelError("r", f"{type(one).__name__} is no wrapped autoencoder", cure)
+    return Ensemble(members)
 
 
 def _by_row(functions: Sequence[Callable[[Tensor], Tensor]], x: Tensor) -> Tensor:

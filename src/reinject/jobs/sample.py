@@ -13,24 +13,25 @@ import torch
 from torch import Tensor
 
 from reinject import archive
-from reinject.auto import Choice, choose_settings
+from reinject.auto import Choice
 from reinject.bundle import Bundle
 from reinject.cluster import Cluster, on_ray
-from reinject.errors import check_count
+from reinject.errors import ArgumentError, check_count
 from reinject.execution import Execution
 from reinject.files import is_remote, place_of
 from reinject.filters import Distinct
 from reinject.jobs import Outcome
 from reinject.jobs.again import asked_of_networks, sampled_already
 from reinject.jobs.appending import check_same, new_range, ranges_with
+from reinject.jobs.choosing import settings_in_memory
 from reinject.jobs.recipe import Models, Recipe, blocks_in, levels_of, maker, prepare
 from reinject.jobs.remarks import remarks
-from reinject.jobs.selection import Selection
+from reinject.jobs.selection import Selection, names_of, walks_asked
 from reinject.jobs.summary import summary
 from reinject.jobs.workers import in_processes
-from reinject.presets import PRESETS, Held, Settings
+from reinject.presets import Held, Settings
 from reinject.progress import Progress, Silent, histogram
-from reinject.reconstruction import Ensemble, Reconstruction
+from reinject.reconstruction import Ensemble, Reconstruction, ensemble_of
 from reinject.samples import Storage
 from reinject.starts import Start
 from reinject.synthesis import Classifier, ready
@@ -38,10 +39,11 @@ from reinject.walks import BLOCK
 
 
 def sample(
-    r: Reconstruction | Ensemble,
+    r: Reconstruction | Ensemble | Sequence[Reconstruction],
     C: Classifier | None,
     out: Path | str,
     *,
+    kernel: str | None = None,
     class_names: Sequence[str] = (),
     preset: str = "auto",
     settings: Settings | None = None,
@@ -49,6 +51,7 @@ def sample(
     radius: float = 1.0,
     value_range: tuple[float, float] = (0.0, 1.0),
     walks: int = 10_000,
+    rows: int | None = None,
     seed: int = 0,
     block_size: int = BLOCK,
     store: str = "uint8",
@@ -69,14 +72,16 @@ def sample(
     run: Callable[[Recipe], archive.Run] | None = None,
     place: str | None = None,
     asked: Mapping[str, Any] | None = None,
+    **given: Any,
 ) -> Outcome:
     """Write the archive that r, C, settings and seed determine, going on with an earlier run that was cut.
 
     Arguments:
-        r: the autoencoder, or an ensemble of them.
+        r: the autoencoder of :func:`reinject.wrap`, or several.
         C: the classifier that labels, x of shape (B, *event) -> logits (B, classes); None: samples get no labels.
         out: folder to make.
-        class_names: of the classifier's outputs.
+        kernel: name of the kernel, as on the command line, in place of a preset.
+        class_names: of the classifier's outputs; default: "0", "1", ...
         preset: name of the settings, for the manifest; and the settings, where none are given. "auto": chosen by
             pilot walks (:func:`reinject.auto.choose_settings`); "paper": Algorithm 1 as printed.
         settings: kernel, start and what is kept; default: those of the preset.
@@ -84,6 +89,7 @@ def sample(
         radius: distance of a typical training input from their mean, data units; scales the ancestral kernel.
         value_range: values of levels 0 and 255 of what is stored, data units.
         walks: number of walks, >= 1.
+        rows: number of samples before filters, in place of ``walks``.
         seed: of all randomness, >= 0.
         block_size: walks a block, >= 1; a block is a shard.
         store: "uint8" (levels of the value range) or "float" (as they are).
@@ -105,6 +111,8 @@ def sample(
         place: the device of those processes; default: that of r. Another kind of device draws other noise.
         asked: what is asked for, JSON values; default: these arguments. Where an archive at ``out`` was made for the
             same, nothing is done.
+        given: ``steps``, ``burn_in``, ``thin``, ``emit``, and options of the kernel, such as ``sigma=0.5``, in place of
+            those of the preset or the kernel.
 
     Returns:
         The folder, counts, seconds, samples a second.
@@ -121,24 +129,29 @@ def sample(
         ...     sample(r, C, folder + "/set", class_names=("dark", "light"), walks=100).result["rows"]
         1000
     """
-    given = locals()
+    arguments = locals()
     check_count("sample", "walks", walks)
     out = place_of(out)
     progress = progress or Silent()
-    whole = r if isinstance(r, Ensemble) else Ensemble((r,))
+    whole = ensemble_of(r)
     ready_C = None if C is None else ready(C, whole.device)
-    asked = asked or asked_of_networks(given, whole, ready_C)
+    asked = asked or asked_of_networks(arguments, whole, ready_C)
     if not (overwrite or append or resume == "always") and (made := sampled_already(out, asked)):
         return made
     storage = Storage(store, *value_range)
-    if settings is None and preset == "auto":
-        choice = choose_settings(whole, ready_C, storage, radius, seed=seed)
-    settings = settings or (PRESETS[preset] if choice is None else choice.settings)
+    if settings is None:
+        begin = (whole, ready_C, storage, radius, seed)
+        preset, settings, choice = settings_in_memory(*begin, preset, kernel, given)
+    elif kernel or given:
+        raise ArgumentError("sample", f"settings, and {kernel or ', '.join(given)}", "Give one of the two")
+    chosen = selection or Selection()
+    if rows is not None:
+        walks, beyond = walks_asked(rows, None, append, settings)
+        chosen = replace(chosen, rows=beyond)
     base, ranges = ranges_with(out, walks, block_size) if append else (None, [new_range(0, walks)])
     spans = tuple(tuple(one["walks"]) for one in ranges)
-    chosen = selection or Selection()
     labels = chosen.labels_of(settings) if C is not None else None
-    names = tuple(class_names) if labels is not None else ()
+    names = names_of(ready_C, whole, class_names) if ready_C is not None and labels is not None else ()
     recipe = Recipe(
         settings,
         spans,
@@ -199,7 +212,7 @@ def sample(
         judging = (walker, settings, whole, ready_C if names else None, choice)
         return request | (remarks(*judging, written) if judged else {})
 
-    with progress.task("sampling", recipe.rows, "samples") as advance:
+    with progress.task("sampling", chosen.rows or recipe.rows, "samples") as advance:
         archive.write(
             out,
             plan,

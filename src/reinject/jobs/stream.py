@@ -8,7 +8,7 @@ from torch import Tensor
 from torch.utils.data import IterableDataset, get_worker_info
 
 from reinject.jobs.choosing import choose_for
-from reinject.jobs.recipe import Models, Recipe, blocks_in, load_models, maker
+from reinject.jobs.recipe import Models, Recipe, blocks_in, load_models, maker, rows_of
 from reinject.jobs.selection import Selection, resolve_private
 from reinject.jobs.starts import resolve
 from reinject.presets import Settings
@@ -26,7 +26,7 @@ class Stream(IterableDataset[tuple[Tensor, int]]):
     so shuffle with a buffer, or take batches from several workers.
 
     Arguments:
-        models: folders of models, as for ``reinject sample``.
+        models: folder of models, or several, as for ``reinject sample``.
         settings: kernel, start and what is kept; default: chosen by pilot walks, as ``reinject sample`` does.
         walks: a pass, >= 1.
         seed: of the first pass, >= 0.
@@ -44,7 +44,7 @@ class Stream(IterableDataset[tuple[Tensor, int]]):
 
     def __init__(
         self,
-        models: Sequence[Path | str],
+        models: Sequence[Path | str] | Path | str,
         settings: Settings | None = None,
         *,
         walks: int = 10_000,
@@ -55,7 +55,8 @@ class Stream(IterableDataset[tuple[Tensor, int]]):
         data_dir: str | None = None,
         device: str = "cpu",
     ) -> None:
-        self.folders = [Path(folder) for folder in models]
+        several = [models] if isinstance(models, (str, Path)) else models
+        self.folders = [Path(folder) for folder in several]
         self.walks, self.seed = walks, seed
         self.block_size, self.selection, self.device = block_size, selection or Selection(), device
         self.student = None if student is None else Path(student)
@@ -67,6 +68,10 @@ class Stream(IterableDataset[tuple[Tensor, int]]):
         )
         self.private = resolve_private(self.selection, loaded.inputs, data_dir)
         self._blocks(self.seed)  # fails here, and not in a worker
+
+    def __repr__(self) -> str:
+        folders = ", ".join(map(str, self.folders))
+        return f"Stream({folders}: {self.walks:,} walks of {rows_of(self.settings)} samples a pass)"
 
     def set_epoch(self, epoch: int) -> None:
         """The number of the next pass, from 0."""
