@@ -5,6 +5,7 @@ import math
 import re
 import signal
 from collections.abc import Iterable, Sequence
+from operator import index
 from typing import Any
 
 
@@ -154,3 +155,23 @@ def cure_of(error: Exception, place: str = "another --out") -> str:
     if code in _FORBIDDEN:
         return f"Get the right to read and write there, or choose {place}"
     return f"Look at what is there, or choose {place}"
+
+
+def check_shape(owner: str, value: Any) -> tuple[int, ...]:
+    """The shape of one input as a tuple: lengths >= 1, or one length alone.
+
+    Example:
+        >>> check_shape("net", 784), check_shape("net", (1, 28, 28))
+        ((784,), (1, 28, 28))
+        >>> check_shape("net", 0)
+        Traceback (most recent call last):
+        reinject.errors.ArgumentError: net: 0 is no shape of an input. Give its lengths without the batch, such as ...
+    """
+    try:
+        shape = tuple(index(length) for length in (value if hasattr(value, "__iter__") else (value,)))
+    except TypeError:
+        shape = (0,)
+    if min(shape, default=0) < 1:
+        problem = f"{value!r} is no shape of an input"
+        raise ArgumentError(owner, problem, "Give its lengths without the batch, such as (1, 28, 28)")
+    return shape

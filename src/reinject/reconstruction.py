@@ -5,6 +5,7 @@ that knows the noise level sigma of its input is called as r(x, sigma); everythi
 network is wrapped, and nothing in the loop.
 """
 
+import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
 from functools import partial
@@ -13,7 +14,7 @@ from typing import Any, Protocol, runtime_checkable
 import torch
 from torch import Tensor, nn
 
-from reinject.errors import ArgumentError, ModelError, check_positive, reason
+from reinject.errors import ArgumentError, ModelError, check_positive, check_shape, reason
 from reinject.execution import Chunks, Execution, cure_of_failure, in_cache
 from reinject.meaning import check_steady
 from reinject.outputs import halves_of, one_tensor
@@ -119,7 +120,7 @@ class Reconstruction:
 
 def wrap(
     source: Source,
-    event_shape: Sequence[int],
+    event_shape: Sequence[int] | int,
     *,
     device: str | torch.device = "cpu",
     noise_conditioned: bool = False,
@@ -136,7 +137,7 @@ def wrap(
             evaluation mode and moved to ``device``; their weights are not changed. A module with methods ``encode`` and
             ``decode``, r(x) = decode(encode(x)), is known to have a code. Where it returns several tensors (a tuple, a
             dict, a dataclass), the reconstruction is chosen by :func:`reinject.outputs.choose`.
-        event_shape: shape of one input, without the batch: (1, 28, 28).
+        event_shape: shape of one input, without the batch: (1, 28, 28), or its length: 784.
         device: where to run.
         noise_conditioned: the network is called as (x, sigma), sigma of shape (B,), in data units.
         sigma: the noise level to hold where a kernel does not set one; required with ``noise_conditioned``.
@@ -154,9 +155,10 @@ def wrap(
         torch.Size([5, 2])
     """
     label = name or _name_of(source)
+    event_shape = check_shape(label, event_shape)
     place = torch.device(device)
     parts = source if isinstance(source, tuple) else (source,)
-    chunk = in_cache(parts, _size(tuple(event_shape)), place) if chunk is None else chunk
+    chunk = in_cache(parts, math.prod(event_shape), place) if chunk is None else chunk
     execution = Execution(chunk, precision, compiled)
     if noise_conditioned:
         if sigma is None:
@@ -164,8 +166,8 @@ def wrap(
         check_positive(label, "sigma", sigma)
     whole = _function_of(source, place)
     levels = (sigma,) if noise_conditioned and sigma is not None else ()
-    function = execution.of(one_tensor(whole, _two_points(tuple(event_shape), place), levels, label), place)
-    r = Reconstruction(function, tuple(event_shape), place, noise_conditioned, sigma, execution, label)
+    function = execution.of(one_tensor(whole, _two_points(event_shape, place), levels, label), place)
+    r = Reconstruction(function, event_shape, place, noise_conditioned, sigma, execution, label)
     _check(r, source)
     return _with_code(r, source)
 
@@ -211,7 +213,7 @@ def _with_code(r: Reconstruction, source: Source) -> Reconstruction:
 
 
 def _two_points(shape: tuple[int, ...], device: torch.device) -> Tensor:
-    return torch.linspace(-1, 1, 2 * max(1, _size(shape)), device=device).reshape(2, *shape)
+    return torch.linspace(-1, 1, 2 * max(1, math.prod(shape)), device=device).reshape(2, *shape)
 
 
 def _check(r: Reconstruction, source: Source) -> None:
@@ -241,10 +243,6 @@ def _check_on(r: Reconstruction, x: Tensor, source: Source) -> None:
     check_steady(r, x, y, r.name, rows=alike)
 
 
-def _size(shape: tuple[int, ...]) -> int:
-    return int(torch.Size(shape).numel())
-
-
 @dataclass(frozen=True)
 class Ensemble:
     """Several autoencoders as one r: row k of a block is walked by member k modulo their number.
@@ -264,11 +262,8 @@ class Ensemble:
         shapes = {(r.event_shape, r.device, r.noise_conditioned) for r in self.members}
         if len(shapes) != 1:
             found = ", ".join(f"{r.name} {r.event_shape}" for r in self.members) or "nothing"
-            raise ModelError(
-                "ensemble",
-                f"members do not match: {found}",
-                "Give autoencoders of one kind of input",
-            )
+            problem = f"members do not match: {found}"
+            raise ModelError("ensemble", problem, "Give autoencoders of one kind of input")
 
     @property
     def event_shape(self) -> tuple[int, ...]:
@@ -301,6 +296,18 @@ class Ensemble:
     def decode(self, h: Tensor) -> Tensor:
         """Points, each by its row's member."""
         return _by_row([r.decode for r in self.members], h)
+
+
+def ensemble_of(r: object) -> Ensemble:
+    """One or several reconstructions as an ensemble; raises ModelError where one is not wrapped."""
+    if isinstance(r, Ensemble):
+        return r
+    members = tuple(r) if isinstance(r, (list, tuple)) else (r,)
+    for one in members:
+        if not isinstance(one, Reconstruction):
+            cure = "Give reinject.wrap(network, shape of one input)"
+            raise ModelError("r", f"{type(one).__name__} is no wrapped autoencoder", cure)
+    return Ensemble(members)
 
 
 def _by_row(functions: Sequence[Callable[[Tensor], Tensor]], x: Tensor) -> Tensor:

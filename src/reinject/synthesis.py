@@ -14,7 +14,7 @@ from reinject.kernels.base import Emit, Kernel
 from reinject.kernels.langevin import Langevin
 from reinject.kernels.wrappers import place_of
 from reinject.meaning import Labeller, labeller
-from reinject.reconstruction import Ensemble, Reconstruction
+from reinject.reconstruction import Ensemble, Reconstruction, ensemble_of
 from reinject.samples import LabelledSamples, Storage
 from reinject.starts import Normal, Start
 from reinject.streams import SCHEME
@@ -228,7 +228,7 @@ def classify(classifier: Classifier, x: Tensor) -> Tensor:
 
 
 def algorithm1(
-    AEs: Sequence[Reconstruction],
+    AEs: Sequence[Reconstruction] | Reconstruction | Ensemble,
     C: Classifier,
     R: int = 10,
     N_s: int = 10_000,
@@ -249,8 +249,8 @@ def algorithm1(
     autoencoders each walk uses one: walk n of a block uses AE number n modulo their number.
 
     Arguments:
-        AEs: trained autoencoders, all on inputs of one shape; a noise-conditioned one is held at
-            sigma = sqrt(lambda/2), the level that corresponds to lambda.
+        AEs: one or several trained autoencoders of :func:`reinject.wrap`, on inputs of one shape; a noise-conditioned
+            one is held at sigma = sqrt(lambda/2), the level that corresponds to lambda.
         C: trained classifier, x of shape (B, *event) -> logits (B, classes), or probabilities, which are found out.
         R: random walk steps, >= 2.
         N_s: number of random walks, >= 1.
@@ -276,7 +276,7 @@ def algorithm1(
         >>> X.shape, Y.shape
         (torch.Size([900, 2]), torch.Size([900]))
     """
-    r = Ensemble(tuple(AEs))
+    r = ensemble_of(AEs)
     samples = list(
         synthesise(
             Langevin(r, lam, noise),
@@ -289,7 +289,7 @@ def algorithm1(
             seed=seed,
             block_size=block_size,
             storage=Storage("float"),
-            models=len(AEs),
+            models=len(r.members),
             device=r.device,
         )
     )

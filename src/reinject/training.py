@@ -288,11 +288,8 @@ class _Run:
         try:
             save_file(copies, temporary, {"progress": json.dumps(progress, allow_nan=False), "run": self._signature()})
         except SafetensorError as error:  # how safetensors reports a full disk, or another fault of it
-            raise ModelError(
-                str(self.checkpoint),
-                f"cannot be written ({error})",
-                f"{cure_of(error)}, then run the same command again",
-            ) from error
+            cure = f"{cure_of(error)}, then run the same command again"
+            raise ModelError(str(self.checkpoint), f"cannot be written ({error})", cure) from error
         temporary.rename(self.checkpoint)
 
     def _resume(self, adam: torch.optim.Optimizer) -> None:

@@ -3,7 +3,7 @@
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pyarrow as pa
@@ -20,8 +20,11 @@ from reinject.files import place_of
 from reinject.images import decode
 from reinject.samples import Storage
 
+if TYPE_CHECKING:
+    from torch.utils.data import TensorDataset
 
-@dataclass(frozen=True)
+
+@dataclass(frozen=True, repr=False)
 class Archive:
     """A finished archive: its folder and its manifest.
 
@@ -71,6 +74,65 @@ class Archive:
     def storage(self) -> Storage:
         """How the samples are kept."""
         return Storage(**self.manifest["storage"])
+
+    def __repr__(self) -> str:
+        classes = f", {len(self.class_names)} classes" if self.class_names else ""
+        return f"Archive({self.folder}: {self.rows:,} samples of shape {self.event_shape}{classes})"
+
+    def __len__(self) -> int:
+        return self.rows
+
+    def __iter__(self) -> Iterator[tuple[Tensor, int]]:
+        """Samples in data units and their labels, shard by shard; -1 where a sample has none."""
+        for number in range(len(self.manifest["shards"])):
+            x, y = self._some(number)
+            yield from zip(x, y.tolist(), strict=True)
+
+    def __getitem__(self, rows: int | slice) -> tuple[Tensor, Any]:
+        """A sample in data units and its label, or those of a slice: (B, *event) and int64, (B,)."""
+        if isinstance(rows, slice):
+            wanted = np.arange(self.rows)[rows]
+        elif -self.rows <= rows < self.rows:
+            wanted = np.array([rows % self.rows])
+        else:
+            raise IndexError(f"{self.folder}: row {rows} of {self.rows}")
+        x, y = torch.zeros((len(wanted), *self.event_shape)), torch.full((len(wanted),), -1)
+        first = 0
+        for number, shard in enumerate(self.manifest["shards"]):
+            here = (wanted >= first) & (wanted < first + shard["rows"])
+            if here.any():
+                index = torch.from_numpy(wanted[here] - first)
+                values, labels = self._some(number)
+                x[torch.from_numpy(here)], y[torch.from_numpy(here)] = values[index], labels[index]
+            first += shard["rows"]
+        return (x, y) if isinstance(rows, slice) else (x[0], int(y[0]))
+
+    def _some(self, number: int) -> tuple[Tensor, Tensor]:
+        """Samples of a shard in data units, and their labels."""
+        table = self.shard(number)
+        x = values_of(table.column(self.manifest["columns"][0]), self.event_shape)
+        y = table.column("label").to_numpy().copy() if self.class_names else np.full(len(table), -1)
+        return self.storage.load(x), torch.from_numpy(y)
+
+    def to_torch(self) -> "TensorDataset":
+        """All samples in data units and their labels, as a PyTorch data set."""
+        from torch.utils.data import TensorDataset
+
+        x, y = self.read()
+        return TensorDataset(self.storage.load(x), y)
+
+    def to_pandas(self) -> Any:
+        """A table with all columns; samples are NumPy arrays in data units, under ``x``."""
+        import pandas as pd
+
+        rest = pa.concat_tables(table for _, table in self.shards()).to_pandas()
+        return pd.concat([pd.Series(list(self[:][0].numpy()), name="x"), rest], axis=1)
+
+    def to_dataset(self) -> Any:
+        """All columns as a data set of Hugging Face's ``datasets``, in memory."""
+        from datasets import Dataset
+
+        return Dataset(pa.concat_tables(self.shard(number) for number in range(len(self.manifest["shards"]))))
 
     def plan(self) -> Plan:
         """What determines its rows."""

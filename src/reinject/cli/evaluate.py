@@ -30,8 +30,9 @@ def evaluate(
     features: Annotated[
         str | None,
         typer.Option(
-            help="What sets are compared in: penultimate, pixels, pca, convolutions, or a folder with a classifier.",
-            show_default="penultimate, of the classifier that labelled",
+            help="What sets are compared in: penultimate, outputs, pixels, pca, convolutions, or a folder with a "
+            "classifier.",
+            show_default="penultimate, of the classifier that labelled; its outputs where it has no linear layer",
         ),
     ] = None,
     student: Annotated[

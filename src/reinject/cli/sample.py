@@ -26,7 +26,6 @@ from reinject.cli.kept import (
 from reinject.cli.options import (
     ARCHIVE,
     RUNNING,
-    WALK,
     BlockSize,
     Compile,
     Compression,
@@ -58,8 +57,10 @@ from reinject.cli.walking import (
     Mask,
     Measured,
     Preset,
+    Rows,
     Steps,
     Thin,
+    Walks,
 )
 from reinject.files import place_of
 from reinject.progress import for_this_terminal
@@ -85,7 +86,8 @@ def sample(
     ],
     preset: Preset = None,
     data: Data = None,
-    walks: Annotated[int, typer.Option(rich_help_panel=WALK, help="Number of walks, N_s.")] = 10_000,
+    rows: Rows = None,
+    walks: Walks = None,
     steps: Steps = None,
     burn_in: BurnIn = None,
     thin: Thin = None,
@@ -186,7 +188,7 @@ def sample(
     from reinject.jobs.reading import Reading
     from reinject.jobs.recipe import load_models
     from reinject.jobs.sample import sample_models as run
-    from reinject.jobs.selection import Selection, resolve_private
+    from reinject.jobs.selection import WALKS, Selection, resolve_private, walks_asked
     from reinject.jobs.starts import resolve
     from reinject.jobs.taught import check_auto, taught
     from reinject.presets import classes_of
@@ -227,6 +229,11 @@ def sample(
     selection = Selection(
         labels, abstain, confidence, borders, unlearned, weights_of(class_weights), quota, distinct, private, apart
     )
+    if rows is not None:
+        walks, beyond = walks_asked(rows, walks, append, settings)
+        selection = replace(selection, rows=beyond)
+    walks = WALKS if walks is None else walks
+    context.params.update({"walks": walks} if rows is None else {})
     reach = reach_of(out, walks, block_size, append)
     walking: dict[str, Any] = {
         "preset": name,

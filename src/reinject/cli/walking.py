@@ -106,3 +106,10 @@ Measured = Annotated[
     str | None,
     typer.Option(rich_help_panel=HELD, help="A .npz file with matrix (k, n) and values (k,): hold M x = b."),
 ]
+Walks = Annotated[int | None, typer.Option(rich_help_panel=WALK, help="Number of walks, N_s.", show_default="10000")]
+Rows = Annotated[
+    int | None,
+    typer.Option(
+        rich_help_panel=WALK, help="Number of samples before filters, in place of --walks.", show_default="by --walks"
+    ),
+]

@@ -12,7 +12,7 @@ from torch import Tensor, nn
 from reinject.errors import ModelError
 from reinject.evaluation.tables import Table
 
-NAMES = ("penultimate", "pixels", "pca", "convolutions")
+NAMES = ("penultimate", "outputs", "pixels", "pca", "convolutions")
 _CHUNK = 1024
 _AXES = 64
 _FITTED = 20_000  # rows, drawn at random: folders of images come class by class
@@ -89,9 +89,10 @@ def penultimate(network: nn.Module, sha256: str) -> Extractor:
     Raises:
         ModelError: it has none that torch can see.
     """
-    linear = [layer for layer in network.modules() if isinstance(layer, nn.Linear)]
+    linear = _linear(network)
     if not linear:
-        raise ModelError(type(network).__name__, "has no linear layer to take features from", "Use --features pixels")
+        cure = "Use --features outputs, or pixels"
+        raise ModelError(type(network).__name__, "has no linear layer to take features from", cure)
     place = linear[-1].weight.device
 
     def of(x: Tensor) -> Tensor:
@@ -104,6 +105,28 @@ def penultimate(network: nn.Module, sha256: str) -> Extractor:
         return seen[-1].cpu()
 
     return Extractor("penultimate", sha256, of)
+
+
+def outputs(network: nn.Module, sha256: str) -> Extractor:
+    """What a classifier gives: features of one whose layers torch does not see."""
+    place = next((weight.device for weight in network.parameters()), torch.device("cpu"))
+    return Extractor("outputs", sha256, lambda x: network(x.to(place)).cpu())
+
+
+def usual(classifier: object) -> str:
+    """The features that are taken where nobody names any: what goes into the last linear layer of the classifier.
+
+    Example:
+        >>> usual(nn.Linear(2, 2)), usual(nn.Identity()), usual(None)
+        ('penultimate', 'outputs', 'pixels')
+    """
+    if not isinstance(classifier, nn.Module):
+        return "pixels"
+    return "penultimate" if _linear(classifier) else "outputs"
+
+
+def _linear(network: nn.Module) -> list[nn.Linear]:
+    return [layer for layer in network.modules() if isinstance(layer, nn.Linear)]
 
 
 def _hash(values: NDArray[np.float32]) -> str:

@@ -4,8 +4,10 @@ import shlex
 from dataclasses import dataclass
 from typing import Any
 
+_SHOWN = 160  # characters of what is said
 
-@dataclass(frozen=True)
+
+@dataclass(frozen=True, repr=False)
 class Outcome:
     """What a job has to say: a JSON value for machines, lines for people; why it is a failure though it is done.
 
@@ -22,6 +24,10 @@ class Outcome:
     failure: str = ""
     status: int = 1
     repeated: bool = False
+
+    def __repr__(self) -> str:
+        said = "; ".join(self.lines).replace("\n", " ")
+        return f"Outcome({said[:_SHOWN] + '...' if len(said) > _SHOWN else said})"
 
 
 def command_line(name: str, *words: object, **options: object) -> str:

@@ -12,6 +12,9 @@ from reinject.jobs.reading import Reading
 from reinject.jobs.recipe import Models, range_of
 from reinject.jobs.starts import resolve
 from reinject.presets import PRESETS, Settings, choose
+from reinject.reconstruction import Ensemble
+from reinject.samples import Storage
+from reinject.synthesis import Classifier
 
 
 def choose_for(
@@ -90,6 +93,40 @@ def settings_for(
     tuned = {preset: read_settings(Path(preset))} if preset and preset.endswith(".json") else {}
     name, settings = choose(preset, kernel, options, presets={**PRESETS, **tuned}, **given)
     return Path(name).stem if tuned else name, settings, None
+
+
+_OF_A_WALK = ("steps", "burn_in", "thin", "emit", "start", "classes", "guidance", "box", "limit", "latent")
+
+
+def settings_in_memory(
+    r: Ensemble,
+    C: Classifier | None,
+    storage: Storage,
+    radius: float,
+    seed: int,
+    preset: str,
+    kernel: str | None,
+    given: Mapping[str, Any],
+) -> tuple[str, Settings, Choice | None]:
+    """As :func:`settings_for`, for networks in memory.
+
+    Arguments:
+        r, C, storage, radius, seed: as for :func:`reinject.auto.choose_settings`.
+        preset: its name; "auto": chosen, where no kernel is named.
+        kernel: its name.
+        given: values of the settings by name, and options of the kernel.
+
+    Raises:
+        ArgumentError: an unknown preset, kernel or option.
+    """
+    options = {name: str(value) for name, value in given.items() if name not in _OF_A_WALK}
+    values = {name: value for name, value in given.items() if name in _OF_A_WALK}
+    if preset != "auto" or kernel is not None or (options and r.noise_conditioned):
+        name, settings = choose(None if preset == "auto" else preset, kernel, options, **values)
+        return name, settings, None
+    choice = choose_settings(r, C, storage, radius, seed=seed)
+    name, settings = choose("auto", None, options, presets={**PRESETS, "auto": choice.settings}, **values)
+    return name, settings, replace(choice, settings=settings) if name == "auto" else None
 
 
 def read_settings(path: Path) -> Settings:

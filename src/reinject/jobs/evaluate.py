@@ -1,14 +1,15 @@
 """``reinject evaluate``: how far an archive can stand in for the real data."""
 
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
 from reinject import data, report
 from reinject.archive import Archive
-from reinject.errors import ArgumentError, DataError, ReinjectError, check_count
+from reinject.errors import ArgumentError, ReinjectError, check_count
 from reinject.evaluation.judgement import Judgement
 from reinject.evaluation.students import Kind
 from reinject.evaluation.utility import Utility
@@ -216,7 +217,8 @@ def examine(
     notes += check_split(archive, dataset, made_by)
     check_extractor(features, split)
     if UTILITY in names:
-        check_enough(archive, dataset)
+        with _left_out(UTILITY, judgements, names, notes):
+            check_enough(archive, dataset)
     dataset, shared = disjoint(dataset)
     notes += [f"{shared} test images that are training images too were left out"] if shared else []
     evidence = gather(archive, dataset, C, made_by, features, most, seed, device, progress)
@@ -236,12 +238,8 @@ def examine(
     found: dict[str, list[Judgement]] = {}
     with progress.task("judging", len(groups), "judgements") as advance:
         for name in groups:
-            try:
+            with _left_out(name, judgements, names, notes):
                 found[name] = GROUPS[name].make(evidence)
-            except DataError as error:  # too few rows
-                if judgements:
-                    raise
-                notes.append(f"{name} is left out: {error}")
             advance(1)
     judged: dict[str, Utility] = {}
     if UTILITY in names:
@@ -249,12 +247,25 @@ def examine(
         options: dict[str, Any] = {"device": device, "kind": student, "r": made_by, "progress": progress}
         levels, tables = evidence.train.storage, {preset: evidence.synthetic}
         seeds_of = range(seed, seed + seeds)
-        judged = judge(tables, dataset, levels, C, seeds_of, known=evidence.known, **options)  # one was attacked above
-        metrics["utility"] = judged[preset].as_json()
+        with _left_out(UTILITY, judgements, names, notes):
+            judged = judge(tables, dataset, levels, C, seeds_of, known=evidence.known, **options)  # one was attacked
+            metrics["utility"] = judged[preset].as_json()
     metrics["judgements"] = {name: [one.as_json() for one in group] for name, group in found.items()}
     wrong = found_wrong(archive, judged.get(preset), found, dataset)
     metrics["findings"] = [one.as_json() for one in wrong]
     return Examined(preset, archive, dataset, evidence, judged.get(preset), found, wrong, models, metrics)
+
+
+@contextmanager
+def _left_out(name: str, asked: Sequence[str], names: list[str], notes: list[str]) -> Iterator[None]:
+    """Leave a judgement out that cannot be made, and note why; what is asked for by name has to be made."""
+    try:
+        yield
+    except ReinjectError as error:  # too few rows
+        if asked:
+            raise
+        names.remove(name)
+        notes.append(f"{name} is left out: {error}")
 
 
 def _classifier(archive: Archive, models: Sequence[Path]) -> Classifier:

@@ -15,7 +15,7 @@ from reinject.archive import Archive
 from reinject.bundle import load
 from reinject.devices import device_of
 from reinject.errors import ArgumentError, DataError, ModelError
-from reinject.evaluation.features import NAMES, Extractor, convolutions, pca, penultimate, pixels
+from reinject.evaluation.features import NAMES, Extractor, convolutions, outputs, pca, penultimate, pixels, usual
 from reinject.evaluation.judgement import Draw, Sets, draws
 from reinject.evaluation.memorisation import Neighbourhood, neighbourhood
 from reinject.evaluation.students import Bench, Marks, workers_for
@@ -163,11 +163,12 @@ def _extractor(features: str | Path | None, C: Classifier | None, train: Table) 
     """By its name, or from a folder."""
     shape = tuple(train.x.shape[1:])
     if features is None:
-        features = "penultimate" if isinstance(C, torch.nn.Module) else "pixels"
-    if features == "penultimate":
+        features = usual(C)
+    if features in ("penultimate", "outputs"):
         if not isinstance(C, torch.nn.Module):
-            raise ModelError("--features", "penultimate needs a classifier that is a torch module", "Use pixels")
-        return penultimate(C, fingerprint(*C.state_dict().values()))
+            raise ModelError("--features", f"{features} needs a classifier that is a torch module", "Use pixels")
+        make = penultimate if features == "penultimate" else outputs
+        return make(C, fingerprint(*C.state_dict().values()))
     simple: dict[str | Path, Callable[[], Extractor]] = {
         "pixels": pixels,
         "pca": lambda: pca(train),

@@ -10,7 +10,7 @@ from torch import Tensor, nn
 from reinject import data
 from reinject.bundle import load
 from reinject.errors import DataError, ModelError
-from reinject.evaluation.features import penultimate
+from reinject.evaluation.features import penultimate, usual
 from reinject.files import fingerprint
 from reinject.foreign import Foreign
 from reinject.foreign.backbone import load_backbone
@@ -119,7 +119,12 @@ def _classifier(folder: Path, layer: Layer) -> _Taken:
     foreign = isinstance(network, Foreign) and network.role == "classifier"
     if type(network) not in CLASSIFIERS.values() and not foreign:
         raise ModelError(str(bundle.folder), f"{type(network).__name__} is no classifier", "Give a classifier's folder")
-    of = penultimate(network, bundle.sha256).of if layer == "penultimate" else network
+    of = network
+    if layer == "penultimate":
+        if usual(network) != "penultimate":
+            problem = "has no linear layer to take features from"
+            raise ModelError(str(bundle.folder), problem, "Give --layer output, or another classifier")
+        of = penultimate(network, bundle.sha256).of  # type: ignore[assignment]
 
     def inputs_of(found: data.Dataset, part: str) -> Tensor:
         return values_for(found, network.inputs, f"the extractor {folder}", part)

@@ -13,38 +13,39 @@ import torch
 from torch import Tensor
 
 from reinject import archive
-from reinject.auto import Choice, choose_settings
+from reinject.auto import Choice
 from reinject.bundle import Bundle
-from reinject.classes import check_names
 from reinject.cluster import Cluster, on_ray
-from reinject.errors import check_count
+from reinject.errors import ArgumentError, check_count
 from reinject.execution import Execution
 from reinject.files import is_remote, place_of
 from reinject.filters import Distinct
 from reinject.jobs import Outcome
 from reinject.jobs.again import asked_of_networks, sampled_already
 from reinject.jobs.appending import check_same, new_range, ranges_with, scheme_for
+from reinject.jobs.choosing import settings_in_memory
 from reinject.jobs.recipe import Models, Recipe, blocks_in, maker, prepare
 from reinject.jobs.remarks import remarks
-from reinject.jobs.selection import Selection
+from reinject.jobs.selection import Selection, names_of, walks_asked
 from reinject.jobs.summary import summary
 from reinject.jobs.workers import in_processes
-from reinject.presets import PRESETS, Held, Settings
+from reinject.presets import Held, Settings
 from reinject.progress import Progress, Silent, histogram
-from reinject.reconstruction import Ensemble, Reconstruction
+from reinject.reconstruction import Ensemble, Reconstruction, ensemble_of
 from reinject.samples import Storage, usual_kind
 from reinject.splits import Split
 from reinject.starts import Start
 from reinject.streams import FIRST
-from reinject.synthesis import Classifier, classify, ready
+from reinject.synthesis import Classifier, ready
 from reinject.walks import BLOCK
 
 
 def sample(
-    r: Reconstruction | Ensemble,
+    r: Reconstruction | Ensemble | Sequence[Reconstruction],
     C: Classifier | None,
     out: Path | str,
     *,
+    kernel: str | None = None,
     class_names: Sequence[str] = (),
     preset: str = "auto",
     settings: Settings | None = None,
@@ -52,6 +53,7 @@ def sample(
     radius: float = 1.0,
     value_range: tuple[float, float] = (0.0, 1.0),
     walks: int = 10_000,
+    rows: int | None = None,
     seed: int = 0,
     block_size: int = BLOCK,
     store: str | None = None,
@@ -73,15 +75,17 @@ def sample(
     run: Callable[[Recipe], archive.Run] | None = None,
     place: str | None = None,
     asked: Mapping[str, Any] | None = None,
+    **given: Any,
 ) -> Outcome:
     """Write the archive that r, C, settings and seed determine, going on with an earlier run that was cut.
 
     Arguments:
-        r: the autoencoder, or an ensemble of them.
+        r: the autoencoder of :func:`reinject.wrap`, or several.
         C: the classifier that labels, x of shape (B, *event) -> logits (B, classes), probabilities, or one number for
             two classes; None: samples get no labels.
         out: folder to make.
-        class_names: of the classifier's outputs; default: their numbers.
+        kernel: name of the kernel, as on the command line, in place of a preset.
+        class_names: of the classifier's outputs; default: "0", "1", ...
         preset: name of the settings, for the manifest; and the settings, where none are given. "auto": chosen by
             pilot walks (:func:`reinject.auto.choose_settings`); "paper": Algorithm 1 as printed.
         settings: kernel, start and what is kept; default: those of the preset.
@@ -89,6 +93,7 @@ def sample(
         radius: distance of a typical training input from their mean, data units; scales the ancestral kernel.
         value_range: values of levels 0 and 255 of what is stored, data units.
         walks: number of walks, >= 1.
+        rows: number of samples before filters, in place of ``walks``.
         seed: of all randomness, >= 0.
         block_size: walks a block, >= 1; a block is a shard.
         store: "uint8" (levels of the value range) or "float" (as they are); default: that of the run that is gone on
@@ -112,6 +117,8 @@ def sample(
         place: the device of those processes; default: that of r. Another kind of device draws other noise.
         asked: what is asked for, JSON values; default: these arguments. Where an archive at ``out`` was made for the
             same, nothing is done.
+        given: ``steps``, ``burn_in``, ``thin``, ``emit``, and options of the kernel, such as ``sigma=0.5``, in place of
+            those of the preset or the kernel.
 
     Returns:
         The folder, counts, seconds, samples a second.
@@ -128,27 +135,32 @@ def sample(
         ...     sample(r, C, folder + "/set", class_names=("dark", "light"), walks=100).result["rows"]
         1000
     """
-    given = locals()
+    arguments = locals()
     check_count("sample", "walks", walks)
     out = place_of(out)
     progress = progress or Silent()
-    whole = r if isinstance(r, Ensemble) else Ensemble((r,))
+    whole = ensemble_of(r)
     begun = None if overwrite or resume == "never" else archive.kind_begun(out)
     storage = Storage(store or begun or usual_kind(whole.event_shape), *value_range)
     ready_C = None if C is None else ready(C, whole.device, whole.event_shape, storage)
-    asked = asked or asked_of_networks(given, whole, ready_C)
+    asked = asked or asked_of_networks(arguments, whole, ready_C)
     if not (overwrite or append or resume == "always") and (made := sampled_already(out, asked)):
         return made
-    if settings is None and preset == "auto":
-        choice = choose_settings(whole, ready_C, storage, radius, seed=seed)
-    settings = settings or (PRESETS[preset] if choice is None else choice.settings)
+    if settings is None:
+        begin = (whole, ready_C, storage, radius, seed)
+        preset, settings, choice = settings_in_memory(*begin, preset, kernel, given)
+    elif kernel or given:
+        raise ArgumentError("sample", f"settings, and {kernel or ', '.join(given)}", "Give one of the two")
     learner = None if student is None else ready(student, "cpu", whole.event_shape, storage)
+    chosen = selection or Selection()
+    if rows is not None:
+        walks, beyond = walks_asked(rows, None, append, settings)
+        chosen = replace(chosen, rows=beyond)
     base, ranges = ranges_with(out, walks, block_size) if append else (None, [new_range(0, walks)])
     scheme = scheme_for(out, base, resume=resume, overwrite=overwrite)
     spans = tuple(tuple(one["walks"]) for one in ranges)
-    chosen = selection or Selection()
     labels = chosen.labels_of(settings) if C is not None else None
-    names = _names(class_names, ready_C, whole) if ready_C is not None and labels is not None else ()
+    names = names_of(ready_C, whole, class_names) if ready_C is not None and labels is not None else ()
     recipe = Recipe(
         settings,
         spans,
@@ -212,7 +224,7 @@ def sample(
         judging = (walker, settings, whole, ready_C if names else None, choice)
         return request | (remarks(*judging, written) if judged else {})
 
-    with progress.task("sampling", recipe.rows, "samples") as advance:
+    with progress.task("sampling", chosen.rows or recipe.rows, "samples") as advance:
         archive.write(
             out,
             plan,
@@ -234,13 +246,6 @@ def sample(
     if ready_C is not None and ready_C.note:
         done = replace(done, lines=[f"the classifier {ready_C.note}", *done.lines])
     return done if choice is None else replace(done, lines=[*choice.lines, *done.lines])
-
-
-def _names(class_names: Sequence[str], C: Classifier, r: Ensemble) -> tuple[str, ...]:
-    """The names of a classifier's outputs, one for each."""
-    some = torch.randn((2, *r.event_shape), generator=torch.Generator().manual_seed(0)).to(r.device)
-    outputs = classify(C, some).shape[1]
-    return check_names("sample", class_names if len(class_names) else range(outputs), outputs)
 
 
 def sample_models(

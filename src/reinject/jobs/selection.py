@@ -5,20 +5,75 @@ from dataclasses import asdict, dataclass
 from functools import partial
 from typing import Any
 
+import torch
 from torch import Tensor, nn
 
-from reinject.errors import ArgumentError
+from reinject.classes import check_names
+from reinject.errors import ArgumentError, check_count
 from reinject.files import fingerprint
-from reinject.filters import Apart, Borders, Confidence, Distinct, Filter, Quota, Unlearned, Weights
+from reinject.filters import Apart, Borders, Confidence, Distinct, Filter, Keep, Quota, Unlearned, Weights
 from reinject.jobs.held import points_of
 from reinject.jobs.reading import Reading
 from reinject.jobs.recipe import rows_of
 from reinject.meaning import Labeller
 from reinject.models import Inputs
 from reinject.presets import Settings
+from reinject.reconstruction import Ensemble
+from reinject.samples import LabelledSamples
 from reinject.synthesis import Classifier, Labels, classify
 
+WALKS = 10_000  # where neither walks nor rows are asked for
 SOURCES = ("classifier", "asked", "none")
+
+
+@dataclass(frozen=True)
+class Rows:
+    """Keeps the first samples of one walk, the last of a set that has a number of samples and not of walks.
+
+    Attributes:
+        walk: its number.
+        most: of its samples.
+    """
+
+    walk: int
+    most: int
+    name = "beyond --rows"
+
+    def begin(self, block: int) -> Keep:  # noqa: ARG002
+        """Not of this walk, or one of its first."""
+        seen = 0
+
+        def keep(part: LabelledSamples, _: Tensor) -> Tensor:
+            nonlocal seen
+            here = part.walk == self.walk
+            seen += int(here.any())
+            return ~here if seen > self.most else torch.ones_like(here)
+
+        return keep
+
+
+def walks_for(rows: int, settings: Settings) -> tuple[int, int | None]:
+    """How many walks give so many samples, and ``Selection.rows`` where the last of them gives too many.
+
+    Raises:
+        ArgumentError: no samples.
+
+    Example:
+        >>> from reinject.presets import PAPER
+        >>> walks_for(90, PAPER), walks_for(100, PAPER)
+        ((10, None), (12, 100))
+    """
+    check_count("--rows", "rows", rows)
+    each = rows_of(settings)
+    return -(-rows // each), rows if rows % each else None
+
+
+def walks_asked(rows: int, walks: int | None, append: bool, settings: Settings) -> tuple[int, int | None]:
+    """As :func:`walks_for`; raises ArgumentError where walks are given too, or are added to others."""
+    if walks is not None or append:
+        cure = "Say with --walks how many walks are added" if append else "Give one of the two"
+        raise ArgumentError("--rows", f"with {'--append' if append else '--walks'}", cure)
+    return walks_for(rows, settings)
 
 
 @dataclass(frozen=True)
@@ -36,6 +91,7 @@ class Selection:
         distinct: root mean square difference below which the later of two samples goes, data units.
         private: points that samples must keep away from: a DATASET's training images or a .npy file, and
         apart: by how much, root mean square difference, data units.
+        rows: samples that are made, where that is no multiple of those of a walk: the last walk has fewer.
 
     Raises:
         ArgumentError: a source that is unknown, or ``private`` without ``apart``.
@@ -51,6 +107,7 @@ class Selection:
     distinct: float | None = None
     private: str | None = None
     apart: float | None = None
+    rows: int | None = None
 
     def __post_init__(self) -> None:
         if self.labels not in SOURCES:
@@ -71,7 +128,8 @@ class Selection:
     def as_json(self) -> dict[str, Any]:
         """JSON values that say all of it; those of archives from before there were such shares are without them."""
         values = {**asdict(self), "class_weights": list(self.class_weights)}
-        return {name: value for name, value in values.items() if name not in ("borders", "unlearned") or value != 1}
+        later = {"borders": 1, "unlearned": 1, "rows": None}
+        return {name: value for name, value in values.items() if name not in later or value != later[name]}
 
     def labels_of(self, settings: Settings) -> Labels | None:
         """Where labels come from, for walks of these settings; None: samples get none.
@@ -109,6 +167,9 @@ class Selection:
             ArgumentError: a number out of range, weights of other classes, no points to keep away from, no student.
         """
         found: list[Filter] = []
+        if self.rows is not None:
+            last = blocks[-1][1] - 1
+            found.append(Rows(last, self.rows - last * rows_of(settings)))
         if self.confidence:
             found.append(Confidence(self.confidence))
         if self.borders != 1:
@@ -146,6 +207,16 @@ class Selection:
             return int(self.quota or 0)
         except ValueError as error:
             raise ArgumentError("--quota", f"{self.quota!r} is no number", "Give a number, or even") from error
+
+
+def names_of(C: Classifier, r: Ensemble, names: Sequence[str]) -> tuple[str, ...]:
+    """The names of a classifier's outputs: those that are given, or "0", "1", ...
+
+    Raises:
+        ArgumentError: see :func:`reinject.classes.check_names`.
+    """
+    outputs = classify(C, torch.zeros(2, *r.event_shape, device=r.device)).shape[1]
+    return check_names("class_names", names if len(names) else range(outputs), outputs)
 
 
 def knowledge(student: Classifier) -> str:

@@ -9,7 +9,7 @@ from torch.utils.data import IterableDataset, get_worker_info
 
 from reinject.jobs.choosing import choose_for
 from reinject.jobs.reading import Reading
-from reinject.jobs.recipe import Models, Recipe, blocks_in, levels_of, load_models, maker
+from reinject.jobs.recipe import Models, Recipe, blocks_in, levels_of, load_models, maker, rows_of
 from reinject.jobs.selection import Selection, resolve_private
 from reinject.jobs.starts import resolve
 from reinject.presets import Settings
@@ -27,7 +27,7 @@ class Stream(IterableDataset[tuple[Tensor, int]]):
     so shuffle with a buffer, or take batches from several workers.
 
     Arguments:
-        models: folders of models, as for ``reinject sample``.
+        models: folder of models, or several, as for ``reinject sample``.
         settings: kernel, start and what is kept; default: chosen by pilot walks, as ``reinject sample`` does.
         walks: a pass, >= 1.
         seed: of the first pass, >= 0.
@@ -46,7 +46,7 @@ class Stream(IterableDataset[tuple[Tensor, int]]):
 
     def __init__(
         self,
-        models: Sequence[Path | str],
+        models: Sequence[Path | str] | Path | str,
         settings: Settings | None = None,
         *,
         walks: int = 10_000,
@@ -58,7 +58,8 @@ class Stream(IterableDataset[tuple[Tensor, int]]):
         split_seed: int = 0,
         device: str = "cpu",
     ) -> None:
-        self.folders = [Path(folder) for folder in models]
+        several = [models] if isinstance(models, (str, Path)) else models
+        self.folders = [Path(folder) for folder in several]
         self.walks, self.seed = walks, seed
         self.block_size, self.selection, self.device = block_size, selection or Selection(), device
         self.student = None if student is None else Path(student)
@@ -69,6 +70,10 @@ class Stream(IterableDataset[tuple[Tensor, int]]):
         self.start = resolve(self.settings.start, loaded.inputs, walks=walks, seed=seed, models=loaded, reading=reading)
         self.private = resolve_private(self.selection, loaded.inputs, reading)
         self._blocks(self.seed)  # fails here, and not in a worker
+
+    def __repr__(self) -> str:
+        folders = ", ".join(map(str, self.folders))
+        return f"Stream({folders}: {self.walks:,} walks of {rows_of(self.settings)} samples a pass)"
 
     def set_epoch(self, epoch: int) -> None:
         """The number of the next pass, from 0."""

@@ -44,12 +44,19 @@ def summary(out: Path, seconds: float = 0.0) -> Outcome:
     lines = [
         f"{result['rows']:,} {'labelled ' if names else ''}samples in {out}" + rate_of(counts["rows"]),
         f"{result['stopped_walks']} walks stopped as non-finite, {result['strayed_walks']} as out of range, "
-        f"{result['clipped_values']:,} values clipped",
+        f"{counts['clipped_values'] / max(1, counts['values']):.2%} of the values clipped",
     ]
+    if sum(counts["per_class"]):
+        total = sum(counts["per_class"])
+        shares = sorted((count / total, name) for name, count in result["per_class"].items())
+        (least, rarest), (most, commonest) = shares[0], shares[-1]
+        lines.append(f"classes: {rarest} has the fewest samples ({least:.1%}), {commonest} the most ({most:.1%})")
     if effective:
         lines.append(f"as good as {effective:,.0f} independent labels for the classes' shares" + rate_of(effective))
     if counts["dropped"]:
-        lines.append("dropped: " + ", ".join(f"{count:,} {name}" for name, count in counts["dropped"].items()))
+        of = counts["rows"] + sum(counts["dropped"].values())
+        reasons = ", ".join(f"{count:,} {name}" for name, count in counts["dropped"].items())
+        lines.append(f"dropped of {of:,} samples: {reasons}")
     if names:
         split_seed = seed_of(made_from(manifest)) or None
         lines.append("Next: " + command_line("evaluate", out, against="DATASET", split_seed=split_seed))
