@@ -184,7 +184,7 @@ class _Run:
         present = _copy(self.network)
         x, y = self.rows.batch(torch.arange(min(self.recipe.batch, len(self.rows))), self.fabric.device)
         with FlopCounterMode(display=False) as counter:
-            self.loss(self.network, x, y, _generator(self.seed, 0))[0].backward()
+            self.fabric.backward(self.loss(self.network, x, y, _generator(self.seed, 0))[0])
         self.network.load_state_dict(present)
         self.network.zero_grad()
         if counter.get_total_flops() < _FEW_OPERATIONS:
