@@ -205,7 +205,7 @@ def _by_data(
         labels = rows_of_names(wanted.class_names or loaded.classes, dataset)[labels]
     tried = [attempt(loaded, role, native, x, labels, gives) for native in readings(role, base, x, given)]
     try:
-        best, line = best_of(tried, len(labels[labels >= 0].unique()), source, dataset.name)
+        best, line = best_of(tried, len(set(labels[labels >= 0].tolist())), source, dataset.name)
     except ArgumentError as error:
         if not given:
             raise
