@@ -144,7 +144,7 @@ def _parts(
 ) -> tuple[tuple[str, ...], dict[str, LabelledImages]]:
     """The names of the classes, and the parts of a data set on disk or on the hub."""
     file = _file_of(name, data_dir)
-    sort, named = False, False
+    sort = False
     parts: dict[str, Part]
     if file is not None and (file.is_dir() or file.suffix in SUFFIXES):
         parts = read_arrays(file)
@@ -153,11 +153,10 @@ def _parts(
         with progress.task(f"reading {name}", sum(map(len, tables.values())), "samples") as advance:
             parts = read_columns(name, tables, files, advance)
         sort = next(iter(tables.values())).info.builder_name == "imagefolder"
-        named = not sort and all(labels[0].names is not None for _, labels in parts.values())
     first = "train" if "train" in parts else next(iter(parts))
     names, y = coded(name, {part: labels for part, (_, labels) in parts.items()}, first, sort=sort)
     read = {part: LabelledImages(torch.from_numpy(x), torch.from_numpy(y[part])) for part, (x, _) in parts.items()}
-    if not named:
+    if names != parts[first][1][0].names:
         shape = " x ".join(map(str, read[first].x.shape[1:]))
         kind = "images" if read[first].x.dtype == torch.uint8 else "vectors"
         progress.say(f"{name}: {kind} of {shape}; {len(names)} classes, sorted: {', '.join(names[:12])}")
