@@ -30,7 +30,7 @@ class Forecast:
         bytes: of disk.
         free_bytes: of the disk that the archive would be on; None: not on a disk of this machine.
         memory_bytes: of all processes.
-        probed_walks, probed_seconds: of the run that it is reckoned from.
+        probed_rows, probed_walks, probed_seconds: of the run that it is reckoned from.
     """
 
     rows: int
@@ -38,6 +38,7 @@ class Forecast:
     bytes: int
     free_bytes: int | None
     memory_bytes: int
+    probed_rows: int
     probed_walks: int
     probed_seconds: float
 
@@ -94,6 +95,7 @@ def forecast(
         bytes=round(size * times),
         free_bytes=None if is_remote(out) else shutil.disk_usage(_existing(out)).free,
         memory_bytes=round(memory * (workers or 1)),
+        probed_rows=archive.rows,
         probed_walks=few,
         probed_seconds=round(seconds, 2),
     )
@@ -106,7 +108,8 @@ def _lines(out: Path, found: Forecast, workers: int | None) -> list[str]:
     return [
         f"would write some {found.rows:,} samples to {out}: {_size(found.bytes)} of disk{free}",
         f"would take {_duration(found.seconds)}{others}, and {_size(found.memory_bytes)} of memory",
-        f"from {found.probed_walks:,} walks in {found.probed_seconds} s; nothing has been written",
+        f"from {found.probed_rows:,} samples of {found.probed_walks:,} walks in {found.probed_seconds} s; "
+        "nothing has been written",
     ]
 
 
