@@ -164,7 +164,7 @@ def test_faults_and_refusals_are_not_pushed(
         raise OSError("401 Unauthorized")
 
     monkeypatch.setattr("huggingface_hub.HfApi.create_repo", refuse)
-    with pytest.raises(ReinjectError, match=r"the hub does not take it .401 Unauthorized"):
+    with pytest.raises(ReinjectError, match=r"the hub does not take it .OSError: 401 Unauthorized"):
         push(archive.folder, "someone/set")
     shutil.copytree(archive.folder, tmp_path / "b")
     (tmp_path / "b" / "more.txt").write_text("x")

@@ -33,9 +33,9 @@ FIGURES = {
 
 def utility(ratio: float) -> Utility:
     curve, one = Curve((100,), ((0.5,),)), Figure((0.5,))
-    return Utility(
-        curve, curve, curve, None, one, one, one, 5000, Figure((ratio,)), Figure((0.3,)), one, one, (), {}, "mlp"
-    )
+    half = Figure((0.3,))
+    curves = (curve, curve, curve, curve, None)
+    return Utility(*curves, one, one, one, 5000, Figure((ratio,)), half, one, one, (), {}, "mlp", half)
 
 
 def copied(p: float = 1e-9) -> dict[str, list[Judgement]]:

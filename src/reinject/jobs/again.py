@@ -46,7 +46,7 @@ def asked_for(given: Mapping[str, Any], *left_out: str, **more: Any) -> dict[str
         {'seed': 1, 'models': ['6d']}
     """
     values = {name: value for name, value in given.items() if name not in (*_NOT_ASKED, *left_out)}
-    return dict(json.loads(json.dumps({**values, **more}, default=_plain)))
+    return dict(json.loads(json.dumps({**values, **more}, default=_plain), parse_constant=str))  # JSON has no infinity
 
 
 def _plain(value: Any) -> Any:
