@@ -208,7 +208,9 @@ def test_bad_train(tmp_path: Path) -> None:
 def test_bad_evaluate(models: Path, tmp_path: Path) -> None:
     assert "no archive there" in sentence("evaluate", tmp_path / "none", "--against", "digits")
     run("sample", models, "--out", tmp_path / "s", "--walks", 20)
-    assert "fewer than the 1347 real" in sentence("evaluate", tmp_path / "s", "--against", "digits")
+    assert "fewer than the 1347 real" in sentence(
+        "evaluate", tmp_path / "s", "--against", "digits", "--judge", "utility"
+    )
     assert "Did you mean digits" in sentence("evaluate", tmp_path / "s", "--against", "digit")
     for name in ("ant", "bee"):
         (tmp_path / "set" / name).mkdir(parents=True)

@@ -26,9 +26,9 @@ def tree(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 def test_the_tree_is_whole(tree: Path) -> None:
     assert {path.name for path in tree.iterdir()} == {
-        "models", "synthetic", "synthetic-paper", "figures", "metrics.json", "report.html",
+        "models", "synthetic", "synthetic-paper", "figures", "metrics.json", "outcome.json", "report.html",
     }  # fmt: skip
-    assert {path.name for path in (tree / "models").iterdir()} == {"autoencoder", "classifier"}
+    assert {path.name for path in (tree / "models").iterdir()} == {"autoencoder", "classifier", "outcome.json"}
     figures = {path.name: path.read_bytes() for path in (tree / "figures").iterdir()}
     assert set(figures) == {"samples.png", "walk.png", "plane.png", "classes.png", "curves.png", "nearest.png"}
     assert all(data.startswith(b"\x89PNG") and len(data) > 5000 for data in figures.values())

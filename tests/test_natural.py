@@ -32,7 +32,7 @@ def sampled(tmp_path: Path) -> Any:
 def test_classes_without_names_have_numbers(sampled: Any) -> None:
     assert sampled().class_names == ("0", "1", "2")
     assert sampled(class_names=("a", "b", "c")).class_names == ("a", "b", "c")
-    with pytest.raises(ReinjectError, match="class_names: 2 names, and the classifier has 3 outputs"):
+    with pytest.raises(ReinjectError, match="class_names: 2 class names for 3 outputs"):
         sampled(class_names=("a", "b"))
 
 

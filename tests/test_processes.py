@@ -100,7 +100,7 @@ def test_where_a_process_dies_all_end_with_a_sentence(monkeypatch: pytest.Monkey
     with monkeypatch.context() as patch:
         patch.setattr("reinject.evaluation.students._marks", os._exit)
         patch.setattr(Bench, "_tasks", lambda *_: [1, 2, 3, 4])
-        with pytest.raises(ReinjectError, match="students: a process that trained them died"):
+        with pytest.raises(ReinjectError, match="students: a worker process died"):
             Bench(table(), ("a", "b"), workers=2).run(jobs)
     assert len(Bench(table(), ("a", "b"), workers=2).run(jobs)) == 4  # others begin for the next call
 

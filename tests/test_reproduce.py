@@ -247,7 +247,7 @@ def test_students_of_a_run_that_was_cut_are_not_trained_again(tmp_path: Path) ->
     assert silent.groups(jobs) == found
     other = Table(train.x, (train.y + 1) % 10, train.storage)
     for job in ((Student(0, 100), other), (Student(0, 101), train)):
-        with pytest.raises(ValueError, match="processes"):
+        with pytest.raises(ValueError, match="max_workers"):
             silent.run([job])
     assert MarksOnDisk(tmp_path / "marks.json") == again.known
 

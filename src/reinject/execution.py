@@ -171,7 +171,7 @@ def cure_of_failure(parts: Sequence[object], x: Tensor, compiled: bool = False) 
     if compiled:
         return "Run it without compiling, which needs a C++ compiler"
     if len(x) % 2:
-        return "Wrap it so that it takes batches of any size: it takes 2 rows"
+        return "Call eval() on what normalises a batch, and wrap it so that it takes any number of rows: it takes 2"
     return f"If it was trained on inputs of another shape than {tuple(x.shape[1:])}, give that event_shape"
 
 

@@ -88,7 +88,7 @@ REFUSED: dict[str, tuple[Callable[[Path], Made], str, str]] = {
     "torch, one tanh": (lib.torch_end("tanh"), "classifier", r"one number, in -1\.\.1, which may be a probability"),
     "torch, labels": (lib.torch_end("labels"), "classifier", r"int64 labels, no scores"),
     "torch, random": (lib.torch_end("drawn"), "autoencoder", r"something else for the same input at every call.* eval"),
-    "torch, leads away": (lib.torch_end("away"), "autoencoder", r"leads away: after 10 calls .* times as far"),
+    "torch, leads away": (lib.torch_end("away"), "autoencoder", r"leads away: after 10 calls|leaves its range"),
     "onnx, zipmap": (lib.onnx_labels("ints", zipmap=True), "classifier", r"list of dictionaries .*'zipmap': False"),
     "onnx, an autoencoder": (AUTOENCODERS["onnx"], "classifier", r"maps \(3, 1, 8, 8\) to \(3, 1, 8, 8\)"),
     "sklearn, several labels": (lib.sklearn(lib.several_mlp), "classifier", r"MLPClassifier of several labels at once"),
@@ -180,7 +180,7 @@ def test_data_is_matched_by_the_names_of_the_classes(tmp_path: Path) -> None:
     assert _accuracy(outcome.lines) > 85
     assert bundle.load(tmp_path / "m" / "classifier").network.inputs.class_names == ("3", "5", "8")
     words = lib.sklearn(lambda: lib.logistic([NAMES[k] for k in lib.LABELS[:500]]))(tmp_path)
-    with pytest.raises(ReinjectError, match=r"knows eight, five, .*, the data 0, 1, .*--class-names A,B"):
+    with pytest.raises(ReinjectError, match=r"of 9\d\.\d% if its outputs are 8,5,4,9,1,7,6,3,2,0 in this order"):
         import_model(words.source, tmp_path / "n", Wanted("classifier", data="digits", bounds=(0, 1)))
     said = ("8", "5", "4", "9", "1", "7", "6", "3", "2", "0")
     outcome = import_model(words.source, tmp_path / "n", Wanted("classifier", data="digits", class_names=said))
