@@ -163,7 +163,7 @@ def test_the_command_line_keeps_memory_and_shares_cores(monkeypatch: pytest.Monk
 @pytest.mark.parametrize(
     ("theirs", "policy", "spins"),
     [
-        ({}, "passive", "30000"),
+        ({}, "passive", "1000"),
         ({"GOMP_SPINCOUNT": "7"}, "passive", "7"),
         ({"OMP_WAIT_POLICY": "active"}, "active", ""),
     ],

@@ -17,7 +17,7 @@ from typing import Any
 Submit = Callable[[Callable[[Any], Any], Iterable[Any]], list[Future[Any]]]
 _SAFE = "PYTHONSAFEPATH"  # without it a torch.py in the working folder would be run
 _TRIM, _MMAP = -1, -3  # M_TRIM_THRESHOLD and M_MMAP_THRESHOLD of glibc's malloc.h
-_SPINS = 30_000  # of GNU's OpenMP; some 100 microseconds
+_SPINS = 1000  # of GNU's OpenMP: tens of microseconds
 _KEPT, _LARGEST = 2**28, 2**25  # bytes; glibc takes no larger one for the second
 _THEIRS = ("MALLOC_TRIM_THRESHOLD_", "MALLOC_MMAP_THRESHOLD_", "GLIBC_TUNABLES")  # how a user says it
 
@@ -62,7 +62,7 @@ def share_cores() -> None:
 
     By default they spin for milliseconds after each layer. Where two programs run beside each other, each then waits
     for cores that the other spins on: a training took ten times as long (``benchmarks/neighbours.py``). They spin for
-    some 100 microseconds here, as long as the next layer is away, and sleep after that. The settings are read when
+    tens of microseconds here, as long as the next layer is away, and sleep after that. The settings are read when
     torch is imported, so this must come before. What the environment says already stays.
     """
     if "OMP_WAIT_POLICY" not in os.environ:
