@@ -12,8 +12,9 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from safetensors.torch import load_file, save_file
 
-from reinject import bundle
+from reinject import bundle, wrap
 from reinject.errors import ModelError
+from reinject.jobs.inspect import losses
 from reinject.models import AUTOENCODERS, CLASSIFIERS, Inputs, MLPAutoencoder, MLPDenoiser, Network
 
 INPUTS = Inputs((1, 8, 8), -1.0, 1.0, -0.4, 0.6, ("a", "b", "c"))
@@ -172,3 +173,14 @@ def test_inputs_must_make_sense() -> None:
         AUTOENCODERS["conv"](Inputs((1, 7, 8)))  # type: ignore[call-arg]
     with pytest.raises(ModelError, match="two classes"):
         CLASSIFIERS["mlp"](Inputs((1, 8, 8)))  # type: ignore[call-arg]
+
+
+def test_what_leads_away_is_told_from_what_stretches_noise_once() -> None:
+    """1.5 x is 1.5^10 = 58 times as far after ten calls; an oblique projection stays where its first call ends."""
+    x = torch.randn((200, 2), generator=torch.Generator().manual_seed(0))
+    away = losses(wrap(lambda x: 1.5 * x, (2,), name="away"), x, 1.0)
+    assert away["led_away"] == pytest.approx(1.5**10, rel=0.1)
+    oblique = torch.tensor([[1.0, 5.0], [0.0, 0.0]])
+    once = losses(wrap(lambda x: x @ oblique.T, (2,), name="oblique"), x * torch.tensor([1.0, 0.0]), 1.0)
+    assert once["noise_kept"] == pytest.approx((26 / 2) ** 0.5, rel=0.1)
+    assert once["led_away"] < 2

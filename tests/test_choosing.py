@@ -26,7 +26,7 @@ def command(*words: object) -> tuple[int, str, str]:
 def bottleneck(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A plain bottleneck trained on digits, with moments of its codes beside it."""
     out = tmp_path_factory.mktemp("bottleneck") / "models"
-    options = ("--autoencoder", "mlp", "--objective", "denoising", "--epochs", 30, "--classifier-epochs", 10)
+    options = ("--autoencoder", "mlp", "--objective", "denoising", "--epochs", 90, "--classifier-epochs", 10)
     status, text, _ = command("train", "digits", "--out", out, "--device", "cpu", *options)
     assert status == 0
     assert "kept 10 means and covariances" in text
@@ -43,7 +43,7 @@ def test_moments_can_be_left_out(tmp_path: Path) -> None:
 def test_the_default_begins_among_data_and_can_be_made_again(bottleneck: Path, tmp_path: Path, data: list[str]) -> None:
     status, text, said = command("sample", bottleneck, "--out", tmp_path / "s", "--walks", 600, *data)
     assert status == 0, said
-    assert text.splitlines()[-1].startswith(("verdict: good", "verdict: doubtful"))
+    assert text.splitlines()[-1] == "verdict: good"
     assert text.startswith("chosen: --kernel half-denoising --sigma")
     archive = Archive.open(tmp_path / "s")
     assert archive.manifest["parameters"]["preset"] == "auto"

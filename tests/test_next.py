@@ -9,6 +9,7 @@ import torch
 from safetensors.torch import save_file
 
 from reinject import Archive, evaluate
+from reinject.errors import worker_died
 from test_cli import run
 
 OWN = """
@@ -82,6 +83,21 @@ def test_what_is_proposed_for_a_foreign_classifier(
     assert status == 0, error
     status, _, error = run("evaluate", tmp_path / "s", "--against", "digits", "--features", "penultimate")
     assert (status, "--features outputs" in error) == (1, True)
+
+
+@pytest.mark.usefixtures("quick_students")
+def test_a_process_that_died_is_no_judgement_that_few_rows_do_not_allow(
+    models: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def dies(*_: object, **__: object) -> None:
+        raise worker_died("students", [-9])
+
+    assert run("sample", models, "--out", tmp_path / "s", "--walks", 160)[0] == 0
+    monkeypatch.setattr("reinject.jobs.evaluate.judge", dies)
+    status, _, error = run("evaluate", tmp_path / "s", "--against", "digits", "--seeds", 1, "--out", tmp_path / "e")
+    assert status == 1
+    assert "killed by SIGKILL" in error
+    assert not (tmp_path / "e").exists()
 
 
 @pytest.mark.usefixtures("quick_students")

@@ -60,12 +60,9 @@ def test_the_card_names_the_task_of_the_samples(tmp_path: Path, r, classifier, t
 
 def test_a_run_that_is_gone_on_with_keeps_its_kind(tmp_path: Path) -> None:
     """Vectors were kept as levels before: such a run goes on, and such an archive is added to."""
-    calls, limit = 0, 6  # it is tried before it labels the first block
 
     def once(x: torch.Tensor) -> torch.Tensor:
-        nonlocal calls
-        calls += 1
-        if calls > limit:
+        if (tmp_path / "a.partial").is_dir():  # it has been tried, and labels the first block
             raise KeyboardInterrupt
         return scores(x)
 

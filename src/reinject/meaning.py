@@ -1,13 +1,14 @@
 """What a classifier gives, read off its outputs on probes; and whether a function gives the same for the same row."""
 
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
 from types import MappingProxyType
 from typing import Any, Literal
 
 import torch
 from torch import Tensor, nn
 
-from reinject.errors import ModelError
+from reinject.errors import ModelError, reason
 from reinject.outputs import Place, choose, tensor_at
 
 Scores = Literal["logits", "probabilities", "logit", "probability"]  # the last two: one number for two classes
@@ -21,7 +22,6 @@ WORDS: Mapping[Scores, str] = MappingProxyType(  # for the user
 )
 _SURE = 1e-3  # how far rows of probabilities may sum beside 1
 _SPREAD = 0.05  # least difference between outputs by which they can be told
-_FAILS = (RuntimeError, TypeError, ValueError, LookupError, ArithmeticError, AttributeError, NotImplementedError)
 
 
 def probes(
@@ -38,6 +38,29 @@ def probes(
     inside = low + (high - low) * torch.rand((16, *shape), generator=g)
     far = torch.cat([scale * torch.randn((16, *shape), generator=g) for scale in (1.0, 50.0, 5000.0)])
     return inside.to(device), ((low + high) / 2 + (high - low) * far).to(device)
+
+
+def scores_of(
+    function: Callable[[Tensor], Tensor], inside: Tensor, beyond: Tensor, owner: str = "classifier"
+) -> Scores:
+    """Say what a classifier's outputs are, by those on inputs near and far.
+
+    Arguments:
+        function: inputs -> outputs, as for :func:`meaning_of`.
+        inside, beyond: of :func:`probes`.
+        owner: name for messages.
+
+    Raises:
+        ModelError: as :func:`meaning_of`.
+
+    Example:
+        >>> scores_of(lambda x: 9 * x[:, :1] - 4, *probes((3,)))
+        'logit'
+    """
+    y = function(inside)
+    with suppress(Exception):  # far from its data it need not work
+        y = torch.cat([y, function(beyond)])
+    return meaning_of(y, owner)
 
 
 def meaning_of(y: Tensor, owner: str = "classifier") -> Scores:
@@ -152,14 +175,10 @@ def check_steady(function: Callable[[Tensor], Tensor], x: Tensor, y: Tensor, own
             )
         try:
             alone = function(x[:1]) if rows else y[:1]
-        except _FAILS as error:
-            raise ModelError(owner, f"fails on one row alone: {_why(error)}", evaluation) from error
+        except Exception as error:  # whatever another library raises
+            raise ModelError(owner, f"fails on one row alone: {reason(error)}", evaluation) from error
     if alone.shape != y[:1].shape or not torch.allclose(alone, y[:1], rtol=1e-3, atol=1e-4, equal_nan=True):
         raise ModelError(owner, "gives one row something else when others are beside it", evaluation)
-
-
-def _why(error: Exception) -> str:
-    return next(iter(str(error).splitlines()), type(error).__name__)[:200].rstrip(".:")
 
 
 class Labeller(nn.Module):
@@ -217,16 +236,13 @@ def labeller(
     with torch.no_grad(), torch.random.fork_rng(devices=[]):
         try:
             value = classifier(inside)
-        except _FAILS as error:
-            shape_of = tuple(inside.shape)
-            raise ModelError(
-                owner, f"fails on a batch of shape {shape_of}: {_why(error)}", "Give one for it"
-            ) from error
+        except Exception as error:  # whatever another library raises
+            problem = f"fails on a batch of shape {tuple(inside.shape)} ({reason(error)})"
+            raise ModelError(owner, problem, "Give a classifier of such inputs") from error
         place = choose(value, inside, "classifier", owner)
-        y = tensor_at(value, place)
-        check_steady(lambda x: tensor_at(classifier(x), place), inside, y, owner)
-        try:
-            y = torch.cat([y, tensor_at(classifier(beyond), place)])
-        except (*_FAILS, ModelError):  # far from its data it need not work
-            pass
-    return Labeller(classifier, place, meaning_of(y, owner))
+
+        def scores(x: Tensor) -> Tensor:
+            return tensor_at(classifier(x), place)
+
+        check_steady(scores, inside, tensor_at(value, place), owner)
+        return Labeller(classifier, place, scores_of(scores, inside, beyond, owner))

@@ -594,7 +594,7 @@ def test_models_that_do_not_go_together_are_refused(mine: Path) -> None:
         import_model(
             f"{mine / 'mine.py'}:Judge", mine / "m", Wanted("classifier", **{**said, **judge, "bounds": (-1, 1)})
         )
-    with pytest.raises(ArgumentError, match="10 names for 3 outputs"):
+    with pytest.raises(ArgumentError, match="10 class names for 3 outputs"):
         import_model(
             f"{mine / 'mine.py'}:Judge", mine / "m", Wanted("classifier", **{**said, **judge, "data": "digits"})
         )

@@ -256,7 +256,7 @@ WRONG = {
     "an old opset": (lambda f: (str(f / "old.onnx"), Wanted()), "has opset 5"),
     "names": (
         lambda f: (str(f / "c.onnx"), Wanted("classifier", bounds=(0, 1), class_names=("a", "b"))),
-        "2 names for 10 outputs",
+        "2 class names for 10 outputs",
     ),
 }
 

@@ -49,9 +49,9 @@ def unfinished_plan(out: Path) -> dict[str, Any] | None:
 
 def kind_begun(out: Path) -> str | None:
     """How an unfinished run, or the archive that is there, keeps its samples; None: there is neither."""
-    folder, there = (scratch_of(out), out) if is_remote(out) else (partial_of(out), before_publishing(out))
-    for path in (folder / PLAN, there / MANIFEST):
-        found = read_json(path, ArchiveError) if path.is_file() else None
+    path = (out if is_remote(out) else before_publishing(out)) / MANIFEST
+    there = read_json(path, ArchiveError) if path.is_file() else None
+    for found in (unfinished_plan(out), there):
         storage = found.get("storage") if isinstance(found, dict) else None
         if isinstance(storage, dict) and storage.get("kind") in ("uint8", "float"):
             return str(storage["kind"])

@@ -38,7 +38,7 @@ def _more(known: list[dict[str, Any]], walks: int, block_size: int) -> list[dict
 
 
 def scheme_for(out: Path, base: Path | None, *, resume: archive.Resume, overwrite: bool) -> int:
-    """The scheme of a run's noise: that of what it goes on with or adds to, or the newest.
+    """Choose the scheme of a run's noise: that of the run it resumes or the archive it adds to, else the newest.
 
     Arguments:
         out: the archive to make.

@@ -9,7 +9,7 @@ from typing import Any
 
 from reinject import data, report
 from reinject.archive import Archive
-from reinject.errors import ArgumentError, ReinjectError, check_count
+from reinject.errors import ArchiveError, ArgumentError, DataError, ReinjectError, check_count
 from reinject.evaluation.judgement import Judgement
 from reinject.evaluation.students import Kind
 from reinject.evaluation.utility import Utility
@@ -261,7 +261,7 @@ def _left_out(name: str, asked: Sequence[str], names: list[str], notes: list[str
     """Leave a judgement out that cannot be made, and note why; what is asked for by name has to be made."""
     try:
         yield
-    except ReinjectError as error:  # too few rows
+    except (DataError, ArchiveError) as error:  # too few rows; all else, such as a process that died, ends the run
         if asked:
             raise
         names.remove(name)

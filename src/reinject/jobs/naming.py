@@ -5,6 +5,7 @@ from collections.abc import Sequence
 import torch
 from torch import Tensor
 
+from reinject.classes import check_names
 from reinject.data import Dataset
 from reinject.errors import ArgumentError
 
@@ -33,11 +34,7 @@ def names_for(
         notes.append(f"it names {len(own)} classes for {outputs} outputs; these names are left out")
         own = ()
     data = () if dataset is None else dataset.class_names
-    names = tuple(said or (own if _names(own) else ()) or data or own or numbers)
-    if len(names) != outputs:
-        raise ArgumentError("--class-names", f"{len(names)} names for {outputs} outputs", "Give one for each")
-    if len(set(names)) < len(names) or not all(name.strip() for name in names):
-        raise ArgumentError("--class-names", f"{', '.join(names)}: some are blank or stand twice", "Give other names")
+    names = check_names("--class-names", said or (own if _names(own) else ()) or data or own or numbers, outputs)
     if data and not said and not set(names) & set(data):
         raise ArgumentError(
             "--class-names",

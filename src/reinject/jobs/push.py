@@ -8,7 +8,7 @@ from reinject.errors import ArchiveError, ArgumentError, ReinjectError, reason
 from reinject.files import is_remote
 from reinject.jobs import Outcome
 
-_NOT_KNOWN = (401, 403)  # what a server answers to whom it does not know
+_NOT_KNOWN = (401, 403)  # HTTP status: not logged in, or not allowed
 
 
 def push(folder: Path, repository: str, *, public: bool = False, token: str | None = None) -> Outcome:

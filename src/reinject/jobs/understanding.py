@@ -1,6 +1,5 @@
 """What the inputs and outputs of an imported model mean: found out on noise and on data, or asked for."""
 
-import contextlib
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
@@ -10,6 +9,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from reinject.classes import check_names
 from reinject.data import Dataset
 from reinject.errors import ArgumentError, ModelError
 from reinject.foreign import Foreign, Gives, Loaded, Native, Role
@@ -27,7 +27,7 @@ from reinject.jobs.soundness import (
     returned,
     uniform,
 )
-from reinject.meaning import WORDS, meaning_of, probes
+from reinject.meaning import WORDS, probes, scores_of
 from reinject.models import Inputs
 from reinject.outputs import Place, choose, name_of, tensor_at
 
@@ -153,7 +153,7 @@ def _shapes(
 
 
 def image_shape(shapes: Sequence[tuple[int, ...] | None]) -> tuple[int, ...] | None:
-    """The shape, channels first, that models say in which an image is told best; None: none says any.
+    """Choose the shape that says most of an image, channels first, among those that models say; None: none does.
 
     Example:
         >>> image_shape([None, (64,), (8, 8, 1)]), image_shape([None])
@@ -260,8 +260,8 @@ def _by_data(
     y = called(Foreign(loaded, role, Inputs(dataset.shape), base, gives), x[:2], source)
     number = torch.arange(len(dataset.class_names))
     if role == "classifier":
-        if not known and y.shape[1] != len(number):
-            raise ArgumentError("--class-names", f"{len(number)} names for {y.shape[1]} outputs", "Give one for each")
+        if not known:
+            check_names("--class-names", dataset.class_names, y.shape[1])
         number = rows_of_names(known, dataset)
     names = known if set(known) & set(dataset.class_names) else dataset.class_names
     on = Evidence(dataset.name, x, number[part.y], tuple(names))
@@ -284,11 +284,7 @@ def _gives(loaded: Loaded, role: Role, shape: tuple[int, ...], output: Place, so
     """What comes out, and what to say of it: of a classifier by its outputs on inputs near and far."""
     if role == "autoencoder":
         return "values", ""
-    inside, beyond = probes(shape)
-    y = tensor_at(returned(loaded.module, inside, source), output)
-    with contextlib.suppress(ModelError):  # far from its data it need not work
-        y = torch.cat([y, tensor_at(returned(loaded.module, beyond, source), output)])
-    scores = meaning_of(y, source)
+    scores = scores_of(lambda x: tensor_at(returned(loaded.module, x, source), output), *probes(shape), source)
     return scores, "" if loaded.gives == scores else WORDS.get(scores, "")
 
 

@@ -8,7 +8,7 @@ from reinject.evaluation.judgement import Judgement
 from reinject.evaluation.utility import Utility
 
 _UNDEFINED = "not defined"
-_ALARM = 0.01  # p below which a reader is told
+_ALARM = 0.01  # p below which the report warns
 
 
 def headline(judged: Utility) -> str:
