@@ -8,10 +8,10 @@ from pathlib import Path
 
 import numpy as np
 
-from reinject.jobs.demo import DemoPlan, demo
-from reinject.jobs.labelling import SEES
-from reinject.jobs.plans import TrainPlan
-from reinject.progress import for_this_terminal
+from reinject.base.progress import for_this_terminal
+from reinject.experiments.demo import DemoPlan, demo
+from reinject.training.labelling import SEES
+from reinject.training.plans import TrainPlan
 
 
 def main() -> None:

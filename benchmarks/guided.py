@@ -9,14 +9,14 @@ from pathlib import Path
 import torch
 
 from reinject.archive import Archive
-from reinject.bundle import load
-from reinject.jobs.plans import plan_for
-from reinject.jobs.recipe import load_models
-from reinject.jobs.sample import sample_models
-from reinject.jobs.train import train
-from reinject.presets import choose
-from reinject.progress import for_this_terminal
-from reinject.synthesis import classify
+from reinject.base.progress import for_this_terminal
+from reinject.models.bundle import load
+from reinject.models.loading import load_models
+from reinject.models.voting import classify
+from reinject.sampling.presets import choose
+from reinject.sampling.sample import sample_models
+from reinject.training.plans import plan_for
+from reinject.training.train import train
 
 
 def main() -> None:

@@ -7,13 +7,13 @@ import tempfile
 import time
 from pathlib import Path
 
-from reinject.jobs.evaluate import evaluate
-from reinject.jobs.plans import plan_for
-from reinject.jobs.recipe import load_models
-from reinject.jobs.sample import sample_models
-from reinject.jobs.train import train
-from reinject.presets import PRESETS
-from reinject.progress import for_this_terminal
+from reinject.base.progress import for_this_terminal
+from reinject.models.loading import load_models
+from reinject.report.evaluated import evaluate
+from reinject.sampling.presets import PRESETS
+from reinject.sampling.sample import sample_models
+from reinject.training.plans import plan_for
+from reinject.training.train import train
 
 BOUNDS = {"mnist": 0.985}
 

@@ -16,15 +16,15 @@ import torch
 from PIL import Image
 
 from reinject import data
-from reinject.diagnostics import convergence
-from reinject.jobs.objective import Numbers
-from reinject.jobs.plans import plan_for
-from reinject.jobs.recipe import load_models
-from reinject.jobs.train import train
-from reinject.kernels import KERNELS
-from reinject.presets import Walker, settings_of
-from reinject.reconstruction import Ensemble
-from reinject.walks import walk
+from reinject.models.loading import load_models
+from reinject.sampling.presets import Walker, settings_of
+from reinject.training.objective_options import Numbers
+from reinject.training.plans import plan_for
+from reinject.training.train import train
+from reinject.walks.diagnostics import convergence
+from reinject.walks.kernels import KERNELS
+from reinject.walks.loop import walk
+from reinject.walks.reconstruction import Ensemble
 
 WALKS, DRAWS, FRAMES = 512, 60, 14
 BLIND = ("tangent", "self-tuning")  # kernels that want another network: one that is not told the noise level

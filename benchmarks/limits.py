@@ -12,12 +12,12 @@ import torch
 from torch import Tensor
 
 from reinject import data
-from reinject.evaluation.students import Bench
-from reinject.evaluation.tables import Table
-from reinject.jobs.recipe import load_models
-from reinject.progress import for_this_terminal
-from reinject.samples import Storage
-from reinject.synthesis import classify
+from reinject.base.progress import for_this_terminal
+from reinject.data.sample_tables import Table
+from reinject.data.samples import Storage
+from reinject.models.loading import load_models
+from reinject.models.voting import classify
+from reinject.training.students import Bench
 
 CHUNK = 1000
 

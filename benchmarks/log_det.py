@@ -16,7 +16,7 @@ from collections.abc import Callable
 import torch
 from torch import Tensor, nn
 
-from reinject.models import ConvAutoencoder, Inputs, MLPAutoencoder, MLPResidual
+from reinject.networks import ConvAutoencoder, Inputs, MLPAutoencoder, MLPResidual
 from reinject.score import log_det
 
 BOUND = "residual, 8 x 128"

@@ -6,7 +6,7 @@ import sys
 import tempfile
 from pathlib import Path
 
-from reinject.models import Inputs, MLPClassifier, MLPDenoiser
+from reinject.networks import Inputs, MLPClassifier, MLPDenoiser
 
 INPUTS = Inputs((1, 8, 8), mean=0.3, std=0.3, class_names=tuple("0123456789"))
 

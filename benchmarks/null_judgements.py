@@ -13,14 +13,14 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from reinject.evaluation.features import pixels
+from reinject.data.sample_tables import Table
+from reinject.data.samples import Storage
+from reinject.evaluation.evidence import Evidence
 from reinject.evaluation.judgement import Judgement
+from reinject.evaluation.judgements import judge_memorisation, judge_two_sample
 from reinject.evaluation.membership import attack, scores
 from reinject.evaluation.memorisation import attractors, authenticity, neighbourhood
-from reinject.evaluation.tables import Table
-from reinject.jobs.evidence import Evidence
-from reinject.jobs.judgements import judge_memorisation, judge_two_sample
-from reinject.samples import Storage
+from reinject.models.features import pixels
 
 LOW, HIGH = 0.02, 0.08
 VALUES, CLASSES = 8, 3

@@ -21,9 +21,9 @@ os.environ |= {"OMP_WAIT_POLICY": "passive", "GOMP_SPINCOUNT": "1000"}  # as the
 
 import torch
 
-from reinject.jobs.sample import sample_models
-from reinject.presets import PRESETS
-from reinject.walks import BLOCK, walk
+from reinject.sampling.presets import PRESETS
+from reinject.sampling.sample import sample_models
+from reinject.walks.loop import BLOCK, walk
 from untrained import INPUTS, models_in
 
 

@@ -9,8 +9,8 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from reinject import Archive, data, walk
-from reinject.jobs.recipe import load_models
-from reinject.presets import DEFAULT
+from reinject.models.loading import load_models
+from reinject.sampling.presets import DEFAULT
 
 COLUMNS, SCALE, GAP = 20, 4, 2
 

@@ -29,7 +29,7 @@ _READ = """
 import importlib.util, sys
 from pathlib import Path
 import pyarrow.parquet as pq
-from reinject.files import is_remote, place_of
+from reinject.base.files import is_remote, place_of
 spec = importlib.util.spec_from_file_location("source", {source!r})  # without torch, which takes seconds
 source = importlib.util.module_from_spec(spec)
 spec.loader.exec_module(source)

@@ -13,13 +13,13 @@ import torch
 from torch.utils.flop_counter import FlopCounterMode
 
 from reinject.archive import Archive, verify
-from reinject.jobs.plans import plan_for
-from reinject.jobs.recipe import load_models
-from reinject.jobs.sample import sample_models
-from reinject.jobs.train import train
-from reinject.presets import PRESETS, Settings
-from reinject.progress import for_this_terminal
-from reinject.walks import walk
+from reinject.base.progress import for_this_terminal
+from reinject.models.loading import load_models
+from reinject.sampling.presets import PRESETS, Settings
+from reinject.sampling.sample import sample_models
+from reinject.training.plans import plan_for
+from reinject.training.train import train
+from reinject.walks.loop import walk
 
 BOUND = 0.5  # labelling and writing over the walk, for images of MNIST's size
 

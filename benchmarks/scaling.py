@@ -7,9 +7,9 @@ import tempfile
 import time
 from pathlib import Path
 
-from reinject.jobs.sample import sample_models
-from reinject.presets import DEFAULT
-from reinject.walks import BLOCK
+from reinject.sampling.presets import DEFAULT
+from reinject.sampling.sample import sample_models
+from reinject.walks.loop import BLOCK
 from untrained import models_in
 
 

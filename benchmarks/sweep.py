@@ -14,20 +14,20 @@ from pathlib import Path
 
 from reinject import data
 from reinject.archive import Archive
-from reinject.diagnostics import class_shares
-from reinject.errors import ReinjectError
-from reinject.evaluation.tables import Table
-from reinject.execution import Execution
-from reinject.figures import class_histogram
-from reinject.jobs.evidence import levels_for
-from reinject.jobs.provenance import shares
-from reinject.jobs.recipe import Models, load_models
-from reinject.jobs.sample import sample_models
-from reinject.jobs.selection import Selection
-from reinject.jobs.utility import check_match, judge
-from reinject.presets import PRESETS, Settings, choose
-from reinject.progress import for_this_terminal
+from reinject.base.errors import ReinjectError
+from reinject.base.progress import for_this_terminal
+from reinject.data.sample_tables import Table
+from reinject.evaluation.evidence import levels_for
+from reinject.evaluation.learning import check_match, judge
+from reinject.models.loading import Models, load_models
+from reinject.report.sample_pictures import class_histogram
+from reinject.sampling.presets import PRESETS, Settings, choose
+from reinject.sampling.provenance import shares
+from reinject.sampling.sample import sample_models
+from reinject.sampling.selection import Selection
 from reinject.score import lam_of_sigma
+from reinject.walks.diagnostics import class_shares
+from reinject.walks.execution import Execution
 
 AT_BORDERS = ", a third of it by --borders"  # after any setting: three times the walks, of which a third is kept
 TARGETS = {"mnist": 0.995, "fashion_mnist": 0.985}  # of the ratio, for the default preset

@@ -4,10 +4,10 @@ Every contestant makes the same number of steps of the same untrained network on
 in turn, another first each time, and ratios are taken within a round. Each is in a process of its own, as a user would
 run it, and in a new one every round: which memory malloc gives back to the system is a matter of luck that a process
 keeps, and in one that they shared, the derivatives of one contestant would decide it for all. Ours keeps free memory as
-the command line does (reinject.processes.keep_memory); "ours, memory given back" does not. BlackJAX walks the MLPs,
-with the same weights, as one compiled scan of its SGLD kernel. Needs the extra: pip install "reinject[bench]". With
---device cuda all run on a GPU, but for BlackJAX, which is left out; there a walk of few points waits for Python, so
-give a --batch that fills it.
+the command line does (reinject.base.processes.keep_memory); "ours, memory given back" does not. BlackJAX walks the
+MLPs, with the same weights, as one compiled scan of its SGLD kernel. Needs the extra: pip install "reinject[bench]".
+With --device cuda all run on a GPU, but for BlackJAX, which is left out; there a walk of few points waits for Python,
+so give a --batch that fills it.
 """
 
 import argparse
@@ -30,13 +30,13 @@ from torch import Tensor, nn
 from torchebm.core import BaseModel
 from torchebm.samplers import LangevinDynamics
 
-from reinject.kernels import Langevin
-from reinject.models import ConvAutoencoder, Inputs
-from reinject.models.base import mlp
-from reinject.processes import keep_memory
-from reinject.reconstruction import wrap
-from reinject.starts import Normal
-from reinject.walks import walk
+from reinject.base.processes import keep_memory
+from reinject.networks import ConvAutoencoder, Inputs
+from reinject.networks.network import mlp
+from reinject.walks.kernels import Langevin
+from reinject.walks.loop import walk
+from reinject.walks.reconstruction import wrap
+from reinject.walks.starts import Normal
 
 LAM = 0.1
 BOUNDS = {

@@ -2,8 +2,8 @@
 
 from pathlib import Path
 
-from reinject.jobs.recipe import Models, load_models
-from reinject.models import Inputs, MLPClassifier, MLPDenoiser
+from reinject.models.loading import Models, load_models
+from reinject.networks import Inputs, MLPClassifier, MLPDenoiser
 
 INPUTS = Inputs((1, 28, 28), mean=0.13, std=0.26, class_names=tuple("0123456789"))
 

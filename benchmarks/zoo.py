@@ -32,15 +32,15 @@ from torch import Tensor, nn
 import zoo_networks
 from reinject import data
 from reinject.archive import Archive
-from reinject.bundle import as_reconstruction, load
-from reinject.errors import ReinjectError
-from reinject.evaluation.students import Student, marks
-from reinject.evaluation.tables import Table
-from reinject.jobs.importing import import_model
-from reinject.jobs.understanding import Wanted
-from reinject.moments import moments_of
-from reinject.samples import Storage
-from reinject.verdict import LEVELS, Figures, merit
+from reinject.base.errors import ReinjectError
+from reinject.data.sample_tables import Table
+from reinject.data.samples import Storage
+from reinject.models.bundle import as_reconstruction, load
+from reinject.models.importing import import_model
+from reinject.models.moments import moments_of
+from reinject.models.understanding import Wanted
+from reinject.training.students import Student, marks
+from reinject.walks.verdict import LEVELS, Figures, merit
 
 NETWORKS = Path(__file__).with_name("zoo_networks.py")
 ROWS = 20_000  # of real data that a network may see

@@ -19,14 +19,14 @@ from hypothesis import settings
 from jaxtyping import install_import_hook
 
 # Shapes in signatures are checked while tests run; the hook has to come before the first import of these modules.
-CHECKED = ["reinject.score", "reinject.diagnostics", "reinject.kernels"]
+CHECKED = ["reinject.score", "reinject.walks.diagnostics", "reinject.walks.kernels"]
 install_import_hook(CHECKED, "beartype.beartype")
 
-from reinject.evaluation.students import Student, whole_jobs  # noqa: E402
-from reinject.jobs.plans import TrainPlan  # noqa: E402
-from reinject.jobs.train import train  # noqa: E402
-from reinject.models import Inputs, MLPAutoencoder, MLPClassifier  # noqa: E402
-from reinject.training import Recipe  # noqa: E402
+from reinject.networks import Inputs, MLPAutoencoder, MLPClassifier  # noqa: E402
+from reinject.training.fit import Recipe  # noqa: E402
+from reinject.training.plans import TrainPlan  # noqa: E402
+from reinject.training.students import Student, whole_jobs  # noqa: E402
+from reinject.training.train import train  # noqa: E402
 
 CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
 QUIET = (

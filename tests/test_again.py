@@ -11,10 +11,10 @@ from typer.testing import CliRunner
 
 import reinject
 from conftest import TINY
+from reinject.base.errors import ArchiveError
 from reinject.cli import app
-from reinject.errors import ArchiveError
-from reinject.jobs.train import train
-from reinject.presets import DEFAULT
+from reinject.sampling.presets import DEFAULT
+from reinject.training.train import train
 
 WHOLE = "is whole already, made by the same command"
 
@@ -53,7 +53,7 @@ def check_repeated(out: Path, *words: object, other: tuple[object, ...], status:
 @pytest.fixture
 def no_pilots(monkeypatch: pytest.MonkeyPatch) -> list[str]:
     """The names of choices by pilot walks, as they are made."""
-    from reinject.jobs import choosing
+    from reinject.sampling import choosing
 
     made: list[str] = []
     choose = choosing.choose_settings
@@ -90,13 +90,13 @@ def test_a_set_that_lost_a_shard_is_not_whole(small_models: Path, tmp_path: Path
 def test_other_models_or_files_of_the_same_names_are_another_request(small_models: Path, tmp_path: Path) -> None:
     import shutil
 
-    from reinject.jobs.again import contents
+    from reinject.archive.request import contents
 
     models, out = tmp_path / "m", tmp_path / "s"
     shutil.copytree(small_models, models)
     words = ("sample", models, "--out", out, "--walks", 64, "--force")
     assert run(*words)[0] == 0
-    network = reinject.jobs.recipe.load(models / "autoencoder").network  # type: ignore[attr-defined]
+    network = reinject.sampling.recipe.load(models / "autoencoder").network  # type: ignore[attr-defined]
     with torch.no_grad():
         next(network.parameters()).mul_(1.5)
     network.save_pretrained(models / "autoencoder")
@@ -151,7 +151,7 @@ def test_what_is_judged_tuned_exported_and_shown_once(models: Path, tmp_path: Pa
 
 def test_a_search_and_features_are_made_once(models: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     best = tmp_path / "best.json"
-    monkeypatch.setattr("reinject.jobs.tune.candidates", lambda *_: [DEFAULT])
+    monkeypatch.setattr("reinject.evaluation.tune.candidates", lambda *_: [DEFAULT])
     said = check_repeated(best, "tune", models, "--walks", 16, "--out", best, other=("--seed", 1))
     assert "Next: reinject sample" in said
     features = ("extract", "digits", "--with", models, "--out", tmp_path / "f")

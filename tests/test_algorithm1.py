@@ -5,8 +5,8 @@ import pytest
 import torch
 
 from reinject import algorithm1, wrap
-from reinject.errors import ArgumentError, ModelError
-from reinject.walks import _Noise
+from reinject.base.errors import ArgumentError, ModelError
+from reinject.walks.loop import _Noise
 
 N_S, R, LAM, SHAPE = 7, 10, 0.1, (3,)
 WEIGHT = torch.tensor([[0.6, 0.2, 0.0], [-0.1, 0.5, 0.1], [0.0, 0.3, 0.7]])

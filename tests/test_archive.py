@@ -16,10 +16,11 @@ import pyarrow.parquet as pq
 import pytest
 import torch
 
-from reinject import Archive, __version__, images
+from reinject import Archive, __version__
 from reinject.archive import Plan, write
-from reinject.errors import ArchiveError, ArgumentError
-from reinject.samples import LabelledSamples, Storage
+from reinject.base.errors import ArchiveError, ArgumentError
+from reinject.data import images
+from reinject.data.samples import LabelledSamples, Storage
 
 NAMES = ("cat", "dog", "eel")
 

@@ -4,11 +4,11 @@ import torch
 from torch import Tensor
 
 from reinject import wrap
-from reinject.auto import LEVELS_OF_NOISE, choose_settings, in_units
-from reinject.presets import DEFAULT
-from reinject.reconstruction import Ensemble
-from reinject.samples import Storage
-from reinject.starts import Codes, Mixture
+from reinject.data.samples import Storage
+from reinject.sampling.auto import LEVELS_OF_NOISE, choose_settings, in_units
+from reinject.sampling.presets import DEFAULT
+from reinject.walks.reconstruction import Ensemble
+from reinject.walks.starts import Codes, Mixture
 from test_verdict import CENTRES, side, two_blobs
 
 

@@ -4,9 +4,9 @@ import numpy as np
 import pytest
 import torch
 
+from reinject.base.errors import ArgumentError, ModelError
 from reinject.densities import Banana, Gaussian, SkewT, contraction, euler_lagrange
-from reinject.errors import ArgumentError, ModelError
-from reinject.theory import proposition2
+from reinject.experiments import check_proposition2 as proposition2
 
 SKEWED = SkewT(4.0, 8.0)
 

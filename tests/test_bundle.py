@@ -12,10 +12,11 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from safetensors.torch import load_file, save_file
 
-from reinject import bundle, wrap
-from reinject.errors import ModelError
-from reinject.jobs.inspect import losses
-from reinject.models import AUTOENCODERS, CLASSIFIERS, Inputs, MLPAutoencoder, MLPDenoiser, Network
+from reinject import wrap
+from reinject.base.errors import ModelError
+from reinject.models import bundle
+from reinject.models.inspect import losses
+from reinject.networks import AUTOENCODERS, CLASSIFIERS, Inputs, MLPAutoencoder, MLPDenoiser, Network
 
 INPUTS = Inputs((1, 8, 8), -1.0, 1.0, -0.4, 0.6, ("a", "b", "c"))
 NETWORKS = [*AUTOENCODERS.values(), *CLASSIFIERS.values()]

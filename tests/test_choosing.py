@@ -9,8 +9,8 @@ from typer.testing import CliRunner
 
 from reinject import Archive, Stream
 from reinject.cli import app
-from reinject.models import Inputs, MLPAutoencoder, MLPClassifier
-from reinject.moments import MOMENTS
+from reinject.models.moments import MOMENTS
+from reinject.networks import Inputs, MLPAutoencoder, MLPClassifier
 from test_cli import sentence
 
 

@@ -21,10 +21,10 @@ from typer.testing import CliRunner
 
 from reinject import Archive, data
 from reinject.cli import app
-from reinject.jobs.recipe import Models, with_student
-from reinject.kernels import KERNELS
-from reinject.presets import PRESETS
-from reinject.verdict import LEVELS
+from reinject.models.loading import Models, with_student
+from reinject.sampling.presets import PRESETS
+from reinject.walks.kernels import KERNELS
+from reinject.walks.verdict import LEVELS
 
 REINJECT = [sys.executable, "-c", "from reinject.cli import main; main()"]
 
@@ -80,7 +80,7 @@ def test_a_student_is_taught_where_nobody_is_given(
         asked.update(out=out, **options)
         return with_student(loaded, models)
 
-    monkeypatch.setattr("reinject.jobs.taught.taught", spy)
+    monkeypatch.setattr("reinject.sampling.taught.taught", spy)
     options = ("--seed", 3, "--block-size", 64, "--steps", 12, "--burn-in", 11, "--student", "auto")
     out = tmp_path / "s"
     assert run("sample", models, "--out", out, "--walks", 100, "--unlearned", 0.5, *options)[0] == 0
@@ -529,7 +529,7 @@ def test_tune_serves_models_that_are_not_told_the_level(blind_models: Path) -> N
 def test_the_best_of_tune_is_sampled_from_codes(
     blind_models: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("reinject.jobs.tune.candidates", lambda *_: ())
+    monkeypatch.setattr("reinject.evaluation.tune.candidates", lambda *_: ())
     for words, start in (((), "codes"), (("--data", "digits"), "codes:digits")):
         best, out = tmp_path / "best.json", tmp_path / "s"
         status, text, error = run("tune", blind_models, "--out", best, "--overwrite", *words)

@@ -15,12 +15,12 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from reinject import Archive
-from reinject.building import options_of
+from reinject.base.errors import ArgumentError
 from reinject.cli.config import as_toml, options_in
 from reinject.cli.options import numbers_of
-from reinject.errors import ArgumentError
-from reinject.kernels import KERNELS
-from reinject.presets import Settings, choose, classes_of, settings_of, words_of
+from reinject.sampling.presets import Settings, choose, classes_of, settings_of, words_of
+from reinject.walks.kernel_options import options_of
+from reinject.walks.kernels import KERNELS
 from test_cli import REINJECT, run
 
 TEXT = st.text(st.characters(exclude_categories=["Cs"]), max_size=20)

@@ -9,7 +9,7 @@ import torch
 from PIL import Image
 
 from reinject import data
-from reinject.errors import DataError
+from reinject.base.errors import DataError
 
 
 @pytest.fixture(autouse=True)

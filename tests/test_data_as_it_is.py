@@ -11,8 +11,8 @@ import torch
 from PIL import Image
 
 from reinject import data
-from reinject.errors import DataError
-from reinject.progress import Silent
+from reinject.base.errors import DataError
+from reinject.base.progress import Silent
 
 
 @pytest.fixture(autouse=True)

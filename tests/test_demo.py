@@ -8,9 +8,9 @@ import pytest
 
 from conftest import TINY, hurry
 from reinject import Archive
-from reinject.errors import ArchiveError
-from reinject.jobs import demo as module
-from reinject.jobs.demo import DemoPlan, demo
+from reinject.base.errors import ArchiveError
+from reinject.experiments import demo as module
+from reinject.experiments.demo import DemoPlan, demo
 
 PLAN = DemoPlan(TINY, walks=200, seeds=1)
 
@@ -55,7 +55,7 @@ def test_the_report_opens_offline(tree: Path) -> None:
 
 
 def test_the_tree_can_be_moved(tree: Path, tmp_path: Path) -> None:
-    from reinject.jobs.provenance import find_classifiers
+    from reinject.sampling.provenance import find_classifiers
 
     moved = tmp_path / "elsewhere"
     tree.rename(moved)

@@ -10,6 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from torch import Tensor
 
+from reinject.base.errors import ArgumentError, CollapseError
 from reinject.densities import (
     Banana,
     Density,
@@ -25,7 +26,6 @@ from reinject.densities import (
     ring,
     two_modes,
 )
-from reinject.errors import ArgumentError, CollapseError
 
 SKEWED = Gaussian(torch.tensor([1.0, -2.0]), torch.tensor([[2.0, 0.6], [0.6, 0.5]]))
 UNEQUAL = Mixture(

@@ -8,7 +8,8 @@ import pytest
 import torch
 
 from reinject import wrap
-from reinject.diagnostics import (
+from reinject.base.errors import ArgumentError
+from reinject.walks.diagnostics import (
     class_entropy,
     class_shares,
     convergence,
@@ -18,10 +19,9 @@ from reinject.diagnostics import (
     start_remembered_by_axis,
     stein_discrepancy,
 )
-from reinject.errors import ArgumentError
-from reinject.kernels import Langevin
-from reinject.starts import Normal, Uniform, parse_start
-from reinject.walks import walk
+from reinject.walks.kernels import Langevin
+from reinject.walks.loop import walk
+from reinject.walks.starts import Normal, Uniform, parse_start
 
 
 def test_start_remembered_is_a_to_the_r() -> None:

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from reinject.verdict import Figures, Verdict, judge
+from reinject.walks.verdict import Figures, Verdict, judge
 from test_cli import run
 from test_verdict import GOOD
 

@@ -7,15 +7,9 @@ import pytest
 import torch
 from torch import Tensor
 
+from reinject.base.errors import ArgumentError, ModelError
 from reinject.densities import Gaussian, mixture8, ring, two_modes
-from reinject.errors import ArgumentError, ModelError
-from reinject.score import (
-    effective_dimension,
-    energy_difference,
-    estimate_lam,
-    outlier_score,
-    relative_log_density,
-)
+from reinject.score import effective_dimension, energy_difference, estimate_lam, outlier_score, relative_log_density
 
 LAM = 0.05
 

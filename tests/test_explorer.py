@@ -24,17 +24,17 @@ from hypothesis import strategies as st
 from PIL import Image
 
 from reinject import Archive, wrap
-from reinject.errors import ArgumentError, DataError, ModelError
-from reinject.explorer import pictures
+from reinject.base.errors import ArgumentError, DataError, ModelError
+from reinject.explorer import wall_pictures as pictures
 from reinject.explorer.commands import arguments, command, folder_for, snippet
+from reinject.explorer.explore import explore, initial_settings
 from reinject.explorer.guard import Guard, refused
 from reinject.explorer.session import Choice, Live, World
 from reinject.explorer.tiles import PALETTE, UNSURE, Grid, _luminance, ink_on
-from reinject.jobs.explore import explore, initial_settings
-from reinject.jobs.recipe import load_models
-from reinject.models import Inputs
-from reinject.presets import Settings, settings_of
-from reinject.reconstruction import Ensemble
+from reinject.models.loading import load_models
+from reinject.networks import Inputs
+from reinject.sampling.presets import Settings, settings_of
+from reinject.walks.reconstruction import Ensemble
 from test_cli import run
 
 LANGEVIN = Settings("langevin", {"lam": "0.2"}, steps=12)
@@ -223,7 +223,7 @@ def test_one_function_decides_what_the_page_opens_with(models: Path, monkeypatch
     assert initial_settings(loaded) == settings_of("ancestral")
     other = Settings("langevin", {"lam": "0.3"}, steps=7, start="uniform")
     served: list[Settings] = []
-    monkeypatch.setattr("reinject.jobs.explore.initial_settings", lambda _: other)
+    monkeypatch.setattr("reinject.explorer.explore.initial_settings", lambda _: other)
     monkeypatch.setattr("reinject.explorer.serve.serve", lambda _, initial, *__, **___: served.append(initial))
     explore(models, models / "none", show=False)
     assert served == [other]
@@ -256,7 +256,7 @@ def test_controls_take_all_of_the_initial_settings(world: World) -> None:
 
 
 def test_the_field_of_a_plane() -> None:
-    from reinject.explorer.plane import Plane
+    from reinject.explorer.score_plane import Plane
 
     world = World(Ensemble((wrap(lambda x: 0.5 * x, (2,)),)), None, Inputs((2,), mean=0, std=1), "m")
     plane = Plane(world)
@@ -403,7 +403,7 @@ def test_runs_do_not_overwrite_each_other(tmp_path: Path) -> None:
 
 def test_a_run_beside_the_page(world: World, tmp_path: Path) -> None:
     from reinject.explorer.commands import Bar
-    from reinject.jobs.explore import _run
+    from reinject.explorer.explore import _run
 
     bar = Bar()
     words = arguments(world, CHOICES["langevin"], str(tmp_path / "s"), walks=40)

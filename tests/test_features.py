@@ -9,24 +9,24 @@ import torch
 from safetensors.torch import load_file, save_file
 
 from reinject import Archive, data
-from reinject.bundle import load
-from reinject.errors import ArgumentError, DataError, ModelError
+from reinject.base.errors import ArgumentError, DataError, ModelError
+from reinject.evaluation.tune import tune
 from reinject.foreign.backbone import load_backbone
-from reinject.jobs.evaluate import evaluate
-from reinject.jobs.extract import extract
-from reinject.jobs.held import points_of
-from reinject.jobs.importing import Wanted, import_model
-from reinject.jobs.inspect import inspect
-from reinject.jobs.labelling import AUGMENT, augmented, shaken
-from reinject.jobs.plans import plan_for
-from reinject.jobs.recipe import load_models
-from reinject.jobs.sample import sample_models
-from reinject.jobs.selection import Selection
-from reinject.jobs.starts import resolve
-from reinject.jobs.trace import trace
-from reinject.jobs.train import train
-from reinject.jobs.tune import tune
-from reinject.presets import PRESETS
+from reinject.models.bundle import load
+from reinject.models.extract import extract
+from reinject.models.importing import Wanted, import_model
+from reinject.models.inspect import inspect
+from reinject.models.loading import load_models
+from reinject.report.evaluated import evaluate
+from reinject.sampling.constraints import points_of
+from reinject.sampling.data_starts import resolve
+from reinject.sampling.presets import PRESETS
+from reinject.sampling.sample import sample_models
+from reinject.sampling.selection import Selection
+from reinject.sampling.trace import trace
+from reinject.training.labelling import AUGMENT, augmented, shaken
+from reinject.training.plans import plan_for
+from reinject.training.train import train
 
 DIGITS = data.load("digits")
 

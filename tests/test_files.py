@@ -6,10 +6,10 @@ from pathlib import Path
 
 import pytest
 
-from reinject.errors import DataError, ReinjectError
-from reinject.evaluation.students import Marks
-from reinject.files import finite, json_text, read_json, write_json
-from reinject.jobs.notes import MarksOnDisk
+from reinject.base.errors import DataError, ReinjectError
+from reinject.base.files import finite, json_text, read_json, write_json
+from reinject.experiments.notes import MarksOnDisk
+from reinject.training.students import Marks
 
 
 @pytest.mark.parametrize("number", [math.nan, math.inf, -math.inf])

@@ -10,26 +10,28 @@ import numpy as np
 import pytest
 import torch
 
-from reinject import Archive, kernels, starts, synthesise, wrap
+from reinject import Archive, synthesise, wrap
 from reinject.archive import Repeats
-from reinject.errors import ArchiveError, ArgumentError, DataError, ModelError
-from reinject.files import place_of
-from reinject.filters import Apart, Borders, Confidence, Distinct, Quota, Unlearned, Weights, filtered
-from reinject.jobs import plans
-from reinject.jobs.plans import plan_for
-from reinject.jobs.recipe import load_models, with_student
-from reinject.jobs.sample import sample, sample_models
-from reinject.jobs.selection import Selection, resolve_private
-from reinject.jobs.stream import Stream
-from reinject.jobs.taught import check_auto, taught
-from reinject.jobs.trace import trace
-from reinject.jobs.train import train
-from reinject.models import Inputs, MLPAutoencoder, MLPClassifier
-from reinject.presets import Settings
-from reinject.progress import Silent
-from reinject.samples import LabelledSamples, Storage
-from reinject.synthesis import Labels, Voting, classify
-from reinject.training import Recipe
+from reinject.base.errors import ArchiveError, ArgumentError, DataError, ModelError
+from reinject.base.files import place_of
+from reinject.base.progress import Silent
+from reinject.data.samples import LabelledSamples, Storage
+from reinject.models.loading import load_models, with_student
+from reinject.models.voting import Voting, classify
+from reinject.networks import Inputs, MLPAutoencoder, MLPClassifier
+from reinject.sampling.filters import Apart, Borders, Confidence, Distinct, Quota, Unlearned, Weights, filtered
+from reinject.sampling.presets import Settings
+from reinject.sampling.sample import sample, sample_models
+from reinject.sampling.selection import Selection, resolve_private
+from reinject.sampling.stream import Stream
+from reinject.sampling.synthesis import Labels
+from reinject.sampling.taught import check_auto, taught
+from reinject.sampling.trace import trace
+from reinject.training import plans
+from reinject.training.fit import Recipe
+from reinject.training.plans import plan_for
+from reinject.training.train import train
+from reinject.walks import kernels, starts
 
 FLOAT = Storage("float")
 

@@ -12,29 +12,30 @@ import torch
 from scipy.linalg import solve_discrete_lyapunov
 from torch import nn
 
-from reinject import kernels, wrap
+from reinject import wrap
 from reinject.archive import Archive
-from reinject.devices import make_fabric
-from reinject.errors import ArchiveError, ModelError
-from reinject.execution import Execution
+from reinject.base.devices import make_fabric
+from reinject.base.errors import ArchiveError, ModelError
+from reinject.evaluation.evaluate import examine
+from reinject.evaluation.tune import tune
+from reinject.experiments import comparison
+from reinject.experiments.catalogue import Experiment
+from reinject.experiments.reproduce import reproduce
 from reinject.explorer.session import Choice, Live, World
-from reinject.jobs import comparison
-from reinject.jobs.evaluate import examine
-from reinject.jobs.experiments import Experiment
-from reinject.jobs.plans import plan_for
-from reinject.jobs.recipe import load_models
-from reinject.jobs.reproduce import reproduce
-from reinject.jobs.sample import sample_models
-from reinject.jobs.trace import trace
-from reinject.jobs.train import train
-from reinject.jobs.tune import tune
-from reinject.kernels.base import noise_like
-from reinject.models import Inputs, StagedDenoiser
-from reinject.presets import PRESETS
-from reinject.reconstruction import Reconstruction
-from reinject.starts import Normal
-from reinject.training import Recipe, Rows, fit
-from reinject.walks import walk
+from reinject.models.loading import load_models
+from reinject.networks import Inputs, StagedDenoiser
+from reinject.sampling.presets import PRESETS
+from reinject.sampling.sample import sample_models
+from reinject.sampling.trace import trace
+from reinject.training.fit import Recipe, Rows, fit
+from reinject.training.plans import plan_for
+from reinject.training.train import train
+from reinject.walks import kernels
+from reinject.walks.execution import Execution
+from reinject.walks.kernels.kernel import noise_like
+from reinject.walks.loop import walk
+from reinject.walks.reconstruction import Reconstruction
+from reinject.walks.starts import Normal
 from test_kernels import CONTRACT, F, G, Row, generator, linear, matrix, second_state, told
 
 pytestmark = pytest.mark.skipif(not torch.cuda.is_available(), reason="there is no GPU")

@@ -8,14 +8,14 @@ import torch
 from PIL import Image
 
 from reinject import Archive, data
-from reinject.errors import ArgumentError, DataError
-from reinject.jobs.held import resolve_held
-from reinject.jobs.sample import sample
-from reinject.kernels import Langevin
-from reinject.models import Inputs
-from reinject.presets import Settings
-from reinject.reconstruction import wrap
-from reinject.walks import spread
+from reinject.base.errors import ArgumentError, DataError
+from reinject.networks import Inputs
+from reinject.sampling.constraints import resolve_held
+from reinject.sampling.presets import Settings
+from reinject.sampling.sample import sample
+from reinject.walks.kernels import Langevin
+from reinject.walks.loop import spread
+from reinject.walks.reconstruction import wrap
 
 INPUTS = Inputs((1, 8, 8))
 SETTINGS = Settings("langevin", {"lam": "0.1"}, steps=3)

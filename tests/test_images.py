@@ -9,9 +9,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from PIL import Image
 
-from reinject import images
-from reinject.errors import ArgumentError, DataError
-from reinject.images import decode, encode
+from reinject.base.errors import ArgumentError, DataError
+from reinject.data import images
+from reinject.data.images import decode, encode
 
 SHAPES = st.tuples(st.sampled_from([1, 3]), st.integers(1, 70), st.integers(1, 9))
 

@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from torch import Tensor, nn
 
-from reinject.errors import ArgumentError, ModelError
+from reinject.base.errors import ArgumentError, ModelError
 from reinject.score import (
     asymmetry,
     jacobian,

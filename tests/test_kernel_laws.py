@@ -9,13 +9,13 @@ import pytest
 import torch
 from torch import nn
 
-from reinject import kernels as K  # noqa: N812
 from reinject import wrap
-from reinject.kernels import Kernel
-from reinject.reconstruction import Reconstruction, latent
-from reinject.schedules import Geometric, PerStep
-from reinject.starts import Normal, Through
-from reinject.walks import walk
+from reinject.walks import kernels as K  # noqa: N812
+from reinject.walks.kernels import Kernel
+from reinject.walks.loop import walk
+from reinject.walks.reconstruction import Reconstruction, latent
+from reinject.walks.schedules import Geometric, PerStep
+from reinject.walks.starts import Normal, Through
 
 
 def final_states(kernel: Kernel, walks: int, steps: int, std: float = 1.0, emit: str = "state") -> np.ndarray:

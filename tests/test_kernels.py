@@ -11,14 +11,15 @@ from scipy.linalg import solve_discrete_lyapunov
 from scipy.stats import kstest
 from torch import nn
 
-from reinject import kernels, wrap
-from reinject.errors import ArgumentError, ModelError
-from reinject.kernels import KERNELS, Kernel
-from reinject.kernels.base import noise_like
-from reinject.reconstruction import Ensemble, Reconstruction
-from reinject.schedules import Geometric, Linear, PerStep
-from reinject.starts import Normal
-from reinject.walks import walk
+from reinject import wrap
+from reinject.base.errors import ArgumentError, ModelError
+from reinject.walks import kernels
+from reinject.walks.kernels import KERNELS, Kernel
+from reinject.walks.kernels.kernel import noise_like
+from reinject.walks.loop import walk
+from reinject.walks.reconstruction import Ensemble, Reconstruction
+from reinject.walks.schedules import Geometric, Linear, PerStep
+from reinject.walks.starts import Normal
 
 A = np.array([[0.6, 0.3, 0.0], [-0.2, 0.5, 0.1], [0.0, 0.2, 0.7]], np.float32)
 ONE = np.eye(3)

@@ -7,12 +7,12 @@ from pathlib import Path
 import pytest
 import torch
 
-from reinject.bundle import load
-from reinject.errors import ArgumentError
-from reinject.jobs.labelling import SEES, loss_of
-from reinject.jobs.plans import plan_for
-from reinject.jobs.train import _Job
-from reinject.models import Inputs
+from reinject.base.errors import ArgumentError
+from reinject.models.bundle import load
+from reinject.networks import Inputs
+from reinject.training.labelling import SEES, loss_of
+from reinject.training.plans import plan_for
+from reinject.training.train import _Job
 from test_cli import run, sentence
 
 INPUTS = Inputs((2,), low=0.0, high=1.0, std=0.5)

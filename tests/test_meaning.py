@@ -11,12 +11,12 @@ from hypothesis import strategies as st
 from torch import Tensor, nn
 
 from reinject import Archive, algorithm1, sample, wrap
-from reinject.errors import ModelError
-from reinject.kernels import Guided, Langevin
-from reinject.meaning import as_logits, labeller, meaning_of
-from reinject.presets import Settings
-from reinject.starts import Normal
-from reinject.synthesis import synthesise
+from reinject.base.errors import ModelError
+from reinject.sampling.presets import Settings
+from reinject.sampling.synthesis import synthesise
+from reinject.walks.classifier_outputs import as_logits, labeller, meaning_of
+from reinject.walks.kernels import Guided, Langevin
+from reinject.walks.starts import Normal
 
 SHAPE = (1, 4, 4)
 SHORT = Settings("langevin", {"lam": "0.1"}, steps=3, burn_in=1)

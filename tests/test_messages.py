@@ -14,15 +14,16 @@ import typer
 from safetensors.torch import load_file, save_file
 from torch import Tensor, nn
 
-from reinject import bundle, data, wrap
+from reinject import data, wrap
+from reinject.base.errors import DataError, ModelError, ReinjectError, cure_of, reason, worker_died
 from reinject.cli.app import told
-from reinject.errors import DataError, ModelError, ReinjectError, cure_of, reason, worker_died
 from reinject.foreign import Foreign, Loaded, Native, is_trusted, trust
 from reinject.foreign import probe as probe_module
-from reinject.foreign.base import readable
-from reinject.jobs.soundness import check_rows, returned
-from reinject.jobs.workers import in_processes
-from reinject.models import Inputs
+from reinject.foreign.route import readable
+from reinject.models import bundle
+from reinject.models.soundness import check_rows, returned
+from reinject.networks import Inputs
+from reinject.sampling.workers import in_processes
 from test_cli import run
 
 

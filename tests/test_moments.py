@@ -5,9 +5,9 @@ from pathlib import Path
 import pytest
 import torch
 
-from reinject.errors import ArgumentError, ModelError
-from reinject.moments import MOMENTS, load_moments, moments_of
-from reinject.starts import Mixture
+from reinject.base.errors import ArgumentError, ModelError
+from reinject.models.moments import MOMENTS, load_moments, moments_of
+from reinject.walks.starts import Mixture
 
 
 def test_a_mixture_has_the_moments_that_it_is_given() -> None:

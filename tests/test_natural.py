@@ -10,7 +10,7 @@ from torch import nn
 
 import reinject
 from reinject import Archive, Stream, algorithm1, wrap
-from reinject.errors import ReinjectError
+from reinject.base.errors import ReinjectError
 from test_cli import run
 
 HALF = wrap(lambda x: 0.5 * x, (4,), name="half")

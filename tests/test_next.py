@@ -9,7 +9,7 @@ import torch
 from safetensors.torch import save_file
 
 from reinject import Archive, evaluate
-from reinject.errors import worker_died
+from reinject.base.errors import worker_died
 from test_cli import run
 
 OWN = """
@@ -93,7 +93,7 @@ def test_a_process_that_died_is_no_judgement_that_few_rows_do_not_allow(
         raise worker_died("students", [-9])
 
     assert run("sample", models, "--out", tmp_path / "s", "--walks", 160)[0] == 0
-    monkeypatch.setattr("reinject.jobs.evaluate.judge", dies)
+    monkeypatch.setattr("reinject.evaluation.evaluate.judge", dies)
     status, _, error = run("evaluate", tmp_path / "s", "--against", "digits", "--seeds", 1, "--out", tmp_path / "e")
     assert status == 1
     assert "killed by SIGKILL" in error

@@ -8,11 +8,11 @@ import pytest
 import torch
 from torch import Tensor, nn
 
-from reinject.bundle import load
+from reinject.base.errors import ArgumentError, CollapseError, ModelError
 from reinject.densities import Gaussian, contraction, ring
-from reinject.errors import ArgumentError, CollapseError, ModelError
-from reinject.models import ConvResidual, Inputs, MLPAutoencoder, MLPResidual
-from reinject.objectives import (
+from reinject.models.bundle import load
+from reinject.networks import ConvResidual, Inputs, MLPAutoencoder, MLPResidual
+from reinject.training.objectives import (
     Contractive,
     Denoising,
     PerfectLossy,

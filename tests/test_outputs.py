@@ -9,8 +9,8 @@ import torch
 from torch import Tensor, nn
 
 from reinject import wrap
-from reinject.errors import ModelError
-from reinject.outputs import choose, name_of, tensor_at, tensors_in
+from reinject.base.errors import ModelError
+from reinject.walks.outputs import choose, name_of, tensor_at, tensors_in
 
 X = torch.linspace(-1, 1, 8).reshape(2, 4)
 CODE = torch.zeros(2, 2)

@@ -11,16 +11,16 @@ import pytest
 import torch
 
 from reinject import cli
-from reinject.errors import ReinjectError
-from reinject.evaluation.students import Bench, Student, workers_for
-from reinject.evaluation.tables import Table
-from reinject.processes import cores, keep_memory, pool
-from reinject.samples import Storage
-from reinject.training import Recipe
+from reinject.base.errors import ReinjectError
+from reinject.base.processes import cores, keep_memory, pool
+from reinject.data.sample_tables import Table
+from reinject.data.samples import Storage
+from reinject.training.fit import Recipe
+from reinject.training.students import Bench, Student, workers_for
 
 PROGRAM = """
 import os, signal
-from reinject.processes import pool
+from reinject.base.processes import pool
 
 signal.signal(signal.SIGINT, lambda *_: None)
 with pool(1) as submit:
@@ -31,10 +31,10 @@ with pool(1) as submit:
 
 UNGUARDED = """
 import sys, torch
-from reinject.evaluation.students import Bench, Student
-from reinject.evaluation.tables import Table
-from reinject.samples import Storage
-from reinject.training import Recipe
+from reinject.training.students import Bench, Student
+from reinject.data.sample_tables import Table
+from reinject.data.samples import Storage
+from reinject.training.fit import Recipe
 
 print("once")
 table = Table.of(torch.eye(8), torch.arange(8) % 2, Storage("float"))
@@ -45,7 +45,7 @@ print(len(Bench(table, ("a", "b"), workers=2).run([(Student(k, 8, recipe), table
 FAULTS = """
 import sys
 
-from reinject.processes import keep_memory, pool
+from reinject.base.processes import keep_memory, pool
 
 ROUNDS = '''
 import ctypes, resource
@@ -98,7 +98,7 @@ def test_where_a_process_dies_all_end_with_a_sentence(monkeypatch: pytest.Monkey
     recipe = Recipe(epochs=1, batch=8, least_steps=1)
     jobs = [(Student(k, 8, recipe), table()) for k in range(4)]
     with monkeypatch.context() as patch:
-        patch.setattr("reinject.evaluation.students._marks", os._exit)
+        patch.setattr("reinject.training.students._marks", os._exit)
         patch.setattr(Bench, "_tasks", lambda *_: [1, 2, 3, 4])
         with pytest.raises(ReinjectError, match="students: a worker process died"):
             Bench(table(), ("a", "b"), workers=2).run(jobs)

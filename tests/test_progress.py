@@ -5,10 +5,10 @@ import sys
 
 import pytest
 
-from reinject.jobs.recipe import load_models
-from reinject.jobs.sample import sample_models
-from reinject.presets import DEFAULT
-from reinject.progress import Bars, Lines, Silent, histogram
+from reinject.base.progress import Bars, Lines, Silent, histogram
+from reinject.models.loading import load_models
+from reinject.sampling.presets import DEFAULT
+from reinject.sampling.sample import sample_models
 
 
 def test_a_bar_shows_what_is_noted_beside_it(monkeypatch: pytest.MonkeyPatch) -> None:

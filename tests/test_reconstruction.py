@@ -8,10 +8,11 @@ import torch
 from torch import nn
 from torch.utils._python_dispatch import TorchDispatchMode
 
-from reinject import execution, wrap
-from reinject.errors import ArgumentError, ModelError
-from reinject.execution import Execution, Fast
-from reinject.reconstruction import Ensemble
+from reinject import wrap
+from reinject.base.errors import ArgumentError, ModelError
+from reinject.walks import execution
+from reinject.walks.execution import Execution, Fast
+from reinject.walks.reconstruction import Ensemble
 
 
 def test_module_pair_and_callable_are_the_same_r() -> None:

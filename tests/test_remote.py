@@ -12,12 +12,12 @@ import pytest
 from reinject import Archive
 from reinject.archive import remote, verify, write
 from reinject.archive.remote import scratch_of
-from reinject.errors import ArchiveError, ArgumentError
-from reinject.files import place_of
-from reinject.jobs.recipe import load_models
-from reinject.jobs.sample import sample_models
-from reinject.jobs.verify import verify as verify_job
-from reinject.presets import Settings
+from reinject.base.errors import ArchiveError, ArgumentError
+from reinject.base.files import place_of
+from reinject.models.loading import load_models
+from reinject.sampling.presets import Settings
+from reinject.sampling.sample import sample_models
+from reinject.sampling.verify import verify as verify_job
 from test_archive import block, files, make, plan
 from test_verify import PARAMETERS
 

@@ -11,14 +11,14 @@ from hypothesis import strategies as st
 
 from reinject import Archive
 from reinject.archive import Plan, Repeats, read_manifest, verify, write
-from reinject.errors import ArchiveError
-from reinject.filters import Distinct
-from reinject.jobs.recipe import load_models
-from reinject.jobs.sample import sample_models
-from reinject.jobs.selection import Selection
-from reinject.jobs.trace import trace
-from reinject.presets import Settings
-from reinject.samples import LabelledSamples, Storage
+from reinject.base.errors import ArchiveError
+from reinject.data.samples import LabelledSamples, Storage
+from reinject.models.loading import load_models
+from reinject.sampling.filters import Distinct
+from reinject.sampling.presets import Settings
+from reinject.sampling.sample import sample_models
+from reinject.sampling.selection import Selection
+from reinject.sampling.trace import trace
 
 WALKS = Settings("langevin", {"lam": "0.1"}, steps=6, burn_in=3)
 NEAR = 0.2  # of the samples below: some repeat one of their own block, some one of an earlier

@@ -15,16 +15,16 @@ from hypothesis import strategies as st
 from PIL import Image
 
 from reinject import Archive, sample, wrap
-from reinject.errors import ArchiveError, ArgumentError, DataError
+from reinject.base.errors import ArchiveError, ArgumentError, DataError
 from reinject.evaluation.judgement import Judgement
-from reinject.jobs.pages import command_of
-from reinject.jobs.recipe import load_models
-from reinject.jobs.report import report
-from reinject.jobs.sample import sample_models
-from reinject.kernels.base import Emit
-from reinject.presets import PRESETS
-from reinject.report import Sprites
-from reinject.report.tables import alarms, numbers
+from reinject.evaluation.wording import alarms, numbers
+from reinject.models.loading import load_models
+from reinject.report.pages import command_of
+from reinject.report.report import report
+from reinject.report.sprites import Sprites
+from reinject.sampling.presets import PRESETS
+from reinject.sampling.sample import sample_models
+from reinject.walks.kernels.kernel import Emit
 from test_cli import run
 
 
@@ -113,7 +113,7 @@ def test_a_map_and_walks_without_real_data(models: Path, tmp_path: Path) -> None
 @pytest.mark.parametrize("emit", ["state", "reconstruction"])
 def test_the_film_shows_the_rows_of_the_archive(models: Path, tmp_path: Path, emit: Emit) -> None:
     """The frame of walk w after i steps is the row that the archive keeps of it, to the last level, and its label."""
-    from reinject.jobs.film import film
+    from reinject.report.film import film
 
     settings = replace(PRESETS["paper"], emit=emit)
     sample_models(load_models([models]), tmp_path / "s", "paper", settings, walks=40, seed=5)

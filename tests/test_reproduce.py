@@ -13,23 +13,25 @@ import torch
 from conftest import hurry
 from reinject import data, wrap
 from reinject.archive import Archive
-from reinject.errors import ArgumentError, DataError
+from reinject.base.errors import ArgumentError, DataError
+from reinject.data.sample_tables import Table
+from reinject.data.samples import Storage
 from reinject.evaluation.plane import inside
-from reinject.evaluation.students import Bench, Student
-from reinject.evaluation.tables import Table
-from reinject.figures.plane import projected
-from reinject.jobs import comparison, experiments, plans
-from reinject.jobs import reproduce as module
-from reinject.jobs.experiments import Experiment
-from reinject.jobs.notes import Clock, MarksOnDisk, kept
-from reinject.jobs.peers import PEERS, Task
-from reinject.jobs.recipe import load_models
-from reinject.jobs.reproduce import reproduce
-from reinject.models import AUTOENCODERS, Inputs
-from reinject.presets import PRESETS
-from reinject.reconstruction import Ensemble
-from reinject.samples import Storage
-from reinject.training import Recipe
+from reinject.experiments import catalogue as experiments
+from reinject.experiments import comparison
+from reinject.experiments import reproduce as module
+from reinject.experiments.catalogue import Experiment
+from reinject.experiments.notes import Clock, MarksOnDisk, kept
+from reinject.experiments.peers import PEERS, Task
+from reinject.experiments.reproduce import reproduce
+from reinject.models.loading import load_models
+from reinject.networks import AUTOENCODERS, Inputs
+from reinject.report.plane_picture import projected
+from reinject.sampling.presets import PRESETS
+from reinject.training import plans
+from reinject.training.fit import Recipe
+from reinject.training.students import Bench, Student
+from reinject.walks.reconstruction import Ensemble
 
 DIGITS = data.load("digits")
 QUICK = Recipe(epochs=1, batch=256)
@@ -93,7 +95,7 @@ def test_peers_give_labelled_samples_of_the_same_kind_and_the_same_again(task: T
 
 def test_gaussians_have_the_moments_of_their_data(task: Task) -> None:
     """In a space without an edge, where nothing is clipped; tolerances of 5 standard errors."""
-    from reinject.jobs.peers import _gaussian
+    from reinject.experiments.peers import _gaussian
 
     rng = np.random.default_rng(0)
     x = (rng.standard_normal((3000, 3)) @ rng.standard_normal((3, 3)) + [1, 2, 3]).astype(np.float32)

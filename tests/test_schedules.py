@@ -9,8 +9,8 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
-from reinject.errors import ArgumentError
-from reinject.schedules import Cosine, Cycles, Geometric, Linear, PerStep, bounds_of, parse_schedule, value_at
+from reinject.base.errors import ArgumentError
+from reinject.walks.schedules import Cosine, Cycles, Geometric, Linear, PerStep, bounds_of, parse_schedule, value_at
 
 ENDS = st.floats(1e-3, 1e3)
 

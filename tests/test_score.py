@@ -6,7 +6,7 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
-from reinject.errors import ArgumentError
+from reinject.base.errors import ArgumentError
 from reinject.score import lam_of_sigma, noise_scale, score, sigma_of_lam
 
 POSITIVE = st.floats(1e-6, 1e6)

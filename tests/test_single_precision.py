@@ -8,7 +8,16 @@ import pytest
 import torch
 
 from reinject import wrap
-from reinject.diagnostics import (
+from reinject.data.sample_tables import Table
+from reinject.data.samples import Storage
+from reinject.evaluation.evidence import Evidence
+from reinject.evaluation.shadows import closeness
+from reinject.sampling.pilot import _neighbours
+from reinject.score import estimate_lam
+from reinject.training import students
+from reinject.training.objectives.axes import principal_axes, whole_axes
+from reinject.training.students import Student, learn
+from reinject.walks.diagnostics import (
     class_entropy,
     class_shares,
     convergence,
@@ -16,18 +25,9 @@ from reinject.diagnostics import (
     start_remembered_by_axis,
     stein_discrepancy,
 )
-from reinject.evaluation import students
-from reinject.evaluation.students import Student, learn
-from reinject.evaluation.tables import Table
-from reinject.jobs.evidence import Evidence
-from reinject.jobs.shadows import closeness
-from reinject.kernels import Metropolis
-from reinject.objectives.axes import principal_axes, whole_axes
-from reinject.pilot import _neighbours
-from reinject.samples import Storage
-from reinject.score import estimate_lam
-from reinject.starts import Fitted, Normal
-from reinject.walks import walk
+from reinject.walks.kernels import Metropolis
+from reinject.walks.loop import walk
+from reinject.walks.starts import Fitted, Normal
 
 X = torch.randn(200, 4, generator=torch.Generator().manual_seed(0))
 

@@ -11,13 +11,13 @@ import torch
 from torch.utils.data import DataLoader
 
 from reinject import Archive, Stream
-from reinject.errors import ReinjectError
-from reinject.jobs.export import export
-from reinject.jobs.push import push
-from reinject.jobs.recipe import load_models
-from reinject.jobs.sample import sample_models
-from reinject.jobs.selection import Selection
-from reinject.presets import Settings
+from reinject.archive.export import export
+from reinject.archive.push import push
+from reinject.base.errors import ReinjectError
+from reinject.models.loading import load_models
+from reinject.sampling.presets import Settings
+from reinject.sampling.sample import sample_models
+from reinject.sampling.selection import Selection
 
 SETTINGS = Settings("langevin", {"lam": "0.1"}, steps=4, burn_in=2)
 OPTIONS = {"walks": 20, "block_size": 8, "seed": 1}
@@ -103,7 +103,7 @@ def test_zarr_reads_what_is_exported(made: tuple[Path, Archive], tmp_path: Path)
 
 def test_ray_data_reads_the_archive(made: tuple[Path, Archive]) -> None:
     ray = pytest.importorskip("ray")
-    from reinject.cluster import Cluster, connected
+    from reinject.sampling.ray_cluster import Cluster, connected
 
     _, archive = made
     connected(Cluster(), 1)

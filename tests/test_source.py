@@ -7,8 +7,8 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from reinject.archive.source import arrow_file
-from reinject.files import place_of
+from reinject.archive.arrow import arrow_file
+from reinject.base.files import place_of
 
 PACKAGE = Path(__file__).parents[1] / "src" / "reinject"
 READERS = {

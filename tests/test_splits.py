@@ -12,25 +12,25 @@ import torch
 from typer.testing import CliRunner
 
 from reinject import Archive, Stream, data
-from reinject.bundle import load
+from reinject.base.errors import DataError, ModelError
 from reinject.cli import app
-from reinject.errors import DataError, ModelError
-from reinject.jobs.evaluate import evaluate
-from reinject.jobs.experiments import EXPERIMENTS
-from reinject.jobs.extract import extract
-from reinject.jobs.inspect import inspect
-from reinject.jobs.pages import command_of
-from reinject.jobs.plans import TrainPlan
-from reinject.jobs.provenance import check_split
-from reinject.jobs.recipe import load_models
-from reinject.jobs.report import report
-from reinject.jobs.trace import trace
-from reinject.jobs.train import train
-from reinject.jobs.tune import tune
-from reinject.models import Inputs, MLPAutoencoder
-from reinject.presets import settings_of
-from reinject.splits import SPLIT, Split, check_unseen, split_of
-from reinject.training import Recipe
+from reinject.data.splits import SPLIT, Split, check_unseen, split_of
+from reinject.evaluation.tune import tune
+from reinject.experiments.catalogue import EXPERIMENTS
+from reinject.models.bundle import load
+from reinject.models.extract import extract
+from reinject.models.inspect import inspect
+from reinject.models.loading import load_models
+from reinject.networks import Inputs, MLPAutoencoder
+from reinject.report.evaluated import evaluate
+from reinject.report.pages import command_of
+from reinject.report.report import report
+from reinject.sampling.presets import settings_of
+from reinject.sampling.provenance import check_split
+from reinject.sampling.trace import trace
+from reinject.training.fit import Recipe
+from reinject.training.plans import TrainPlan
+from reinject.training.train import train
 
 HURRIED = Recipe(epochs=1, batch=256)
 WALK = ("--kernel", "langevin", "--lam", "1e-9", "--steps", 2, "--burn-in", 2, "--walks", 120)

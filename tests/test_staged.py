@@ -3,9 +3,9 @@
 import pytest
 import torch
 
-from reinject.errors import ModelError
-from reinject.models import Inputs, MLPDenoiser, StagedDenoiser
-from reinject.objectives import Denoising
+from reinject.base.errors import ModelError
+from reinject.networks import Inputs, MLPDenoiser, StagedDenoiser
+from reinject.training.objectives import Denoising
 
 INPUTS = Inputs((1, 8, 8), mean=0.3, std=0.4)
 BORDER = 0.08 * INPUTS.radius

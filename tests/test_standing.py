@@ -12,16 +12,17 @@ import torch
 
 from reinject import Archive, data, sample, wrap
 from reinject.archive import Plan, write
-from reinject.errors import ArchiveError
-from reinject.evaluation.curves import Curve, Figure
+from reinject.base.errors import ArchiveError
+from reinject.data.samples import LabelledSamples, Storage
+from reinject.evaluation.evaluate import Examined
+from reinject.evaluation.findings import Classes, findings, standing_lines, unchecked, worst_first
 from reinject.evaluation.judgement import Judgement
+from reinject.evaluation.standing import next_command
 from reinject.evaluation.utility import Utility
-from reinject.jobs.evaluate import Examined, evaluate
-from reinject.jobs.report import report
-from reinject.jobs.standing import next_command
-from reinject.report import Classes, findings, standing_lines, unchecked, worst_first
-from reinject.samples import LabelledSamples, Storage
-from reinject.verdict import Verdict
+from reinject.report.evaluated import evaluate
+from reinject.report.report import report
+from reinject.training.curves import Curve, Figure
+from reinject.walks.verdict import Verdict
 from test_cli import run
 
 DIGITS = data.load("digits")

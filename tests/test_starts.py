@@ -4,8 +4,8 @@ import numpy as np
 import pytest
 import torch
 
-from reinject.errors import ArgumentError
-from reinject.starts import Fitted, Normal, Points, Uniform, parse_start
+from reinject.base.errors import ArgumentError
+from reinject.walks.starts import Fitted, Normal, Points, Uniform, parse_start
 
 
 def generator() -> torch.Generator:

@@ -10,16 +10,16 @@ import torch
 
 from reinject import Archive
 from reinject.archive import write_shard
-from reinject.errors import ArchiveError, ReinjectError
-from reinject.jobs.diagnose import diagnose
-from reinject.jobs.recipe import load_models
-from reinject.jobs.sample import sample_models
-from reinject.jobs.trace import trace
-from reinject.jobs.verify import verify
-from reinject.kernels.base import noise_like
-from reinject.presets import Settings
-from reinject.streams import FIRST, SCHEME, parts_of, stream
-from reinject.walks import walk
+from reinject.base.errors import ArchiveError, ReinjectError
+from reinject.base.streams import FIRST, SCHEME, parts_of, stream
+from reinject.evaluation.diagnose import diagnose
+from reinject.models.loading import load_models
+from reinject.sampling.presets import Settings
+from reinject.sampling.sample import sample_models
+from reinject.sampling.trace import trace
+from reinject.sampling.verify import verify
+from reinject.walks.kernels.kernel import noise_like
+from reinject.walks.loop import walk
 
 OLD = Path(__file__).parent / "old" / "streams"  # made at d044335: models, and an archive of 8 walks in blocks of 6
 SETTINGS = Settings("langevin", {"lam": "0.5"}, steps=3, burn_in=1)
@@ -38,7 +38,8 @@ def test_two_streams_that_were_one_differ() -> None:
 
 
 def test_two_walks_that_were_one_differ() -> None:
-    from reinject import kernels, starts, wrap
+    from reinject import wrap
+    from reinject.walks import kernels, starts
 
     kernel = kernels.Langevin(wrap(lambda x: 0 * x, (2,), name="r"), 0.5)
     states = []
@@ -139,7 +140,7 @@ def test_an_old_run_that_was_cut_goes_on_as_it_began(
 
     with monkeypatch.context() as patch:
         patch.setattr("reinject.archive.shards.write_shard", one_only)
-        patch.setattr("reinject.jobs.sample.scheme_for", lambda *_, **__: FIRST)
+        patch.setattr("reinject.sampling.sample.scheme_for", lambda *_, **__: FIRST)
         with pytest.raises(KeyboardInterrupt):
             more(old, out, walks=8)
     plan = tmp_path / "again.partial" / "plan.json"

@@ -6,10 +6,12 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
-from reinject import kernels, starts, wrap
-from reinject.errors import ArgumentError, ModelError
-from reinject.samples import Storage
-from reinject.synthesis import classify, synthesise
+from reinject import wrap
+from reinject.base.errors import ArgumentError, ModelError
+from reinject.data.samples import Storage
+from reinject.models.voting import classify
+from reinject.sampling.synthesis import synthesise
+from reinject.walks import kernels, starts
 
 FINITE = st.floats(-1e3, 1e3, width=32)
 

@@ -10,16 +10,21 @@ import pytest
 import torch
 from typer.testing import CliRunner
 
-from reinject import figures
+from reinject.base.errors import ArchiveError, ArgumentError
 from reinject.cli import app
 from reinject.densities import mixture8, ring
-from reinject.errors import ArchiveError, ArgumentError
-from reinject.jobs import theory as job
-from reinject.kernels import KERNELS
-from reinject.objectives import PerfectLossy
+from reinject.experiments import check_energy as energy
+from reinject.experiments import check_estimators as estimators
+from reinject.experiments import check_gaussian as gaussian
+from reinject.experiments import check_kernels as kernels
+from reinject.experiments import check_perfect as perfect
+from reinject.experiments import theory as job
+from reinject.experiments.check_training import Course, learn, relative_error, residual
+from reinject.experiments.claims import Row
+from reinject.report import theory_pictures
 from reinject.score.stochastic import Estimate
-from reinject.theory import Row, energy, estimators, gaussian, kernels, perfect
-from reinject.theory.learn import Course, learn, relative_error, residual
+from reinject.training.objectives import PerfectLossy
+from reinject.walks.kernels import KERNELS
 
 HOLDS = Row("two and two", 4.0, 4.0, 0.0, 0.1)
 
@@ -204,4 +209,4 @@ def test_every_kernel_walks_the_ring_and_is_drawn(tmp_path: Path) -> None:
     paths, samples = kernels.walks_on_ring(steps=20, walks=30)
     assert set(paths) == set(KERNELS)
     assert all(x.shape == (21 + 30, 2) and np.isfinite(x).all() for x in paths.values())
-    assert figures.walks(tmp_path / "walks.png", paths, samples, ends=30).stat().st_size > 5000
+    assert theory_pictures.walks(tmp_path / "walks.png", paths, samples, ends=30).stat().st_size > 5000

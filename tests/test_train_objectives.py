@@ -10,15 +10,15 @@ import pytest
 import torch
 from safetensors.torch import load_file
 
-from reinject.bundle import load
-from reinject.errors import ArgumentError, CollapseError
-from reinject.jobs.objective import AUTOENCODER_OF, Numbers, build, choose
-from reinject.jobs.plans import TrainPlan, plan_for
-from reinject.jobs.train import train
-from reinject.models import AUTOENCODERS, CLASSIFIERS, Inputs
-from reinject.objectives import Contractive, Denoising, PerfectLossy, reconstruction
-from reinject.progress import Silent
-from reinject.training import Recipe
+from reinject.base.errors import ArgumentError, CollapseError
+from reinject.base.progress import Silent
+from reinject.models.bundle import load
+from reinject.networks import AUTOENCODERS, CLASSIFIERS, Inputs
+from reinject.training.fit import Recipe
+from reinject.training.objective_options import AUTOENCODER_OF, Numbers, build, choose
+from reinject.training.objectives import Contractive, Denoising, PerfectLossy, reconstruction
+from reinject.training.plans import TrainPlan, plan_for
+from reinject.training.train import train
 from test_cli import run, sentence
 
 QUICK = ("--epochs", 1, "--classifier-epochs", 1, "--device", "cpu")

@@ -10,11 +10,11 @@ from safetensors import safe_open
 from safetensors.torch import save_file
 from torch import Tensor, nn
 
-from reinject import training
-from reinject.devices import device_of, make_fabric
-from reinject.errors import ArgumentError, ModelError
-from reinject.objectives import Denoising, Value, reconstruction
-from reinject.training import Recipe, Rows, fit
+from reinject.base.devices import device_of, make_fabric
+from reinject.base.errors import ArgumentError, ModelError
+from reinject.training import fit as training
+from reinject.training.fit import Recipe, Rows, fit
+from reinject.training.objectives import Denoising, Value, reconstruction
 
 FABRIC = make_fabric("cpu")
 

@@ -9,16 +9,16 @@ import torch
 from typer.testing import CliRunner
 
 from reinject import data
-from reinject.auto import Trial
 from reinject.cli import app
-from reinject.jobs import tune as job
-from reinject.jobs.candidates import Bench, Candidate, candidates
-from reinject.jobs.recipe import load_models
-from reinject.jobs.tune import tune
-from reinject.kernels import Langevin
-from reinject.models import Inputs, MLPAutoencoder, MLPClassifier
-from reinject.presets import DEFAULT, Settings, settings_of
-from reinject.verdict import Figures, Verdict
+from reinject.evaluation import tune as job
+from reinject.evaluation.candidates import Bench, Candidate, candidates
+from reinject.evaluation.tune import tune
+from reinject.models.loading import load_models
+from reinject.networks import Inputs, MLPAutoencoder, MLPClassifier
+from reinject.sampling.auto import Trial
+from reinject.sampling.presets import DEFAULT, Settings, settings_of
+from reinject.walks.kernels import Langevin
+from reinject.walks.verdict import Figures, Verdict
 
 WILD = replace(settings_of("langevin"), options={"lam": "1e6"}, steps=30, burn_in=10)
 FINE = Figures(0.0, 0.0, 0.2, 0.3, 0.2, 0.0, 0.0, remembered=0.126, shares=(0.061, 0.939), information=0.9)

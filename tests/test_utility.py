@@ -9,16 +9,15 @@ import torch
 
 from conftest import hurry
 from reinject import data
-from reinject.errors import ArgumentError, DataError
-from reinject.evaluation.curves import Figure, sizes_for, skill
-from reinject.evaluation.judgement import interval_of
-from reinject.evaluation.students import KINDS, RECIPE, Bench, Student, graded, marks
-from reinject.evaluation.tables import Table, lend, opened
+from reinject.base.errors import ArgumentError, DataError
+from reinject.base.files import json_text
+from reinject.data.sample_tables import Table, lend, opened
+from reinject.data.samples import Storage
 from reinject.evaluation.utility import Reference, Utility, reference, students_needed, utilities
-from reinject.files import json_text
-from reinject.report.tables import headline, numbers, table
-from reinject.samples import Storage
-from reinject.training import Recipe
+from reinject.evaluation.wording import headline, numbers, table
+from reinject.training.curves import Figure, interval_of, sizes_for, skill
+from reinject.training.fit import Recipe
+from reinject.training.students import KINDS, RECIPE, Bench, Student, graded, marks
 
 DIGITS = data.load("digits")
 TRAIN = Table.of(DIGITS.train.x, DIGITS.train.y, Storage())

@@ -9,16 +9,16 @@ from datasets import config, load_dataset
 
 from reinject import Archive, data, wrap
 from reinject.archive import Plan
-from reinject.errors import ArgumentError
-from reinject.jobs.evaluate import evaluate
-from reinject.jobs.importing import Wanted, import_model
-from reinject.jobs.plans import plan_for
-from reinject.jobs.recipe import load_models
-from reinject.jobs.sample import sample, sample_models
-from reinject.jobs.stream import Stream
-from reinject.jobs.train import train
-from reinject.presets import PRESETS, Settings
-from reinject.samples import Storage
+from reinject.base.errors import ArgumentError
+from reinject.data.samples import Storage
+from reinject.models.importing import Wanted, import_model
+from reinject.models.loading import load_models
+from reinject.report.evaluated import evaluate
+from reinject.sampling.presets import PRESETS, Settings
+from reinject.sampling.sample import sample, sample_models
+from reinject.sampling.stream import Stream
+from reinject.training.plans import plan_for
+from reinject.training.train import train
 
 SHORT = Settings("langevin", steps=3, burn_in=2, options={"lam": "0.1"})
 R, IMAGES = wrap(lambda x: 0.5 * x, (5,)), wrap(lambda x: 0.5 * x, (1, 4, 4))

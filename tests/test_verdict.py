@@ -12,13 +12,13 @@ from hypothesis import strategies as st
 from torch import Tensor
 
 from reinject import wrap
-from reinject.auto import try_settings
-from reinject.jobs.sample import sample
-from reinject.pilot import figures
-from reinject.presets import settings_of
-from reinject.reconstruction import Ensemble
-from reinject.samples import Storage
-from reinject.verdict import LEVELS, Figures, Verdict, judge, merit
+from reinject.data.samples import Storage
+from reinject.sampling.auto import try_settings
+from reinject.sampling.pilot import figures
+from reinject.sampling.presets import settings_of
+from reinject.sampling.sample import sample
+from reinject.walks.reconstruction import Ensemble
+from reinject.walks.verdict import LEVELS, Figures, Verdict, judge, merit
 
 GOOD = Figures(0.0, 0.0, 0.2, 0.3, 0.2, 0.0, 0.0, 9.0, 0.0, (0.3, 0.3, 0.4), 0.9, 0.95, 0.95)
 HALF = replace(settings_of("half-denoising"), steps=8, burn_in=3, options={"sigma": "0.5"})

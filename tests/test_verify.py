@@ -13,12 +13,12 @@ from hypothesis import strategies as st
 
 from reinject import Archive
 from reinject.archive import repair, verify, write
-from reinject.errors import ArchiveError, ArgumentError, ReinjectError
-from reinject.jobs.recipe import load_models
-from reinject.jobs.sample import sample, sample_models
-from reinject.jobs.trace import trace
-from reinject.jobs.verify import verify as verify_job
-from reinject.presets import Settings
+from reinject.base.errors import ArchiveError, ArgumentError, ReinjectError
+from reinject.models.loading import load_models
+from reinject.sampling.presets import Settings
+from reinject.sampling.sample import sample, sample_models
+from reinject.sampling.trace import trace
+from reinject.sampling.verify import verify as verify_job
 from test_archive import block, files, make, plan
 
 SHARD = "data/shard-000001.parquet"

@@ -6,12 +6,12 @@ import pytest
 import torch
 
 from reinject import wrap
-from reinject.errors import ArgumentError
-from reinject.kernels import Ancestral, Info, Langevin, Metropolis, State
-from reinject.reconstruction import Ensemble
-from reinject.schedules import PerStep
-from reinject.starts import Normal, Points, Uniform
-from reinject.walks import Visited, walk
+from reinject.base.errors import ArgumentError
+from reinject.walks.kernels import Ancestral, Info, Langevin, Metropolis, State
+from reinject.walks.loop import Visited, walk
+from reinject.walks.reconstruction import Ensemble
+from reinject.walks.schedules import PerStep
+from reinject.walks.starts import Normal, Points, Uniform
 
 SHRINK = wrap(lambda x: 0.5 * x, (2,))
 KERNEL = Langevin(SHRINK, 0.1)

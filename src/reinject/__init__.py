@@ -11,20 +11,27 @@ from typing import Any
 __version__ = "0.1.0"
 
 _PUBLIC = {
-    "Archive": "reinject.archive",
-    "Reconstruction": "reinject.reconstruction",
-    "ReinjectError": "reinject.errors",
-    "Stream": "reinject.jobs.stream",
-    "algorithm1": "reinject.synthesis",
-    "evaluate": "reinject.jobs.evaluate",
-    "latent": "reinject.reconstruction",
-    "sample": "reinject.jobs.sample",
-    "wrap": "reinject.reconstruction",
-    "synthesise": "reinject.synthesis",
-    "train": "reinject.jobs.train",
-    "walk": "reinject.walks",
+    "Archive": "reinject.archive.read",
+    "Reconstruction": "reinject.walks.reconstruction",
+    "ReinjectError": "reinject.base.errors",
+    "Stream": "reinject.sampling.stream",
+    "algorithm1": "reinject.sampling.synthesis",
+    "evaluate": "reinject.report.evaluated",
+    "latent": "reinject.walks.reconstruction",
+    "sample": "reinject.sampling.sample",
+    "wrap": "reinject.walks.reconstruction",
+    "synthesise": "reinject.sampling.synthesis",
+    "train": "reinject.training.train",
+    "walk": "reinject.walks.loop",
 }
-_ROOMS = ("densities", "kernels", "objectives", "schedules", "score", "starts")
+_MODULES = {
+    "densities": "reinject.densities",
+    "kernels": "reinject.walks.kernels",
+    "objectives": "reinject.training.objectives",
+    "schedules": "reinject.walks.schedules",
+    "score": "reinject.score",
+    "starts": "reinject.walks.starts",
+}
 
 __all__ = [
     "Archive",
@@ -45,6 +52,6 @@ __all__ = [
 def __getattr__(name: str) -> Any:
     if name in _PUBLIC:
         return getattr(import_module(_PUBLIC[name]), name)
-    if name in _ROOMS:
-        return import_module(f"reinject.{name}")
+    if name in _MODULES:
+        return import_module(_MODULES[name])
     raise AttributeError(f"module 'reinject' has no attribute {name!r}")

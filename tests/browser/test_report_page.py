@@ -6,10 +6,10 @@ from typing import Any
 
 import pytest
 
-from reinject.jobs.recipe import load_models
-from reinject.jobs.report import report
-from reinject.jobs.sample import sample_models
-from reinject.presets import PRESETS
+from reinject.models.loading import load_models
+from reinject.report.report import report
+from reinject.sampling.presets import PRESETS
+from reinject.sampling.sample import sample_models
 
 Open = Callable[..., Any]
 STATE = "() => document.querySelector('.wall canvas').toDataURL()"

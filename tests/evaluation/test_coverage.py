@@ -5,12 +5,12 @@ import pytest
 import torch
 from prdc import compute_prdc
 
-from reinject.errors import ArgumentError, DataError
-from reinject.evaluation import neighbours
+from reinject.base.errors import ArgumentError, DataError
 from reinject.evaluation.coverage import class_histogram, coverage, frechet, kernel_distance, prdc
 from reinject.evaluation.judgement import binomial_interval, clustered_interval, draws, over_draws
-from reinject.evaluation.neighbours import nearest
 from reinject.evaluation.spurious import spurious
+from reinject.training import neighbours
+from reinject.training.neighbours import nearest
 
 
 def normal(seed: int, *shape: int) -> torch.Tensor:

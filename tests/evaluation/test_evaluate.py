@@ -9,16 +9,16 @@ import torch
 
 from reinject import Archive, data
 from reinject.archive import Plan, write
-from reinject.errors import ArgumentError, DataError, ModelError
-from reinject.evaluation.features import convolutions, pca, penultimate, pixels
-from reinject.evaluation.tables import Table
-from reinject.jobs.evaluate import evaluate
-from reinject.jobs.evidence import disjoint, gather
-from reinject.jobs.judgements import closest, wanted
-from reinject.models import Inputs, MLPClassifier
-from reinject.presets import Settings
-from reinject.progress import Silent
-from reinject.samples import LabelledSamples, Storage
+from reinject.base.errors import ArgumentError, DataError, ModelError
+from reinject.base.progress import Silent
+from reinject.data.sample_tables import Table
+from reinject.data.samples import LabelledSamples, Storage
+from reinject.evaluation.evidence import disjoint, gather
+from reinject.evaluation.judgements import closest, wanted
+from reinject.models.features import convolutions, pca, penultimate, pixels
+from reinject.networks import Inputs, MLPClassifier
+from reinject.report.evaluated import evaluate
+from reinject.sampling.presets import Settings
 
 DIGITS = data.load("digits")
 SIZE = 1000
@@ -94,8 +94,8 @@ def test_an_archive_without_labels_is_judged_by_what_needs_none(tmp_path: Path) 
 
 @pytest.mark.usefixtures("quick_students")
 def test_all_judgements_of_what_a_run_made(models: Path, tmp_path: Path) -> None:
-    from reinject.jobs.recipe import load_models
-    from reinject.jobs.sample import sample_models
+    from reinject.models.loading import load_models
+    from reinject.sampling.sample import sample_models
 
     settings = Settings("langevin", {}, steps=4, burn_in=2)
     sample_models(load_models([models]), tmp_path / "s", "quick", settings, walks=1000, seed=0)

@@ -10,20 +10,20 @@ from scipy import stats
 
 from conftest import TINY
 from reinject import data
-from reinject.errors import DataError, ModelError
-from reinject.evaluation.features import pixels
+from reinject.base.errors import DataError, ModelError
+from reinject.base.progress import Silent
+from reinject.data.sample_tables import Table
+from reinject.data.samples import Storage
+from reinject.evaluation.evidence import Evidence
+from reinject.evaluation.judgements import judge_membership
 from reinject.evaluation.membership import attack, likelihood_ratio, logit, part_of, scores, shadow_students
-from reinject.evaluation.students import Bench, Student, learn
-from reinject.evaluation.tables import Table
-from reinject.jobs.evidence import Evidence
-from reinject.jobs.judgements import judge_membership
-from reinject.jobs.plans import TrainPlan
-from reinject.jobs.recipe import load_models
-from reinject.jobs.shadows import closeness, plan_of, shadow_autoencoders
-from reinject.jobs.train import train_on
-from reinject.progress import Silent
-from reinject.samples import Storage
-from reinject.training import Recipe
+from reinject.evaluation.shadows import closeness, plan_of, shadow_autoencoders
+from reinject.models.features import pixels
+from reinject.models.loading import load_models
+from reinject.training.fit import Recipe
+from reinject.training.plans import TrainPlan
+from reinject.training.students import Bench, Student, learn
+from reinject.training.train import train_on
 
 
 def normal(seed: int, *shape: int) -> torch.Tensor:

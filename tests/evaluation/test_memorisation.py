@@ -5,17 +5,9 @@ import pytest
 import torch
 from scipy import stats
 
-from reinject.errors import DataError
+from reinject.base.errors import DataError
 from reinject.evaluation.judgement import Judgement
-from reinject.evaluation.memorisation import (
-    _apart,
-    attractors,
-    authenticity,
-    c_t,
-    copies,
-    data_copying,
-    neighbourhood,
-)
+from reinject.evaluation.memorisation import _apart, attractors, authenticity, c_t, copies, data_copying, neighbourhood
 
 
 def rows(seed: int, n: int, d: int = 8) -> torch.Tensor:

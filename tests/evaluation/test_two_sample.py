@@ -8,15 +8,15 @@ import pytest
 import torch
 from scipy import stats
 
-from reinject.errors import DataError
+from reinject.base.errors import DataError
+from reinject.data.sample_tables import Table
+from reinject.data.samples import Storage
 from reinject.evaluation import two_sample as module
-from reinject.evaluation.features import pixels
+from reinject.evaluation.evidence import Evidence
 from reinject.evaluation.judgement import pairs
-from reinject.evaluation.tables import Table
+from reinject.evaluation.judgements import judge_two_sample
 from reinject.evaluation.two_sample import classifier_test, mmd, sliced_wasserstein, two_sample
-from reinject.jobs.evidence import Evidence
-from reinject.jobs.judgements import judge_two_sample
-from reinject.samples import Storage
+from reinject.models.features import pixels
 
 
 def parts(seed: int, n: int, shift: float = 0.0, count: int = 2):

@@ -8,8 +8,8 @@ from pathlib import Path
 import torch
 
 from reinject.archive import Plan, Repeats, write
-from reinject.samples import LabelledSamples, Storage
-from reinject.staging import before_publishing
+from reinject.base.staging import before_publishing
+from reinject.data.samples import LabelledSamples, Storage
 
 BLOCKS = 3
 _TOUCHES = ("open", "os.rename", "os.remove", "os.mkdir", "os.rmdir", "shutil.rmtree")

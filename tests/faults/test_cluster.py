@@ -7,11 +7,11 @@ from pathlib import Path
 import pytest
 from archiving import files
 
-from reinject.cluster import Cluster
-from reinject.errors import ArgumentError, ReinjectError
-from reinject.jobs.recipe import load_models
-from reinject.jobs.sample import sample_models
-from reinject.presets import Settings
+from reinject.base.errors import ArgumentError, ReinjectError
+from reinject.models.loading import load_models
+from reinject.sampling.presets import Settings
+from reinject.sampling.ray_cluster import Cluster
+from reinject.sampling.sample import sample_models
 
 SETTINGS = Settings("langevin", {"lam": "0.1"}, steps=30, burn_in=25)
 
@@ -30,7 +30,7 @@ def test_a_cluster_makes_the_same_bytes_also_when_a_worker_is_killed(
     models: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     ray = pytest.importorskip("ray")
-    from reinject import cluster
+    from reinject.sampling import ray_cluster as cluster
 
     killed: list[int] = []
     real = cluster._shards

@@ -11,8 +11,8 @@ from typing import Any
 import pytest
 from archiving import append, archive, die, distinct, files
 
-from reinject.errors import ArchiveError
-from reinject.staging import partial_of
+from reinject.base.errors import ArchiveError
+from reinject.base.staging import partial_of
 
 CONTEXT = multiprocessing.get_context("forkserver")  # forks from a process without threads, in milliseconds
 CONTEXT.set_forkserver_preload(["reinject.archive", "pyarrow.parquet", "datasets", "scipy.spatial"])

@@ -17,14 +17,14 @@ from making import DIGITS, LABELS, SHAPE, onnx_graph, random_weights
 from safetensors.torch import load_file, save_file
 from torch import nn
 
-from reinject import bundle
+from reinject.base.errors import ArgumentError, ModelError, ReinjectError
 from reinject.cli import app
-from reinject.errors import ArgumentError, ModelError, ReinjectError
 from reinject.foreign.adapters import Batched
 from reinject.foreign.arguments import arguments_of, as_text, from_text
 from reinject.foreign.checkpoint import PREFIXES, Candidate, fit
-from reinject.jobs.importing import Wanted, import_model
-from reinject.jobs.looking import look
+from reinject.models import bundle
+from reinject.models.importing import Wanted, import_model
+from reinject.models.trying import look
 
 TEXT = """
 import torch

@@ -8,16 +8,16 @@ import torch
 from making import AUTOENCODERS, DIGITS, LABELS, SHAPE
 from torch import Tensor, nn
 
-from reinject import bundle, data
+from reinject import data
+from reinject.base.errors import ArgumentError, ModelError
 from reinject.data import Dataset, LabelledImages
-from reinject.errors import ArgumentError, ModelError
 from reinject.foreign import Foreign, Loaded, Native
 from reinject.foreign import probe as probe_module
 from reinject.foreign.normalise import Evidence, read_by, words_for
-from reinject.jobs import importing
-from reinject.jobs.importing import Wanted, import_model
-from reinject.jobs.inspect import inspect
-from reinject.models import Inputs
+from reinject.models import bundle, importing
+from reinject.models.importing import Wanted, import_model
+from reinject.models.inspect import inspect
+from reinject.networks import Inputs
 
 TEXT = """
 from torch import nn

@@ -9,16 +9,16 @@ import pytest
 import torch
 from making import AUTOENCODERS, CLASSIFIERS, SHAPE, Made
 
-from reinject import Archive, Stream, bundle
-from reinject.errors import ReinjectError
+from reinject import Archive, Stream
+from reinject.base.errors import ReinjectError
 from reinject.foreign import folder as kept
 from reinject.foreign import probe
-from reinject.jobs import importing
-from reinject.jobs.importing import Wanted, import_model
-from reinject.jobs.recipe import load_models
-from reinject.jobs.sample import sample_models
-from reinject.presets import Settings
-from reinject.synthesis import classify
+from reinject.models import bundle, importing
+from reinject.models.importing import Wanted, import_model
+from reinject.models.loading import load_models
+from reinject.models.voting import classify
+from reinject.sampling.presets import Settings
+from reinject.sampling.sample import sample_models
 
 DIGIT_NAMES = tuple("0123456789")
 NAMES = lib.NAMES

@@ -17,12 +17,11 @@ import torch
 from making import AUTOENCODERS, SHAPE, onnx_graph, random_weights
 from safetensors.torch import save_file
 
-from reinject import bundle
-from reinject.errors import ModelError, ReinjectError
+from reinject.base.errors import ModelError, ReinjectError
 from reinject.foreign import probe as probe_module
-from reinject.jobs import importing
-from reinject.jobs.importing import Wanted, import_model
-from reinject.models import Inputs, MLPAutoencoder
+from reinject.models import bundle, importing
+from reinject.models.importing import Wanted, import_model
+from reinject.networks import Inputs, MLPAutoencoder
 
 CONTEXT = multiprocessing.get_context("forkserver")  # forks from a process that has the libraries, in milliseconds
 CONTEXT.set_forkserver_preload(["reinject.foreign", "onnx", "onnxruntime", "keras", "skops.io", "sklearn"])

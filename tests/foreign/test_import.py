@@ -6,15 +6,16 @@ import pytest
 import torch
 from making import AUTOENCODERS, CLASSIFIERS, NETWORK, SHAPE, Made, onnx_graph, random_weights
 
-from reinject import Archive, bundle
-from reinject.errors import ArgumentError, ModelError, ReinjectError
-from reinject.jobs.importing import Wanted, import_model
-from reinject.jobs.inspect import inspect
-from reinject.jobs.recipe import load_models
-from reinject.jobs.sample import sample_models
-from reinject.jobs.trace import trace
-from reinject.presets import Settings
-from reinject.synthesis import classify
+from reinject import Archive
+from reinject.base.errors import ArgumentError, ModelError, ReinjectError
+from reinject.models import bundle
+from reinject.models.importing import Wanted, import_model
+from reinject.models.inspect import inspect
+from reinject.models.loading import load_models
+from reinject.models.voting import classify
+from reinject.sampling.presets import Settings
+from reinject.sampling.sample import sample_models
+from reinject.sampling.trace import trace
 
 
 @pytest.fixture(autouse=True)

@@ -8,13 +8,12 @@ import pytest
 import torch
 from making import AUTOENCODERS, CLASSIFIERS, NETWORK, SHAPE, namespace, onnx_graph, random_weights
 
-from reinject import bundle
+from reinject.base.errors import ArgumentError, ModelError
 from reinject.cli import app
-from reinject.errors import ArgumentError, ModelError
 from reinject.foreign import probe as probe_module
-from reinject.jobs import importing
-from reinject.jobs.importing import Wanted, import_models
-from reinject.jobs.recipe import load_models
+from reinject.models import bundle, importing
+from reinject.models.importing import Wanted, import_models
+from reinject.models.loading import load_models
 
 MORE = """
 class Sized(Net):

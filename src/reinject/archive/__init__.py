@@ -1,13 +1,13 @@
 """Labelled samples on disk: Parquet shards, a manifest and a data set card."""
 
+from reinject.archive.integrity import verify
 from reinject.archive.manifest import read_manifest
+from reinject.archive.mending import repair
 from reinject.archive.read import Archive
 from reinject.archive.remote import kind_begun, unfinished_plan, was_cut_short
-from reinject.archive.repair import repair
 from reinject.archive.repeats import Repeats
 from reinject.archive.schema import MANIFEST, Plan, blocks_of, packages, scheme_of
 from reinject.archive.shards import MakeBlock, Run, adopt_shard, write_shard
-from reinject.archive.verify import verify
 from reinject.archive.write import Remarks, Resume, write
 
 __all__ = [

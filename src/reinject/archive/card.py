@@ -4,8 +4,8 @@ import hashlib
 import json
 from typing import Any
 
-from reinject.files import json_text
-from reinject.samples import usual_kind
+from reinject.base.files import json_text
+from reinject.data.samples import usual_kind
 
 _CARD = """---
 configs:

@@ -7,10 +7,10 @@ from pathlib import Path
 from typing import Any
 
 from reinject.archive.schema import COMPRESSIONS, IMAGES, MANIFEST, SCHEMA_VERSION
-from reinject.errors import ArchiveError
-from reinject.files import is_remote, read_json
-from reinject.staging import partial_of
-from reinject.verdict import LEVELS
+from reinject.base.errors import ArchiveError
+from reinject.base.files import is_remote, read_json
+from reinject.base.staging import partial_of
+from reinject.walks.verdict import LEVELS
 
 _SHARD = re.compile(r"data/shard-\d{6,}\.parquet")  # nothing outside the folder
 _HASH = re.compile(r"[0-9a-f]{64}")

@@ -12,13 +12,13 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
+from reinject.archive.arrow import arrow_file
 from reinject.archive.manifest import read_manifest
 from reinject.archive.schema import Plan
-from reinject.archive.source import arrow_file
-from reinject.errors import ArchiveError, check_count
-from reinject.files import place_of
-from reinject.images import decode
-from reinject.samples import Storage
+from reinject.base.errors import ArchiveError, check_count
+from reinject.base.files import place_of
+from reinject.data.images import decode
+from reinject.data.samples import Storage
 
 if TYPE_CHECKING:
     from torch.utils.data import TensorDataset
@@ -31,7 +31,7 @@ class Archive:
     Example:
         >>> Archive.open("no/such/folder")
         Traceback (most recent call last):
-        reinject.errors.ArchiveError: no/such/folder: no archive there. Give the --out of a reinject sample.
+        reinject.base.errors.ArchiveError: no/such/folder: no archive there. Give the --out of a reinject sample.
     """
 
     folder: Path

@@ -17,10 +17,10 @@ from typing import Any
 from reinject.archive.manifest import read_manifest
 from reinject.archive.schema import MANIFEST, Plan
 from reinject.archive.shards import MakeBlock, Run, entry_file, made
-from reinject.errors import ArchiveError
-from reinject.files import is_remote, read_json, write_json
-from reinject.staging import PLAN, before_publishing, begin, discard, partial_of, release
-from reinject.staging import was_cut_short as was_cut_here
+from reinject.base.errors import ArchiveError
+from reinject.base.files import is_remote, read_json, write_json
+from reinject.base.staging import PLAN, before_publishing, begin, discard, partial_of, release
+from reinject.base.staging import was_cut_short as was_cut_here
 
 _OURS = re.compile(r"manifest\.json|README\.md|data/shard-\d{6,}\.parquet")
 Finish = Callable[[Path, Plan, list[dict[str, Any]], Path], None]

@@ -19,14 +19,14 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
+from reinject.archive.arrow import arrow_file
 from reinject.archive.read import values_of
 from reinject.archive.remote import deliver
 from reinject.archive.schema import Plan
 from reinject.archive.shards import entry_file, write_shard
-from reinject.archive.source import arrow_file
-from reinject.errors import ArchiveError, check_positive
-from reinject.files import read_json, write_json
-from reinject.samples import LabelledSamples
+from reinject.base.errors import ArchiveError, check_positive
+from reinject.base.files import read_json, write_json
+from reinject.data.samples import LabelledSamples
 
 NOTE = "shard-repeats.json"
 _SCRATCH = "repeats"

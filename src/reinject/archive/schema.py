@@ -9,11 +9,12 @@ from typing import Any
 import numpy as np
 import pyarrow as pa
 
-from reinject import __version__, images
-from reinject.classes import check_names
-from reinject.errors import ArgumentError
-from reinject.samples import LabelledSamples, Storage
-from reinject.streams import FIRST
+from reinject import __version__
+from reinject.base.errors import ArgumentError
+from reinject.base.streams import FIRST
+from reinject.data import images
+from reinject.data.classes import check_names
+from reinject.data.samples import LabelledSamples, Storage
 
 SCHEMA_VERSION = 3  # 2: settings, kernel notes, strayed walks; 3: ranges of walks, counts by shard
 MANIFEST = "manifest.json"
@@ -142,7 +143,7 @@ def blocks_of(parameters: Mapping[str, Any]) -> list[tuple[int, int]]:
 
 
 def scheme_of(parameters: Mapping[str, Any]) -> int:
-    """The scheme of an archive's noise, see :func:`reinject.streams.stream`; old ones name none.
+    """The scheme of an archive's noise, see :func:`reinject.base.streams.stream`; old ones name none.
 
     Example:
         >>> scheme_of({}), scheme_of({"streams": 2})

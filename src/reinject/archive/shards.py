@@ -15,10 +15,10 @@ import torch
 
 from reinject.archive.manifest import read_manifest
 from reinject.archive.schema import Plan, schema_of, table_of
-from reinject.diagnostics import effective_labels
-from reinject.errors import ArchiveError
-from reinject.files import read_json, sha256, write_json
-from reinject.samples import LabelledSamples
+from reinject.base.errors import ArchiveError
+from reinject.base.files import read_json, sha256, write_json
+from reinject.data.samples import LabelledSamples
+from reinject.walks.diagnostics import effective_labels
 
 MakeBlock = Callable[[int], Iterable[LabelledSamples]]
 Run = Callable[[Path, Plan, list[int], Callable[[int], None]], Iterable[dict[str, Any]]]

@@ -14,15 +14,15 @@ import numpy as np
 
 from reinject.archive.card import data_card
 from reinject.archive.manifest import read_manifest
+from reinject.archive.mending import repair
 from reinject.archive.read import Archive
 from reinject.archive.remote import Finish, is_begun, write_remote
-from reinject.archive.repair import repair
 from reinject.archive.repeats import Repeats, without_repeats
 from reinject.archive.schema import MANIFEST, SCHEMA_VERSION, Plan, schema_of
 from reinject.archive.shards import MakeBlock, Run, finished, forget_entries, made, take_shards
-from reinject.errors import ArchiveError
-from reinject.files import is_remote, write_json
-from reinject.staging import begin, check_free, discard, partial_of, publish
+from reinject.base.errors import ArchiveError
+from reinject.base.files import is_remote, write_json
+from reinject.base.staging import begin, check_free, discard, partial_of, publish
 
 Resume = Literal["if-possible", "never", "always"]
 Remarks = Callable[[Archive], dict[str, Any]]
@@ -45,7 +45,7 @@ def write(
     """Write the archive of a plan, going on with an earlier run of the same plan that was cut.
 
     Arguments:
-        out: the folder to make, or a place of :func:`reinject.files.place_of`; must not hold anything yet.
+        out: the folder to make, or a place of :func:`reinject.base.files.place_of`; must not hold anything yet.
         plan: what determines the rows.
         make_block: number of a block -> its rows; called only for the blocks that are not there yet.
         overwrite: replace an archive at ``out``.

@@ -1,28 +1,28 @@
-"""The command line: options in, jobs called, results printed; no logic of its own."""
+"""The command line: options in, functions called, results printed; no logic of its own."""
 
 import logging
 import os
 
+from reinject.base.processes import keep_memory, share_cores
 from reinject.cli.app import app, guarded
 from reinject.cli.config import Command
-from reinject.cli.demo import demo
-from reinject.cli.diagnose import diagnose
-from reinject.cli.doctor import doctor
-from reinject.cli.evaluate import evaluate
-from reinject.cli.explore import explore
-from reinject.cli.export import export
-from reinject.cli.extract import extract
-from reinject.cli.importing import import_, inspect, try_
-from reinject.cli.kernels import KernelCommand, kernels
-from reinject.cli.push import push
-from reinject.cli.report import report
-from reinject.cli.reproduce import reproduce
-from reinject.cli.sample import sample
-from reinject.cli.theory import theory
-from reinject.cli.train import train
-from reinject.cli.tune import tune
-from reinject.cli.verify import trace, verify
-from reinject.processes import keep_memory, share_cores
+from reinject.cli.demo_command import demo
+from reinject.cli.diagnose_command import diagnose
+from reinject.cli.doctor_command import doctor
+from reinject.cli.evaluate_command import evaluate
+from reinject.cli.explore_command import explore
+from reinject.cli.export_command import export
+from reinject.cli.extract_command import extract
+from reinject.cli.import_command import import_, inspect, try_
+from reinject.cli.kernels_command import KernelCommand, kernels
+from reinject.cli.push_command import push
+from reinject.cli.report_command import report
+from reinject.cli.reproduce_command import reproduce
+from reinject.cli.sample_command import sample
+from reinject.cli.theory_command import theory
+from reinject.cli.train_command import train
+from reinject.cli.tune_command import tune
+from reinject.cli.verify_command import trace, verify
 
 __all__ = ["app", "main"]
 

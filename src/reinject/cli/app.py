@@ -12,10 +12,10 @@ from typing import Annotated, Any
 import typer
 
 from reinject import __version__
-from reinject.errors import ReinjectError, cure_of
-from reinject.files import json_text
-from reinject.jobs import Outcome
-from reinject.progress import LOG, log_to
+from reinject.base.errors import ReinjectError, cure_of
+from reinject.base.files import json_text
+from reinject.base.outcome import Outcome
+from reinject.base.progress import LOG, log_to
 
 app = typer.Typer(
     name="reinject",

@@ -12,9 +12,9 @@ import typer
 from typer.core import TyperCommand
 
 from reinject import __version__
+from reinject.base.errors import ArgumentError
+from reinject.base.files import is_remote
 from reinject.cli.app import told
-from reinject.errors import ArgumentError
-from reinject.files import is_remote
 
 RUN = "run.toml"
 RUNS = "run*.toml"

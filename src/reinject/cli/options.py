@@ -5,13 +5,13 @@ from typing import Annotated
 
 import typer
 
-from reinject.errors import ArgumentError
-from reinject.files import place_of
+from reinject.base.errors import ArgumentError
+from reinject.base.files import place_of
 
 
 def kernel_names() -> list[str]:
     """For the shell's completion."""
-    from reinject.kernels import KERNELS
+    from reinject.walks.kernels import KERNELS
 
     return list(KERNELS)
 
@@ -25,7 +25,7 @@ def dataset_names() -> list[str]:
 
 def judgement_names() -> list[str]:
     """For the shell's completion."""
-    from reinject.jobs.judgements import GROUPS, UTILITY
+    from reinject.evaluation.judgements import GROUPS, UTILITY
 
     return [UTILITY, *GROUPS]
 

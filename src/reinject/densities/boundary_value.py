@@ -9,8 +9,8 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from reinject.densities.base import Density
-from reinject.errors import ArgumentError, ModelError, check_positive
+from reinject.base.errors import ArgumentError, ModelError, check_positive
+from reinject.densities.density import Density
 
 Array = NDArray[np.float64]
 

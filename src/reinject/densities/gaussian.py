@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from reinject.errors import ArgumentError, CollapseError, check_positive
+from reinject.base.errors import ArgumentError, CollapseError, check_positive
 
 
 @dataclass(frozen=True)

@@ -6,8 +6,8 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
+from reinject.base.errors import ArgumentError
 from reinject.densities.gaussian import check_covariance
-from reinject.errors import ArgumentError
 
 
 @dataclass(frozen=True)

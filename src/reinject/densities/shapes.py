@@ -6,7 +6,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from reinject.errors import ArgumentError, check_count, check_positive
+from reinject.base.errors import ArgumentError, check_count, check_positive
 
 
 @dataclass(frozen=True)

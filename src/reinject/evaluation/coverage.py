@@ -11,9 +11,9 @@ from typing import NamedTuple
 import torch
 from torch import Tensor
 
-from reinject.errors import ArgumentError
+from reinject.base.errors import ArgumentError
 from reinject.evaluation.judgement import Judgement, Sets, over_draws
-from reinject.evaluation.neighbours import nearest
+from reinject.training.neighbours import nearest
 
 K = 5
 _PAIRS = 1 << 21  # distances at a time: 8 MiB, which caches hold

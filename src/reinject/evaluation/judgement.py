@@ -9,9 +9,9 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from reinject.errors import ArgumentError, DataError
+from reinject.base.errors import ArgumentError, DataError
+from reinject.training.curves import LEVEL, interval_of
 
-LEVEL = 0.95  # of every interval
 _LEAST = 20  # rows of a draw
 
 
@@ -140,21 +140,6 @@ def pairs(
     order = rng.permutation(test)
     parts = (slice(k * n, (k + 1) * n) for k in range(count))
     return [(order[part], rows[part]) for part in parts]
-
-
-def interval_of(values: Sequence[float]) -> tuple[float, float]:
-    """Student's interval of the mean of independent values; endless for a single one.
-
-    Example:
-        >>> [round(end, 3) for end in interval_of([1.0, 2.0, 3.0])]
-        [-0.484, 4.484]
-    """
-    if len(values) < 2:
-        return -math.inf, math.inf
-    from scipy import stats  # sampling reads this module, and needs no scipy
-
-    error = np.std(values, ddof=1) / math.sqrt(len(values)) * stats.t.ppf((1 + LEVEL) / 2, len(values) - 1)
-    return float(np.mean(values) - error), float(np.mean(values) + error)
 
 
 def binomial_interval(hits: int, of: int) -> tuple[float, float]:

@@ -13,10 +13,10 @@ from numpy.typing import NDArray
 from scipy import stats
 from torch import Tensor
 
-from reinject.errors import DataError
+from reinject.base.errors import DataError
+from reinject.data.sample_tables import Table
 from reinject.evaluation.judgement import Judgement, binomial_interval
-from reinject.evaluation.students import Student
-from reinject.evaluation.tables import Table
+from reinject.training.students import Student
 
 _LEAST = 100  # rows of each kind
 _RATES = (0.01, 0.001)

@@ -14,9 +14,10 @@ from numpy.typing import NDArray
 from scipy import stats
 from torch import Tensor
 
-from reinject.errors import DataError
-from reinject.evaluation.judgement import LEVEL, Judgement, binomial_interval, clustered_interval
-from reinject.evaluation.neighbours import nearest
+from reinject.base.errors import DataError
+from reinject.evaluation.judgement import Judgement, binomial_interval, clustered_interval
+from reinject.training.curves import LEVEL
+from reinject.training.neighbours import nearest
 
 _LEVELS = (0.001, 0.003, 0.01, 0.03, 0.1, 0.3, 1.0)
 _LEAST = 10  # samples at the smallest level

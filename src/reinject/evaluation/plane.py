@@ -6,8 +6,8 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy import stats
 
-from reinject.errors import DataError
-from reinject.evaluation.judgement import LEVEL
+from reinject.base.errors import DataError
+from reinject.training.curves import LEVEL
 
 REGION = 0.75  # of the data
 _LEAST = 100

@@ -5,8 +5,9 @@ from collections.abc import Sequence
 import torch
 from torch import Tensor
 
-from reinject.evaluation.judgement import Judgement, interval_of
-from reinject.evaluation.neighbours import nearest
+from reinject.evaluation.judgement import Judgement
+from reinject.training.curves import interval_of
+from reinject.training.neighbours import nearest
 
 _OUTSIDE = 0.05  # share of held-out real rows that count as unlike data, and as unclear
 Part = tuple[Tensor, Tensor, Tensor, Tensor, Tensor]

@@ -13,7 +13,8 @@ from numpy.typing import NDArray
 from scipy import stats
 from torch import Tensor
 
-from reinject.evaluation.judgement import Judgement, binomial_interval, interval_of
+from reinject.evaluation.judgement import Judgement, binomial_interval
+from reinject.training.curves import interval_of
 
 PERMUTATIONS = 500
 Pair = tuple[Tensor, Tensor]

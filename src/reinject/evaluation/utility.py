@@ -24,13 +24,13 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from reinject.errors import DataError
-from reinject.evaluation.curves import LEAST, Curve, Figure, sizes_for, skill
-from reinject.evaluation.students import RECIPE, Bench, Kind, Marks, Student, curve_jobs, curve_of, whole_jobs
-from reinject.evaluation.tables import Table
-from reinject.files import finite
-from reinject.samples import Storage
-from reinject.training import Recipe
+from reinject.base.errors import DataError
+from reinject.base.files import finite
+from reinject.data.sample_tables import Table
+from reinject.data.samples import Storage
+from reinject.training.curves import LEAST, Curve, Figure, sizes_for, skill
+from reinject.training.fit import Recipe
+from reinject.training.students import RECIPE, Bench, Kind, Marks, Student, curve_jobs, curve_of, whole_jobs
 
 
 @dataclass(frozen=True)

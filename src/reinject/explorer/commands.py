@@ -6,7 +6,7 @@ from dataclasses import dataclass, fields, replace
 from pathlib import Path
 
 from reinject.explorer.session import Choice, World
-from reinject.presets import Settings, words_of
+from reinject.sampling.presets import Settings, words_of
 
 Start = Callable[[Sequence[str], "Bar"], str]
 
@@ -52,10 +52,10 @@ def snippet(world: World, choice: Choice, *, picture: str = "") -> str:
     imports = [
         "from pathlib import Path\n",
         "from reinject import walk",
-        *(["from reinject.jobs.held import resolve_held"] if holds else []),
-        "from reinject.jobs.recipe import load_models",
-        *(["from reinject.jobs.starts import resolve"] if begins else []),
-        "from reinject.presets import Settings\n",
+        *(["from reinject.sampling.constraints import resolve_held"] if holds else []),
+        "from reinject.sampling.recipe import load_models",
+        *(["from reinject.sampling.data_starts import resolve"] if begins else []),
+        "from reinject.sampling.presets import Settings\n",
     ]
     labelled = "" if world.C is not None else ", labelled=False"
     return "\n".join(

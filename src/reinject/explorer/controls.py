@@ -6,11 +6,11 @@ from typing import Any
 
 from nicegui import ui
 
-from reinject.building import default_of, flag, options_of
-from reinject.errors import ArgumentError
+from reinject.base.errors import ArgumentError
 from reinject.explorer.session import Choice, World
-from reinject.kernels import KERNELS
-from reinject.presets import Settings, settings_of
+from reinject.sampling.presets import Settings, settings_of
+from reinject.walks.kernel_options import default_of, flag, options_of
+from reinject.walks.kernels import KERNELS
 
 REGIONS = {
     "": "nothing",

@@ -5,7 +5,7 @@ from pathlib import Path
 
 from reinject.explorer.commands import Start
 from reinject.explorer.session import World
-from reinject.presets import Settings
+from reinject.sampling.presets import Settings
 
 
 def serve(world: World, initial: Settings, out: Path, start_run: Start, *, port: int, show: bool) -> None:
@@ -23,7 +23,7 @@ def serve(world: World, initial: Settings, out: Path, start_run: Start, *, port:
     from nicegui import app, ui
 
     from reinject.explorer.guard import Guard
-    from reinject.explorer.page import Visitor
+    from reinject.explorer.visitor_page import Visitor
 
     @ui.page("/", title="reinject explorer")
     async def page() -> None:

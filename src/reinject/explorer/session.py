@@ -8,16 +8,16 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from reinject.kernels.clamped import Clamped, region
-from reinject.kernels.tangent import Tangent
-from reinject.models import Inputs
-from reinject.presets import Settings, Walker
-from reinject.reconstruction import Ensemble
-from reinject.schedules import value_at
+from reinject.models.voting import Classifier, classify
+from reinject.networks import Inputs
+from reinject.sampling.presets import Settings, Walker
 from reinject.score import sigma_of_lam
-from reinject.starts import Points
-from reinject.synthesis import Classifier, classify
-from reinject.walks import Visited, spread, walk
+from reinject.walks.kernels.clamped import Clamped, region
+from reinject.walks.kernels.tangent import Tangent
+from reinject.walks.loop import Visited, spread, walk
+from reinject.walks.reconstruction import Ensemble
+from reinject.walks.schedules import value_at
+from reinject.walks.starts import Points
 
 
 @dataclass(frozen=True)

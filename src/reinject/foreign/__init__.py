@@ -4,8 +4,8 @@ from collections.abc import Mapping
 from importlib import import_module
 from types import MappingProxyType
 
-from reinject.errors import ArgumentError
-from reinject.foreign.base import SOURCE, Foreign, Given, Gives, Loaded, Native, Role, Route, Taken
+from reinject.base.errors import ArgumentError
+from reinject.foreign.route import SOURCE, Foreign, Given, Gives, Loaded, Native, Role, Route, Taken
 from reinject.foreign.trust import check_trusted, is_trusted, trust
 
 _MODULES = ("torch_module", "exported", "onnx", "diffusers", "pythae", "sklearn", "keras", "pickled")
@@ -43,7 +43,7 @@ def route_for(source: str, name: str | None = None) -> Route:
         ('onnx', 'module')
         >>> route_for("model.pkl")
         Traceback (most recent call last):
-        reinject.errors.ArgumentError: import: model.pkl is a pickle, which is not read because it can run code. ...
+        reinject.base.errors.ArgumentError: import: model.pkl is a pickle, which is not read ...
     """
     if name is not None:
         if name not in ROUTES:

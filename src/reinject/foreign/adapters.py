@@ -8,7 +8,7 @@ from torch import Tensor, nn
 from torch.overrides import TorchFunctionMode
 from torch.utils._pytree import tree_map
 
-from reinject.errors import reason
+from reinject.base.errors import reason
 
 
 class Noiseless(TorchFunctionMode):

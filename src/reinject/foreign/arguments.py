@@ -5,7 +5,7 @@ import inspect
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any
 
-from reinject.errors import ArgumentError, ModelError, reason
+from reinject.base.errors import ArgumentError, ModelError, reason
 
 _REQUIRED = (inspect.Parameter.POSITIONAL_OR_KEYWORD, inspect.Parameter.KEYWORD_ONLY)
 _OPEN, _CLOSE = "([{", ")]}"

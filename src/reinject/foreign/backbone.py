@@ -6,7 +6,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from reinject.errors import ModelError, reason
+from reinject.base.errors import ModelError, reason
 
 _MOMENTS = ("image_mean", "image_std")
 _SEEN = "preprocessor_config.json"

@@ -12,8 +12,8 @@ from safetensors import SafetensorError
 from safetensors.torch import load_file
 from torch import Tensor, nn
 
-from reinject.errors import ModelError
-from reinject.foreign.base import check_zip, readable
+from reinject.base.errors import ModelError
+from reinject.foreign.route import check_zip, readable
 
 PICKLES = (".pt", ".pth", ".ckpt", ".bin")
 PREFIXES = ("module.", "model.", "_orig_mod.", "net.", "network.", "autoencoder.", "classifier.", "backbone.")

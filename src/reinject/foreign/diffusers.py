@@ -7,9 +7,9 @@ from typing import Any
 
 from torch import Tensor
 
-from reinject.errors import ModelError
-from reinject.files import read_json
-from reinject.foreign.base import Given, Loaded, Route, Taken, library, never, readable
+from reinject.base.errors import ModelError
+from reinject.base.files import read_json
+from reinject.foreign.route import Given, Loaded, Route, Taken, library, never, readable
 
 _CLASSES = ("AutoencoderKL", "AutoencoderTiny", "VQModel")
 _FILES = ("config.json", "diffusion_pytorch_model.safetensors")

@@ -5,9 +5,9 @@ from pathlib import Path
 import torch
 from torch.utils._pytree import tree_map_only
 
-from reinject.errors import ModelError
+from reinject.base.errors import ModelError
 from reinject.foreign.adapters import Batched
-from reinject.foreign.base import Loaded, Route, always, check_zip, copied, ends_with, readable
+from reinject.foreign.route import Loaded, Route, always, check_zip, copied, ends_with, readable
 
 
 def _load(folder: Path, source: str) -> Loaded:

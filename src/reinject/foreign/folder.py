@@ -9,13 +9,13 @@ from typing import Any, get_args
 
 import torch
 
-from reinject.errors import ArgumentError, ModelError
-from reinject.files import read_json, sha256, write_json
+from reinject.base.errors import ArgumentError, ModelError
+from reinject.base.files import read_json, sha256, write_json
 from reinject.foreign.arguments import as_text, from_text
-from reinject.foreign.base import SOURCE, Foreign, Gives, Loaded, Native, Route
 from reinject.foreign.probe import probe
+from reinject.foreign.route import SOURCE, Foreign, Gives, Loaded, Native, Route
 from reinject.foreign.trust import check_trusted, is_trusted, trust
-from reinject.models import Inputs
+from reinject.networks import Inputs
 
 CONFIG = "config.json"
 ARCHITECTURE = "foreign"

@@ -10,8 +10,8 @@ from typing import Any
 
 from torch import Tensor, nn
 
-from reinject.errors import ModelError
-from reinject.foreign.base import Loaded, Route, check_zip, copied, ends_with, library, readable
+from reinject.base.errors import ModelError
+from reinject.foreign.route import Loaded, Route, check_zip, copied, ends_with, library, readable
 
 _PARTS = ("layers", "initializers", "regularizers", "constraints", "activations")
 _MODULES = ("keras", *(f"keras.{part}" for part in _PARTS))

@@ -7,9 +7,9 @@ from dataclasses import dataclass, replace
 import torch
 from torch import Tensor
 
-from reinject.errors import ArgumentError
-from reinject.foreign.base import LAYOUTS, Foreign, Gives, Layout, Loaded, Native, Out, Role
-from reinject.models import Inputs
+from reinject.base.errors import ArgumentError
+from reinject.foreign.route import LAYOUTS, Foreign, Gives, Layout, Loaded, Native, Out, Role
+from reinject.networks import Inputs
 
 BOUNDS = ((0.0, 1.0), (-1.0, 1.0), (0.0, 255.0))  # that networks are usually trained in
 IMAGENET = ((0.485, 0.456, 0.406), (0.229, 0.224, 0.225))

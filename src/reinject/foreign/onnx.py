@@ -6,10 +6,10 @@ from typing import Any
 
 from torch import Tensor, nn
 
-from reinject.errors import ModelError
+from reinject.base.errors import ModelError
 from reinject.foreign.adapters import Batched, Numpy
-from reinject.foreign.base import Given, Loaded, Route, Taken, ends_with, library, never, readable
 from reinject.foreign.names import class_names
+from reinject.foreign.route import Given, Loaded, Route, Taken, ends_with, library, never, readable
 
 _OPSETS = (7, 26)  # what onnxruntime runs
 _KINDS = {"tensor(float)": "float32", "tensor(double)": "float64", "tensor(float16)": "float16"}

@@ -5,11 +5,11 @@ from pathlib import Path
 import torch
 from torch import nn
 
-from reinject.errors import ModelError
+from reinject.base.errors import ModelError
 from reinject.foreign.adapters import as_float32
-from reinject.foreign.base import Given, Loaded, Route, Taken, always, check_zip, copied, ends_with, readable
 from reinject.foreign.checkpoint import PICKLES, candidates, is_torchscript, objects_in, read_checkpoint
 from reinject.foreign.names import of_module
+from reinject.foreign.route import Given, Loaded, Route, Taken, always, check_zip, copied, ends_with, readable
 
 _HOW = "Give FILE.py:CLASS --weights {}"
 

@@ -11,7 +11,7 @@ import sys
 from pathlib import Path
 from typing import Any
 
-from reinject.errors import ModelError, ending, reason
+from reinject.base.errors import ModelError, ending, reason
 
 _SPARE = 1 << 30  # bytes that a model may take beyond some multiple of its size
 _SECONDS = 300
@@ -74,7 +74,7 @@ def main() -> None:
     folder, route, source = Path(sys.argv[1]), sys.argv[2], sys.argv[3]
     os.environ.setdefault("KERAS_BACKEND", "torch")
     from reinject.foreign import ROUTES
-    from reinject.foreign.base import library
+    from reinject.foreign.route import library
 
     try:
         for name in ROUTES[route].libraries:  # they take their memory before the limit

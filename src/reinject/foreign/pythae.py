@@ -8,10 +8,10 @@ import torch
 from safetensors.torch import load_model, save_model
 from torch import Tensor, nn
 
-from reinject.errors import ModelError
-from reinject.files import read_json
+from reinject.base.errors import ModelError
+from reinject.base.files import read_json
 from reinject.foreign.adapters import Noiseless
-from reinject.foreign.base import Given, Loaded, Route, Taken, library, readable
+from reinject.foreign.route import Given, Loaded, Route, Taken, library, readable
 
 _CONFIG, _PICKLE, _WEIGHTS = "model_config.json", "model.pt", "weights.safetensors"
 _OWN = ("encoder.pkl", "decoder.pkl")

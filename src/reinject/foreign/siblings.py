@@ -9,7 +9,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from types import ModuleType
 
-from reinject.errors import ModelError, reason
+from reinject.base.errors import ModelError, reason
 
 _OTHERS = frozenset({*sys.stdlib_module_names, "torch", "numpy", "reinject", "safetensors"})  # never a sibling
 _PACKAGE = "_reinject_imported"

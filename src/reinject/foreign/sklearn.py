@@ -4,9 +4,9 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from reinject.errors import ModelError
+from reinject.base.errors import ModelError
 from reinject.foreign.adapters import Numpy
-from reinject.foreign.base import Gives, Loaded, Route, check_zip, copied, ends_with, library, readable
+from reinject.foreign.route import Gives, Loaded, Route, check_zip, copied, ends_with, library, readable
 
 _OPTIMISERS = "sklearn.neural_network._stochastic_optimizers"
 _HARMLESS = [f"{_OPTIMISERS}.{name}" for name in ("AdamOptimizer", "SGDOptimizer")]  # parts of fitted MLPs

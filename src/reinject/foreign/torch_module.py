@@ -16,14 +16,14 @@ import torch
 from safetensors.torch import load_model, save_model
 from torch import Tensor, nn
 
-from reinject.errors import ModelError, reason
+from reinject.base.errors import ModelError, reason
 from reinject.foreign.adapters import as_float32
 from reinject.foreign.arguments import call
-from reinject.foreign.base import Given, Loaded, Route, Taken, always
 from reinject.foreign.checkpoint import Candidate, candidates, fit, read_checkpoint
 from reinject.foreign.names import of_module
+from reinject.foreign.route import Given, Loaded, Route, Taken, always
 from reinject.foreign.siblings import copy_with_siblings, only_here, run_file
-from reinject.outputs import halves_of
+from reinject.walks.outputs import halves_of
 
 WEIGHTS = "weights.safetensors"
 _SEEDS = (0, 1)

@@ -7,7 +7,7 @@ the user's; from then on exactly that content is read without a question, and an
 import os
 from pathlib import Path
 
-from reinject.errors import ModelError, reason
+from reinject.base.errors import ModelError, reason
 
 
 def _store() -> Path:

@@ -10,13 +10,13 @@ import jinja2
 import numpy as np
 from numpy.typing import NDArray
 
+from reinject.base.files import json_text
+from reinject.evaluation.findings import Chosen, unchecked
 from reinject.evaluation.judgement import Judgement
 from reinject.evaluation.utility import Utility
-from reinject.files import json_text
+from reinject.evaluation.wording import headline, judgement_rows, numbers, table
 from reinject.report.sprites import Sprites
-from reinject.report.standing import Chosen, unchecked
-from reinject.report.tables import headline, judgement_rows, numbers, table
-from reinject.verdict import Verdict
+from reinject.walks.verdict import Verdict
 
 _THEMED = {
     **dict.fromkeys(("#222222", "#000000"), "currentColor"),
@@ -151,7 +151,10 @@ class Page:
 def write(path: Path, page: Page) -> Path:
     """Write the page; it loads nothing from anywhere."""
     environment = jinja2.Environment(
-        loader=jinja2.PackageLoader("reinject"), autoescape=True, undefined=jinja2.StrictUndefined, trim_blocks=True
+        loader=jinja2.PackageLoader("reinject.report"),
+        autoescape=True,
+        undefined=jinja2.StrictUndefined,
+        trim_blocks=True,
     )
     environment.policies["json.dumps_kwargs"] = {"sort_keys": True, "allow_nan": False}
     first = next(iter(page.sides.values()))

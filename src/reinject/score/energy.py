@@ -7,7 +7,7 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
-from reinject.errors import ArgumentError, check_positive
+from reinject.base.errors import ArgumentError, check_positive
 from reinject.score.jacobian import Map, asymmetry, check_square
 
 _FIRST, _LAST = 4, 256  # orders of the quadrature

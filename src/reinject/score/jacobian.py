@@ -7,7 +7,7 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
-from reinject.errors import ArgumentError, ModelError, check_count, reason
+from reinject.base.errors import ArgumentError, ModelError, check_count, reason
 
 Mode = Literal["auto", "forward", "reverse"]
 Map = Callable[[Tensor], Tensor]

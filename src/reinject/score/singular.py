@@ -6,7 +6,7 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
-from reinject.errors import check_count
+from reinject.base.errors import check_count
 from reinject.score.jacobian import Map, check_square, pullback, push
 
 

@@ -7,7 +7,7 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
-from reinject.errors import ArgumentError, ModelError, check_count, check_positive
+from reinject.base.errors import ArgumentError, ModelError, check_count, check_positive
 from reinject.score.jacobian import Map, check_square, push, signs_like
 
 FEWEST = 16  # held-out points

@@ -7,7 +7,7 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
-from reinject.errors import ArgumentError, check_count
+from reinject.base.errors import ArgumentError, check_count
 from reinject.score.jacobian import Map, check_square, push, signs_like
 
 

@@ -11,7 +11,7 @@ from collections.abc import Callable
 from jaxtyping import Float
 from torch import Tensor
 
-from reinject.errors import ArgumentError, check_positive
+from reinject.base.errors import ArgumentError, check_positive
 
 
 def lam_of_sigma(sigma: float) -> float:

@@ -1,0 +1,67 @@
+"""Making damaged shards of a finished archive again."""
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+from reinject.archive.manifest import read_manifest
+from reinject.archive.remote import deliver, scratch_of
+from reinject.archive.repeats import leave_out
+from reinject.archive.schema import MANIFEST, Plan
+from reinject.archive.shards import MakeBlock, Run, is_whole, made
+from reinject.base.errors import ArchiveError
+from reinject.base.files import is_remote
+from reinject.base.staging import begin, differences, discard
+
+
+def repair(
+    out: Path,
+    plan: Plan,
+    make_block: MakeBlock,
+    *,
+    on_rows: Callable[[int], None] = lambda _: None,
+    on_shard: Callable[[dict[str, Any]], None] = lambda _: None,
+    run: Run | None = None,
+) -> Path:
+    """Make the shards of a finished archive again that are missing or damaged; arguments as for :func:`write`.
+
+    They are made in ``OUT.repair``, or a temporary folder for a place elsewhere, and take the place of the old ones
+    when they are what the manifest says, so that nothing is lost where they are not.
+
+    Raises:
+        ArchiveError: no archive, another plan, or a shard that comes out otherwise than its hash says.
+    """
+    if not (out / MANIFEST).is_file():
+        raise ArchiveError(str(out), "nothing to go on with", "Leave out --resume always to begin")
+    manifest, wanted = read_manifest(out), plan.as_json()
+    unlike = list(differences({key: manifest.get(key) for key in wanted}, wanted))
+    if unlike:
+        raise ArchiveError(
+            str(out), f"is of a run that differs in {', '.join(unlike)}", "Repeat that run, or choose another --out"
+        )
+    beside = out.with_name(out.name + ".repair")
+    scratch = scratch_of(beside) if is_remote(out) else beside
+    discard(scratch)
+    begin(scratch, wanted)
+    try:
+        (scratch / "data").mkdir()
+        known = {entry["block"]: entry for entry in manifest["shards"]}
+        good = {number for number, entry in known.items() if is_whole(out, entry)}
+        on_rows(sum(known[number]["rows"] for number in good))
+        for entry in made(scratch, plan, sorted(known.keys() - good), make_block, on_rows, run):
+            on_shard(entry)
+            made_in = scratch
+            if "repeats" in known[entry["block"]]:
+                made_in = scratch / "repeats"
+                gone = known[entry["block"]]["repeats"]
+                entry = leave_out(scratch / entry["file"], made_in, plan, entry, gone, "")
+            if entry["sha256"] != known[entry["block"]]["sha256"]:
+                raise ArchiveError(
+                    str(out / entry["file"]),
+                    "comes out otherwise than it was: another device or number of threads",
+                    "Sample again with --overwrite",
+                )
+            deliver(made_in / entry["file"], out / entry["file"])
+    finally:
+        discard(scratch)
+    return out

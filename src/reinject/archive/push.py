@@ -1,0 +1,52 @@
+"""``reinject push``: an archive to the Hugging Face hub, as a data set that ``datasets`` loads by its name."""
+
+from pathlib import Path
+from typing import cast
+
+from reinject.archive import read_manifest
+from reinject.archive.integrity import verify
+from reinject.base.errors import ArchiveError, ArgumentError, ReinjectError, reason
+from reinject.base.files import is_remote
+from reinject.base.outcome import Outcome
+
+_NOT_KNOWN = (401, 403)  # HTTP status: not logged in, or not allowed
+
+
+def push(folder: Path, repository: str, *, public: bool = False, token: str | None = None) -> Outcome:
+    """Upload an archive, its card and its manifest, after a look at every byte.
+
+    Arguments:
+        folder: the archive.
+        repository: OWNER/NAME; made where it is not there.
+        public: for all to see; else a repository that is made is private.
+        token: of the hub; default: the one of ``hf auth login``.
+
+    Raises:
+        ArchiveError: no archive, one with faults, or one that is not on this machine.
+        ArgumentError: no OWNER/NAME.
+        ReinjectError: the hub refuses or is not to be reached.
+    """
+    from huggingface_hub import HfApi
+    from huggingface_hub.errors import HfHubHTTPError, HFValidationError
+
+    if is_remote(folder):
+        raise ArchiveError(str(folder), "is not on this machine", "Push a copy of it from here")
+    if repository.count("/") != 1:
+        raise ArgumentError("push", f"{repository!r} is no repository", "Give OWNER/NAME")
+    rows = read_manifest(folder)["counts"]["rows"]
+    faults = verify(folder)
+    if faults:
+        raise ArchiveError(str(folder), f"has faults: {faults[0]}", "Look at them with reinject verify")
+    bases = cast(tuple[type[Exception], ...], HfHubHTTPError.__bases__)  # what its HTTP library raises
+    refused: tuple[type[Exception], ...] = (OSError, *bases)
+    try:
+        hub = HfApi(token=token)
+        hub.create_repo(repository, repo_type="dataset", private=not public, exist_ok=True)
+        hub.upload_folder(repo_id=repository, repo_type="dataset", folder_path=str(folder))
+    except HFValidationError as error:
+        raise ArgumentError("push", f"{repository!r} is no repository", "Give OWNER/NAME") from error
+    except refused as error:
+        status = getattr(getattr(error, "response", None), "status_code", None)
+        cure = "Log in with hf auth login" if status in _NOT_KNOWN else "Look at that, then run the same command again"
+        raise ReinjectError(repository, f"the hub does not take it ({reason(error)})", cure) from error
+    return Outcome({"repository": repository, "rows": rows}, [f"{rows:,} samples in {repository} on the hub"])

@@ -1,0 +1,1 @@
+"""Errors, files, progress, devices, processes: what every other package stands on."""

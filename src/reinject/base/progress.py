@@ -1,0 +1,173 @@
+"""How long tasks say how far they are, always on standard error: silent, bars on a terminal, or plain lines."""
+
+import logging
+import sys
+import time
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import AbstractContextManager, contextmanager
+from pathlib import Path
+from typing import Protocol
+
+Advance = Callable[[float], None]
+LOG = logging.getLogger("reinject")
+LOG.addHandler(logging.NullHandler())
+
+
+class Progress(Protocol):
+    """``task`` opens a bar and gives the function that moves it on; ``say`` prints one line."""
+
+    def task(self, name: str, total: float, unit: str) -> AbstractContextManager[Advance]:
+        """A context whose value is called with the amount of work just done, in ``unit``."""
+        ...
+
+    def note(self, text: str) -> None:
+        """Show something beside the bar of the running task, in place of what stood there."""
+        ...
+
+    def say(self, text: str) -> None:
+        """Print one line."""
+        ...
+
+
+def _rate(amount: float) -> str:
+    """A rate with the digits that say something.
+
+    Example:
+        >>> _rate(0.83), _rate(12345.6)
+        ('0.8', '12,346')
+    """
+    return f"{amount:,.0f}" if amount >= 10 else f"{amount:.1f}"
+
+
+class Silent:
+    """Says nothing: the default of every function."""
+
+    @contextmanager
+    def task(self, name: str, total: float, unit: str) -> Iterator[Advance]:  # noqa: ARG002
+        """As :class:`Progress`."""
+        yield lambda _: None
+
+    def note(self, text: str) -> None:
+        """As :class:`Progress`."""
+
+    def say(self, text: str) -> None:
+        """As :class:`Progress`."""
+
+
+class Lines:
+    """A plain line when a task of over two seconds ends, for logs and pipes."""
+
+    @contextmanager
+    def task(self, name: str, total: float, unit: str) -> Iterator[Advance]:  # noqa: ARG002
+        """As :class:`Progress`."""
+        done = 0.0
+        began = time.monotonic()
+
+        def advance(amount: float) -> None:
+            nonlocal done
+            done += amount
+
+        yield advance
+        seconds = time.monotonic() - began
+        if seconds > 2:
+            self.say(f"{name}: {done:,.0f} {unit} in {seconds:.1f} s ({_rate(done / seconds)} {unit}/s)")
+
+    def note(self, text: str) -> None:
+        """As :class:`Progress`: nothing, a log has no room for what is replaced."""
+
+    def say(self, text: str) -> None:
+        """As :class:`Progress`."""
+        print(text, file=sys.stderr, flush=True)
+
+
+class Bars:
+    """A bar with rate and time left, for terminals."""
+
+    def __init__(self) -> None:
+        self._describe: Callable[[str], None] = lambda _: None
+
+    @contextmanager
+    def task(self, name: str, total: float, unit: str) -> Iterator[Advance]:
+        """As :class:`Progress`."""
+        from rich import progress
+        from rich.console import Console
+
+        class Rate(progress.ProgressColumn):
+            def render(self, task: progress.Task) -> str:
+                speed = task.finished_speed or task.speed
+                return f"{_rate(speed)} {unit}/s" if speed else ""
+
+        columns = (
+            progress.TextColumn("{task.description}"),
+            progress.BarColumn(),
+            progress.TaskProgressColumn(),
+            Rate(),
+            progress.TimeRemainingColumn(elapsed_when_finished=True),
+        )
+        with progress.Progress(*columns, console=Console(stderr=True)) as bars:
+            bar = bars.add_task(name, total=total)
+            self._describe = lambda text: bars.update(bar, description=f"{name} {text}")
+            yield lambda amount: bars.advance(bar, amount)
+
+    def note(self, text: str) -> None:
+        """As :class:`Progress`."""
+        self._describe(text)
+
+    def say(self, text: str) -> None:
+        """As :class:`Progress`."""
+        print(text, file=sys.stderr, flush=True)
+
+
+class Logged:
+    """Tells the log when tasks begin and end, and another progress all of it.
+
+    Example:
+        >>> with Logged(Silent()).task("sampling", 10, "samples") as advance:
+        ...     advance(10)
+    """
+
+    def __init__(self, inner: Progress) -> None:
+        self.inner = inner
+
+    @contextmanager
+    def task(self, name: str, total: float, unit: str) -> Iterator[Advance]:
+        """As :class:`Progress`."""
+        LOG.info("%s: %s %s", name, f"{total:,.0f}", unit)
+        began = time.monotonic()
+        with self.inner.task(name, total, unit) as advance:
+            yield advance
+        LOG.info("%s: done in %.1f s", name, time.monotonic() - began)
+
+    def note(self, text: str) -> None:
+        """As :class:`Progress`."""
+        self.inner.note(text)
+
+    def say(self, text: str) -> None:
+        """As :class:`Progress`."""
+        LOG.info(text)
+        self.inner.say(text)
+
+
+def log_to(path: Path) -> None:
+    """Write to a file, line by line with the time, what is done from now on; what the file holds stays."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    handler = logging.FileHandler(path, encoding="utf-8")
+    handler.setFormatter(logging.Formatter("%(asctime)s %(levelname)s %(message)s"))
+    LOG.addHandler(handler)
+    LOG.setLevel(logging.INFO)
+
+
+def histogram(counts: Sequence[int]) -> str:
+    """Counts as a line of bars, the highest full.
+
+    Example:
+        >>> histogram([0, 1, 4, 8])
+        ' ▁▄█'
+    """
+    most = max(counts, default=0) or 1
+    return "".join(" ▁▂▃▄▅▆▇█"[round(8 * count / most)] for count in counts)
+
+
+def for_this_terminal() -> Progress:
+    """Bars where standard error is a terminal, plain lines elsewhere; both tell the log, where there is one."""
+    return Logged(Bars() if sys.stderr.isatty() else Lines())

@@ -1,0 +1,181 @@
+"""Folders that are either whole or not there: made under a temporary name, then renamed."""
+
+import shutil
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import Any
+
+from filelock import BaseFileLock, FileLock, Timeout
+
+from reinject.base.errors import ArchiveError, DataError
+from reinject.base.files import read_json, write_json
+
+PLAN = "plan.json"
+LOCK = ".lock"
+_FIRST = (LOCK, "plan.tmp")  # what a run leaves that was killed before it had written its plan
+_LOCKS: dict[Path, BaseFileLock] = {}  # of this process
+
+
+def partial_of(out: Path) -> Path:
+    """Where the unfinished version of ``out`` lives, beside it.
+
+    Example:
+        >>> partial_of(Path("runs/synthetic")).as_posix()
+        'runs/synthetic.partial'
+    """
+    return out.with_name(out.name + ".partial")
+
+
+def check_free(out: Path, marker: str, overwrite: bool) -> None:
+    """Raise ArchiveError unless a new folder may be put at ``out``.
+
+    Free is what does not exist or is an empty folder. With ``overwrite``, a folder that holds the file ``marker`` may
+    be replaced too: it is one of ours, so that a mistyped ``--out`` never removes anything else.
+    """
+    if (out / PLAN).is_file() and (out / marker).is_file():
+        _tidy(out)  # a run was killed just after it had put the folder there
+    if not out.exists():
+        if not out.parent.exists():
+            out.parent.mkdir(parents=True)
+        return
+    if out.is_dir() and not any(out.iterdir()):
+        return
+    if not overwrite:
+        raise ArchiveError(
+            str(out),
+            "already holds something",
+            "Choose another --out, or replace it with --overwrite",
+        )
+    if not (out / marker).is_file():
+        raise ArchiveError(
+            str(out),
+            f"is not replaced, because it has no {marker} and so was not made here",
+            "Choose another --out, or remove it yourself",
+        )
+
+
+def publish(partial: Path, out: Path) -> None:
+    """Put the finished folder at ``out``, replacing what :func:`check_free` allowed to replace.
+
+    The old version stays until the new one is in place: a crash in between leaves both, under names that say so. The
+    plan goes last: until then the same command finishes what was begun.
+    """
+    old = out.with_name(out.name + ".old")
+    if old.exists():
+        shutil.rmtree(old)
+    if out.exists():
+        out.rename(old)
+    partial.rename(out)
+    if old.exists():
+        shutil.rmtree(old)
+    _tidy(out)
+    release(partial)
+
+
+def before_publishing(out: Path) -> Path:
+    """The folder that ``out`` was, if a publishing was killed before the new one was in place; else ``out`` itself.
+
+    Example:
+        >>> before_publishing(Path("no/such/folder")).as_posix()
+        'no/such/folder'
+    """
+    old = out.with_name(out.name + ".old")
+    return old if old.is_dir() and not out.exists() else out
+
+
+def was_cut_short(out: Path) -> bool:
+    """Whether the run that put ``out`` there was killed while it tidied up: the same command has nothing left to do."""
+    return (out / PLAN).is_file()
+
+
+def _tidy(out: Path) -> None:
+    """Removes what a finished folder does not need."""
+    for name in (LOCK, PLAN):
+        (out / name).unlink(missing_ok=True)
+
+
+def begin(partial: Path, plan: dict[str, Any]) -> None:
+    """Open the unfinished folder of a plan (JSON values), new or left by an earlier run of the same plan.
+
+    From then on this process alone may write there, until it publishes the folder or ends.
+
+    Raises:
+        ArchiveError: the folder belongs to another plan, is none of ours, or another process writes there.
+    """
+    path = partial / PLAN
+    if not path.is_file() and partial.exists() and any(file.name not in _FIRST for file in partial.iterdir()):
+        raise ArchiveError(str(partial), "is in the way and is no unfinished run", "Remove it")
+    partial.mkdir(parents=True, exist_ok=True)
+    hold(partial)
+    if path.is_file():
+        found = read_json(path, ArchiveError)
+        if found != plan:
+            raise ArchiveError(
+                str(partial),
+                f"holds an unfinished run that differs in {', '.join(differences(found, plan))}",
+                "Repeat that run to finish it, or remove the folder",
+            )
+        return
+    write_json(path, plan)
+
+
+def check_same(folder: Path, made: str, there: Mapping[str, Any], here: Mapping[str, Any]) -> None:
+    """Raise DataError where what both of them name is not the same."""
+    both = here.keys() & there.keys()
+    unlike = list(differences({key: there[key] for key in both}, {key: here[key] for key in both}))
+    if unlike:
+        raise DataError(str(folder), f"was {made} otherwise: {', '.join(unlike)}", "Give another --out")
+
+
+def hold(folder: Path) -> None:
+    """Lock the folder for this process; the system lets go of the lock when the process ends, however it ends.
+
+    Raises:
+        ArchiveError: another process has it.
+    """
+    lock = _LOCKS.setdefault(folder.absolute(), FileLock(folder / LOCK, timeout=0))
+    if lock.is_locked and (folder / LOCK).exists():
+        return
+    try:
+        lock.release(force=True)  # of a folder that was removed since
+        lock.acquire()
+    except Timeout as error:
+        raise ArchiveError(
+            str(folder), "is being written by another process", "Wait until it has finished, or choose another --out"
+        ) from error
+
+
+def release(folder: Path) -> None:
+    """Let go of the lock of :func:`hold` or :func:`begin`."""
+    lock = _LOCKS.pop(folder.absolute(), None)
+    if lock is not None:
+        lock.release()
+
+
+def discard(partial: Path) -> None:
+    """Remove the unfinished folder of an earlier run.
+
+    Raises:
+        ArchiveError: it is none of ours, or another process writes there.
+    """
+    if not partial.is_dir():
+        return
+    if not (partial / PLAN).is_file():
+        raise ArchiveError(str(partial), "is in the way and is no unfinished run", "Remove it")
+    hold(partial)
+    shutil.rmtree(partial)
+    release(partial)
+
+
+def differences(found: Any, wanted: Any, name: str = "") -> Iterator[str]:
+    """Where two JSON values differ, by the names of their keys.
+
+    Example:
+        >>> list(differences({"a": {"b": 1}, "c": 2}, {"a": {"b": 3}, "c": 2}))
+        ['a.b (1 there, 3 here)']
+    """
+    if isinstance(found, dict) and isinstance(wanted, dict):
+        for key in sorted(found.keys() | wanted.keys()):
+            yield from differences(found.get(key), wanted.get(key), f"{name}.{key}" if name else key)
+    elif found != wanted:
+        yield f"{name} ({found} there, {wanted} here)"

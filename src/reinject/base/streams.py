@@ -1,0 +1,91 @@
+"""Random streams: a generator for every name, whose whole state comes from the name.
+
+A seed is not enough: PyTorch's generator of the CPU keeps 32 bits of it, so two of some 77,000 seeds are likely alike.
+"""
+
+import hashlib
+from collections.abc import Iterable
+from functools import cache
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from reinject.base.errors import ReinjectError
+
+SCHEME = 2  # of new walks
+FIRST = 1  # of archives that name none: seeds, of which a CPU keeps 32 bits
+SCHEMES = (FIRST, SCHEME)
+_WORDS = 624  # of the Mersenne twister, kept in 64 bits each
+_BEGIN = 24  # bytes before them in torch's state of a CPU's generator
+
+
+class _Narrow(torch.Generator):
+    """A generator of the first scheme, whose parts are of the first scheme too."""
+
+
+def stream(key: Iterable[int], device: str | torch.device = "cpu", scheme: int = SCHEME) -> torch.Generator:
+    """A generator that is a pure function of whole numbers and of the kind of device.
+
+    Scheme 2 takes SHAKE-256 of the numbers: for a CPU all 19,968 bits of the state of its Mersenne twister, for another
+    device a seed of 63 bits, all of which it keeps. Scheme 1 takes a word of NumPy's SeedSequence, of which a CPU keeps
+    32 bits: streams (0, 549, 15) and (0, 763, 94) are the same there.
+
+    Arguments:
+        key: whole numbers >= 0 that name the stream.
+        device: where it draws.
+        scheme: 2, or 1 for archives that were made with it.
+
+    Raises:
+        ReinjectError: a scheme that is not known.
+
+    Example:
+        >>> torch.equal(torch.rand(3, generator=stream((0, 1))), torch.rand(3, generator=stream((0, 1))))
+        True
+    """
+    place, numbers = torch.device(device), tuple(key)
+    if scheme == FIRST:
+        word = np.random.SeedSequence(numbers).generate_state(1, np.uint64)[0]
+        return _Narrow(place).manual_seed(int(word) >> 1)  # manual_seed wants a signed 64-bit
+    if scheme != SCHEME:
+        raise ReinjectError("streams", f"scheme {scheme!r} is not known", "Install a newer reinject")
+    name = hashlib.shake_256(f"reinject {' '.join(map(str, numbers))}".encode())
+    if place.type != "cpu":
+        return torch.Generator(place).manual_seed(int.from_bytes(name.digest(8), "little") >> 1)
+    state = _template().clone()
+    words = np.frombuffer(name.digest(4 * _WORDS), "<u4")
+    state.numpy()[_BEGIN : _BEGIN + 8 * _WORDS].view(np.uint64)[:] = words
+    generator = torch.Generator()
+    generator.set_state(state)
+    return generator
+
+
+def parts_of(generator: torch.Generator, count: int) -> list[torch.Generator]:
+    """Generators of the CPU that the next numbers of a given one determine, for noise that is drawn in parts.
+
+    Arguments:
+        generator: of the CPU; one of scheme 1 gives parts of scheme 1.
+        count: how many.
+
+    Example:
+        >>> len({torch.rand(1, generator=part).item() for part in parts_of(stream((0,)), 8)})
+        8
+    """
+    if isinstance(generator, _Narrow):
+        seeds = torch.randint(2**62, (count,), generator=generator).tolist()
+        return [torch.Generator().manual_seed(seed) for seed in seeds]
+    name = torch.randint(2**62, (4,), generator=generator).tolist()
+    return [stream((*name, part)) for part in range(count)]
+
+
+@cache
+def _template() -> Tensor:
+    """The state of a CPU's generator that has drawn nothing, after a look at whether it is laid out as we think."""
+    state = torch.Generator().manual_seed(0).get_state()
+    words = state.numpy()[_BEGIN : _BEGIN + 8 * _WORDS].view(np.uint64)
+    same = np.random.RandomState(0).get_state(legacy=False)["state"]["key"]  # of the same twister, seeded alike
+    if not np.array_equal(words, same):
+        raise ReinjectError(
+            "torch", f"{torch.__version__} keeps the state of its generators in another way", "Install another version"
+        )
+    return state

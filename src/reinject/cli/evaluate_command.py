@@ -1,0 +1,79 @@
+"""``reinject evaluate``."""
+
+from pathlib import Path
+from typing import Annotated, Literal
+
+import typer
+
+from reinject.base.progress import for_this_terminal
+from reinject.cli.app import finish
+from reinject.cli.options import (
+    DATASET,
+    DataDir,
+    Device,
+    Json,
+    Judge,
+    MadeBy,
+    Overwrite,
+    Seed,
+    SplitSeed,
+    Students,
+    Synthetic,
+    dataset_names,
+)
+
+
+def evaluate(
+    synthetic: Synthetic,
+    against: Annotated[str, typer.Option(help=f"The real data: {DATASET}", autocompletion=dataset_names)],
+    judge: Judge = None,
+    features: Annotated[
+        str | None,
+        typer.Option(
+            help="What sets are compared in: penultimate, outputs, pixels, pca, convolutions, or a folder with a "
+            "classifier.",
+            show_default="penultimate, of the classifier that labelled; its outputs where it has no linear layer",
+        ),
+    ] = None,
+    student: Annotated[
+        Literal["mlp", "cnn", "logistic", "knn", "boosting"], typer.Option(help="Who is trained for the utility.")
+    ] = "mlp",
+    models: MadeBy = None,
+    out: Annotated[
+        Path | None, typer.Option(help="Folder to make: metrics.json, figures, report.html.", show_default="none")
+    ] = None,
+    seeds: Students = 3,
+    most: Annotated[int, typer.Option(help="Synthetic samples read at most.", min=1)] = 300_000,
+    shadows: Annotated[
+        bool,
+        typer.Option("--shadows", help="Train 8 autoencoders like the one attacked, for the likelihood ratio on it."),
+    ] = False,
+    device: Device = "cpu",
+    data_dir: DataDir = None,
+    seed: Seed = 0,
+    split_seed: SplitSeed = 0,
+    overwrite: Overwrite = False,
+    as_json: Json = False,
+) -> None:
+    """Say how far the samples can stand in for the real data, cover it, copy it, give it away."""
+    from reinject.report.evaluated import evaluate as run
+
+    outcome = run(
+        synthetic,
+        against,
+        judgements=judge or (),
+        features=features,
+        student=student,
+        models=models or (),
+        data_dir=data_dir,
+        seeds=seeds,
+        most=most,
+        seed=seed,
+        split_seed=split_seed,
+        shadows=shadows,
+        device=device,
+        out=out,
+        overwrite=overwrite,
+        progress=for_this_terminal(),
+    )
+    finish(outcome, as_json)

@@ -1,0 +1,52 @@
+"""``reinject report``."""
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from reinject.base.files import place_of
+from reinject.base.progress import for_this_terminal
+from reinject.cli.app import finish
+from reinject.cli.options import DATASET, DataDir, Json, Judge, MadeBy, Overwrite, Seed, SplitSeed, Students, Synthetic
+
+
+def report(
+    synthetic: Synthetic,
+    out: Annotated[Path, typer.Option(help="The HTML file to make.")],
+    against: Annotated[
+        str | None, typer.Option(help=f"Real data to compare with: {DATASET}", show_default="none; nothing is judged")
+    ] = None,
+    beside: Annotated[
+        list[Path] | None,
+        typer.Option(
+            parser=place_of, metavar="SYNTHETIC", help="Another archive, to be shown side by side; again and again."
+        ),
+    ] = None,
+    judge: Judge = None,
+    models: MadeBy = None,
+    seeds: Students = 3,
+    data_dir: DataDir = None,
+    seed: Seed = 0,
+    split_seed: SplitSeed = 0,
+    overwrite: Overwrite = False,
+    as_json: Json = False,
+) -> None:
+    """Make one page to look at: samples, walks, a map, how good they are; opens offline."""
+    from reinject.report.report import report as run
+
+    outcome = run(
+        synthetic,
+        out,
+        against=against,
+        beside=beside or (),
+        judgements=judge or (),
+        models=models or (),
+        seeds=seeds,
+        seed=seed,
+        split_seed=split_seed,
+        data_dir=data_dir,
+        overwrite=overwrite,
+        progress=for_this_terminal(),
+    )
+    finish(outcome, as_json)

@@ -1,0 +1,52 @@
+"""``reinject reproduce``."""
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from reinject.base.progress import for_this_terminal
+from reinject.cli.app import finish
+from reinject.cli.options import DataDir, Device, Json, Seed
+
+
+def reproduce(
+    targets: Annotated[list[str], typer.Argument(help="figure1, figure2, figure3, curves, table, or all.")],
+    out: Annotated[Path, typer.Option(help="Folder of the results; what is there is not made again.")] = Path(
+        "results"
+    ),
+    only: Annotated[
+        list[str] | None,
+        typer.Option(
+            help="Experiment of curves and table: digits, mnist, fashion_mnist, "
+            "cifar10-features, cifar100-own-features, cifar100-features, cifar10-pixels, cifar10-pixels-untold; again "
+            "and again.",
+            show_default="all but digits",
+        ),
+    ] = None,
+    seeds: Annotated[int, typer.Option(help="Seeds of networks, walks, peers and students.", min=1)] = 3,
+    samples: Annotated[int, typer.Option(help="Of every synthetic set.", min=1)] = 90_000,
+    precision: Annotated[
+        str, typer.Option(help="Of our networks and walks: 32-true, or bf16-mixed or 16-mixed.")
+    ] = "32-true",
+    device: Device = "cpu",
+    data_dir: DataDir = None,
+    seed: Seed = 0,
+    as_json: Json = False,
+) -> None:
+    """Make the paper's figures and its claim again, beside peers, with the numbers behind what is said of them."""
+    from reinject.experiments.reproduce import reproduce as run
+
+    result = run(
+        targets,
+        out,
+        only=only or (),
+        seeds=seeds,
+        samples=samples,
+        precision=precision,
+        device=device,
+        data_dir=data_dir,
+        seed=seed,
+        progress=for_this_terminal(),
+    )
+    finish(result, as_json)

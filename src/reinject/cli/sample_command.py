@@ -1,0 +1,292 @@
+"""``reinject sample``."""
+
+import functools
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any, Literal
+
+import typer
+
+from reinject.base.files import place_of
+from reinject.base.progress import for_this_terminal
+from reinject.cli.app import finish
+from reinject.cli.label_options import (
+    Abstain,
+    Apart,
+    AtBorders,
+    ClassWeights,
+    Confidence,
+    Distinct,
+    LabelSource,
+    Private,
+    Quota,
+    Student,
+    Unlearned,
+    Voters,
+)
+from reinject.cli.options import (
+    ARCHIVE,
+    RUNNING,
+    BlockSize,
+    Compile,
+    Compression,
+    DataDir,
+    Device,
+    Force,
+    HalfPrecision,
+    Images,
+    Json,
+    Overwrite,
+    Seed,
+    SplitSeed,
+    Workers,
+    numbers_of,
+    weights_of,
+)
+from reinject.cli.walk_options import (
+    Begin,
+    Box,
+    BurnIn,
+    Classes,
+    Data,
+    Emitted,
+    Guidance,
+    KernelName,
+    Known,
+    Latent,
+    Limit,
+    Mask,
+    Measured,
+    Preset,
+    Rows,
+    Steps,
+    Thin,
+    Walks,
+)
+
+if TYPE_CHECKING:
+    from reinject.base.outcome import Outcome
+    from reinject.sampling.presets import Settings
+
+
+def sample(
+    context: typer.Context,
+    models: Annotated[
+        list[Path],
+        typer.Argument(help="Folders that reinject train made; with several, walks share their autoencoders."),
+    ],
+    out: Annotated[
+        Path,
+        typer.Option(
+            parser=place_of,
+            metavar="PLACE",
+            help="Folder to make, or URL (s3://...): Parquet shards, manifest, card.",
+        ),
+    ],
+    preset: Preset = None,
+    data: Data = None,
+    rows: Rows = None,
+    walks: Walks = None,
+    steps: Steps = None,
+    burn_in: BurnIn = None,
+    thin: Thin = None,
+    kernel: KernelName = None,
+    emit: Emitted = None,
+    start: Begin = None,
+    classes: Classes = None,
+    guidance: Guidance = None,
+    box: Box = None,
+    limit: Limit = None,
+    latent: Latent = None,
+    known: Known = None,
+    mask: Mask = None,
+    measured: Measured = None,
+    labels: LabelSource = "classifier",
+    classifier: Voters = None,
+    abstain: Abstain = 0.0,
+    confidence: Confidence = 0.0,
+    borders: AtBorders = 1.0,
+    unlearned: Unlearned = 1.0,
+    student: Student = None,
+    class_weights: ClassWeights = None,
+    quota: Quota = None,
+    distinct: Distinct = None,
+    private: Private = None,
+    apart: Apart = None,
+    store: Annotated[
+        str | None,
+        typer.Option(
+            rich_help_panel=ARCHIVE,
+            help="uint8 (levels of the value range) or float (as they are).",
+            show_default="levels for images, float for vectors",
+        ),
+    ] = None,
+    images: Images = "png",
+    compression: Compression = "zstd",
+    block_size: BlockSize = 1024,
+    chunk: Annotated[
+        int | None,
+        typer.Option(
+            rich_help_panel=RUNNING,
+            help="Most points in one call of the network, to save memory.",
+            show_default="what fits",
+        ),
+    ] = None,
+    precision: HalfPrecision = "32-true",
+    compiled: Compile = False,
+    workers: Workers = None,
+    on: Annotated[
+        Literal["here", "ray"],
+        typer.Option(rich_help_panel=RUNNING, help="here, or ray: actors of a Ray cluster; the archive is the same."),
+    ] = "here",
+    address: Annotated[
+        str | None,
+        typer.Option(
+            rich_help_panel=RUNNING, help="Of the Ray cluster; auto: the one of this machine.", show_default="a new one"
+        ),
+    ] = None,
+    gpus: Annotated[float, typer.Option(rich_help_panel=RUNNING, help="Share of a GPU for each actor.")] = 0.0,
+    append: Annotated[
+        bool,
+        typer.Option(
+            "--append",
+            rich_help_panel=ARCHIVE,
+            help="Add the walks to the archive at --out; its rows stay as they are.",
+        ),
+    ] = False,
+    resume: Annotated[
+        Literal["if-possible", "never", "always"],
+        typer.Option(
+            rich_help_panel=ARCHIVE,
+            help="Go on with a run that was cut: where there is one, never (give it up), or always, which also "
+            "makes damaged shards of a finished archive again.",
+        ),
+    ] = "if-possible",
+    data_dir: DataDir = None,
+    device: Device = "cpu",
+    seed: Seed = 0,
+    split_seed: SplitSeed = 0,
+    dry_run: Annotated[
+        bool,
+        typer.Option(
+            "--dry-run", rich_help_panel=RUNNING, help="Write nothing: predict time, memory and disk from a small run."
+        ),
+    ] = False,
+    overwrite: Overwrite = False,
+    force: Force = False,
+    as_json: Json = False,
+) -> None:
+    """Walk, label, write a labelled synthetic data set; run again after a cut to go on."""
+    from reinject.archive.reading import Reading
+    from reinject.models.loading import load_models
+    from reinject.sampling.appending import reach_of
+    from reinject.sampling.choosing import settings_for
+    from reinject.sampling.constraints import resolve_held
+    from reinject.sampling.data_starts import resolve
+    from reinject.sampling.forecast import forecast
+    from reinject.sampling.presets import classes_of
+    from reinject.sampling.ray_cluster import Cluster
+    from reinject.sampling.sample import sample_models as run
+    from reinject.sampling.sample_request import asked_by_command, sampled_already
+    from reinject.sampling.selection import WALKS, Selection, resolve_private, walks_asked
+    from reinject.sampling.taught import check_auto, taught
+    from reinject.walks.execution import Execution
+
+    labelled = labels != "none" or bool(classes)
+    taught_first = str(student) == "auto"
+    given = None if taught_first else student
+    loaded = load_models(models, device, classifiers=classifier or (), labelled=labelled, student=given)
+    asked = asked_by_command(context.params, context.obj, loaded)
+    made = None if overwrite or append or resume == "always" else sampled_already(out, asked)
+    if made is not None:
+        finish(replace(made, failure="") if force else made, as_json)
+    inputs, progress = loaded.inputs, for_this_terminal()
+    reading = Reading(data_dir, split_seed, progress, loaded.splits)
+    name, settings, choice = settings_for(
+        loaded,
+        preset,
+        kernel,
+        context.obj,
+        dataset=data,
+        seed=seed,
+        reading=reading,
+        steps=steps,
+        burn_in=burn_in,
+        thin=thin,
+        emit=emit,
+        start=start,
+        classes=classes_of(classes, inputs.class_names),
+        guidance=guidance,
+        box=numbers_of("--box", box) if box else None,
+        limit=limit,
+        latent=latent,
+        known=known,
+        mask=mask,
+        measured=measured,
+    )
+    written_down(context, settings, name if choice else preset)
+    selection = Selection(
+        labels, abstain, confidence, borders, unlearned, weights_of(class_weights), quota, distinct, private, apart
+    )
+    if rows is not None:
+        walks, beyond = walks_asked(rows, walks, append, settings)
+        selection = replace(selection, rows=beyond)
+    walks = WALKS if walks is None else walks
+    context.params.update({"walks": walks} if rows is None else {})
+    reach = reach_of(out, walks, block_size, append)
+    walking: dict[str, Any] = {
+        "preset": name,
+        "settings": settings,
+        "start": resolve(settings.start, inputs, walks=reach, seed=seed, models=loaded, reading=reading),
+        "held": resolve_held(settings, inputs, most=block_size, reading=reading),
+        "splits": reading.splits,
+        "seed": seed,
+        "block_size": block_size,
+        "store": store,
+        "execution": Execution(chunk, precision, compiled),
+    }
+    private_points = resolve_private(selection, inputs, reading)
+    if taught_first:
+        check_auto(selection, dry_run)
+        loaded = taught(loaded, out, progress=progress, **walking)
+    prepared: Callable[..., Outcome] = functools.partial(
+        run,
+        loaded,
+        **walking,
+        choice=choice,
+        selection=selection,
+        asked=asked,
+        private=private_points,
+        images=images,
+        compression=compression,
+    )
+    if dry_run:
+        outcome = forecast(
+            out,
+            lambda place, few: prepared(place, walks=few, judged=False),
+            walks=walks,
+            block_size=block_size,
+            workers=workers,
+            replace=overwrite or append,
+        )
+        finish(outcome, as_json)
+        return
+    outcome = prepared(
+        out,
+        walks=walks,
+        workers=workers,
+        cluster=Cluster(address, workers or 1, gpus) if on == "ray" else None,
+        overwrite=overwrite,
+        append=append,
+        resume=resume,
+        progress=progress,
+    )
+    finish(replace(outcome, failure="") if force else outcome, as_json)
+
+
+def written_down(context: typer.Context, settings: "Settings", preset: str | None) -> None:
+    """Let the run's configuration file have the settings themselves: presets may change from version to version."""
+    names = ("kernel", "steps", "burn_in", "thin", "emit", "start")
+    context.params.update({name: getattr(settings, name) for name in names}, preset=preset)
+    context.obj = {**settings.options}

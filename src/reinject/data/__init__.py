@@ -1,0 +1,31 @@
+"""Real data sets, and the one table of samples: files, folders, hub names, features."""
+
+from reinject.data.datasets import (
+    FEATURES,
+    FEATURES_CONFIG,
+    HUB_NAMES,
+    NAMES,
+    TEST_SHARE,
+    Dataset,
+    LabelledImages,
+    found_at,
+    load,
+    read_features,
+    split,
+    write_features,
+)
+
+__all__ = [
+    "FEATURES",
+    "FEATURES_CONFIG",
+    "HUB_NAMES",
+    "NAMES",
+    "TEST_SHARE",
+    "Dataset",
+    "LabelledImages",
+    "found_at",
+    "load",
+    "read_features",
+    "split",
+    "write_features",
+]

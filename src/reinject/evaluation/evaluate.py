@@ -1,0 +1,167 @@
+"""``reinject evaluate``: how far an archive can stand in for the real data."""
+
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+from reinject import data
+from reinject.archive import Archive
+from reinject.base.errors import ArchiveError, ArgumentError, DataError, ReinjectError, check_count
+from reinject.base.progress import Progress, Silent
+from reinject.evaluation import findings, wording
+from reinject.evaluation.evidence import Evidence, check_extractor, disjoint, gather
+from reinject.evaluation.judgement import Judgement
+from reinject.evaluation.judgements import GROUPS, UTILITY, wanted
+from reinject.evaluation.learning import MOST, check_enough, check_match, judge
+from reinject.evaluation.shadows import plan_of
+from reinject.evaluation.standing import found_wrong, next_command, verdict_of
+from reinject.evaluation.utility import Utility
+from reinject.models.loading import Models
+from reinject.models.voting import Classifier, Voting
+from reinject.sampling.provenance import check_split, find_classifiers, find_models, shares
+from reinject.training.students import Kind
+from reinject.walks.verdict import Verdict
+
+
+@dataclass(frozen=True)
+class Examined:
+    """What was found of an archive.
+
+    Attributes:
+        name: of its preset.
+        archive: the archive.
+        dataset: the real data, without what its parts have in common.
+        evidence: what the judgements were made from.
+        utility: how a student learns from it; None: not judged.
+        judgements: group -> what else was judged.
+        findings: what the comparison with the real data found wrong, the worst first.
+        models: folders with the models that made the samples, where they were given.
+        metrics: all of it, as JSON values.
+    """
+
+    name: str
+    archive: Archive
+    dataset: data.Dataset
+    evidence: Evidence
+    utility: Utility | None
+    judgements: Mapping[str, Sequence[Judgement]]
+    findings: Sequence[Verdict]
+    models: Sequence[Path]
+    metrics: dict[str, Any]
+
+    def lines(self) -> list[str]:
+        """Print what is wrong first, then ratio and skill, then every number."""
+        worst = findings.worst_first(verdict_of(self.archive), self.findings)
+        left = findings.unchecked(self.utility, self.judgements)
+        return [
+            *findings.standing_lines(worst, next_command(self.archive, worst, self.models)),
+            *([wording.headline(self.utility)] if self.utility else []),
+            *([left] if left else []),
+            *(wording.text({self.name: self.utility}) if self.utility else []),
+            *wording.judgement_lines(self.judgements),
+            *self.metrics["notes"],
+        ]
+
+
+def examine(
+    folder: Path | str,
+    against: str,
+    *,
+    judgements: Sequence[str] = (),
+    features: str | Path | None = None,
+    student: Kind = "mlp",
+    models: Sequence[Path] = (),
+    classifier: Classifier | None = None,
+    data_dir: str | None = None,
+    seeds: int = 3,
+    most: int = MOST,
+    seed: int = 0,
+    split_seed: int = 0,
+    shadows: bool = False,
+    device: str = "cpu",
+    progress: Progress | None = None,
+) -> Examined:
+    """As :func:`evaluate`, for who goes on with what is found; nothing is written."""
+    check_count("--seeds", "seeds", seeds)
+    progress = progress or Silent()
+    archive = Archive.open(folder)
+    preset = str(archive.manifest["parameters"]["preset"])
+    labelled = bool(archive.class_names)
+    names = wanted(judgements, labelled)
+    C = (classifier or _classifier(archive, models)) if labelled else None
+    made_by, notes = _made_by(archive, models)
+    if shadows:
+        if made_by is None or "membership" not in names:
+            raise ArgumentError("--shadows", "needs --judge membership and the autoencoder", "Leave it out")
+        plan_of(made_by)  # refused now, not after an hour
+    dataset = data.load(against, data_dir, split_seed, progress)
+    check_match(archive, dataset)
+    split = dataset.split
+    notes += check_split(archive, dataset, made_by)
+    check_extractor(features, split)
+    if UTILITY in names:
+        with _left_out(UTILITY, judgements, names, notes):
+            check_enough(archive, dataset)
+    dataset, shared = disjoint(dataset)
+    notes += [f"{shared} test images that are training images too were left out"] if shared else []
+    evidence = gather(archive, dataset, C, made_by, features, most, seed, device, progress)
+    evidence = replace(evidence, shadows=shadows, progress=progress)
+    metrics: dict[str, Any] = {
+        "archive": str(folder),
+        "against": against,
+        "split": split.as_json(),
+        "rows": archive.rows,
+        "verdict": archive.manifest.get("verdict"),
+        "features": {"name": evidence.extractor.name, "sha256": evidence.extractor.sha256},
+        "notes": notes,
+    }
+    if labelled:
+        metrics |= {"class_shares": shares(archive), "mean_confidence": archive.manifest["mean_confidence"]}
+    groups = [name for name in names if name in GROUPS]
+    found: dict[str, list[Judgement]] = {}
+    with progress.task("judging", len(groups), "judgements") as advance:
+        for name in groups:
+            with _left_out(name, judgements, names, notes):
+                found[name] = GROUPS[name].make(evidence)
+            advance(1)
+    judged: dict[str, Utility] = {}
+    if UTILITY in names:
+        assert C is not None
+        options: dict[str, Any] = {"device": device, "kind": student, "r": made_by, "progress": progress}
+        levels, tables = evidence.train.storage, {preset: evidence.synthetic}
+        seeds_of = range(seed, seed + seeds)
+        with _left_out(UTILITY, judgements, names, notes):
+            judged = judge(tables, dataset, levels, C, seeds_of, known=evidence.known, **options)  # one was attacked
+            metrics["utility"] = judged[preset].as_json()
+    metrics["judgements"] = {name: [one.as_json() for one in group] for name, group in found.items()}
+    wrong = found_wrong(archive, judged.get(preset), found, dataset)
+    metrics["findings"] = [one.as_json() for one in wrong]
+    return Examined(preset, archive, dataset, evidence, judged.get(preset), found, wrong, models, metrics)
+
+
+@contextmanager
+def _left_out(name: str, asked: Sequence[str], names: list[str], notes: list[str]) -> Iterator[None]:
+    """Leave a judgement out that cannot be made, and note why; what is asked for by name has to be made."""
+    try:
+        yield
+    except (DataError, ArchiveError) as error:  # too few rows; all else, such as a process that died, ends the run
+        if asked:
+            raise
+        names.remove(name)
+        notes.append(f"{name} is left out: {error}")
+
+
+def _classifier(archive: Archive, models: Sequence[Path]) -> Classifier:
+    found = find_classifiers(archive, models)
+    return found[0].network if len(found) == 1 else Voting([bundle.network for bundle in found])
+
+
+def _made_by(archive: Archive, models: Sequence[Path]) -> tuple[Models | None, list[str]]:
+    """The models of an archive, or why judgements of the autoencoder are left out."""
+    try:
+        found = find_models(archive, models)
+    except ReinjectError as error:
+        return None, [f"judgements of the autoencoder are left out: {error}"]
+    return (found, []) if found.autoencoders else (None, ["the autoencoder is not on disk: nothing is said about it"])

@@ -1,0 +1,1 @@
+"""The experiments of the paper: theory, figures, tables of results, peers, the demo."""

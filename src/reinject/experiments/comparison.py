@@ -1,0 +1,261 @@
+"""The paper's claim on several data sets: networks, walks and peers side by side, over seeds of everything."""
+
+import functools
+import json
+import math
+import shutil
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from reinject import data
+from reinject.base.errors import ArgumentError, DataError
+from reinject.base.files import read_json, write_json
+from reinject.base.progress import Progress
+from reinject.base.staging import check_same
+from reinject.data.sample_tables import Table
+from reinject.evaluation.learning import judge
+from reinject.evaluation.utility import Utility
+from reinject.experiments.catalogue import EXPERIMENTS, Experiment
+from reinject.experiments.notes import Clock, MarksOnDisk, kept
+from reinject.experiments.peers import LABELLED, PEERS, WALKED, Task, softened
+from reinject.models.extract import extract
+from reinject.models.loading import Models, levels_of, load_models
+from reinject.sampling.presets import Settings
+from reinject.sampling.recipe import rows_of
+from reinject.sampling.sample import sample_models
+from reinject.sampling.selection import Selection
+from reinject.sampling.taught import FIRST, check_walked, taught
+from reinject.training.curves import Figure
+from reinject.training.plans import TrainPlan, plan_for
+from reinject.training.train import train
+from reinject.walks.execution import Execution
+
+NOISES = 5  # seeds of the noise control, which varies
+EXTRACTOR_EPOCHS = 30
+RESULT, SECONDS, TRAINING, MARKS, TABLES = "result.json", "seconds.json", "training.json", "marks.json", "peers"
+_ELSEWHERE = {"dataset", "reconstructed_by"}  # folders, which may have moved
+
+
+def run(
+    name: str,
+    out: Path,
+    seeds: Sequence[int],
+    samples: int,
+    *,
+    execution: Execution | None = None,
+    device: str = "cpu",
+    data_dir: str | None = None,
+    progress: Progress,
+) -> dict[str, Any]:
+    """One experiment: for each seed, train, walk, ask the peers, judge all; what is in ``out`` is gone on with.
+
+    Arguments:
+        name: of :data:`EXPERIMENTS`.
+        out: folder of its models and archives.
+        seeds: of everything: networks, walks, peers, students.
+        samples: of every synthetic set.
+        execution: how our networks are trained, the extractor of features among them, and walked.
+        device: where, and where the networks of peers are trained; students are on the CPU, as many at once as it has
+            cores.
+        data_dir: where to look for data sets first.
+        progress: who is told.
+
+    Returns:
+        Ratio, skill, accuracy and seconds of every set: means, intervals over seeds, values.
+
+    Raises:
+        ArgumentError: fewer samples than real rows, which curves at equal n need.
+    """
+    experiment = EXPERIMENTS[name]
+    execution = execution or Execution()
+    source = _source(experiment, out, execution.precision, device, data_dir, progress)
+    dataset = data.load(source, data_dir, progress=progress)
+    if samples < len(dataset.train):
+        raise ArgumentError("--samples", f"{samples}, but {len(dataset.train)} real rows", "Give as many at least")
+    found = []
+    for seed in seeds:
+        folder = out / f"seed-{seed}"
+        _check_trained(experiment.plans(source, seed, folder), folder)
+        if not (folder / RESULT).is_file():
+            result = _once(experiment, dataset, source, folder, seed, samples, execution, device, data_dir, progress)
+            write_json(folder / RESULT, result)
+            shutil.rmtree(folder / TABLES, ignore_errors=True)  # large, and of no more use
+        found.append(read_json(folder / RESULT, DataError))
+    sets = {one: _over_seeds([result["sets"][one] for result in found]) for one in found[0]["sets"]}
+    return {
+        "dataset": dataset.name if experiment.extractor else experiment.dataset,
+        "rows": len(dataset.train),
+        "samples": samples,
+        "seeds": list(seeds),
+        "goal": experiment.goal,
+        "twin": float(np.mean([result["twin"] for result in found])),
+        "noise": float(np.mean([result["noise"] for result in found])),
+        "sets": sets,
+        "sizes": found[0]["sizes"],
+        "curves": {one: [result["curves"][one] for result in found] for one in found[0]["curves"]},
+        "seconds": _seconds([result["seconds"] for result in found]),
+    }
+
+
+def _seconds(each: Sequence[Mapping[str, float]]) -> dict[str, float]:
+    """Mean seconds of each thing, over the seeds that did it in one go."""
+    names = dict.fromkeys(name for one in each for name in one)
+    return {name: float(np.mean([one[name] for one in each if name in one])) for name in names}
+
+
+def _source(
+    experiment: Experiment, out: Path, precision: str, device: str, data_dir: str | None, progress: Progress
+) -> str:
+    """The name of the data set that networks are trained on: features are extracted first."""
+    if not experiment.extractor:
+        return experiment.dataset
+    extractor, features = out / "extractor", out / "features"
+    if not extractor.is_dir():
+        plan = plan_for(
+            experiment.extractor,
+            classifier="deep",
+            only="classifier",
+            augment="mirror",
+            classifier_epochs=EXTRACTOR_EPOCHS,
+        )
+        train(plan, extractor, data_dir=data_dir, device=device, precision=precision, progress=progress)
+    if not features.is_dir():
+        extract(experiment.dataset, extractor, features, data_dir=data_dir, progress=progress)
+    return str(features)
+
+
+def _once(
+    experiment: Experiment,
+    dataset: data.Dataset,
+    source: str,
+    folder: Path,
+    seed: int,
+    samples: int,
+    execution: Execution,
+    device: str,
+    data_dir: str | None,
+    progress: Progress,
+) -> dict[str, Any]:
+    plans = experiment.plans(source, seed, folder)
+    for name, plan in plans.items():
+        if not (folder / name).is_dir():
+            precision = execution.precision
+            train(plan, folder / name, data_dir=data_dir, device=device, precision=precision, progress=progress)
+    models, trained = _trained(plans, folder, device)
+    models.check_unseen(dataset)
+    clock = Clock(folder / SECONDS)
+    levels = levels_of(models.inputs)
+    real = Table.of(dataset.train.x, dataset.train.y, levels)
+    task = Task(real, models, plans["models"].autoencoder_recipe, len(dataset.class_names), samples, seed)
+    tables = {}
+    walked = functools.partial(_walked, models, execution=execution, progress=progress)
+    for name, settings in experiment.walks.items():
+        share = experiment.unlearned if name == "best" else 1.0
+        walk = functools.partial(walked, folder / name, name, settings, task, share)
+        tables[f"ours, {name}"] = clock.time(name, walk)
+    ours = f"ours, {name}"  # the last of them: the best we know
+    tables[f"{ours}, soft labels"] = softened(task, tables[ours])
+    with progress.task("asking the peers", len(experiment.peers), "peers") as advance:
+        for name in experiment.peers:
+            ask = functools.partial(PEERS[name], task)
+            tables[name] = clock.time(name, functools.partial(kept, folder / TABLES / f"{name}.npz", levels, ask))
+            advance(1)
+    noises = range(seed, seed + NOISES)
+    judged = judge(
+        tables,
+        dataset,
+        levels,
+        models.labelling(),
+        [seed],
+        noise_seeds=noises,
+        r=models,
+        beside=False,
+        known=MarksOnDisk(folder / MARKS),
+        progress=progress,
+    )
+    one = next(iter(judged.values()))
+    sets = {name: _numbers(utility) for name, utility in judged.items()}
+    sets |= {name: {"ratio": ratio.mean, "skill": None, "accuracy": None} for name, ratio in one.controls.items()}
+    for name, numbers in sets.items():
+        numbers["seconds"] = _from_nothing(name, clock.seconds, trained)
+    curves = {"real": one.real.mean, "noise": one.noise.mean, **{name: u.synthetic.mean for name, u in judged.items()}}
+    return {
+        "sets": sets,
+        "twin": max(one.twin_epochs.mean, one.twin_steps.mean),
+        "noise": one.noise.mean[-1],
+        "sizes": one.real.sizes,
+        "curves": curves,
+        "seconds": {"training": sum(trained.values()), **clock.seconds},
+    }
+
+
+def _check_trained(plans: Mapping[str, TrainPlan], folder: Path) -> None:
+    """Raise DataError where networks that are there were trained otherwise, as by an earlier version."""
+    for name, plan in plans.items():
+        here = json.loads(json.dumps(asdict(plan)))
+        for path in sorted((folder / name).glob(f"*/{TRAINING}")):
+            there = read_json(path, DataError)["plan"]
+            check_same(folder / name, "trained", there, {key: here[key] for key in here.keys() - _ELSEWHERE})
+
+
+def _trained(plans: Mapping[str, TrainPlan], folder: Path, device: str) -> tuple[Models, dict[str, float]]:
+    """All networks that were trained, and the seconds that those of each kind took together."""
+    models = load_models([folder / "models"], device, classifiers=[folder / name for name in plans])
+    kinds = {"autoencoder": models.autoencoders, "classifier": models.classifiers}
+    return models, {kind: sum(_trained_in(one.folder) for one in bundles) for kind, bundles in kinds.items()}
+
+
+def _trained_in(folder: Path) -> float:
+    """Seconds that the training of a network took, all runs of it together where it was cut."""
+    return float(read_json(folder / TRAINING, DataError)["result"]["seconds"])
+
+
+def _from_nothing(name: str, seconds: Mapping[str, float], trained: Mapping[str, float]) -> float | None:
+    """Seconds from the data to a set, the training of those of our networks that it needs included; None: a control."""
+    ours = name.startswith("ours, ")
+    own = name.removeprefix("ours, ").removesuffix(", soft labels")
+    if own not in seconds:
+        return None
+    needs = {"autoencoder": ours or name in WALKED, "classifier": ours or name in LABELLED}
+    return seconds[own] + sum(trained[network] for network, needed in needs.items() if needed)
+
+
+def _numbers(one: Utility) -> dict[str, float | None]:
+    return {"ratio": one.ratio.mean, "skill": None if one.skill is None else one.skill.mean, "accuracy": one.full.mean}
+
+
+def _walked(
+    models: Models,
+    out: Path,
+    name: str,
+    settings: Settings,
+    task: Task,
+    unlearned: float = 1.0,
+    *,
+    execution: Execution,
+    progress: Progress,
+) -> Table:
+    """Samples of these walks; of a share, those that a student does not know which a small set of them has taught."""
+    walks, selection = math.ceil(task.samples / unlearned / rows_of(settings)), Selection(unlearned=unlearned)
+    options: dict[str, Any] = {"seed": task.seed, "execution": execution, "progress": progress}
+    if not out.is_dir():
+        if unlearned != 1:
+            models = taught(models, out, name, settings, samples=FIRST, **options)
+        sample_models(models, out, name, settings, walks=walks, selection=selection, **options)
+    archive = check_walked(out, models, settings, walks, task.seed, selection)
+    x, y = archive.read(task.samples, task.seed)
+    return Table.of(x, y, archive.storage)
+
+
+def _over_seeds(values: Sequence[Mapping[str, float | None]]) -> dict[str, Any]:
+    """Mean, interval and values of each number; None where it is not there, or not defined, for some seed."""
+    found: dict[str, Any] = {}
+    for name in values[0]:
+        each = [one[name] for one in values]
+        known = [value for value in each if value is not None]
+        found[name] = Figure(tuple(known)).as_json() if len(known) == len(each) else None
+    return found

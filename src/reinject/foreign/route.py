@@ -1,0 +1,304 @@
+"""What every route for other libraries' models shares: how it is found, and the network that comes out."""
+
+import importlib
+import zipfile
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from types import ModuleType
+from typing import Any, Literal, NamedTuple
+
+import torch
+from torch import Tensor, nn
+
+from reinject.base.errors import ModelError, reason
+from reinject.foreign.adapters import Noiseless
+from reinject.networks import Inputs
+from reinject.walks.classifier_outputs import as_logits
+from reinject.walks.outputs import Place, tensor_at
+
+Role = Literal["autoencoder", "classifier"]
+Gives = Literal["values", "logits", "probabilities", "logit", "probability"]
+Out = Literal["same", "plain", "sigmoid"]
+Layout = Literal["chw", "hwc", "bgr", "hwc-bgr"]
+LAYOUTS: tuple[Layout, ...] = ("chw", "hwc", "bgr", "hwc-bgr")
+SOURCE = "source"  # folder inside a model's folder, where its files lie as they were
+_OUTPUTS = ("sample", "recon_x", "reconstruction", "logits")  # of the libraries whose models return more than a tensor
+
+
+class Loaded(NamedTuple):
+    """A model of another library, ready to be called on float32 tensors.
+
+    Attributes:
+        module: x, (B, *shape), to a tensor, or to what holds one.
+        shape: of one x, where the model says it.
+        bounds: of its values, where the library says them.
+        encoder, decoder: its two halves, where they are known.
+        gives: what comes out, where the model says it.
+        anywhere: whether it runs where its tensors are; else on the CPU only.
+        notes: what was found out or changed when it was read, for the user.
+        classes: names of a classifier's classes, in the order of its outputs, where the model knows them.
+        usual: shape of one x that it was made for, where it takes others too.
+    """
+
+    module: nn.Module
+    shape: tuple[int, ...] | None = None
+    bounds: tuple[float, float] | None = None
+    encoder: Callable[[Tensor], Tensor] | None = None
+    decoder: Callable[[Tensor], Tensor] | None = None
+    gives: Gives | None = None
+    anywhere: bool = True
+    notes: tuple[str, ...] = ()
+    classes: tuple[str, ...] = ()
+    usual: tuple[int, ...] | None = None
+
+
+class Taken(NamedTuple):
+    """A source that has been copied.
+
+    Attributes:
+        name: what to call it in its folder.
+        notes: what was found out or changed, for the user.
+    """
+
+    name: str
+    notes: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
+class Given:
+    """What the user gives beside a source.
+
+    Attributes:
+        weights: a file of weights for a Python class.
+        arguments: of its constructor.
+        trust: whether pickles may run code when they are read.
+    """
+
+    weights: Path | None = None
+    arguments: Mapping[str, Any] = field(default_factory=dict)
+    trust: bool = False
+
+
+@dataclass(frozen=True)
+class Route:
+    """How the models of one library come in.
+
+    Attributes:
+        name: on the command line.
+        what: it reads, in words.
+        fits: whether a source looks like one of its models.
+        take: copies a source into a folder, with what is given beside it.
+        load: reads it from there: folder, name and, where the user gave some, ``arguments`` of a constructor.
+        runs_code: whether reading it, once taken, can run code that is in it.
+        pickled: whether taking it reads a pickle, or runs code.
+        libraries: that it needs, by their import names.
+    """
+
+    name: str
+    what: str
+    fits: Callable[[str], bool]
+    take: Callable[[str, Path, Given], Taken]
+    load: Callable[..., Loaded]
+    runs_code: Callable[[Path, str], bool]
+    pickled: bool = False
+    libraries: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
+class Native:
+    """What the inputs of a foreign model are.
+
+    Attributes:
+        shape: of one input, without the batch.
+        low, high: values of the darkest and of the brightest pixel, before normalisation.
+        mean, std: of the normalisation that the network expects, one value or one a channel; none: no normalisation.
+        out: what an autoencoder gives: values "same" as its inputs, "plain" ones that are not normalised, or logits of
+            them ("sigmoid").
+        output: where in what it returns the wanted tensor stands; None: where the usual names say.
+        noiseless: whether Gaussian noise that it draws is set to zero: a variational autoencoder's mean code.
+        layout: of images of several channels: "hwc", a flat vector has the channels of a pixel side by side; "bgr", the
+            channels stand in the other order (``mean`` and ``std`` are those of red, green, blue all the same).
+    """
+
+    shape: tuple[int, ...]
+    low: float
+    high: float
+    mean: tuple[float, ...] = ()
+    std: tuple[float, ...] = ()
+    out: Out = "same"
+    output: Place | None = None
+    noiseless: bool = False
+    layout: Layout = "chw"
+
+    def __post_init__(self) -> None:
+        for name in ("shape", "mean", "std"):
+            object.__setattr__(self, name, tuple(getattr(self, name)))
+        object.__setattr__(self, "output", None if self.output is None else tuple(self.output))
+        if len(self.mean) != len(self.std) or not all(value > 0 for value in self.std):
+            raise ModelError("normalisation", f"mean {self.mean}, std {self.std}", "Give as many, each std above 0")
+        known = self.out in ("same", "plain", "sigmoid") and self.layout in LAYOUTS
+        if not known or not self.low < self.high:
+            said = f"range {self.low}..{self.high}, outputs {self.out!r}, layout {self.layout!r}"
+            raise ModelError("model", said, "Import it again")
+
+
+class Foreign(nn.Module):
+    """A model of another library, on inputs of ours: other shape, order of channels and units, one straight line.
+
+    Images of ours are (channels, height, width); native ones may have the channels last, or be flat. A value v of ours
+    is low' + (high' - low') (v - low) / (high - low) there, less the mean and over the std where there is one.
+
+    Attributes:
+        inputs: what its inputs mean here.
+        role: "autoencoder" or "classifier".
+    """
+
+    noise_conditioned = False
+
+    def __init__(self, loaded: Loaded, role: Role, inputs: Inputs, native: Native, gives: Gives) -> None:
+        super().__init__()
+        self.module = loaded.module
+        self.inputs, self.role, self.native, self.gives = inputs, role, native, gives
+        self.anywhere = loaded.anywhere
+        self._scale = (native.high - native.low) / (inputs.high - inputs.low)
+        each = (-1, *(1 for _ in inputs.shape[1:]))
+        self.register_buffer("_mean", torch.tensor(native.mean or (0.0,)).reshape(each), persistent=False)
+        self.register_buffer("_std", torch.tensor(native.std or (1.0,)).reshape(each), persistent=False)
+        if loaded.encoder is not None and loaded.decoder is not None and role == "autoencoder":
+            encoder, decoder = loaded.encoder, loaded.decoder
+            self.encode = lambda x: _first(encoder(self._in(x)))
+            self.decode = lambda h: self._out(tensor_of(decoder(h)))
+
+    _mean: Tensor
+    _std: Tensor
+
+    def forward(self, x: Tensor) -> Tensor:
+        """r(x) of an autoencoder, logits of a classifier; x: (B, *inputs.shape), data units."""
+        z = self._in(x)
+        if self.native.noiseless:
+            with Noiseless():
+                value = self.module(z)
+        else:
+            value = self.module(z)
+        y = tensor_of(value) if self.native.output is None else tensor_at(value, self.native.output)
+        if self.role == "autoencoder":
+            return self._out(y)
+        return y if self.gives == "values" else as_logits(y, self.gives)
+
+    def laid_out(self) -> "Foreign":
+        """The network itself: its layout is its own."""
+        return self
+
+    def _in(self, x: Tensor) -> Tensor:
+        z = (x - self.inputs.low) * self._scale + self.native.low
+        if self.native.std:
+            z = (z - self._mean) / self._std
+        if self.native.layout.endswith("bgr"):
+            z = z.flip(1)
+        if self._channels_last():
+            z = z.movedim(1, -1)
+        return z.reshape(len(x), *self.native.shape)
+
+    def _out(self, y: Tensor) -> Tensor:
+        if self._channels_last():
+            y = y.reshape(len(y), *self.inputs.shape[1:], self.inputs.shape[0]).movedim(-1, 1)
+        z = y.reshape(len(y), *self.inputs.shape)
+        if self.native.layout.endswith("bgr"):
+            z = z.flip(1)
+        if self.native.out == "sigmoid":
+            return z.sigmoid() * (self.inputs.high - self.inputs.low) + self.inputs.low
+        if self.native.out == "same" and self.native.std:
+            z = z * self._std + self._mean
+        return (z - self.native.low) / self._scale + self.inputs.low
+
+    def _channels_last(self) -> bool:
+        ours, theirs = self.inputs.shape, self.native.shape
+        flat = len(theirs) == 1 and self.native.layout.startswith("hwc")
+        return len(ours) == 3 and theirs != ours and (flat or theirs == (*ours[1:], ours[0]))
+
+
+def _first(code: Any) -> Tensor:
+    """The code itself, or the mean where an encoder gives mean and spread."""
+    return code[0] if isinstance(code, tuple) and code and isinstance(code[0], Tensor) else code
+
+
+def tensor_of(value: Any) -> Tensor:
+    """The tensor in what a model returns: itself, the first of several, or the one of a well-known name.
+
+    Raises:
+        ModelError: there is none.
+
+    Example:
+        >>> tensor_of({"loss": 1.0, "recon_x": torch.ones(1)}), tensor_of((torch.zeros(1), None))
+        (tensor([1.]), tensor([0.]))
+    """
+    if isinstance(value, Tensor):
+        return value
+    if isinstance(value, (tuple, list)) and value:
+        return tensor_of(value[0])
+    for name in _OUTPUTS:
+        inner = value.get(name) if isinstance(value, dict) else getattr(value, name, None)
+        if isinstance(inner, Tensor):
+            return inner
+    raise ModelError(
+        "model", f"returns a {type(value).__name__}", f"Wrap it so that it returns a tensor, or one of {_OUTPUTS}"
+    )
+
+
+def library(name: str, route: str) -> ModuleType:
+    """An optional library, imported where it is used.
+
+    Raises:
+        ModelError: it is not installed.
+
+    Example:
+        >>> library("no_such_library", "onnx")
+        Traceback (most recent call last):
+        reinject.base.errors.ModelError: onnx: no_such_library is not installed. Install it with pip install ...
+    """
+    try:
+        return importlib.import_module(name)
+    except ModuleNotFoundError as error:
+        raise ModelError(
+            route, f"{name} is not installed", f"Install it with pip install 'reinject[{route}]'"
+        ) from error
+
+
+def copied(source: str, folder: Path, given: Given) -> Taken:  # noqa: ARG001
+    """Copies one file into ``folder``."""
+    import shutil
+
+    shutil.copyfile(source, folder / Path(source).name)
+    return Taken(Path(source).name)
+
+
+def check_zip(path: Path) -> None:
+    """Raise ModelError unless a file is a zip that unpacks to no more than a gigabyte, or 20 times its size."""
+    try:
+        with zipfile.ZipFile(path) as file:
+            size = sum(info.file_size for info in file.infolist())
+    except (zipfile.BadZipFile, OSError, ValueError, NotImplementedError) as error:
+        raise ModelError(str(path), f"is truncated or no model file ({error})", "Copy or export it again") from error
+    if size > max(1 << 30, 20 * path.stat().st_size):
+        raise ModelError(str(path), f"unpacks to {size:,} bytes", "Give a file that is what it seems")
+
+
+def readable(route: str, source: str, error: Exception) -> ModelError:
+    """What to raise where a library cannot read a file."""
+    return ModelError(source, f"is no model that {route} reads ({reason(error)})", "Export it again")
+
+
+def never(folder: Path, source: str) -> bool:  # noqa: ARG001
+    """No code is run."""
+    return False
+
+
+def always(folder: Path, source: str) -> bool:  # noqa: ARG001
+    """Code is run."""
+    return True
+
+
+def ends_with(*suffixes: str) -> Callable[[str], bool]:
+    """Whether a source is a file of one of these kinds."""
+    return lambda source: Path(source).suffix.lower() in suffixes

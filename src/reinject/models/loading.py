@@ -1,0 +1,200 @@
+"""Load the models of a command: autoencoders, classifiers, a student; and the data that fits their inputs."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+import torch
+from torch import Tensor
+
+from reinject.base.devices import device_of
+from reinject.base.errors import DataError, ModelError
+from reinject.data import Dataset
+from reinject.data.samples import Storage, usual_kind
+from reinject.data.splits import Split, are_apart, check_unseen
+from reinject.models.bundle import Bundle, as_reconstruction, load
+from reinject.models.moments import Moments, load_moments
+from reinject.models.voting import Classifier, Voting
+from reinject.networks import Inputs
+from reinject.walks.execution import Execution
+from reinject.walks.reconstruction import Ensemble
+
+
+def levels_of(inputs: Inputs) -> Storage:
+    """How data is kept whose values mean what the inputs of a model do: levels of pixels, or vectors as they are."""
+    if usual_kind(inputs.shape) == "float":
+        return Storage("float")
+    return Storage("uint8", inputs.low, inputs.high)
+
+
+def range_of(inputs: Inputs) -> Storage:
+    """How samples are kept and what noise is measured in: the value range of images, or four std of vectors."""
+    if levels_of(inputs).kind == "float":
+        return Storage("float", inputs.mean - 2 * inputs.std, inputs.mean + 2 * inputs.std)
+    return levels_of(inputs)
+
+
+def check_space(dataset: Dataset, inputs: Inputs, owner: str) -> None:
+    """Raise DataError where a data set lives in another space than a model."""
+    if dataset.space != inputs.space:
+        there, here = (f"{one.shape} in {one.space or 'pixels'}" for one in (dataset, inputs))
+        raise DataError(dataset.name, f"has {there}, {owner} takes {here}", "Give data of the models' own space")
+
+
+def values_for(dataset: Dataset, inputs: Inputs, owner: str, part: str = "train", most: int | None = None) -> Tensor:
+    """The first ``most`` inputs of a part of a data set, data units of a model.
+
+    Raises:
+        DataError: another shape, or another space.
+    """
+    check_space(dataset, inputs, owner)
+    if dataset.shape != inputs.shape:
+        raise DataError(dataset.name, f"has {dataset.shape}, {owner} takes {inputs.shape}", "Give data of its shape")
+    x: Tensor = getattr(dataset, part).x
+    return levels_of(inputs).load(x[:most])
+
+
+def some_of(dataset: Dataset, most: int = 512) -> Dataset:
+    """The data set with so many test rows at most, drawn over all of them: files may have their rows class by class."""
+    order = torch.randperm(len(dataset.test), generator=torch.Generator().manual_seed(0))[:most]
+    return replace(dataset, test=dataset.test.take(order))
+
+
+@dataclass(frozen=True)
+class Models:
+    """Autoencoders of one kind of input, the classifiers that label, if any, and the one that is to learn, if any."""
+
+    autoencoders: tuple[Bundle, ...]
+    classifiers: tuple[Bundle, ...]
+    student: Bundle | None = None
+
+    def ensemble(self, execution: Execution | None = None) -> Ensemble:
+        """The autoencoders as one r; where a kernel sets no noise level, they are held at that of lambda = 0.1."""
+        return Ensemble(tuple(as_reconstruction(bundle, 0.1, execution) for bundle in self.autoencoders))
+
+    @property
+    def device(self) -> torch.device:
+        """Where the autoencoders are."""
+        return self.ensemble().device
+
+    def moments(self) -> Moments | None:
+        """Moments of the codes of the one autoencoder that there is; None where it keeps none, or there are several."""
+        return load_moments(self.autoencoders[0].folder) if len(self.autoencoders) == 1 else None
+
+    @property
+    def splits(self) -> tuple[Split, ...]:
+        """What they were trained on, those that say it."""
+        bundles = (*self.autoencoders, *self.classifiers, *([self.student] if self.student else []))
+        return tuple(bundle.split for bundle in bundles if bundle.split is not None)
+
+    def check_unseen(self, dataset: Dataset) -> None:
+        """Raise DataError where a model has seen rows that are held out of a data set."""
+        for one in self.splits:
+            check_unseen("the model", one, dataset.split)
+
+    @property
+    def inputs(self) -> Inputs:
+        """What their inputs mean, with the classes of the classifiers; (mean and std are those of the autoencoder)."""
+        names = self.classifiers[0].network.inputs.class_names if self.classifiers else ()
+        return replace(self.autoencoders[0].network.inputs, class_names=names)
+
+    @property
+    def C(self) -> Classifier | None:  # noqa: N802
+        """The classifier, or all of them voting; None: nothing labels."""
+        networks = [bundle.network for bundle in self.classifiers]
+        return Voting(networks) if len(networks) > 1 else networks[0] if networks else None
+
+    def labelling(self) -> Classifier:
+        """The classifier; raises ModelError where there is none."""
+        C = self.C
+        if C is None:
+            raise ModelError(str(self.autoencoders[0].folder), "has no classifier beside it", "Give --classifier")
+        return C
+
+
+def load_models(
+    folders: Sequence[Path],
+    device: str = "cpu",
+    *,
+    classifiers: Sequence[Path] = (),
+    labelled: bool = True,
+    student: Path | None = None,
+) -> Models:
+    """Read FOLDER/autoencoder of every folder, and the classifier of the first, or those that are given.
+
+    Arguments:
+        folders: that ``reinject train`` made.
+        device: where to run.
+        classifiers: folders of the classifiers, in place of the first folder's; several vote.
+        labelled: whether a classifier is wanted at all.
+        student: folder of a classifier that is to learn, see :class:`reinject.sampling.filters.Unlearned`; it stays on
+            the CPU, where samples are filtered.
+
+    Raises:
+        ModelError: a folder is not as ``reinject train`` makes it, or the models have different inputs or classes.
+    """
+    place = device_of(device)
+    for folder in folders:
+        if not folder.is_dir():
+            raise ModelError(str(folder), "no such folder of models", "Make one with reinject train")
+    autoencoders = tuple(load(folder / "autoencoder", place) for folder in folders)
+    wanted = [classifier_in(folder) for folder in classifiers] or [folders[0] / "classifier"]
+    judges = tuple(load(folder, place) for folder in wanted) if labelled else ()
+    _check_alike((*judges, *autoencoders))
+    _check_classes("--classifier", judges)
+    models = Models(autoencoders, judges)
+    return models if student is None else with_student(models, student)
+
+
+def with_student(models: Models, folder: Path) -> Models:
+    """The models with a folder's classifier as the student; raises ModelError where its inputs or classes differ."""
+    student = load(classifier_in(folder))
+    _check_alike((*models.classifiers, *models.autoencoders, student))
+    _check_classes("--student", (*models.classifiers, student))
+    return replace(models, student=student)
+
+
+def _check_classes(owner: str, classifiers: Sequence[Bundle]) -> None:
+    names = {bundle.network.inputs.class_names for bundle in classifiers}
+    if len(names) > 1:
+        raise ModelError(owner, f"classifiers of different classes, {names}", "Give those of one data set")
+
+
+def classifier_in(folder: Path) -> Path:
+    """FOLDER/classifier where there is one, or the folder itself."""
+    return folder / "classifier" if (folder / "classifier").is_dir() else folder
+
+
+def _check_alike(bundles: Sequence[Bundle]) -> None:
+    first, *rest = bundles
+    wanted = first.network.inputs
+    for bundle in rest:
+        inputs = bundle.network.inputs
+        _check_split(bundle, first)
+        if inputs.space != wanted.space:
+            raise ModelError(
+                str(bundle.folder),
+                f"lives in the space {inputs.space or 'pixels'}, {first.folder} in {wanted.space or 'pixels'}",
+                "Give models that were trained on the same data",
+            )
+        ranges = {(one.low, one.high) for one in (inputs, wanted) if levels_of(one).kind == "uint8"}
+        if inputs.shape != wanted.shape or len(ranges) > 1:
+            raise ModelError(
+                str(bundle.folder),
+                f"takes inputs {inputs.shape} in {inputs.low}..{inputs.high}, {first.folder} {wanted.shape} in "
+                f"{wanted.low}..{wanted.high}",
+                f"Import one of them with --units {inputs.low:g},{inputs.high:g}"
+                if inputs.shape == wanted.shape
+                else "Give models that were trained on the same data",
+            )
+
+
+def _check_split(one: Bundle, first: Bundle) -> None:
+    """Raise ModelError where two models together have seen all rows of a data set, so that none is left to judge on."""
+    here, there = one.split, first.split
+    if here and there and are_apart(here, there):
+        raise ModelError(
+            str(one.folder),
+            f"was trained on another split of {here.name} than {first.folder} (seeds {here.seed} and {there.seed})",
+            f"Train it with --split-seed {there.seed}, or give models of one split",
+        )

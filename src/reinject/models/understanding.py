@@ -1,0 +1,301 @@
+"""What the inputs and outputs of an imported model mean: found out on noise and on data, or asked for."""
+
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from reinject.base.errors import ArgumentError, ModelError
+from reinject.data import Dataset
+from reinject.data.classes import check_names
+from reinject.foreign import Foreign, Gives, Loaded, Native, Role
+from reinject.foreign.normalise import Evidence, read_by, words_for
+from reinject.foreign.route import Layout, Out
+from reinject.models.loading import levels_of, some_of
+from reinject.models.naming import names_for, rows_of_names
+from reinject.models.soundness import (
+    called,
+    check_beside,
+    check_changes,
+    check_reach,
+    check_repeats,
+    check_rows,
+    returned,
+    uniform,
+)
+from reinject.networks import Inputs
+from reinject.walks.classifier_outputs import WORDS, probes, scores_of
+from reinject.walks.outputs import Place, choose, name_of, tensor_at
+
+_POINTS = 512  # of those that an autoencoder is tried on without data
+
+
+@dataclass(frozen=True)
+class Wanted:
+    """What the user says of a model; what is left open is found out, or asked for.
+
+    Attributes:
+        role: "autoencoder" or "classifier".
+        route: name of the library; None: by what the source looks like.
+        shape: of one input here, (channels, height, width) for images.
+        bounds: values of the darkest and the brightest pixel, as the network takes them, before normalisation.
+        units: the same here, in the units of archives; default: the network's own.
+        class_names: of a classifier's outputs.
+        weights: a checkpoint or safetensors, for a Python class.
+        data: name of a data set that says shape, classes and spread.
+        trust: whether the model may run code when it is read.
+        arguments: of the constructor of a Python class: numbers, text, lists of them.
+        mean, std: of the normalisation that the network expects, one value or one a channel.
+        moments: whether moments of the codes of ``data`` are kept beside an autoencoder.
+        split_seed: of the split of ``data``, where it has no test part.
+        out: what an autoencoder gives, see :class:`reinject.foreign.Native`.
+        layout: of images of several channels, see there.
+    """
+
+    role: Role = "autoencoder"
+    route: str | None = None
+    shape: tuple[int, ...] | None = None
+    bounds: tuple[float, float] | None = None
+    units: tuple[float, float] | None = None
+    class_names: tuple[str, ...] = ()
+    weights: Path | None = None
+    data: str | None = None
+    trust: bool = False
+    arguments: Mapping[str, Any] = field(default_factory=dict)
+    mean: tuple[float, ...] = ()
+    std: tuple[float, ...] = ()
+    moments: bool = True
+    split_seed: int = 0
+    out: Out | None = None
+    layout: Layout | None = None
+
+
+def understand(
+    loaded: Loaded, wanted: Wanted, dataset: Dataset | None, source: str, beside: Inputs | None = None
+) -> tuple[Foreign, list[str]]:
+    """Find out what a model's inputs and outputs mean; the network on inputs of ours, and lines for the user.
+
+    Arguments:
+        loaded: the model.
+        wanted: what the user says of it.
+        dataset: what it was trained on.
+        source: its name, for messages.
+        beside: what the other model of the folder takes, where there is one.
+
+    Raises:
+        ArgumentError: the shape, the range or the normalisation cannot be found out and is not given.
+        ModelError: it fails, gives nothing that fits, is random or constant, or does not go with the model beside it.
+    """
+    _check_role(loaded, wanted.role, source)
+    ours, theirs, output = _shapes(loaded, wanted, dataset, source)
+    _check_normalisation(wanted, ours)
+    notes = list(loaded.notes)
+    if output:
+        notes.append(f"of what it returns, {name_of(output)} is taken")
+    if theirs != ours:
+        notes.append(f"its inputs are {theirs}, those here {ours}")
+    noiseless = check_repeats(loaded, wanted.role, theirs, output, source)
+    if noiseless:
+        notes.append("it draws noise at every call; that noise is set to zero, which leaves the mean code")
+    base = Native(theirs, 0.0, 1.0, wanted.mean, wanted.std, output=output, noiseless=noiseless)
+    base = replace(base, out=wanted.out or "same", layout=wanted.layout or "chw")
+    gives, said = _gives(loaded, wanted.role, theirs, output, source)
+    notes += [f"it {said}"] if said else []
+    native, more = _native(loaded, wanted, dataset, source, beside, ours, base, gives)
+    units = wanted.units or (native.low, native.high)
+    inputs = Inputs(ours, *units, mean=sum(units) / 2, std=(units[1] - units[0]) / 2)
+    network = Foreign(loaded, wanted.role, inputs, native, gives)
+    outputs = check_rows(network, source)
+    if wanted.role == "classifier":
+        names, told = names_for(wanted.class_names, loaded.classes, dataset, outputs, source)
+        notes += told
+        inputs = replace(inputs, class_names=names)
+    else:
+        some = uniform(inputs.shape, 64, inputs.low, inputs.high)
+        if dataset is not None:
+            some = levels_of(inputs).load(some_of(dataset, 64).test.x)
+        check_reach(network, some, source)
+        x = _typical(network, dataset, source)
+        centred = x - x.mean(0)
+        std = max(float(centred.square().mean().sqrt()), 1e-6)
+        inputs = replace(inputs, mean=float(x.mean()), std=std)
+    check_beside(inputs, beside, source)
+    return Foreign(loaded, wanted.role, inputs, native, gives), notes + more
+
+
+def _shapes(
+    loaded: Loaded, wanted: Wanted, dataset: Dataset | None, source: str
+) -> tuple[tuple[int, ...], tuple[int, ...], Place]:
+    """The shape of an input here, and there, and which of its outputs is wanted."""
+    said = wanted.shape or (None if dataset is None else dataset.shape)
+    if dataset is not None and said != dataset.shape:
+        raise ArgumentError("--shape", f"{said}, but {dataset.name} has {dataset.shape}", "Leave out one of the two")
+    theirs = loaded.shape or said or loaded.usual
+    if theirs is None:
+        raise ArgumentError("--shape", f"{source} does not say what it takes", "Give it, such as --shape 1,28,28")
+    said = said or image_shape([theirs]) or theirs
+    fits = said == theirs or (len(said) == 3 and theirs == (*said[1:], said[0])) or theirs == (math.prod(said),)
+    if not fits:
+        raise ArgumentError("--shape", f"{source} takes {theirs}, which is not {said}", "Give the shape that it takes")
+    if loaded.shape is not None:
+        return said, theirs, _output(loaded, theirs, wanted.role, source)
+    first: ModelError | None = None
+    for shape in shapes_to_try(said):
+        try:
+            return said, shape, _output(loaded, shape, wanted.role, source)
+        except ModelError as error:
+            first = first or error
+    raise first or ModelError(source, "fails", "Give the --shape that it takes")
+
+
+def image_shape(shapes: Sequence[tuple[int, ...] | None]) -> tuple[int, ...] | None:
+    """Choose the shape that says most of an image, channels first, among those that models say; None: none does.
+
+    Example:
+        >>> image_shape([None, (64,), (8, 8, 1)]), image_shape([None])
+        ((1, 8, 8), None)
+    """
+    best = max((shape for shape in shapes if shape is not None), key=len, default=None)
+    if best is not None and len(best) == 3 and best[2] in (1, 3) and best[0] not in (1, 3):
+        return (best[2], *best[:2])
+    return best
+
+
+def shapes_to_try(said: tuple[int, ...]) -> list[tuple[int, ...]]:
+    """List the shapes in which a network may take inputs of ours, the likeliest first.
+
+    Example:
+        >>> shapes_to_try((1, 8, 8))
+        [(1, 8, 8), (64,), (8, 8), (8, 8, 1)]
+    """
+    flat = [(math.prod(said),), *([said[1:]] if len(said) == 3 and said[0] == 1 else [])]
+    turned = [(*said[1:], said[0])] if len(said) == 3 else []
+    return list(dict.fromkeys([said, *flat, *turned]))
+
+
+def _output(loaded: Loaded, shape: tuple[int, ...], role: Role, source: str) -> Place:
+    x = uniform(shape, 3)
+    return choose(returned(loaded.module, x, source), x, role, source)
+
+
+def _native(
+    loaded: Loaded,
+    wanted: Wanted,
+    dataset: Dataset | None,
+    source: str,
+    beside: Inputs | None,
+    ours: tuple[int, ...],
+    base: Native,
+    gives: Gives,
+) -> tuple[Native, list[str]]:
+    """Range, normalisation and kind of output: said, found by data, or by what its last layer cannot leave."""
+    bounds = wanted.bounds or loaded.bounds or ((0.0, 1.0) if wanted.std else None)
+    if bounds is not None:
+        base = replace(base, low=bounds[0], high=bounds[1])
+    if dataset is not None:
+        return _by_data(loaded, wanted, dataset, source, base, gives, given=bounds is not None)
+    if bounds is not None and wanted.bounds and wanted.role == "autoencoder" and not wanted.std:
+        _check_said(loaded, base, ours, source)
+    if bounds is not None:
+        both = bool(wanted.std) and wanted.role == "autoencoder"
+        return base, [f"it takes {words_for(base)}, and is taken to give the same; --data would tell"] if both else []
+    if wanted.role == "autoencoder":
+        low, high = _ends(loaded, base, ours, source)
+        if low >= 0 and high <= 1 and high - low > 0.1:
+            return base, ["its outputs stay in 0..1, which is taken for its range"]
+        if -1 <= low < -0.05 and high <= 1:
+            return replace(base, low=-1.0), ["its outputs stay in -1..1, which is taken for its range"]
+    there = wanted.role == "classifier" and beside is not None
+    hint = f"; the autoencoder beside it has {beside.low},{beside.high}" if there and beside else ""
+    raise ArgumentError(
+        "--range",
+        f"{source} does not say what values it takes{hint}",
+        "Give it, such as --range 0,1, with --mean and --std where it was normalised, or --data",
+    )
+
+
+def _ends(loaded: Loaded, base: Native, ours: tuple[int, ...], source: str) -> tuple[float, float]:
+    """Least and greatest output for inputs so large that a linear layer goes far beyond 1."""
+    network = Foreign(loaded, "autoencoder", Inputs(ours), replace(base, low=0.0, high=1.0), "values")
+    y = called(network, uniform(ours, 64, -100.0, 100.0), source)
+    return float(y.min()), float(y.max())
+
+
+def _check_said(loaded: Loaded, base: Native, ours: tuple[int, ...], source: str) -> None:
+    """Raise ModelError where the last layer cannot reach the range that the user says: a sigmoid's, or a tanh's."""
+    low, high = _ends(loaded, base, ours, source)
+    if base.out != "same" or not 0.9 < high <= 1:
+        return
+    ends = (0.0, 1.0) if 0 <= low < 0.1 else (-1.0, 1.0) if -1 <= low < -0.9 else None
+    if ends is not None and ends != (base.low, base.high):
+        cure = f"Give --range {ends[0]:g},{ends[1]:g}"
+        if ends == (0.0, 1.0):
+            half, width = -base.low / (base.high - base.low), 1 / (base.high - base.low)
+            cure += f", or --range 0,1 --mean {half:.6g} --std {width:.6g} --outputs plain where only its inputs are so"
+        said = f"{base.low:g}..{base.high:g}"
+        raise ModelError(source, f"gives values in {ends[0]:g}..{ends[1]:g}, and so never fills {said}", cure)
+
+
+def _check_normalisation(wanted: Wanted, ours: tuple[int, ...]) -> None:
+    mean, std = wanted.mean, wanted.std
+    channels = ours[0] if len(ours) == 3 else 1
+    if len(mean) != len(std):
+        raise ArgumentError("--mean", f"{len(mean)} means and {len(std)} of --std", "Give both, one value a channel")
+    if std and len(std) not in (1, channels):
+        raise ArgumentError("--mean", f"{len(std)} values for {channels} channels", "Give one value, or one a channel")
+    if not all(value > 0 for value in std):
+        raise ArgumentError("--std", f"{min(std)} is not above 0", "Give positive numbers")
+
+
+def _by_data(
+    loaded: Loaded, wanted: Wanted, dataset: Dataset, source: str, base: Native, gives: Gives, given: bool
+) -> tuple[Native, list[str]]:
+    part = some_of(dataset).test
+    x = dataset.levels(0.0, 1.0).load(part.x)
+    role, known = wanted.role, wanted.class_names or loaded.classes
+    y = called(Foreign(loaded, role, Inputs(dataset.shape), base, gives), x[:2], source)
+    number = torch.arange(len(dataset.class_names))
+    if role == "classifier":
+        if not known:
+            check_names("--class-names", dataset.class_names, y.shape[1])
+        number = rows_of_names(known, dataset)
+    names = known if set(known) & set(dataset.class_names) else dataset.class_names
+    on = Evidence(dataset.name, x, number[part.y], tuple(names))
+    said = bool(wanted.bounds or wanted.std or wanted.out or wanted.layout)
+    native, line = read_by(
+        *(loaded, role, base, on, source, gives), given=given, said=said, out=wanted.out, layout=wanted.layout
+    )
+    return native, [line, f"taken: {words_for(native)}"]
+
+
+def _check_role(loaded: Loaded, role: Role, source: str) -> None:
+    if loaded.gives is None or (loaded.gives == "values") == (role == "autoencoder"):
+        return
+    kind = "no classifier: it gives values" if role == "classifier" else "a classifier"
+    cure = "Give one with scores of classes" if role == "classifier" else "Say --as classifier"
+    raise ModelError(source, f"is {kind}", cure)
+
+
+def _gives(loaded: Loaded, role: Role, shape: tuple[int, ...], output: Place, source: str) -> tuple[Gives, str]:
+    """What comes out, and what to say of it: of a classifier by its outputs on inputs near and far."""
+    if role == "autoencoder":
+        return "values", ""
+    scores = scores_of(lambda x: tensor_at(returned(loaded.module, x, source), output), *probes(shape), source)
+    return scores, "" if loaded.gives == scores else WORDS.get(scores, "")
+
+
+def _typical(network: Foreign, dataset: Dataset | None, source: str) -> Tensor:
+    """Points of the training data, or, without it, what the autoencoder makes of noise, twice."""
+    inputs = network.inputs
+    if dataset is not None:
+        x = levels_of(inputs).load(dataset.train.x[:10_000])
+        check_changes(called(network, x[:_POINTS], source), inputs, source, dataset.name)
+        return x
+    u = torch.rand((_POINTS, *inputs.shape), generator=torch.Generator().manual_seed(1))
+    once = called(network, inputs.low + (inputs.high - inputs.low) * u, source)
+    check_changes(once, inputs, source, "noise")
+    return called(network, once, source)

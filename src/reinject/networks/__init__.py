@@ -1,0 +1,43 @@
+"""Ready-made autoencoders and classifiers.
+
+Every network takes its inputs in data units and gives r(x) or logits; what the units are is said once, by
+:class:`Inputs`, and kept in its ``config.json``. All of them are huggingface_hub models: ``save_pretrained``,
+``from_pretrained`` and ``push_to_hub`` work.
+"""
+
+from reinject.networks.bottlenecks import ConvAutoencoder, MLPAutoencoder
+from reinject.networks.classifiers import ConvClassifier, DeepClassifier, MLPClassifier
+from reinject.networks.denoisers import ConvDenoiser, Denoiser, MLPDenoiser
+from reinject.networks.network import Inputs, Network
+from reinject.networks.residual import ConvResidual, MLPResidual, Residual
+from reinject.networks.two_experts import StagedDenoiser
+
+AUTOENCODERS: dict[str, type[Network]] = {
+    "mlp-denoiser": MLPDenoiser,
+    "conv-denoiser": ConvDenoiser,
+    "staged-denoiser": StagedDenoiser,
+    "mlp": MLPAutoencoder,
+    "conv": ConvAutoencoder,
+    "mlp-residual": MLPResidual,
+    "conv-residual": ConvResidual,
+}
+CLASSIFIERS: dict[str, type[Network]] = {"mlp": MLPClassifier, "conv": ConvClassifier, "deep": DeepClassifier}
+
+__all__ = [
+    "AUTOENCODERS",
+    "CLASSIFIERS",
+    "ConvAutoencoder",
+    "ConvClassifier",
+    "ConvDenoiser",
+    "ConvResidual",
+    "DeepClassifier",
+    "Denoiser",
+    "Inputs",
+    "MLPAutoencoder",
+    "MLPClassifier",
+    "MLPDenoiser",
+    "MLPResidual",
+    "Network",
+    "Residual",
+    "StagedDenoiser",
+]

@@ -1,0 +1,103 @@
+"""Noise-conditioned autoencoders r(x, sigma)."""
+
+import torch
+from jaxtyping import Float
+from torch import Tensor, nn
+
+from reinject.networks.network import Inputs, Network, image_shape
+
+
+class Denoiser(Network):
+    """A noise-conditioned autoencoder r(x, sigma) around a network F that predicts the clean input.
+
+    r(x, sigma) = m + std F((x - m) / sqrt(sigma^2 + std^2), log(sigma/radius)), m the mean image: F sees inputs and
+    learns targets of unit size at every noise level. There is no skip past F (c_skip of Karras et al. 2022,
+    arXiv 2206.00364): through a layer narrower than twice the input it would let noise pass that F cannot cancel.
+    """
+
+    noise_conditioned = True
+    levels = (0.12, 0.9)  # to train at: median, a multiple of the data's radius, and standard deviation of log sigma
+    mean: Tensor
+
+    def __init__(self, inputs: Inputs) -> None:
+        super().__init__()
+        self.inputs = inputs
+        self.register_buffer("mean", torch.full(inputs.shape, inputs.mean))
+
+    def forward(
+        self, x: Float[Tensor, "batch *event"], sigma: Float[Tensor, " batch"]
+    ) -> Float[Tensor, "batch *event"]:
+        """r(x, sigma): x of shape (B, *shape), sigma of shape (B,), both in data units."""
+        std = self.inputs.std
+        scale = (sigma.square() + std**2).rsqrt().reshape(-1, *[1] * len(self.inputs.shape))
+        f = self.body((x - self.mean) * scale, torch.log(sigma / self.inputs.radius))
+        return f.mul(std).add(self.mean)
+
+    def body(self, u: Float[Tensor, "batch *event"], t: Float[Tensor, " batch"]) -> Float[Tensor, "batch *event"]:
+        """F(u, t): u of shape (B, *shape), t = log(sigma/radius) of shape (B,) -> shape of u."""
+        raise NotImplementedError
+
+
+def level_features(t: Tensor, count: int = 4) -> Tensor:
+    """(t/4, sin f t, cos f t) of t = log(sigma/radius), octaves f = 1/2, 1, 2, ...; (B,) -> (B, 1 + 2 count)."""
+    angle = t[:, None] * 2.0 ** (torch.arange(count, device=t.device, dtype=t.dtype) - 1)
+    return torch.cat([t[:, None] / 4, angle.sin(), angle.cos()], 1)
+
+
+class MLPDenoiser(Denoiser):
+    """A :class:`Denoiser` whose F is a residual network of linear layers.
+
+    Arguments:
+        inputs: what its inputs mean.
+        width: of the hidden layers; default: 1,024, and 512 for inputs of at most 256 values.
+        depth: number of hidden layers, >= 1.
+    """
+
+    def __init__(self, inputs: Inputs, width: int | None = None, depth: int = 3) -> None:
+        super().__init__(inputs)
+        width = width or (512 if inputs.n <= 256 else 1024)
+        self.first = nn.Linear(inputs.n + 9, width)
+        self.hidden = nn.ModuleList(nn.Linear(width, width) for _ in range(depth - 1))
+        self.last = nn.Linear(width, inputs.n)
+
+    def body(self, u: Float[Tensor, "batch *event"], t: Float[Tensor, " batch"]) -> Float[Tensor, "batch *event"]:
+        """F(u, t)."""
+        h = nn.functional.silu(self.first(torch.cat([u.flatten(1), level_features(t)], 1)))
+        for layer in self.hidden:
+            h = h + nn.functional.silu(layer(h))
+        y: Tensor = self.last(h)
+        return y.reshape(u.shape)
+
+
+class ConvDenoiser(Denoiser):
+    """A :class:`Denoiser` whose F is a small U-shaped convolutional network over two scales.
+
+    Arguments:
+        inputs: what its inputs mean; height and width divisible by 2.
+        channels: at full resolution; twice as many at half resolution.
+    """
+
+    layout = torch.channels_last
+
+    def __init__(self, inputs: Inputs, channels: int = 32) -> None:
+        super().__init__(inputs)
+        c, _, _ = image_shape(inputs, "ConvDenoiser", 2)
+        wide = 2 * channels
+        self.level = nn.Linear(9, wide)
+        self.enter = nn.Sequential(nn.Conv2d(c, channels, 3, 1, 1), nn.SiLU())
+        self.down = nn.Conv2d(channels, wide, 4, 2, 1)
+        self.middle = nn.ModuleList(nn.Conv2d(wide, wide, 3, 1, 1) for _ in range(4))
+        self.up = nn.ConvTranspose2d(wide, channels, 4, 2, 1)
+        self.leave = nn.Sequential(
+            nn.Conv2d(2 * channels, channels, 3, 1, 1), nn.SiLU(), nn.Conv2d(channels, c, 3, 1, 1)
+        )
+        self.laid_out()
+
+    def body(self, u: Float[Tensor, "batch *event"], t: Float[Tensor, " batch"]) -> Float[Tensor, "batch *event"]:
+        """F(u, t)."""
+        full = self.enter(u)
+        h = nn.functional.silu(self.down(full) + self.level(level_features(t))[:, :, None, None])
+        for layer in self.middle:
+            h = h + nn.functional.silu(layer(h))
+        y: Tensor = self.leave(torch.cat([full, nn.functional.silu(self.up(h))], 1))
+        return y

@@ -1,0 +1,125 @@
+"""``reinject report``: one page to look at an archive, or at several side by side."""
+
+import hashlib
+import json
+import time
+from collections.abc import Sequence
+from pathlib import Path
+
+from reinject import data
+from reinject.archive import Archive
+from reinject.archive.request import asked_for, contents, made_already, manifest_hash
+from reinject.base.errors import ArchiveError, ArgumentError
+from reinject.base.files import place_of
+from reinject.base.outcome import Outcome, command_line
+from reinject.base.progress import Progress, Silent
+from reinject.evaluation.evaluate import examine
+from reinject.evaluation.judgements import wanted
+from reinject.evaluation.learning import check_match, space_of
+from reinject.report.pages import write_page
+from reinject.report.pictures import Judged, judged_of
+from reinject.sampling.provenance import check_split
+
+
+def report(
+    folder: Path | str,
+    out: Path,
+    *,
+    against: str | None = None,
+    beside: Sequence[Path | str] = (),
+    judgements: Sequence[str] = (),
+    models: Sequence[Path] = (),
+    seeds: int = 3,
+    seed: int = 0,
+    split_seed: int = 0,
+    data_dir: str | None = None,
+    overwrite: bool = False,
+    progress: Progress | None = None,
+) -> Outcome:
+    """Write a page that shows an archive: samples, walks, where they lie, and how good they are.
+
+    Arguments:
+        folder: the archive.
+        out: the HTML file to make.
+        against: name of the real data to compare with; default: none, and nothing is judged.
+        beside: other archives of the same shape and classes, shown side by side with it.
+        judgements: what is judged, as for :func:`reinject.evaluate`; default: all that can be; ("none",): real data is
+            only shown.
+        models: folders with the models that made the samples; default: as the manifests say.
+        seeds: students a size.
+        seed: of the first student.
+        split_seed: of the split of a data set that has no test part: that by which the models were trained.
+        data_dir: where to look for the data set first.
+        overwrite: replace an earlier page.
+
+    Returns:
+        Where the page is, and its size.
+
+    Raises:
+        ReinjectError: no archive; archives or data that do not match; a file at ``out``.
+    """
+    hashes = [manifest_hash(place_of(one)) for one in (folder, *beside)]
+    request = asked_for(locals(), *("folder", "beside", "models"), data=contents(against, data_dir))
+    progress = progress or Silent()
+    began = time.monotonic()
+    if out.is_dir():
+        raise ArgumentError("--out", f"{out} is a folder", "Give the name of a file, such as report.html")
+    stamp = f"<!-- asked: {hashlib.sha256(json.dumps(request).encode()).hexdigest()} -->"
+    if out.is_file() and not overwrite and out.read_bytes().endswith(stamp.encode()):
+        return made_already(out, Outcome({"report": str(out), "bytes": out.stat().st_size, "seconds": 0.0}, []))
+    if out.exists() and not overwrite:
+        raise ArchiveError(str(out), "exists already", "Give --overwrite, or another --out")
+    archives = _named([Archive.open(one) for one in (folder, *beside)])
+    _check_alike(list(archives.values()))
+    asked = {"judgements": judgements, "models": models, "seeds": seeds, "seed": seed, "data_dir": data_dir}
+    asked["split_seed"] = split_seed
+    judged = against is not None and bool(wanted(judgements, bool(next(iter(archives.values())).class_names)))
+    dataset, found = None, {}
+    for name, archive in archives.items():
+        if against is not None and judged:
+            one = examine(archive.folder, against, progress=progress, **asked)  # type: ignore[arg-type]
+            dataset, found[name] = one.dataset, judged_of(one)
+        else:
+            found[name] = Judged(archive, models=models)
+    if against is not None and dataset is None:
+        dataset = data.load(against, data_dir, split_seed, progress)
+        check_match(next(iter(archives.values())), dataset)
+        for archive in archives.values():
+            check_split(archive, dataset)
+    title = " beside ".join(archive.folder.name for archive in archives.values())
+    title += f" against {dataset.name}" if dataset is not None else ""
+    given = {"judge": judgements, "models": models, "seeds": seeds, "seed": seed} if against is not None else {}
+    given |= {"split_seed": split_seed} if split_seed else {}
+    command = command_line("report", folder, against=against, beside=beside, out=out, **given)
+    write_page(out, title, found, dataset, command, data_dir)
+    with out.open("a", encoding="utf-8") as page:
+        page.write(stamp)
+    seconds = round(time.monotonic() - began, 1)
+    size = out.stat().st_size
+    lines = [f"{size / 1e6:.1f} MB, {seconds} s. Open {out}"]
+    return Outcome({"report": str(out), "bytes": size, "seconds": seconds}, lines)
+
+
+def _named(archives: Sequence[Archive]) -> dict[str, Archive]:
+    """By the names of their presets where these differ, or of their folders."""
+    presets = [str(archive.manifest["parameters"]["preset"]) for archive in archives]
+    folders = [archive.folder.name for archive in archives]
+    for names in (presets, folders, [str(archive.folder) for archive in archives]):
+        if len(set(names)) == len(archives) and "real" not in names:
+            return dict(zip(names, archives, strict=True))
+    raise ArgumentError("--beside", f"{folders[-1]} is given twice", "Give another archive")
+
+
+def _check_alike(archives: Sequence[Archive]) -> None:
+    first, *others = (
+        {"event shape": one.event_shape, "class names": one.class_names, "space": space_of(one) or "pixels"}
+        for one in archives
+    )
+    for archive, other in zip(archives[1:], others, strict=True):
+        for what, here in first.items():
+            if here != other[what]:
+                raise ArchiveError(
+                    str(archive.folder),
+                    f"has {what} {other[what]}, {archives[0].folder} has {here}",
+                    "Compare archives of one kind of sample",
+                )

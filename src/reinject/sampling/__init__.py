@@ -1,0 +1,1 @@
+"""Sampling: Algorithm 1, its settings, and the commands that make archives."""

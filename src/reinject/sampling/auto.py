@@ -1,0 +1,172 @@
+"""The choice of settings for an autoencoder that nobody has described: from what it is, and from pilot walks."""
+
+import math
+from dataclasses import dataclass, replace
+from typing import Any
+
+import torch
+
+from reinject.data.samples import Storage
+from reinject.models.voting import Classifier
+from reinject.sampling.pilot import WALKS, figures, remembered, visit, walks_for
+from reinject.sampling.presets import DEFAULT, Held, Settings, settings_of
+from reinject.walks.reconstruction import Ensemble
+from reinject.walks.starts import Start
+from reinject.walks.verdict import LEVELS, Figures, Verdict, judge, merit
+
+LEVELS_OF_NOISE: tuple[str, ...] = ("0.3", "0.6", "1", "cycles:1.5:0.3:8:1.5:8")  # in units of the value range
+USUAL = "0.6"  # of the range: near the best for most networks, and the best where walks begin among data
+_FROM_NOISE = replace(settings_of("half-denoising"), steps=16, burn_in=7)
+_FROM_DATA = replace(settings_of("half-denoising"), steps=9, burn_in=1, start="codes")
+
+
+@dataclass(frozen=True)
+class Trial:
+    """A candidate and what its pilot walks gave.
+
+    Attributes:
+        settings: the candidate.
+        figures: of its samples; None: no walk was left.
+        verdict: on them.
+        merit: what candidates of one verdict are ranked by, 0..1.
+    """
+
+    settings: Settings
+    figures: Figures | None
+    verdict: Verdict
+    merit: float
+
+    @property
+    def rank(self) -> tuple[int, float]:
+        """Smaller is better: the verdict first, then the merit."""
+        return LEVELS.index(self.verdict.level), -self.merit
+
+
+@dataclass(frozen=True)
+class Choice:
+    """The settings that were chosen, and why.
+
+    Attributes:
+        settings: what to walk with.
+        what: of the autoencoder decided on the kernel.
+        trials: of the pilot walks, by rising noise; none where nothing had to be tried.
+    """
+
+    settings: Settings
+    what: str
+    trials: tuple[Trial, ...] = ()
+
+    @property
+    def lines(self) -> list[str]:
+        """The choice and its reason in two lines."""
+        options = " ".join(f"--{name} {value}" for name, value in self.settings.options.items())
+        chosen = f"chosen: --kernel {self.settings.kernel} {options}".rstrip()
+        chosen += f", {self.settings.steps} steps, start {self.settings.start}"
+        if not self.trials:
+            return [chosen, f"because: {self.what}"]
+        tried = ", ".join(f"{_noise_of(one.settings)}: {one.merit:.2f}" for one in self.trials)
+        return [chosen, f"because: {self.what}; merit of the pilot walks by noise {tried}"]
+
+    def as_json(self) -> dict[str, Any]:
+        """JSON values, for the manifest."""
+        return {
+            "because": self.what,
+            "trials": [
+                {
+                    "settings": one.settings.as_json(),
+                    "merit": round(one.merit, 3),
+                    "verdict": one.verdict.as_json(),
+                    "figures": None if one.figures is None else one.figures.as_json(),
+                }
+                for one in self.trials
+            ],
+        }
+
+
+def _noise_of(settings: Settings) -> str:
+    return next(iter(settings.options.values()), settings.kernel)
+
+
+def in_units(text: str, unit: float) -> str:
+    """A noise level or a schedule with its levels in another unit.
+
+    Example:
+        >>> in_units("0.5", 255), in_units("cycles:1:0.5:8:1:8", 2)
+        ('127.5', 'cycles:2:1:8:2:8')
+    """
+    parts = text.split(":")
+    levels = {"cycles": (1, 2, 4)}.get(parts[0], (0,))
+    return ":".join(f"{float(part) * unit:.4g}" if k in levels else part for k, part in enumerate(parts))
+
+
+def choose_settings(
+    r: Ensemble,
+    C: Classifier | None,
+    storage: Storage,
+    radius: float,
+    *,
+    begin: Start | None = None,
+    seed: int = 0,
+) -> Choice:
+    """Choose kernel, noise, start, length and what is emitted, from what r is and from short pilot walks.
+
+    A noise-conditioned r takes the ancestral walk, any other r half-denoising. Walks begin among data where it is known
+    where data lies, with noise .6 of the range: there the information of labels is that of the start, and cannot
+    choose. Elsewhere walks begin at N(0, I) in units of the range, and 128 pilot walks try each of four noises. The
+    best verdict wins, then the largest merit. The pilots take a tenth of the calls of r of 10,000 walks.
+
+    Arguments:
+        r: the autoencoder.
+        C: the classifier; None: the noise is .6 of the range, which is near the best for most networks.
+        storage: whose range is the unit of noise.
+        radius: of the training data, data units.
+        begin: where walks begin, if it is known where data lies: a law of its codes, or of the data itself.
+        seed: of the pilot walks.
+
+    Example:
+        >>> from reinject import wrap
+        >>> blind = Ensemble((wrap(lambda x: 0.5 * x + 0.25, (4,), name="half"),))
+        >>> choose_settings(blind, None, Storage(), 1.0).settings.options["sigma"]
+        '0.6'
+    """
+    if r.noise_conditioned:
+        return Choice(DEFAULT, "r is noise-conditioned")
+    width = storage.high - storage.low
+    if begin is None:
+        what = "r is not noise-conditioned, and no data is known"
+        base = _FROM_NOISE if width == 1 else replace(_FROM_NOISE, start=f"normal:{width:.4g}")
+    else:
+        base, what = _FROM_DATA, "r is not noise-conditioned; walks begin among data"
+    levels = (USUAL,) if begin is not None or C is None else LEVELS_OF_NOISE
+    grid = [replace(base, options={"sigma": in_units(level, width)}) for level in levels]
+    if len(grid) == 1:
+        return Choice(grid[0], what)
+    trials = [try_settings(settings, r, C, storage, radius, seed=seed) for settings in grid]
+    best = min(trials, key=lambda trial: trial.rank)
+    return Choice(best.settings, what, tuple(trials))
+
+
+def try_settings(
+    settings: Settings,
+    r: Ensemble,
+    C: Classifier | None,
+    storage: Storage,
+    radius: float,
+    *,
+    start: Start | None = None,
+    held: Held | None = None,
+    walks: int = WALKS,
+    seed: int = 0,
+) -> Trial:
+    """Walk some pilot walks and judge their samples; arguments as for :func:`choose_settings`; held: see ``build``."""
+    walks = min(walks, walks_for(math.prod(r.event_shape)))
+    walker = settings.build(r, radius, start=start, classifier=C, held=held)
+    parts = visit(walker, settings, storage, walks=walks, seed=seed)
+    stopped = sum(part.stopped + part.strayed for part in parts) / walks
+    rows = sum(len(part.x) for part in parts)
+    if rows < 2:
+        return Trial(settings, None, Verdict("broken", "no walk was left"), 0.0)
+    x = torch.cat([part.x for part in parts])
+    left = remembered(walker, settings, parts, walks=walks, seed=seed)
+    found = figures(x, r, C, storage, stopped=stopped, remembered=left, seed=seed)
+    return Trial(settings, found, judge(found, walks), merit(found))

@@ -1,0 +1,154 @@
+"""The automatic preset for models on disk: what is known of their codes, and the choice that follows."""
+
+import json
+from collections.abc import Mapping
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+from reinject.archive.reading import Reading
+from reinject.base.errors import ArchiveError, ArgumentError
+from reinject.data.samples import Storage
+from reinject.models.loading import Models, range_of
+from reinject.models.voting import Classifier
+from reinject.sampling.auto import Choice, choose_settings
+from reinject.sampling.data_starts import resolve
+from reinject.sampling.presets import PRESETS, Settings, choose
+from reinject.walks.reconstruction import Ensemble
+
+
+def choose_for(
+    models: Models,
+    *,
+    dataset: str | None = None,
+    seed: int = 0,
+    among_data: bool = True,
+    reading: Reading | None = None,
+) -> Choice:
+    """Choose settings for models on disk, as :func:`reinject.sampling.auto.choose_settings` does.
+
+    Arguments:
+        models: the models.
+        dataset: name of real data, whose training rows say where codes lie; default: the moments that the models keep.
+        seed: of the pilot walks.
+        among_data: whether walks begin where data lies, if that is known.
+        reading: how the data set is read.
+
+    Raises:
+        DataError: data of another shape or space than the models'.
+    """
+    inputs = models.inputs
+    text = _start_text(models, dataset) if among_data else None
+    begin = resolve(text, inputs, walks=1, models=models, reading=reading)
+    choice = choose_settings(models.ensemble(), models.C, range_of(inputs), inputs.radius, begin=begin, seed=seed)
+    if dataset is not None and models.ensemble().noise_conditioned:
+        return replace(choice, what=f"{choice.what}, and needs no --data")
+    if text is None or begin is None:
+        return choice
+    return replace(choice, settings=replace(choice.settings, start=text))
+
+
+def _start_text(models: Models, dataset: str | None) -> str | None:
+    """Where walks begin, as on the command line, if it is known where data lies."""
+    if models.ensemble().noise_conditioned:
+        return None
+    if dataset is None:
+        return None if models.moments() is None else "codes"
+    single = len(models.autoencoders) == 1 and models.ensemble().has_code
+    return f"codes:{dataset}" if single else f"classes:{dataset}"
+
+
+def settings_for(
+    models: Models,
+    preset: str | None,
+    kernel: str | None,
+    options: Mapping[str, str] | None,
+    *,
+    dataset: str | None = None,
+    seed: int = 0,
+    reading: Reading | None = None,
+    **given: Any,
+) -> tuple[str, Settings, Choice | None]:
+    """The settings that a command line asks for, chosen by pilot walks where it names neither preset nor kernel.
+
+    Arguments:
+        models: what will walk.
+        preset, kernel, options, given: as for :func:`reinject.sampling.presets.choose`; a preset may be a file
+            of ``tune``.
+        dataset, seed, reading: as for :func:`choose_for`.
+
+    Returns:
+        The name of the preset, the settings, and the choice where there was one.
+
+    Raises:
+        ArgumentError: as :func:`reinject.sampling.presets.choose`, or data where nothing is to be chosen.
+    """
+    unnamed = preset is None and kernel is None
+    if preset == "auto" or (unnamed and not (options and models.ensemble().noise_conditioned)):
+        among = given.get("start") is None  # or else walks begin where the user says
+        choice = choose_for(models, dataset=dataset, seed=seed, among_data=among, reading=reading)
+        name, settings = choose("auto", kernel, options, presets={**PRESETS, "auto": choice.settings}, **given)
+        return name, settings, replace(choice, settings=settings) if name == "auto" else None
+    if dataset is not None:
+        raise ArgumentError("--data", "is for the automatic choice", "Leave out --kernel and --preset, or --data")
+    tuned = {preset: read_settings(Path(preset))} if preset and preset.endswith(".json") else {}
+    name, settings = choose(preset, kernel, options, presets={**PRESETS, **tuned}, **given)
+    return Path(name).stem if tuned else name, settings, None
+
+
+_OF_A_WALK = ("steps", "burn_in", "thin", "emit", "start", "classes", "guidance", "box", "limit", "latent")
+
+
+def settings_in_memory(
+    r: Ensemble,
+    C: Classifier | None,
+    storage: Storage,
+    radius: float,
+    seed: int,
+    preset: str,
+    kernel: str | None,
+    given: Mapping[str, Any],
+) -> tuple[str, Settings, Choice | None]:
+    """As :func:`settings_for`, for networks in memory.
+
+    Arguments:
+        r, C, storage, radius, seed: as for :func:`reinject.sampling.auto.choose_settings`.
+        preset: its name; "auto": chosen, where no kernel is named.
+        kernel: its name.
+        given: values of the settings by name, and options of the kernel.
+
+    Raises:
+        ArgumentError: an unknown preset, kernel or option.
+    """
+    options = {name: str(value) for name, value in given.items() if name not in _OF_A_WALK}
+    values = {name: value for name, value in given.items() if name in _OF_A_WALK}
+    if preset != "auto" or kernel is not None or (options and r.noise_conditioned):
+        name, settings = choose(None if preset == "auto" else preset, kernel, options, **values)
+        return name, settings, None
+    choice = choose_settings(r, C, storage, radius, seed=seed)
+    name, settings = choose("auto", None, options, presets={**PRESETS, "auto": choice.settings}, **values)
+    return name, settings, replace(choice, settings=settings) if name == "auto" else None
+
+
+def read_settings(path: Path) -> Settings:
+    """The settings that :func:`reinject.evaluation.tune.tune` wrote.
+
+    Raises:
+        ArchiveError: no such file, or not such a one.
+    """
+    try:
+        values = json.loads(path.read_text(encoding="utf-8"))
+        return Settings.from_json({name: value for name, value in values.items() if name != "asked"})
+    except FileNotFoundError as error:
+        raise ArchiveError(str(path), "no such file", "Make one with reinject tune --out") from error
+    except (ValueError, TypeError, KeyError, AttributeError) as error:
+        raise ArchiveError(str(path), f"is no preset ({error!r})", "Make one with reinject tune --out") from error
+
+
+def asked_of(path: Path) -> Any:
+    """What :func:`reinject.evaluation.tune.tune` was asked for when it wrote a file; None where it does not say."""
+    try:
+        found = json.loads(path.read_text(encoding="utf-8"))
+    except ValueError:  # some other file
+        return None
+    return found.get("asked") if isinstance(found, dict) else None

@@ -1,0 +1,282 @@
+"""Named settings of a walk: the paper's listing, the best that we know, and what a command line makes of them."""
+
+import math
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import asdict, dataclass, field, replace
+from difflib import get_close_matches
+from typing import Any, NamedTuple
+
+from torch import Tensor
+
+from reinject.base.errors import ArgumentError
+from reinject.models.voting import Classifier
+from reinject.walks.kernel_options import build_kernel, flag, options_of
+from reinject.walks.kernels import KERNELS
+from reinject.walks.kernels.bounded import Bounded
+from reinject.walks.kernels.guided import Guided
+from reinject.walks.kernels.kernel import Emit, Kernel
+from reinject.walks.reconstruction import Ensemble, latent
+from reinject.walks.starts import Codes, Normal, Points, Start, Through, parse_start
+
+Held = Callable[[Kernel], Kernel]
+
+
+@dataclass(frozen=True)
+class Settings:
+    """A kernel, its options, the start, and what is kept; all that a walk needs besides r.
+
+    Attributes:
+        kernel: name of a kernel, a key of ``reinject.walks.kernels.KERNELS``.
+        options: its options as on the command line; an r behind a number makes it a multiple of the data's radius
+            std * sqrt(n).
+        steps: R, transitions a walk.
+        burn_in: first states left out, x_0 included.
+        emit: "state" or "reconstruction".
+        thin: keep every thin-th state after the burn-in.
+        start: as on the command line: normal, normal:STD, uniform, uniform:LOW:HIGH, codes. Plain ``normal`` has the
+            standard deviation of the kernel's first noise level where it has levels, and 1 where not; given points get
+            that noise added.
+        classes: asked of walks 0, 1, ..., again and again; none: not guided.
+        guidance: weight of the classifier, >= 0.
+        box: LOW, HIGH: walks are reflected at these values, data units.
+        limit: largest |value| of a state, data units; walks beyond are stopped.
+        latent: walk in the space of codes.
+        known, mask: what of x is known and held after every step, as on the command line: inpainting.
+        measured: file of M and b, as on the command line, with M x = b after every step.
+    """
+
+    kernel: str
+    options: Mapping[str, str] = field(default_factory=dict)
+    steps: int = 10
+    burn_in: int = 0
+    emit: Emit = "state"
+    thin: int = 1
+    start: str = "normal"
+    classes: tuple[int, ...] = ()
+    guidance: float = 1.0
+    box: tuple[float, float] | None = None
+    limit: float = math.inf
+    latent: bool = False
+    known: str | None = None
+    mask: str | None = None
+    measured: str | None = None
+
+    def as_json(self) -> dict[str, Any]:
+        """JSON values that say all of it."""
+        values = asdict(self)
+        return {**values, "limit": None if math.isinf(self.limit) else self.limit, "options": dict(self.options)}
+
+    def walking(self) -> dict[str, Any]:
+        """What :func:`~reinject.walks.loop.walk` and :func:`~reinject.sampling.synthesis.synthesise` take by name."""
+        return {name: getattr(self, name) for name in ("steps", "burn_in", "thin", "emit", "limit")}
+
+    @classmethod
+    def from_json(cls, values: Mapping[str, Any]) -> "Settings":
+        """The settings of which :meth:`as_json` spoke.
+
+        Example:
+            >>> Settings.from_json(PAPER.as_json()) == PAPER
+            True
+        """
+        limit = math.inf if values["limit"] is None else values["limit"]
+        box = None if values["box"] is None else tuple(values["box"])
+        return cls(**{**values, "limit": limit, "box": box, "classes": tuple(values["classes"])})
+
+    def build(
+        self,
+        r: Ensemble,
+        radius: float,
+        *,
+        start: Start | None = None,
+        classifier: Classifier | None = None,
+        held: Held | None = None,
+    ) -> "Walker":
+        """The kernel and the start for an autoencoder whose training data has this radius (data units).
+
+        Arguments:
+            r: the autoencoder.
+            radius: std * sqrt(n) of its training data, data units.
+            start: in place of the one that the settings name.
+            classifier: C, for walks that are drawn towards classes.
+            held: wraps the kernel, to put back what is known.
+
+        Raises:
+            ArgumentError: a parameter that is unknown or out of range, or a start that the kernel cannot use.
+            ModelError: an autoencoder that the kernel cannot walk.
+        """
+        space = latent(r) if self.latent else r
+        kernel = build_kernel(self.kernel, space, self.options, radius)
+        begins = self._start(getattr(kernel, "level", None), radius, start)
+        if self.classes:
+            if classifier is None or self.latent:
+                raise ArgumentError(
+                    "--classes", "guidance needs a classifier, and a walk outside of the codes", "Leave out --latent"
+                )
+            kernel = Guided(kernel, classifier, self.classes, self.guidance)
+        if self.box is not None:
+            kernel = Bounded(kernel, *self.box)
+        if held is not None:  # outermost, so that what is known stays exactly that
+            if self.latent:
+                raise ArgumentError("--latent", "codes have no known values", "Leave out --known or --latent")
+            kernel = held(kernel)
+        if self.latent:
+            begins = begins if isinstance(begins, Codes) else Through(begins, r.event_shape, r.encode)
+            return Walker(kernel, begins, space.event_shape, r.decode)
+        if isinstance(begins, Codes):
+            begins = Through(begins, begins.code_shape, r.decode)
+        return Walker(kernel, begins, r.event_shape, _itself)
+
+    def _start(self, level: Callable[[int], float] | None, radius: float, given: Start | None) -> Start:
+        start = given or parse_start(self.start, radius)
+        if level is None:
+            return start
+        if isinstance(start, Normal):
+            return Normal(level(0)) if self.start == "normal" else start
+        if isinstance(start, Points):
+            return replace(start, std=level(0))
+        raise ArgumentError(
+            "--start",
+            f"{self.start!r} does not fit the {self.kernel} kernel, which begins at noise {level(0):.3g}",
+            "Start normal or data:DATASET, or use --kernel langevin",
+        )
+
+
+class Walker(NamedTuple):
+    """What :func:`reinject.walks.loop.walk` is called with.
+
+    Attributes:
+        kernel, start: of the walk.
+        event_shape: of its points, which are codes where it walks among codes.
+        seen: what is emitted of a point.
+    """
+
+    kernel: Kernel
+    start: Start
+    event_shape: tuple[int, ...]
+    seen: Callable[[Tensor], Tensor]
+
+
+def _itself(x: Tensor) -> Tensor:
+    return x
+
+
+def settings_of(kernel: str) -> Settings:
+    """How a kernel is run where nothing else is said.
+
+    Raises:
+        ArgumentError: no kernel of that name.
+
+    Example:
+        >>> settings_of("langevin").steps
+        10
+        >>> settings_of("langvin")
+        Traceback (most recent call last):
+        reinject.base.errors.ArgumentError: --kernel: 'langvin' is not known. Did you mean langevin? ...
+    """
+    if kernel not in KERNELS:
+        near = get_close_matches(kernel, KERNELS, 1)
+        hint = f"Did you mean {near[0]}? Known are" if near else "Use one of"
+        raise ArgumentError("--kernel", f"{kernel!r} is not known", f"{hint} {', '.join(KERNELS)}")
+    usage = KERNELS[kernel].usage
+    return Settings(kernel, {}, usage.steps, usage.burn_in, usage.emit, usage.thin)
+
+
+PAPER = Settings("langevin", {"lam": "0.1", "noise": "printed"}, steps=10, burn_in=2)
+DEFAULT = settings_of("ancestral")
+PRESETS = {"paper": PAPER, "default": DEFAULT}
+
+
+def choose(
+    preset: str | None,
+    kernel: str | None,
+    options: Mapping[str, str] | None = None,
+    *,
+    presets: Mapping[str, Settings] | None = None,
+    **given: Any,
+) -> tuple[str, Settings]:
+    """The settings that a command line asks for: a preset, with what was given in place of its values.
+
+    A kernel other than the preset's comes with its own steps, burn-in and so on. Options that the preset's kernel does
+    not have choose the kernel, where only one has them all, or the Langevin kernel, where it does. Giving
+    ``steps`` or ``burn_in`` without ``thin`` keeps every state after the burn-in.
+
+    Returns:
+        The name of the preset, "custom" where the kernel is not its own; and the settings.
+
+    Raises:
+        ArgumentError: an unknown preset or kernel, options that no such kernel has, or guidance towards no class.
+
+    Example:
+        >>> choose("paper", None, steps=20)[1].steps
+        20
+        >>> choose(None, None, {"lam": "0.2"})[1].kernel
+        'langevin'
+        >>> choose(None, None, steps=20)[1].thin
+        1
+    """
+    known = presets or PRESETS
+    if preset is not None and preset not in known:
+        cure = f"Use one of {', '.join(known)}, or a file that reinject tune wrote"
+        raise ArgumentError("--preset", f"{preset!r} is not known", cure)
+    name, options = preset or "default", options or {}
+    settings = known[name]
+    wanted = kernel or _kernel_for(settings.kernel, options)
+    if wanted != settings.kernel:
+        name, settings = "custom", settings_of(wanted)
+    names = {item.name for item in options_of(wanted)}
+    build_options = {**settings.options, **options}
+    for option in options:
+        if option not in names:
+            build_kernel(wanted, None, {option: ""})  # type: ignore[arg-type]  # says what is wrong
+    values = {key: value for key, value in given.items() if value is not None}
+    if ("steps" in values or "burn_in" in values) and "thin" not in values:
+        values["thin"] = 1
+    settings = replace(settings, options=build_options, **values)
+    if "guidance" in values and not settings.classes:
+        raise ArgumentError("--guidance", "no classes are asked for", "Ask for some with --classes, or leave it out")
+    return name, settings
+
+
+def _kernel_for(usual: str, options: Mapping[str, str]) -> str:
+    fitting = [name for name in KERNELS if options.keys() <= {item.name for item in options_of(name)}]
+    if usual in fitting or not fitting:
+        return usual
+    return "langevin" if "langevin" in fitting else fitting[0] if len(fitting) == 1 else usual
+
+
+def classes_of(text: str | None, names: Sequence[str]) -> tuple[int, ...] | None:
+    """The classes that a command line asks for, by number or name; ``all`` for all of them.
+
+    Raises:
+        ArgumentError: a class that there is not.
+
+    Example:
+        >>> classes_of("dog,0", ("cat", "dog")), classes_of("all", ("cat", "dog")), classes_of(None, ())
+        ((1, 0), (0, 1), None)
+    """
+    if text is None:
+        return None
+    if text == "all":
+        return tuple(range(len(names)))
+    known = {**{str(k): k for k in range(len(names))}, **{name: k for k, name in enumerate(names)}}
+    for part in text.split(","):
+        if part not in known:
+            raise ArgumentError("--classes", f"{part!r} is none of them", f"Give some of {', '.join(names)}, or all")
+    return tuple(known[part] for part in text.split(","))
+
+
+def words_of(settings: Settings, class_names: Sequence[str] = ()) -> list[str]:
+    """The options of a command line of which :func:`choose` makes these settings again.
+
+    Example:
+        >>> words_of(Settings("reinjection", steps=5))[:4]
+        ['--kernel', 'reinjection', '--steps', '5']
+    """
+    plain = ("kernel", "steps", "burn_in", "thin", "emit", "start", "known", "mask", "measured")
+    values = {name: getattr(settings, name) for name in plain} | dict(settings.options)
+    if settings.classes:
+        values |= {"classes": ",".join(class_names[k] for k in settings.classes), "guidance": settings.guidance}
+    values["box"] = settings.box and ",".join(map(str, settings.box))
+    values["limit"] = None if math.isinf(settings.limit) else settings.limit
+    words = [word for name, value in values.items() if value is not None for word in (f"--{flag(name)}", str(value))]
+    return [*words, *(["--latent"] if settings.latent else [])]

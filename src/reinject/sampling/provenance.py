@@ -1,0 +1,120 @@
+"""The models behind an archive, found by its manifest and held against its hashes."""
+
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+
+from reinject.archive import Archive
+from reinject.archive.reading import KINDS, read_by
+from reinject.base.errors import ArchiveError, ModelError
+from reinject.base.files import is_remote
+from reinject.data import Dataset
+from reinject.data.splits import Split, check_unseen, unknown
+from reinject.models.bundle import Bundle, load
+from reinject.models.loading import Models, classifier_in
+
+
+def find_classifiers(archive: Archive, models: Sequence[Path] = (), device: str = "cpu") -> tuple[Bundle, ...]:
+    """The classifiers that labelled the archive, several voted; their hashes must be those in the manifest.
+
+    Arguments:
+        archive: the archive.
+        models: folders of models, or of classifiers, to look through; default: where the manifest says they were.
+        device: where to put them.
+
+    Raises:
+        ModelError: not there, or others.
+    """
+    noted = archive.manifest["models"].get("classifiers", [])
+    if not noted and archive.class_names:
+        raise ModelError(
+            str(archive.folder), "was labelled by a classifier that is not on disk", "Give it to reinject.evaluate"
+        )
+    places = [classifier_in(folder) for folder in models]
+    return tuple(_find("classifier", entry, places or [_noted(archive, entry)], device) for entry in noted)
+
+
+def find_models(archive: Archive, models: Sequence[Path] = (), device: str = "cpu") -> Models:
+    """The models that made an archive; their hashes must be those in the manifest.
+
+    Arguments:
+        archive: the archive.
+        models: folders to look through; default: where the manifest says they were.
+        device: where to put them.
+
+    Raises:
+        ModelError: not there, or others.
+    """
+    noted = archive.manifest["models"].get("autoencoders", [])
+    classifiers = find_classifiers(archive, models, device)
+    places = [folder / "autoencoder" for folder in models]
+    found = (_find("autoencoder", entry, places or [_noted(archive, entry)], device) for entry in noted)
+    learners = (
+        _find("student", entry, [classifier_in(folder) for folder in models] or [_noted(archive, entry)], "cpu")
+        for entry in archive.manifest["models"].get("students", [])
+    )
+    return Models(tuple(found), classifiers, next(learners, None))
+
+
+def _noted(archive: Archive, entry: dict[str, str]) -> Path:
+    """Where the manifest says that a model was."""
+    return Path(entry["folder"]) if is_remote(archive.folder) else (archive.folder / entry["folder"]).resolve()
+
+
+def _find(what: str, entry: dict[str, str], places: Sequence[Path], device: str) -> Bundle:
+    """The model of an entry of a manifest, in the first place where its hash is right."""
+    there = [folder for folder in places if folder.is_dir()]
+    for folder in there:
+        bundle = load(folder, device)
+        if bundle.sha256 == entry["sha256"]:
+            return bundle
+    if there:
+        raise ModelError(str(there[0]), f"is not the archive's {what} (another hash)", "Give the right --models")
+    raise ModelError(
+        str(places[0]), f"the {what} that the archive was made with is not there", "Say where it is with --models"
+    )
+
+
+def shares(archive: Archive) -> list[float]:
+    """Share of each class among the labelled samples of the archive, in the order of its class names."""
+    counts = archive.manifest["counts"]
+    return [count / sum(counts["per_class"]) for count in counts["per_class"]]
+
+
+def check_split(archive: Archive, dataset: Dataset, models: Models | None = None) -> list[str]:
+    """Refuse to judge an archive on rows that its models have seen; remarks where that is not known.
+
+    Arguments:
+        archive: the archive.
+        dataset: the real data, whose test part it is judged on.
+        models: that made it, where they are at hand; older archives do not say what their models were trained on.
+
+    Raises:
+        DataError: it was made from another split of the data set.
+    """
+    remarks, here = [], dataset.split
+    for kind, known in _seen(archive, models):
+        owner = f"the {kind} of {archive.folder}"
+        remarks.append(unknown(owner) if known is None else check_unseen(owner, known, here))
+    parameters = archive.manifest["parameters"]
+    for name, read in read_by(parameters).items():
+        check_unseen(str(archive.folder), read, here)
+        if name == parameters["settings"].get("known") and read.rows == here.rows:
+            remarks.append(f"{archive.folder} was filled in from held-out rows (--known {name}): it is judged too well")
+    return list(dict.fromkeys(filter(None, remarks)))
+
+
+def _seen(archive: Archive, models: Models | None) -> Iterator[tuple[str, Split | None]]:
+    """What each model of an archive was trained on; None where nothing says it, as of other libraries' models."""
+    noted = archive.manifest["models"]
+    students = () if models is None or models.student is None else (models.student,)
+    found = ((), (), ()) if models is None else (models.autoencoders, models.classifiers, students)
+    if not any(noted.get(kind) for kind in KINDS):
+        yield "autoencoder", None
+    for kind, bundles in zip(KINDS, found, strict=True):
+        for k, entry in enumerate(noted.get(kind, ())):
+            at_hand = bundles[k].split if k < len(bundles) else None
+            known = Split.of(entry["split"], str(archive.folder), ArchiveError) if "split" in entry else at_hand
+            if known is not None:
+                yield kind.removesuffix("s"), known
+            if known is None or entry.get("architecture") == "Foreign":
+                yield kind.removesuffix("s"), None

@@ -1,0 +1,91 @@
+"""The blocks of an archive, made again from its manifest."""
+
+from collections.abc import Sequence
+from pathlib import Path
+
+import torch
+
+from reinject.archive import Archive, MakeBlock, blocks_of, scheme_of
+from reinject.archive.reading import reading_again
+from reinject.base.errors import ArchiveError
+from reinject.base.progress import Progress
+from reinject.sampling.constraints import resolve_held
+from reinject.sampling.data_starts import resolve
+from reinject.sampling.presets import Settings
+from reinject.sampling.provenance import find_models
+from reinject.sampling.recipe import Recipe, maker
+from reinject.sampling.selection import Selection, resolve_private
+from reinject.walks.execution import Execution
+
+
+def remake(
+    archive: Archive,
+    models: Sequence[Path] = (),
+    data_dir: str | None = None,
+    progress: Progress | None = None,
+) -> MakeBlock:
+    """What makes the blocks of an archive again, from its manifest, its models and the data that walks began at.
+
+    Arguments:
+        archive: the archive.
+        models: folders of the models that made it; default: where the manifest says they were.
+        data_dir: where to look for data sets that walks began at.
+        progress: who is told.
+
+    Raises:
+        ArchiveError: from models or starts that are not on disk; made on a kind of device that is not here.
+        ModelError: the models are not to be found, or are others.
+    """
+    manifest, parameters = archive.manifest, archive.manifest["parameters"]
+    place = parameters.get("device", "cpu")
+    try:
+        torch.zeros(1, device=torch.device(place)).item()
+    except (AssertionError, RuntimeError, TypeError, ValueError) as error:  # how PyTorch says that it is not there
+        raise ArchiveError(
+            str(archive.folder), f"was made on {place!r}, which is not here and has other noise", "Do this where it is"
+        ) from error
+    found = find_models(archive, models, place)
+    if not found.autoencoders:
+        raise ArchiveError(
+            str(archive.folder), "was made by an autoencoder that is not on disk", "Sample from a folder of models"
+        )
+    settings, inputs = Settings.from_json(parameters["settings"]), found.inputs
+    selection = Selection.from_json(parameters["selection"])
+    begun, reading = (reading_again(parameters, text, data_dir, progress) for text in (settings.start, ""))
+    private = resolve_private(selection, inputs, reading)
+    ranges = tuple((first, last) for first, last in (one["walks"] for one in parameters["ranges"]))
+    recipe = Recipe(
+        settings,
+        ranges,
+        parameters["seed"],
+        parameters["block_size"],
+        archive.storage,
+        inputs.radius,
+        resolve(settings.start, inputs, walks=ranges[-1][1], seed=parameters["seed"], models=found, reading=begun),
+        resolve_held(settings, inputs, most=parameters["block_size"], reading=reading),
+        selection.labels_of(settings),
+        selection.filters(
+            settings,
+            archive.class_names,
+            parameters["block_size"],
+            parameters["seed"],
+            private,
+            blocks_of(parameters),
+            None if found.student is None else found.student.network,
+        ),
+        scheme_of(parameters),
+    )
+    make_block, walker = maker(found.ensemble(Execution(**parameters["execution"])), found.C, recipe)
+    again = {
+        "kernel": repr(walker.kernel),
+        "start": repr(walker.start),
+        "filters": [repr(one) for one in recipe.filters],
+    }
+    for name, made in again.items():
+        if manifest["parameters"][name] != made:
+            raise ArchiveError(
+                str(archive.folder),
+                f"its {name} cannot be put together again: it was {manifest['parameters'][name]}, and is {made}",
+                "Give the data that it was made with",
+            )
+    return make_block

@@ -1,0 +1,53 @@
+"""What the manifest of an archive says beside its counts: the verdict, its figures, and why the walk was chosen."""
+
+import math
+from dataclasses import replace
+from typing import Any
+
+import torch
+
+from reinject.archive import Archive
+from reinject.models.voting import Classifier
+from reinject.sampling import pilot
+from reinject.sampling.auto import Choice
+from reinject.sampling.presets import Settings, Walker
+from reinject.walks.reconstruction import Ensemble
+from reinject.walks.verdict import judge
+
+
+def remarks(
+    walker: Walker, settings: Settings, r: Ensemble, C: Classifier | None, choice: Choice | None, archive: Archive
+) -> dict[str, Any]:
+    """The verdict on an archive that is about to be finished, from its counts, 1,000 of its rows and 128 pilot walks.
+
+    Arguments:
+        walker, settings: what walked.
+        r: the autoencoder.
+        C: the classifier; None: nothing is said of classes.
+        choice: why these settings were chosen, where they were.
+        archive: the archive.
+
+    Returns:
+        ``verdict``, ``figures`` and, where there is a choice, ``chosen``; JSON values.
+    """
+    manifest = archive.manifest
+    counts, seed = manifest["counts"], manifest["parameters"]["seed"]
+    walks = manifest["parameters"]["walks"]
+    values = math.prod(archive.event_shape)
+    few = min(pilot.walks_for(values), walks)
+    parts = pilot.visit(walker, settings, archive.storage, walks=few, seed=seed)
+    found = pilot.figures(
+        archive.some(pilot.points_for(values), seed),
+        r,
+        C,
+        archive.storage,
+        stopped=(counts["stopped_walks"] + counts["strayed_walks"]) / walks,
+        clipped=pilot.far_outside(torch.cat([part.x.cpu() for part in parts]), archive.storage) if parts else 0.0,
+        remembered=pilot.remembered(walker, settings, parts, walks=few, seed=seed) if parts else float("nan"),
+        seed=seed,
+    )
+    labelled = sum(counts["per_class"])
+    shares = tuple(count / labelled for count in counts["per_class"]) if labelled else ()
+    found = replace(found, shares=shares)
+    said: dict[str, Any] = {"verdict": judge(found, walks).as_json(), "figures": found.as_json()}
+    return said if choice is None else {**said, "chosen": choice.as_json()}

@@ -1,0 +1,73 @@
+"""What ``reinject sample`` was asked for, and whether an archive holds it already."""
+
+import functools
+import hashlib
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from reinject.archive import read_manifest
+from reinject.archive.request import asked_for, contents, made_already
+from reinject.base.errors import ArchiveError
+from reinject.base.outcome import Outcome
+from reinject.models.loading import Models
+from reinject.models.voting import Classifier, classify
+from reinject.sampling.summary import summary
+from reinject.walks.reconstruction import Autoencoder
+
+_NOT_OF_SAMPLE = (  # what neither its rows nor their order depend on, and what is named by a hash
+    *("models", "classifier", "workers", "on", "address", "gpus", "append", "resume", "dry_run", "force", "as_json"),
+)
+
+
+def answers(function: Any, shape: tuple[int, ...], device: str | torch.device = "cpu") -> str:
+    """What tells a network in memory from another one: a hash of its outputs at 16 points, to four digits."""
+    x = torch.randn(16, *shape, generator=torch.Generator().manual_seed(0)).to(device)
+    with torch.no_grad():
+        y = function(x).double().cpu().flatten()
+    return hashlib.sha256(" ".join(f"{value:.3e}" for value in y.tolist()).encode()).hexdigest()[:16]
+
+
+def asked_of_networks(given: Mapping[str, Any], r: Autoencoder, C: Classifier | None) -> dict[str, Any]:
+    """What a call of :func:`reinject.sampling.sample.sample` asks for; networks by hashes, or by their answers."""
+    described = given["described"]
+    if described:
+        networks = {kind: [one["sha256"] for one in entries] for kind, entries in described.items()}
+    else:
+        functions = [r, *(functools.partial(classify, one) for one in (C, given["student"]) if one is not None)]
+        networks = {"answers": [answers(one, r.event_shape, r.device) for one in functions]}
+    left_out = ("r", "C", "choice", "described", "student", "append", "resume", "run", "start", "asked")
+    return asked_for(given, *left_out, begins=repr(given["start"]), networks=networks)
+
+
+def asked_by_command(given: Mapping[str, Any], options: Mapping[str, str] | None, models: Models) -> dict[str, Any]:
+    """What ``reinject sample`` is asked for.
+
+    Arguments:
+        given: the command's parameters.
+        options: of the kernel.
+        models: that are walked, in place of their folders.
+    """
+    bundles = (*models.autoencoders, *models.classifiers, *filter(None, [models.student]))
+    named = ("preset", "data", "start", "known", "mask", "measured", "private")
+    files = {name: contents(given[name], given["data_dir"]) for name in named}
+    student = str(given["student"]) if models.student is None else ""  # "auto": it will be taught
+    networks = [bundle.sha256 for bundle in bundles]
+    return asked_for(given, *_NOT_OF_SAMPLE, kernel_options=options, files=files, student=student, networks=networks)
+
+
+def sampled_already(out: Path, asked: Mapping[str, Any]) -> Outcome | None:
+    """What is said of the archive at ``out``, where the same request made it; None where it has to be made.
+
+    Raises:
+        ArchiveError: that archive is damaged.
+    """
+    try:
+        there = read_manifest(out).get("asked")
+    except ArchiveError:  # nothing, or nothing of ours: said by who would write there
+        return None
+    if there != asked:
+        return None
+    return made_already(out, summary(out))

@@ -1,0 +1,129 @@
+"""Samples on the fly: a PyTorch data set that walks while a student learns, and never touches a disk."""
+
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+
+import torch
+from torch import Tensor
+from torch.utils.data import IterableDataset, get_worker_info
+
+from reinject.archive.reading import Reading
+from reinject.data.samples import Storage
+from reinject.models.loading import Models, levels_of, load_models
+from reinject.models.voting import ready
+from reinject.sampling.choosing import choose_for
+from reinject.sampling.data_starts import resolve
+from reinject.sampling.presets import Settings
+from reinject.sampling.recipe import Recipe, blocks_in, maker, rows_of
+from reinject.sampling.selection import Selection, resolve_private
+from reinject.walks.loop import BLOCK
+
+
+class Stream(IterableDataset[tuple[Tensor, int]]):
+    """Pairs (x, label) in data units, made as they are asked for; every pass walks anew.
+
+    The same rows as in the archive of ``reinject sample`` with the same seed, in its order, if one process loads them;
+    workers of a DataLoader take every so many-th block each. Pass e has the seed ``seed + e``; workers do not know
+    which pass it is, so with them call :meth:`set_epoch` before each. Rows of a block and step come one after another,
+    so shuffle with a buffer, or take batches from several workers.
+
+    Arguments:
+        models: folder of models, or several, as for ``reinject sample``.
+        settings: kernel, start and what is kept; default: chosen by pilot walks, as ``reinject sample`` does.
+        walks: a pass, >= 1.
+        seed: of the first pass, >= 0.
+        block_size: walks a block, >= 1.
+        selection: where labels come from, and which samples are kept.
+        student: folder of the classifier that the selection's ``unlearned`` asks.
+        data_dir: where to look first for the data sets of starts and of the selection's private points.
+        split_seed: of the split of a data set that has no test part.
+        device: where the models run.
+
+    Example:
+        >>> from torch.utils.data import DataLoader
+        >>> stream = Stream(["models"], walks=1000)                    # doctest: +SKIP
+        >>> for x, y in DataLoader(stream, batch_size=128): ...        # doctest: +SKIP
+    """
+
+    def __init__(
+        self,
+        models: Sequence[Path | str] | Path | str,
+        settings: Settings | None = None,
+        *,
+        walks: int = 10_000,
+        seed: int = 0,
+        block_size: int = BLOCK,
+        selection: Selection | None = None,
+        student: Path | str | None = None,
+        data_dir: str | None = None,
+        split_seed: int = 0,
+        device: str = "cpu",
+    ) -> None:
+        several = [models] if isinstance(models, (str, Path)) else models
+        self.folders = [Path(folder) for folder in several]
+        self.walks, self.seed = walks, seed
+        self.block_size, self.selection, self.device = block_size, selection or Selection(), device
+        self.student = None if student is None else Path(student)
+        self.epoch = 0
+        loaded = load_models(self.folders, device, labelled=self.selection.labels != "none", student=self.student)
+        reading = Reading(data_dir, split_seed, trained=loaded.splits)
+        self.settings = settings or choose_for(loaded, seed=seed, reading=reading).settings
+        self.start = resolve(self.settings.start, loaded.inputs, walks=walks, seed=seed, models=loaded, reading=reading)
+        self.private = resolve_private(self.selection, loaded.inputs, reading)
+        self._blocks(self.seed)  # fails here, and not in a worker
+
+    def __repr__(self) -> str:
+        folders = ", ".join(map(str, self.folders))
+        return f"Stream({folders}: {self.walks:,} walks of {rows_of(self.settings)} samples a pass)"
+
+    def set_epoch(self, epoch: int) -> None:
+        """The number of the next pass, from 0."""
+        self.epoch = epoch
+
+    def _models(self) -> Models:
+        wanted = self.selection.labels != "none" or bool(self.settings.classes)
+        return load_models(self.folders, self.device, labelled=wanted, student=self.student)
+
+    def _blocks(self, seed: int) -> Iterator[Iterator[tuple[Tensor, int]]]:
+        """The rows of the blocks that are this process's."""
+        loaded, chosen = self._models(), self.selection
+        inputs = loaded.inputs
+        recipe = Recipe(
+            self.settings,
+            ((0, self.walks),),
+            seed,
+            self.block_size,
+            Storage(levels_of(inputs).kind, inputs.low, inputs.high),
+            inputs.radius,
+            self.start,
+            labels=chosen.labels_of(self.settings),
+            filters=chosen.filters(
+                self.settings,
+                inputs.class_names,
+                self.block_size,
+                seed,
+                self.private,
+                blocks_in([(0, self.walks)], self.block_size),
+                None if loaded.student is None else loaded.student.network,
+            ),
+        )
+        C = loaded.C
+        r = loaded.ensemble()
+        C = None if C is None else ready(C, self.device, r.event_shape, recipe.storage)
+        make_block, _ = maker(r, C, recipe)
+        info = get_worker_info()
+        first, stride = (0, 1) if info is None else (info.id, info.num_workers)
+        blocks = range(first, len(recipe.blocks), stride)
+
+        def rows(number: int) -> Iterator[tuple[Tensor, int]]:
+            for part in make_block(number):
+                yield from zip(recipe.storage.load(part.x), part.label.tolist(), strict=True)
+
+        return (rows(number) for number in blocks)
+
+    def __iter__(self) -> Iterator[tuple[Tensor, int]]:
+        seed, self.epoch = self.seed + self.epoch, self.epoch + 1
+        if get_worker_info() is not None:
+            torch.set_num_threads(1)
+        for rows in self._blocks(seed):
+            yield from rows

@@ -1,0 +1,68 @@
+"""What ``reinject sample`` says of the archive that it has made, from its manifest."""
+
+from pathlib import Path
+
+from reinject.archive import Archive
+from reinject.archive.reading import made_from, seed_of
+from reinject.base.outcome import Outcome, command_line
+from reinject.walks.verdict import Verdict
+
+BROKEN = 3  # exit status of a run whose walks are broken
+
+
+def summary(out: Path, seconds: float = 0.0) -> Outcome:
+    """Counts, speed and verdict of a finished archive; a failure where it is broken.
+
+    Arguments:
+        out: the archive.
+        seconds: that it took; 0: it was there already.
+    """
+    manifest = Archive.open(out).manifest
+    names, preset = manifest["class_names"], manifest["parameters"]["preset"]
+    counts = manifest["counts"]
+    effective = sum(entry.get("effective_labels") or 0 for entry in manifest["shards"])
+    result = {
+        "archive": str(out),
+        "preset": preset,
+        "rows": counts["rows"],
+        "per_class": dict(zip(names, counts["per_class"], strict=True)),
+        "unlabelled": counts["unlabelled"],
+        "effective_labels": round(effective),
+        "dropped": counts["dropped"],
+        "clipped_values": counts["clipped_values"],
+        "stopped_walks": counts["stopped_walks"],
+        "strayed_walks": counts["strayed_walks"],
+        "seconds": round(seconds, 2),
+        "samples_per_second": round(counts["rows"] / seconds) if seconds else None,
+        "verdict": manifest.get("verdict"),
+        "chosen": manifest.get("chosen"),
+    }
+
+    def rate_of(number: float) -> str:
+        return f", {number / seconds:,.0f} a second" if seconds else ""
+
+    lines = [
+        f"{result['rows']:,} {'labelled ' if names else ''}samples in {out}" + rate_of(counts["rows"]),
+        f"{result['stopped_walks']} walks stopped as non-finite, {result['strayed_walks']} as out of range, "
+        f"{counts['clipped_values'] / max(1, counts['values']):.2%} of the values clipped",
+    ]
+    if sum(counts["per_class"]):
+        total = sum(counts["per_class"])
+        shares = sorted((count / total, name) for name, count in result["per_class"].items())
+        (least, rarest), (most, commonest) = shares[0], shares[-1]
+        lines.append(f"classes: {rarest} has the fewest samples ({least:.1%}), {commonest} the most ({most:.1%})")
+    if effective:
+        lines.append(f"as good as {effective:,.0f} independent labels for the classes' shares" + rate_of(effective))
+    if counts["dropped"]:
+        of = counts["rows"] + sum(counts["dropped"].values())
+        reasons = ", ".join(f"{count:,} {name}" for name, count in counts["dropped"].items())
+        lines.append(f"dropped of {of:,} samples: {reasons}")
+    if names:
+        split_seed = seed_of(made_from(manifest)) or None
+        lines.append("Next: " + command_line("evaluate", out, against="DATASET", split_seed=split_seed))
+    if result["verdict"] is None:
+        return Outcome(result, lines)
+    verdict = Verdict(**result["verdict"])
+    lines.append(verdict.line)
+    broken = f"{out}: {verdict.reason}. The set is written; use it only after a look, or say --force"
+    return Outcome(result, lines, broken if verdict.level == "broken" else "", status=BROKEN)

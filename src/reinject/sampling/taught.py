@@ -1,0 +1,91 @@
+"""The student of ``--unlearned``, taught by a small set of the same walks; and whether an archive is of such walks."""
+
+import json
+import math
+from pathlib import Path
+from typing import Any
+
+from reinject.archive import Archive
+from reinject.base.errors import ArgumentError, DataError
+from reinject.base.files import is_remote
+from reinject.base.progress import Progress
+from reinject.base.staging import check_same
+from reinject.models.loading import Models, with_student
+from reinject.sampling.presets import Settings
+from reinject.sampling.recipe import rows_of
+from reinject.sampling.sample import sample_models
+from reinject.sampling.selection import Selection
+from reinject.training.plans import plan_for
+from reinject.training.train import train
+
+FIRST = 30_000  # samples of the set that teaches a student, who then says what it does not know yet
+
+
+def taught(
+    models: Models,
+    out: Path,
+    preset: str,
+    settings: Settings,
+    *,
+    samples: int = FIRST,
+    seed: int = 0,
+    progress: Progress,
+    **options: Any,
+) -> Models:
+    """The models with a student whom a small set of these walks has taught; what is there already is gone on with.
+
+    The set is ``OUT-first``: the first walks of ``out`` itself, all that they keep. The student is ``OUT-student``, the
+    usual classifier.
+
+    Arguments:
+        models: without a student.
+        out: where the archive will be.
+        preset, settings, seed: of its walks.
+        samples: of the set, at least.
+        progress: who is told.
+        options: how the set is walked, as for :func:`reinject.sampling.sample.sample_models`.
+
+    Raises:
+        ArgumentError: ``out`` is a URL, beside which nothing is trained.
+        DataError: the set that is there is of other walks, or there is a student without it.
+    """
+    if is_remote(out):
+        raise ArgumentError("--student", f"auto, but nothing can be trained at {out}", "Give the folder of a student")
+    first, student = (out.with_name(f"{out.name}-{what}") for what in ("first", "student"))
+    walks = math.ceil(samples / rows_of(settings))
+    if not first.is_dir():
+        if student.is_dir():
+            raise DataError(str(student), f"was taught by {first}, which is not there", "Remove it, or give it itself")
+        sample_models(models, first, preset, settings, walks=walks, seed=seed, progress=progress, **options)
+    check_walked(first, models, settings, walks, seed, Selection())
+    if not student.is_dir():
+        inputs = models.inputs
+        plan = plan_for(str(first), seed=seed, only="classifier", value_range=(inputs.low, inputs.high))
+        train(plan, student, device=models.device.type, progress=progress)
+    return with_student(models, student)
+
+
+def check_auto(selection: Selection, dry_run: bool) -> None:
+    """Raise ArgumentError where nobody asks for a student, or nothing may be written."""
+    if selection.unlearned == 1:
+        raise ArgumentError("--student", "auto, but nothing is asked of a student", "Give --unlearned SHARE too")
+    if dry_run:
+        raise ArgumentError(
+            "--dry-run", "writes nothing, and --student auto has to", "Give the folder of a student, or leave it out"
+        )
+
+
+def check_walked(out: Path, models: Models, settings: Settings, walks: int, seed: int, selection: Selection) -> Archive:
+    """The archive in a folder; raises DataError where it was made by others, or otherwise."""
+    archive = Archive.open(out)
+    made_by = {"autoencoders": models.autoencoders, "classifiers": models.classifiers}
+    asked = {
+        "settings": settings.as_json(),
+        "walks": walks,
+        "seed": seed,
+        "selection": selection.as_json(),
+        **{kind: [one.sha256 for one in bundles] for kind, bundles in made_by.items()},
+    }
+    by = {kind: [one["sha256"] for one in archive.manifest["models"][kind]] for kind in made_by}
+    check_same(out, "walked", {**archive.manifest["parameters"], **by}, json.loads(json.dumps(asked)))
+    return archive

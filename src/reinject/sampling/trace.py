@@ -1,0 +1,127 @@
+"""``reinject trace``: rows of an archive made again, from the seed, and compared."""
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+import torch
+from torch import Tensor
+
+from reinject.archive import Archive, packages
+from reinject.archive.read import values_of
+from reinject.base.errors import ArgumentError, check_count
+from reinject.base.outcome import Outcome
+from reinject.base.progress import Progress, Silent
+from reinject.data.samples import LabelledSamples
+from reinject.sampling.remake import remake
+
+
+def trace(
+    folder: Path,
+    rows: Sequence[int] = (),
+    *,
+    random: int = 0,
+    seed: int = 0,
+    models: Sequence[Path] = (),
+    data_dir: str | None = None,
+    progress: Progress | None = None,
+) -> Outcome:
+    """Walk again to the rows of an archive, from its manifest and its models alone, and compare.
+
+    A row is the state of one walk after some steps; it is made again with its block, the unit of randomness, so that
+    even rounding is the same: the sample as kept, its label and its probabilities are compared to the last bit.
+
+    Arguments:
+        folder: the archive.
+        rows: numbers of rows, from 0, in the archive's order.
+        random: so many more, drawn with the seed.
+        seed: of that draw.
+        models: folders of the models that made it; default: where the manifest says they were.
+        data_dir: where to look for data sets that walks began at.
+        progress: who is told.
+
+    Returns:
+        For each row its walk, step, model and label, and whether it came out the same; a failure where one did not.
+
+    Raises:
+        ArchiveError: no archive, or one whose walks cannot be made again: from models or starts that are not on disk.
+        ArgumentError: no such row, or none given.
+        ModelError: the models are not to be found, or are others.
+    """
+    archive = Archive.open(folder)
+    wanted = _wanted(archive, rows, random, seed)
+    make_block = remake(archive, models, data_dir, progress)
+    ends = np.cumsum([shard["rows"] for shard in archive.manifest["shards"]])
+    found: list[dict[str, Any]] = []
+    with (progress or Silent()).task("tracing", len(wanted), "rows") as advance:
+        for number, (shard, end) in enumerate(zip(archive.manifest["shards"], ends, strict=True)):
+            here = [int(row - (end - shard["rows"])) for row in wanted if end - shard["rows"] <= row < end]
+            if here:
+                made = list(make_block(shard["block"]))
+                first = int(end - shard["rows"])
+                found += [{"row": first + row, **one} for row, one in _compared(archive, number, made, here)]
+                advance(len(here))
+    unlike = [one for one in found if not one["same"]]
+    lines = [_line(one) for one in (unlike or found)[:20]]
+    lines.append(f"{len(found) - len(unlike)} of {len(found)} rows come out the same, to the last bit")
+    failure = f"{folder}: {len(unlike)} rows come out otherwise.{_why(archive)}" if unlike else ""
+    return Outcome({"archive": str(folder), "same": len(found) - len(unlike), "rows": found}, lines, failure)
+
+
+def _wanted(archive: Archive, rows: Sequence[int], random: int, seed: int) -> list[int]:
+    for row in rows:
+        if not 0 <= row < archive.rows:
+            raise ArgumentError("trace", f"row {row} is none of the {archive.rows}", f"Give 0..{archive.rows - 1}")
+    check_count("--random", "random", random, 0)
+    if not rows and not random:
+        raise ArgumentError("trace", "no row is asked for", "Give numbers of rows, or --random N")
+    drawn = np.random.default_rng(seed).permutation(archive.rows)[:random]
+    return sorted({*rows, *drawn.tolist()})
+
+
+def _compared(
+    archive: Archive, number: int, made: list[LabelledSamples], rows: list[int]
+) -> list[tuple[int, dict[str, Any]]]:
+    table = archive.shard(number)
+    x = values_of(table.column(archive.manifest["columns"][0]), archive.event_shape)
+    again = _joined(made, archive.manifest["shards"][number].get("repeats", []))
+    found = []
+    names = [name for name in ("walk", "step", "model", "label") if name in table.schema.names]
+    for row in rows:
+        kept = {name: table.column(name)[row].as_py() for name in names}
+        same = row < len(again["walk"]) and torch.equal(x[row], again["x"][row])
+        same = same and all(kept[name] == again[name][row].item() for name in kept)
+        same = same and ("label" not in kept or _bits(table, row) == again["probabilities"][row].numpy().tobytes())
+        found.append((row, {**kept, "same": bool(same)}))
+    return found
+
+
+def _bits(table: pa.Table, row: int) -> bytes:
+    return np.asarray(table.column("probabilities")[row].as_py(), np.float32).tobytes()
+
+
+def _joined(made: list[LabelledSamples], repeats: Sequence[int]) -> dict[str, Tensor]:
+    """The columns of a block, without the rows that were left out because they repeat an earlier block's."""
+    columns = {name: torch.cat([getattr(part, name) for part in made]) for name in ("x", "walk", "model", "label")}
+    columns["probabilities"] = torch.cat([part.probabilities for part in made])
+    columns["step"] = torch.cat([torch.full((len(part.label),), part.step) for part in made])
+    stay = ~torch.isin(torch.arange(len(columns["walk"])), torch.tensor(repeats, dtype=torch.int64))
+    return {name: column[stay] for name, column in columns.items()}
+
+
+def _line(one: dict[str, Any]) -> str:
+    verdict = "the same" if one["same"] else "NOT the same"
+    label = f", label {one['label']}" if "label" in one else ""
+    return f"row {one['row']:,}: walk {one['walk']}, step {one['step']}{label}: {verdict}"
+
+
+def _why(archive: Archive) -> str:
+    """What may be the cause: versions that are not those of the archive."""
+    here = packages()
+    made = {
+        name: version for one in archive.manifest["parameters"]["ranges"] for name, version in one["packages"].items()
+    }
+    unlike = [f"{name} {made[name]} there, {here.get(name)} here" for name in made if made[name] != here.get(name)]
+    return f" Packages differ: {', '.join(unlike)}." if unlike else " Was it made on another device?"

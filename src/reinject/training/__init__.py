@@ -1,0 +1,1 @@
+"""Losses, fitting, and the students that judge samples."""

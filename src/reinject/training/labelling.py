@@ -1,0 +1,92 @@
+"""How the classifier is trained that will label what an autoencoder emits."""
+
+import math
+from collections.abc import Callable
+
+import torch
+from torch import Tensor, nn
+
+from reinject.networks import Inputs
+from reinject.training.fit import Loss, Parts
+from reinject.training.students import cross_entropy
+
+SEES = ("images", "reconstructions")
+AUGMENT = ("none", "shift", "mirror")
+_SHIFT = 2  # pixels
+_LEVELS = (0.0017, 0.25)  # noise before the reconstruction, multiples of the data's radius, per value
+
+
+def shaken(x: Tensor, mirror: bool, generator: torch.Generator) -> Tensor:
+    """Images moved by up to 2 pixels in each direction, the border repeated; half of them mirrored, if that is asked.
+
+    Arguments:
+        x: images, (B, C, H, W).
+        mirror: left and right may be exchanged: not for digits.
+        generator: of the moves.
+
+    Example:
+        >>> x = torch.arange(16.0).reshape(1, 1, 4, 4)
+        >>> shaken(x, False, torch.Generator().manual_seed(1)).shape
+        torch.Size([1, 1, 4, 4])
+    """
+    height, width = x.shape[2:]
+    padded = nn.functional.pad(x, (_SHIFT,) * 4, mode="replicate")
+    down, across, flip = (
+        torch.randint(0, most, (len(x), 1), generator=generator, device=generator.device).to(x.device)
+        for most in (2 * _SHIFT + 1, 2 * _SHIFT + 1, 2)
+    )
+    rows = torch.arange(height, device=x.device) + down
+    columns = torch.arange(width, device=x.device).expand(len(x), width)
+    if mirror:
+        columns = torch.where(flip == 1, columns.flip(1), columns)
+    columns = columns + across
+    item = torch.arange(len(x), device=x.device)[:, None, None, None]
+    channel = torch.arange(x.shape[1], device=x.device)[None, :, None, None]
+    moved: Tensor = padded[item, channel, rows[:, None, :, None], columns[:, None, None, :]]
+    return moved
+
+
+def augmented(loss: Loss, augment: str) -> Loss:
+    """A loss whose inputs are shaken before, as one of :data:`AUGMENT` says; not where the network is not training."""
+    if augment == "none":
+        return loss
+
+    def moved(network: nn.Module, x: Tensor, y: Tensor, generator: torch.Generator) -> tuple[Tensor, Parts]:
+        return loss(network, shaken(x, augment == "mirror", generator) if network.training else x, y, generator)
+
+    return moved
+
+
+def loss_of(sees: str, r: Callable[[Tensor, Tensor], Tensor], inputs: Inputs) -> Loss:
+    """The classifier's loss: cross entropy on images, or on half of them as the autoencoder gives them back.
+
+    Samples are reconstructions, blurred and sometimes between two classes. A classifier that knows images only is
+    certain of the wrong things there; one that has seen r(x + sigma z) with the class of x says how likely each class
+    is. log sigma is uniform over what walks end with. On Fashion-MNIST that helps, on digits it costs skill, so it is
+    not the default.
+
+    Arguments:
+        sees: one of :data:`SEES`.
+        r: (x, sigma) -> r(x, sigma), sigma of shape (B,), data units; one that is told no level ignores it.
+        inputs: of both networks; what is given back is clipped to their range, as samples are before they are labelled.
+
+    Example:
+        >>> loss = loss_of("reconstructions", lambda x, sigma: 0 * x, Inputs((2,)))
+        >>> x, y, generator = torch.ones(4, 2), torch.tensor([0, 1, 0, 1]), torch.Generator().manual_seed(0)
+        >>> round(loss(lambda x: x * torch.tensor([1.0, -1.0]), x, y, generator)[0].item(), 2)  # half of x is 0
+        0.91
+    """
+    if sees == "images":
+        return cross_entropy
+    low, high = (math.log(level * inputs.radius) for level in _LEVELS)
+
+    def loss(network: nn.Module, x: Tensor, y: Tensor, generator: torch.Generator) -> tuple[Tensor, Parts]:
+        some = x[: len(x) // 2]
+        sigma = torch.empty(len(some), dtype=x.dtype, device=generator.device).uniform_(low, high, generator=generator)
+        z = torch.empty(some.shape, dtype=x.dtype, device=generator.device).normal_(generator=generator)
+        sigma, z = sigma.exp().to(x.device), z.to(x.device)
+        with torch.no_grad():
+            given_back = r(some + sigma.reshape(-1, *[1] * (some.ndim - 1)) * z, sigma).clamp(inputs.low, inputs.high)
+        return cross_entropy(network, torch.cat([given_back, x[len(some) :]]), y, generator)
+
+    return loss

@@ -1,0 +1,317 @@
+"""``reinject train``: an autoencoder and a classifier on a data set, into one folder."""
+
+import functools
+import json
+import math
+import shutil
+import time
+from collections.abc import Callable, Mapping
+from dataclasses import asdict, replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import torch
+from safetensors import SafetensorError
+from torch import Tensor
+from torch.multiprocessing.spawn import ProcessExitedException, ProcessRaisedException
+
+from reinject import data
+from reinject import networks as models
+from reinject.archive.features_archive import walked_features
+from reinject.archive.request import asked_for, contents, earlier, note
+from reinject.base.devices import make_fabric
+from reinject.base.errors import ArgumentError, ModelError, ReinjectError, check_count, cure_of
+from reinject.base.files import write_json
+from reinject.base.outcome import Outcome
+from reinject.base.progress import Progress, Silent, for_this_terminal
+from reinject.base.staging import begin, check_free, partial_of, publish
+from reinject.data.splits import check_unseen
+from reinject.models.bundle import Bundle, load
+from reinject.models.codes import keep_moments
+from reinject.networks import Inputs, Network
+from reinject.training.fit import Loss, Recipe, Rows, fit
+from reinject.training.labelling import AUGMENT, augmented, loss_of
+from reinject.training.objective_options import Chosen, build
+from reinject.training.plans import TrainPlan
+from reinject.training.students import cross_entropy
+
+if TYPE_CHECKING:
+    from lightning_fabric import Fabric
+
+VALIDATION = 0.02
+
+
+def train(
+    plan: TrainPlan,
+    out: Path,
+    *,
+    data_dir: str | None = None,
+    device: str = "auto",
+    precision: str = "32-true",
+    devices: int = 1,
+    moments: bool = True,
+    overwrite: bool = False,
+    progress: Progress | None = None,
+) -> Outcome:
+    """Train both models into ``out/autoencoder`` and ``out/classifier``, going on with an earlier run that was cut.
+
+    Arguments:
+        plan: what is trained on what.
+        out: folder to make.
+        data_dir: where to look for data sets first.
+        device, precision: Lightning's names.
+        devices: so many of the device, a process each, by distributed data parallelism (gloo, or NCCL on GPUs).
+        moments: keep moments of the codes beside an autoencoder that has codes, see :mod:`reinject.models.moments`.
+        overwrite: replace what is there.
+        progress: who is told.
+
+    Returns:
+        Accuracy of the classifier on the test set, losses, seconds.
+
+    Raises:
+        ReinjectError: the output holds something, the data set is not to be had, a loss diverges.
+    """
+    asked = asked_for(locals(), dataset=contents(plan.dataset, data_dir), seen=_hash_of(plan.reconstructed_by))
+    made = None if overwrite else earlier(out, asked)
+    if made is not None:
+        return made
+    progress = progress or Silent()
+    check_free(out, f"{plan.only or 'autoencoder'}/config.json", overwrite)
+    dataset = walked_features(plan.dataset, data_dir, plan.split_seed)
+    dataset = dataset or data.load(plan.dataset, data_dir, plan.split_seed, progress)
+    options: dict[str, Any] = {"device": device, "precision": precision, "devices": devices, "moments": moments}
+    return train_on(plan, dataset, out, **options, asked=asked, progress=progress)
+
+
+def _hash_of(folder: str) -> str:
+    """Of the autoencoder in a folder of models; "" without one."""
+    return load(Path(folder) / "autoencoder").sha256 if folder else ""
+
+
+def train_on(
+    plan: TrainPlan,
+    dataset: data.Dataset,
+    out: Path,
+    *,
+    device: str = "auto",
+    precision: str = "32-true",
+    devices: int = 1,
+    moments: bool = True,
+    asked: Mapping[str, Any] | None = None,
+    progress: Progress,
+) -> Outcome:
+    """As :func:`train`, on rows that are at hand in place of those that the plan names; notes what was asked for."""
+    if plan.augment != AUGMENT[0] and len(dataset.shape) != 3:
+        raise ArgumentError("--augment", f"{plan.augment}, but inputs of shape {dataset.shape}", "Leave it out")
+    partial = partial_of(out)
+    check_count("--devices", "devices", devices)
+    parameters = {**plan.as_json(), "precision": precision, **({"devices": devices} if devices > 1 else {})}
+    job = _Job(plan, dataset, partial, make_fabric(device, precision), progress)
+    if plan.reconstructed_by:  # fails before there is a folder, which another command could not use
+        parameters["reconstructed_by"] = job.reconstructing().sha256
+    else:
+        del parameters["reconstructed_by"]  # so that runs from before there was the option go on
+    begin(partial, parameters)
+    if devices > 1:
+        fabric = make_fabric(device, precision, devices)
+        try:
+            fabric.launch(functools.partial(_rank, plan, dataset, partial, isinstance(progress, Silent)))
+        except (ProcessRaisedException, ProcessExitedException) as error:
+            why = str(error).strip().splitlines()[-1]
+            cure = "Train on one device, or, in a script, below if __name__ == '__main__':"
+            raise ReinjectError("--devices", f"a process of the training ended ({why})", cure) from error
+    chosen, autoencoder, classifier = job.both()  # reads what the other processes have trained
+    kept = keep_moments(partial / "autoencoder", dataset) if moments and autoencoder else []
+    result = {
+        "models": str(out),
+        "dataset": plan.dataset,
+        "seed": plan.seed,
+        "split": dataset.split.as_json(),
+        "objective": plan.objective,
+        "lam": None if chosen is None else chosen.lam,
+        "autoencoder": autoencoder or None,
+        "classifier": classifier or None,
+    }
+    lines = []
+    if autoencoder:
+        lines.append(f"autoencoder: validation loss {autoencoder['validation_loss']:.4f}, {autoencoder['seconds']} s")
+    if classifier:
+        lines.append(f"classifier: test accuracy {classifier['test_accuracy']:.4f}, {classifier['seconds']} s")
+    outcome = Outcome(result, [*lines, *kept, f"Models are in {out}. Next: {_next(plan, out, chosen)}"])
+    if asked is not None:
+        note(partial, asked, outcome)
+    publish(partial, out)
+    return outcome
+
+
+def _next(plan: TrainPlan, out: Path, chosen: Chosen | None) -> str:
+    if chosen is None:
+        split = f" --split-seed {plan.split_seed}" if plan.split_seed else ""
+        return f"reinject extract DATASET --with {out} --out FEATURES{split}, or sample with --classifier {out}"
+    labels = " --labels none" if plan.only else ""
+    langevin = "" if chosen.lam is None else f" --kernel langevin --lam {chosen.lam:.3g}"
+    return f"reinject sample {out} --out SYNTHETIC{labels}{langevin}"
+
+
+def _rank(plan: TrainPlan, dataset: data.Dataset, folder: Path, silent: bool, fabric: "Fabric") -> None:
+    """The part of one of several processes."""
+    progress = Silent() if silent or fabric.global_rank > 0 else for_this_terminal()
+    _Job(plan, dataset, folder, fabric, progress).both()
+    fabric.barrier()  # or the first to end takes the connection from the others
+    torch.distributed.destroy_process_group()
+
+
+def _in_space(inputs: Inputs) -> str:
+    return f" of {inputs.space}" if inputs.space else ""
+
+
+class _Job:
+    """The data in the units of the models, and the folder that both trainings write to."""
+
+    def __init__(
+        self, plan: TrainPlan, dataset: data.Dataset, folder: Path, fabric: "Fabric", progress: Progress
+    ) -> None:
+        self.plan, self.dataset, self.folder, self.progress = plan, dataset, folder, progress
+        self.fabric = fabric
+        levels = dataset.levels(plan.low, plan.high)
+        self.load, ranged = levels.load, levels.kind == "uint8"
+        some = self.load(dataset.train.x[:10_000])
+        self.mean_image = some.mean(0)
+        self.inputs = Inputs(
+            shape=dataset.shape,
+            low=plan.low if ranged else math.floor(some.min()),
+            high=plan.high if ranged else math.ceil(some.max()),
+            mean=float(some.mean()),
+            std=max(float((some - self.mean_image).square().mean().sqrt()), 1e-6),
+            class_names=dataset.class_names,
+            space=dataset.space,
+        )
+        order = torch.randperm(len(dataset.train), generator=torch.Generator().manual_seed(plan.seed))
+        held = max(1, round(VALIDATION * len(order)))
+        self.validation, self.rows = (self._rows(dataset.train.take(index)) for index in (order[:held], order[held:]))
+
+    def _rows(self, part: data.LabelledImages) -> Rows:
+        return Rows(part.x, part.y, self.load)
+
+    def both(self) -> tuple[Chosen | None, dict[str, Any], dict[str, Any]]:
+        """Train what is asked for, unless an earlier run has: the objective, and what each training reports."""
+        if self.plan.only == "classifier":
+            return None, {}, self.classifier(self.classifiers_loss())
+        chosen = self.choice()
+        autoencoder = self.run(
+            "autoencoder",
+            lambda: self.build_autoencoder(chosen.options),
+            lambda network, x, _, generator: chosen.objective(network, x, generator),
+            self.plan.autoencoder_recipe,
+        )
+        if self.plan.only:
+            return chosen, autoencoder, {}
+        return chosen, autoencoder, self.classifier(self.classifiers_loss())
+
+    def classifiers_loss(self) -> Loss:
+        """Cross entropy on images, or on half of them as this autoencoder, or an earlier one, gives them back."""
+        if self.plan.sees == "images":
+            return cross_entropy
+        network = self.reconstructing().network
+        r = network if network.noise_conditioned else lambda x, _: network(x)
+        return loss_of(self.plan.sees, r, self.inputs)
+
+    def reconstructing(self) -> Bundle:
+        """The autoencoder whose reconstructions the classifier sees; raises ModelError where it is of other data."""
+        bundle = load(Path(self.plan.reconstructed_by or self.folder) / "autoencoder", self.fabric.device)
+        if bundle.split is not None:
+            check_unseen(str(bundle.folder), bundle.split, self.dataset.split)
+        there, here = (replace(one, mean=0.0, std=1.0, class_names=()) for one in (bundle.network.inputs, self.inputs))
+        if there != here:
+            problem = f"its autoencoder takes {there.shape} in [{there.low:g}, {there.high:g}]{_in_space(there)}"
+            raise ModelError(
+                "--reconstructed-by",
+                f"{problem}, {self.plan.dataset} has {here.shape} in [{here.low:g}, {here.high:g}]{_in_space(here)}",
+                "Name one of this data",
+            )
+        return bundle
+
+    def classifier(self, loss: Loss) -> dict[str, Any]:
+        """Train the classifier; what it reports."""
+        loss = augmented(loss, self.plan.augment)
+        return self.run("classifier", self.build_classifier, loss, self.plan.classifier_recipe)
+
+    def build_autoencoder(self, options: dict[str, Any]) -> Network:
+        """A new autoencoder, told the mean image where it keeps one."""
+        network = models.AUTOENCODERS[self.plan.autoencoder](self.inputs, **options)
+        if isinstance(network, models.Denoiser):
+            network.mean.copy_(self.mean_image)
+        return network
+
+    def build_classifier(self) -> Network:
+        """A new classifier."""
+        return models.CLASSIFIERS[self.plan.classifier](self.inputs)
+
+    def choice(self) -> Chosen:
+        """The objective of the autoencoder, with its numbers; refuses a lambda that the data does not bear."""
+        plan, some = self.plan, self.load(self.dataset.train.x[:100_000])
+        return build(plan.objective, plan.autoencoder, plan.numbers, self.inputs, some)
+
+    def run(self, name: str, build: Callable[[], Network], loss: Loss, recipe: Recipe) -> dict[str, Any]:
+        """Train one model into its folder, unless an earlier run has; what it reports."""
+        folder = self.folder / name
+        self.fabric.barrier()
+        if (folder / "training.json").is_file():
+            return dict(json.loads((folder / "training.json").read_text(encoding="utf-8"))["result"])
+        with torch.random.fork_rng(devices=[]):
+            torch.manual_seed(self.plan.seed)
+            network = build()
+        checkpoint = self.folder / f"{name}.checkpoint"
+        steps = recipe.steps(len(self.rows))
+        began = time.monotonic()
+        with self.progress.task(f"training the {name}", steps, "steps") as advance:
+            done = 0
+
+            def on_steps(step: int, _: float) -> None:
+                nonlocal done
+                advance(step - done)
+                done = step
+
+            history = fit(
+                network,
+                loss,
+                self.rows,
+                recipe,
+                seed=self.plan.seed,
+                fabric=self.fabric,
+                validation=self.validation,
+                checkpoint=checkpoint,
+                on_steps=on_steps,
+            )
+        if self.fabric.global_rank > 0:
+            self.fabric.barrier()  # until the first one has written
+            return {}
+        best = min(entry["validation"] for entry in history)
+        result = {"steps": steps, "validation_loss": best, "seconds": round(time.monotonic() - began, 1)}
+        if name == "classifier":
+            result["test_accuracy"] = self._test_accuracy(network)
+        temporary = self.folder / f"{name}.writing"
+        if temporary.exists():
+            shutil.rmtree(temporary)
+        try:
+            network.cpu().save_pretrained(temporary)
+        except SafetensorError as error:  # how safetensors reports a full disk, or another fault of it
+            raise ModelError(
+                str(temporary), f"cannot be written ({error})", f"{cure_of(error)}, then run the same command again"
+            ) from error
+        write_json(temporary / "training.json", {"result": result, "plan": asdict(self.plan), "loss_curve": history})
+        self.dataset.split.save(temporary)
+        temporary.rename(folder)
+        checkpoint.unlink(missing_ok=True)
+        self.fabric.barrier()
+        return result
+
+    @torch.no_grad()
+    def _test_accuracy(self, network: Network) -> float:
+        test = self._rows(self.dataset.test)
+        right = torch.zeros(())
+        for index in torch.split(torch.arange(len(test)), 4096):
+            x, y = test.batch(index, self.fabric.device)
+            logits: Tensor = network(x)
+            right += (logits.argmax(1) == y).sum().cpu()
+        return float(right) / len(test)

@@ -1,0 +1,86 @@
+"""Ancestral: from noise that drowns the data down to little, by a network that knows the noise level."""
+
+import math
+from dataclasses import dataclass
+from typing import ClassVar
+
+import torch
+from jaxtyping import Float
+from torch import Tensor
+
+from reinject.walks.kernels.annealed import check_told
+from reinject.walks.kernels.kernel import Info, State, Usage, check_between, check_level, noise_like, option
+from reinject.walks.reconstruction import Autoencoder
+from reinject.walks.schedules import Parameter, value_at
+
+
+@dataclass(frozen=True)
+class Ancestral:
+    """x <- r + (sd/s)(x - r) + su z, r = r(x, s), from one noise level s to the next, s': su^2 + sd^2 = s'^2.
+
+    sd is how much of the old noise is kept, su how much is new: su = eta s' sqrt(1 - k^2). Where the level falls,
+    k = s'/s: at eta = 1 the ancestral step, which given x ~ N(x_0, s^2 I) draws x' as N(x_0, s'^2 I) conditioned on
+    x, with r in place of x_0; at eta = 0 nothing is drawn, the deterministic (DDIM) walk. Where the level stays or
+    rises, k = 0: at eta = 1, x <- r + s' z forgets the noise and goes on from what was made of it (at a level that
+    stays it coincides with Langevin at tau = s'). Starting where noise drowns the data makes walks forget their start
+    and visit the classes evenly; rising again now and then makes one walk visit many points. One call of r a step.
+
+    Attributes:
+        r: a noise-conditioned autoencoder.
+        sigma: level of x_0, x_1, ..., data units, all > 0. The start must have the standard deviation of the first.
+        eta: from 0, deterministic, to 1, as much new noise as the levels allow.
+
+    Raises:
+        ArgumentError: a level that is not positive, or ``eta`` out of range.
+        ModelError: r is not told the noise level.
+
+    Source: Ho et al. 2020, arXiv 2006.11239 (the step); Song et al. 2021, arXiv 2010.02502 (eta) and 2011.13456 (the
+    levels); Karras et al. 2022, arXiv 2206.00364; Xu et al. 2023, arXiv 2306.14878 (rising again).
+
+    Example:
+        >>> from reinject import wrap
+        >>> from reinject.walks.schedules import Geometric
+        >>> r = wrap(lambda x, sigma: 0 * x, (1,), noise_conditioned=True, sigma=1.0)
+        >>> kernel = Ancestral(r, Geometric(4.0, 1.0, steps=2), eta=0.0)
+        >>> state, info = kernel.step(kernel.init(torch.ones(1, 1)), torch.Generator().manual_seed(0))
+        >>> state.x.item(), info.reconstruction.item()
+        (0.5, 0.0)
+    """
+
+    usage: ClassVar = Usage(
+        "ancestral",
+        steps=13 + 8 * 10,
+        burn_in=13,
+        thin=10,
+        emit="reconstruction",
+        values={"sigma": "cycles:1.4r:0.06r:13:1r:10"},
+    )
+
+    r: Autoencoder
+    sigma: Parameter = option("noise level of every state, data units")
+    eta: float = option("0 deterministic .. 1 as much new noise as the levels allow", default=1.0)
+
+    def __post_init__(self) -> None:
+        check_level("ancestral", "sigma", self.sigma)
+        check_between("ancestral", "eta", self.eta, 0.0, 1.0)
+        check_told("ancestral", self.r)
+
+    def level(self, i: int) -> float:
+        """The noise level of x_i, data units."""
+        return value_at(self.sigma, i)
+
+    def init(self, x: Float[Tensor, "batch *event"]) -> State:
+        """The state at x_0 = x."""
+        return State(x, 0)
+
+    def step(self, state: State, generator: torch.Generator) -> tuple[State, Info]:
+        """x_{i+1} at its level; the reconstruction is r(x_i, s_i)."""
+        s, after = self.level(state.i), self.level(state.i + 1)
+        k = after / s if after < s else 0.0
+        new = self.eta * after * math.sqrt(1 - k**2)
+        kept = math.sqrt(max(after**2 - new**2, 0.0)) / s  # weight of the old noise, x - y
+        y = self.r(state.x, s)
+        x = noise_like(y, generator, new).add_(y, alpha=1 - kept) if new else y * (1 - kept)
+        if kept:
+            x.add_(state.x, alpha=kept)
+        return State(x, state.i + 1), Info(y)

@@ -1,0 +1,304 @@
+"""The only loop: any kernel, from any start, in blocks.
+
+A block (1,024 walks unless said otherwise) is the unit of randomness and of work: the noise of step i in block b is a
+pure function of (seed, b, i). So the samples do not depend on where a run was cut, on the order of the blocks, or on
+who computes them, and any block, or any one walk, can be made again alone.
+"""
+
+import math
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass, fields, replace
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from reinject.base.errors import ArgumentError, check_count
+from reinject.base.streams import SCHEME, stream
+from reinject.walks.kernels.kernel import Emit, Info, Kernel
+from reinject.walks.kernels.wrappers import place_of
+from reinject.walks.schedules import Schedule
+from reinject.walks.starts import Start
+
+BLOCK = 1024
+
+
+@dataclass(frozen=True)
+class Visited:
+    """The states that the living walks of one block hold after one step.
+
+    Attributes:
+        block: number of the block, from 0.
+        step: i, the number of steps that led to the state; 0 is the start.
+        walk: numbers of the walks, from 0 over all blocks; int64, shape (K,).
+        row: their rows inside the block, which choose the member of an ensemble; int64, shape (K,).
+        x: x_i, or r(x_i) where reconstructions are emitted; shape (K, *event), data units.
+        stopped: walks of this block that became non-finite since the last emission, and were stopped.
+        strayed: walks that left the stated range since then, and were stopped.
+        accepted: share of proposals of living walks accepted since then; None where the kernel proposes nothing.
+        asymmetry: mean of r's asymmetry since then; None where the kernel measures none, or of dead walks only.
+    """
+
+    block: int
+    step: int
+    walk: Tensor
+    row: Tensor
+    x: Tensor
+    stopped: int
+    strayed: int = 0
+    accepted: float | None = None
+    asymmetry: float | None = None
+
+
+def walk(
+    kernel: Kernel,
+    start: Start,
+    event_shape: tuple[int, ...],
+    *,
+    walks: int,
+    steps: int,
+    burn_in: int = 0,
+    thin: int = 1,
+    seed: int = 0,
+    block_size: int = BLOCK,
+    emit: Emit = "state",
+    limit: float = math.inf,
+    seen: Callable[[Tensor], Tensor] = lambda x: x,
+    only: Iterable[int] | None = None,
+    blocks: Iterable[int] | None = None,
+    device: str | torch.device | None = None,
+    scheme: int = SCHEME,
+) -> Iterator[Visited]:
+    """Run ``walks`` chains x_0, x_1, ..., x_steps and yield what they visit, block by block and step by step.
+
+    Emitted are the i >= burn_in with (i - burn_in) divisible by thin. With ``emit="state"`` a walk costs ``steps``
+    steps of the kernel, with ``emit="reconstruction"`` one more, for the r of its last state. A walk whose state
+    becomes non-finite, or leaves the stated range, is stopped there, counted and left out from then on; what it visited
+    before stays. A walk that the kernel reports as converged is emitted once more where that happened, and left out
+    from then on; when all walks of a block have, the block ends.
+
+    Arguments:
+        kernel: the transition; schedules without a length are spread over the walk.
+        start: draws x_0.
+        event_shape: shape of one x, without the batch.
+        walks: number of chains, >= 1.
+        steps: R, transitions a chain, >= 0.
+        burn_in: number of first states left out, x_0 included; 0 <= burn_in <= steps. Algorithm 1 keeps i > 1: 2.
+        thin: keep every thin-th state after the burn-in, >= 1.
+        seed: of all randomness, >= 0.
+        block_size: walks a block, >= 1; part of what the samples are a function of.
+        emit: the state x_i, or the reconstruction r(x_i) (where the kernel evaluates r elsewhere: its docstring says).
+        limit: largest |value| > 0 of a state, data units, that is still in range.
+        seen: what is emitted of a point, row by row; ``r.decode`` for a walk in the space of codes.
+        only: numbers of the walks to emit; their blocks are run, so that they come out as in the whole run.
+        blocks: numbers of the blocks to run; default: all, in order.
+        device: where the walk lives; default: where the kernel's autoencoder is, or the CPU.
+        scheme: of the noise, see :func:`reinject.base.streams.stream`; another one for walks of old archives only.
+
+    Raises:
+        ArgumentError: a number out of range, or a schedule shorter than the walk.
+
+    Example:
+        >>> from reinject import kernels, starts, wrap
+        >>> r = wrap(lambda x: 0.5 * x, (2,))
+        >>> visited = list(walk(kernels.Langevin(r), starts.Normal(), (2,), walks=3, steps=10, burn_in=2))
+        >>> [v.step for v in visited], visited[0].x.shape
+        ([2, 3, 4, 5, 6, 7, 8, 9, 10], torch.Size([3, 2]))
+        >>> alone = list(walk(kernels.Langevin(r), starts.Normal(), (2,), walks=3, steps=10, burn_in=2, only=[1]))
+        >>> torch.equal(alone[0].x[0], visited[0].x[1])
+        True
+    """
+    check_count("walk", "walks", walks)
+    check_count("walk", "steps", steps, 0)
+    check_count("walk", "burn_in", burn_in, 0)
+    check_count("walk", "thin", thin)
+    check_count("walk", "seed", seed, 0)
+    check_count("walk", "block_size", block_size)
+    if steps < burn_in:
+        raise ArgumentError(
+            "walk",
+            f"steps = {steps} < burn_in = {burn_in} keeps nothing",
+            "Walk longer or burn in less",
+        )
+    if emit not in ("state", "reconstruction"):
+        raise ArgumentError("walk", f"emit = {emit!r}", "Give 'state' or 'reconstruction'")
+    if not limit > 0:
+        raise ArgumentError("walk", f"limit = {limit}", "Give a limit > 0")
+    wanted = None if only is None else frozenset(only)
+    for number in wanted or ():
+        if not 0 <= number < walks:
+            raise ArgumentError("walk", f"only = {number} is none of the {walks} walks", f"Give 0..{walks - 1}")
+    numbers = range(block_count(walks, block_size)) if blocks is None else blocks
+    fitted = spread(kernel, steps)
+    place = place_of(kernel) if device is None else torch.device(device)
+    plan = _Plan(steps, frozenset(range(burn_in, steps + 1, thin)), emit, limit, seen, wanted)
+
+    def run() -> Iterator[Visited]:
+        for number in numbers:
+            first = number * block_size
+            count = min(block_size, walks - first)
+            if wanted is not None and wanted.isdisjoint(range(first, first + count)):
+                continue
+            source = _Noise(seed, number, place, scheme)
+            x = start.draw((count, *event_shape), source.at(0), first)
+            yield from _Block(fitted, plan, source, first, x).run()
+
+    return run()
+
+
+def block_count(walks: int, block_size: int = BLOCK) -> int:
+    """Number of blocks that hold ``walks`` walks: ceil(walks / block_size).
+
+    Example:
+        >>> block_count(10_000)
+        10
+    """
+    return -(-walks // block_size)
+
+
+def spread(kernel: Any, steps: int) -> Any:
+    """The kernel, and the kernel inside it, with every schedule spread over so many steps.
+
+    Raises:
+        ArgumentError: a schedule is shorter than the walk.
+
+    Example:
+        >>> from reinject import kernels, wrap
+        >>> from reinject.walks.schedules import Linear
+        >>> kernel = kernels.HalfDenoising(wrap(lambda x: x, (1,), name="r"), Linear(1.0, 0.1))
+        >>> spread(kernel, 9).sigma
+        Linear(first=1.0, last=0.1, steps=9, hold=1)
+    """
+    changed: dict[str, Any] = {}
+    for item in fields(kernel):
+        value = getattr(kernel, item.name)
+        if isinstance(value, Schedule):
+            changed[item.name] = value.over(steps)
+        elif item.name == "kernel":
+            changed[item.name] = spread(value, steps)
+    return replace(kernel, **changed) if changed else kernel
+
+
+@dataclass(frozen=True)
+class _Noise:
+    """The randomness of one block: a generator for each step, from (seed, block, step) and the scheme alone."""
+
+    seed: int
+    block: int
+    device: torch.device
+    scheme: int = SCHEME
+
+    def at(self, key: int) -> torch.Generator:
+        """Key 0 is for the start, i + 1 for the step that leaves x_i."""
+        return stream((self.seed, self.block, key), self.device, self.scheme)
+
+
+@dataclass(frozen=True)
+class _Plan:
+    """What is the same for all blocks."""
+
+    steps: int
+    keep: frozenset[int]
+    emit: Emit
+    limit: float
+    seen: Callable[[Tensor], Tensor]
+    only: frozenset[int] | None
+
+
+class _Block:
+    """One block on its way: its state, which of its walks are alive, and what has not been reported yet."""
+
+    def __init__(self, kernel: Kernel, plan: _Plan, source: _Noise, first: int, x: Tensor) -> None:
+        self.kernel, self.plan, self.source, self.first = kernel, plan, source, first
+        self.state = kernel.init(x)
+        yes = torch.ones(len(x), dtype=torch.bool, device=x.device)
+        self.finite, self.inside, self.walking = yes, yes.clone(), yes.clone()
+        self.wanted = yes.clone()
+        if plan.only is not None:
+            self.wanted = torch.tensor([first + k in plan.only for k in range(len(x))], device=x.device)
+        self.reported = [0, 0]
+        self.accepted: list[Tensor] = []
+        self.asymmetry: list[Tensor] = []
+
+    def run(self) -> Iterator[Visited]:
+        plan = self.plan
+        for i in range(plan.steps + 1):
+            x = self.state.x
+            self._check(x)
+            info = None
+            if i < plan.steps or plan.emit == "reconstruction":
+                with torch.no_grad():  # not around a yield: the caller's gradients are the caller's
+                    self.state, info = self.kernel.step(self.state, self.source.at(i + 1))
+                self._note(info)
+                if plan.emit == "reconstruction":
+                    x = info.reconstruction
+                    if i in plan.keep:
+                        self.finite &= (_largest(x) < math.inf) | ~self.inside
+            done = None if info is None else info.done
+            if i in plan.keep:
+                yield self._visited(i, x, self._alive())
+            elif done is not None and bool((self._alive() & done).any()):
+                yield self._visited(i, x, self._alive() & done)
+            if done is not None:
+                self.walking &= ~done
+                if not bool(self._alive().any()):
+                    if self._unreported() != [0, 0]:
+                        yield self._visited(i, x, self._alive())
+                    return
+
+    def _check(self, x: Tensor) -> None:
+        """Takes note of the walks that went astray, each for the first reason, without waiting for the device."""
+        largest = _largest(x)
+        finite = largest < math.inf  # false for NaN too; torch.isfinite is four operations
+        if self.plan.limit == math.inf:  # nothing strays
+            self.finite &= finite
+            return
+        self.finite &= finite | ~self.inside
+        self.inside &= ~(largest > self.plan.limit) | ~self.finite
+
+    def _note(self, info: Info) -> None:
+        if info.accepted is not None:
+            alive = self._alive()
+            self.accepted.append((info.accepted & alive).sum() / alive.sum())  # NaN where none is alive
+        if info.asymmetry is not None:
+            self.asymmetry.append(info.asymmetry)
+
+    def _alive(self) -> Tensor:
+        return self.finite & self.inside & self.walking & self.wanted
+
+    def _unreported(self) -> list[int]:
+        """Walks that became non-finite, and that strayed, since the last report."""
+        counts = torch.stack([(~self.finite & self.wanted).sum(), (~self.inside & self.wanted).sum()])
+        return [now - before for now, before in zip(counts.tolist(), self.reported, strict=True)]
+
+    def _visited(self, i: int, x: Tensor, which: Tensor) -> Visited:
+        with torch.no_grad():
+            x = self.plan.seen(x)
+        stopped, strayed = self._unreported()
+        self.reported = [self.reported[0] + stopped, self.reported[1] + strayed]
+        row = which.nonzero().flatten()
+        accepted, asymmetry = _mean(self.accepted), _mean(self.asymmetry)
+        self.accepted, self.asymmetry = [], []
+        return Visited(
+            block=self.source.block,
+            step=i,
+            walk=(row + self.first).cpu(),
+            row=row.cpu(),
+            x=x if len(row) == len(x) else x[row],
+            stopped=stopped,
+            strayed=strayed,
+            accepted=accepted,
+            asymmetry=asymmetry,
+        )
+
+
+def _mean(notes: list[Tensor]) -> float | None:
+    """Mean of what is finite, as a kernel notes nothing of dead walks; None where nothing is."""
+    values = torch.cat([note.flatten() for note in notes]).cpu().double() if notes else torch.zeros(0)
+    values = values[values.isfinite()]
+    return float(values.mean()) if len(values) else None
+
+
+def _largest(x: Tensor) -> Tensor:
+    """The largest |value| of every row; NaN and infinity go through."""
+    return x.flatten(1).abs().amax(1)  # seven times as fast as vector_norm

@@ -1,0 +1,349 @@
+"""r: one calling convention for every autoencoder.
+
+A reconstruction maps a batch x of shape (B, *event) to r(x) of the same shape, dtype and device. A network
+that knows the noise level sigma of its input is called as r(x, sigma); everything is checked once, when the
+network is wrapped, and nothing in the loop.
+"""
+
+import math
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field, replace
+from functools import partial
+from typing import Any, Protocol, runtime_checkable
+
+import torch
+from torch import Tensor, nn
+
+from reinject.base.errors import ArgumentError, ModelError, check_positive, check_shape, reason
+from reinject.walks.classifier_outputs import check_steady
+from reinject.walks.execution import Chunks, Execution, cure_of_failure, in_cache
+from reinject.walks.outputs import halves_of, one_tensor
+
+Source = nn.Module | tuple[nn.Module, nn.Module] | Callable[..., Any]
+
+
+@runtime_checkable
+class Autoencoder(Protocol):
+    """What kernels want of r: one autoencoder, several, or one whose drift has been changed."""
+
+    @property
+    def event_shape(self) -> tuple[int, ...]:
+        """Shape of one x, without the batch."""
+        ...
+
+    @property
+    def device(self) -> torch.device:
+        """Where x has to be."""
+        ...
+
+    @property
+    def noise_conditioned(self) -> bool:
+        """Whether it is told the noise level."""
+        ...
+
+    @property
+    def has_code(self) -> bool:
+        """Whether its encoder and decoder are known."""
+        ...
+
+    def __call__(self, x: Tensor, sigma: float | None = None) -> Tensor:
+        """r(x), or r(x, sigma), shape of x."""
+        ...
+
+    def encode(self, x: Tensor) -> Tensor:
+        """The code of x."""
+        ...
+
+    def decode(self, h: Tensor) -> Tensor:
+        """The point of a code."""
+        ...
+
+
+@dataclass(frozen=True)
+class Reconstruction:
+    """An autoencoder r: R^n -> R^n, ready to be called; made by :func:`wrap`.
+
+    Attributes:
+        function: x -> r(x), or (x, sigma) -> r(x, sigma) where ``noise_conditioned``.
+        event_shape: shape of one x, without the batch.
+        device: where x has to be.
+        noise_conditioned: whether r is told the noise level.
+        sigma: the level it is told when the caller gives none; data units, > 0.
+        execution: how the network is run.
+        name: how it is called in messages and manifests.
+        encoder: x -> code of shape (B, *code), and
+        decoder: code -> x, where r = decoder(encoder(x)) is known to be made of them.
+    """
+
+    function: Callable[..., Tensor] = field(repr=False)
+    event_shape: tuple[int, ...]
+    device: torch.device = field(default_factory=lambda: torch.device("cpu"))
+    noise_conditioned: bool = False
+    sigma: float | None = None
+    execution: Execution = field(default_factory=Execution)
+    name: str = "r"
+    encoder: Callable[[Tensor], Tensor] | None = field(default=None, repr=False)
+    decoder: Callable[[Tensor], Tensor] | None = field(default=None, repr=False)
+    _in_chunks: Chunks = field(init=False, repr=False, compare=False)
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "_in_chunks", Chunks(self.name, self.execution.chunk))
+
+    def __call__(self, x: Tensor, sigma: float | None = None) -> Tensor:
+        """r(x) for x of shape (B, *event); ``sigma``, data units, for noise-conditioned networks only."""
+        return self._in_chunks(lambda part: self._once(part, sigma), x)
+
+    @property
+    def has_code(self) -> bool:
+        """Whether its encoder and decoder are known."""
+        return self.encoder is not None and self.decoder is not None
+
+    def encode(self, x: Tensor) -> Tensor:
+        """The code of x: (B, *event) -> (B, *code); raises ModelError where there is no encoder."""
+        return self._in_chunks(self._known(self.encoder), x)
+
+    def decode(self, h: Tensor) -> Tensor:
+        """The point of a code: (B, *code) -> (B, *event); raises ModelError where there is no decoder."""
+        return self._in_chunks(self._known(self.decoder), h)
+
+    def _known(self, part: Callable[[Tensor], Tensor] | None) -> Callable[[Tensor], Tensor]:
+        if part is None:
+            raise ModelError(self.name, "has no encoder and decoder", "Wrap (encoder, decoder)")
+        return part
+
+    def _once(self, x: Tensor, sigma: float | None) -> Tensor:
+        if not self.noise_conditioned:
+            return self.function(x)
+        level = self.sigma if sigma is None else sigma
+        return self.function(x, torch.full((len(x),), level or 0.0, dtype=x.dtype, device=x.device))
+
+
+def wrap(
+    source: Source,
+    event_shape: Sequence[int] | int,
+    *,
+    device: str | torch.device = "cpu",
+    noise_conditioned: bool = False,
+    sigma: float | None = None,
+    chunk: int | None = None,
+    precision: str = "32-true",
+    compiled: bool = False,
+    name: str | None = None,
+) -> Reconstruction:
+    """Wrap a trained network as r, after checking it once on two points.
+
+    Arguments:
+        source: a module, an (encoder, decoder) pair of modules, or any callable on tensors. Modules are put in
+            evaluation mode and moved to ``device``; their weights are not changed. A module with methods ``encode`` and
+            ``decode``, r(x) = decode(encode(x)), is known to have a code. Where it returns several tensors (a tuple, a
+            dict, a dataclass), the reconstruction is chosen by :func:`reinject.walks.outputs.choose`.
+        event_shape: shape of one input, without the batch: (1, 28, 28), or its length: 784.
+        device: where to run.
+        noise_conditioned: the network is called as (x, sigma), sigma of shape (B,), in data units.
+        sigma: the noise level to hold where a kernel does not set one; required with ``noise_conditioned``.
+        chunk, precision, compiled: how the network is run, see :class:`reinject.walks.execution.Execution`.
+        name: for messages and manifests; default: the name of the class.
+
+    Raises:
+        ArgumentError: ``chunk``, ``precision`` or ``sigma`` out of range.
+        ModelError: the network fails on such an input, changes its shape or dtype, returns non-finite values, or
+            draws noise: two calls on the same input differ, or a row depends on those beside it.
+
+    Example:
+        >>> r = wrap(torch.nn.Linear(2, 2), (2,))
+        >>> r(torch.zeros(5, 2)).shape
+        torch.Size([5, 2])
+    """
+    label = name or _name_of(source)
+    event_shape = check_shape(label, event_shape)
+    place = torch.device(device)
+    parts = source if isinstance(source, tuple) else (source,)
+    chunk = in_cache(parts, math.prod(event_shape), place) if chunk is None else chunk
+    execution = Execution(chunk, precision, compiled)
+    if noise_conditioned:
+        if sigma is None:
+            raise ArgumentError(label, "noise-conditioned but no sigma given", "Give the level to hold")
+        check_positive(label, "sigma", sigma)
+    whole = _function_of(source, place)
+    levels = (sigma,) if noise_conditioned and sigma is not None else ()
+    function = execution.of(one_tensor(whole, _two_points(event_shape, place), levels, label), place)
+    r = Reconstruction(function, event_shape, place, noise_conditioned, sigma, execution, label)
+    _check(r, source)
+    return _with_code(r, source)
+
+
+def _name_of(source: Source) -> str:
+    if isinstance(source, tuple):
+        return " + ".join(type(part).__name__ for part in source)
+    if isinstance(source, nn.Module):
+        return type(source).__name__
+    return getattr(source, "__name__", type(source).__name__)
+
+
+def _function_of(source: Source, device: torch.device) -> Callable[..., Tensor]:
+    if isinstance(source, tuple):
+        encoder, decoder = (part.to(device).eval() for part in source)
+        return lambda x: decoder(encoder(x))
+    if isinstance(source, nn.Module):
+        return source.to(device).eval()
+    if callable(source):
+        return source
+    raise ModelError(
+        type(source).__name__,
+        "not a module, an (encoder, decoder) pair or a callable",
+        "Give one of these",
+    )
+
+
+def _with_code(r: Reconstruction, source: Source) -> Reconstruction:
+    """R with the encoder and decoder of a pair, or of a module whose halves, by their usual names, make up r."""
+    if isinstance(source, tuple):
+        return replace(r, encoder=source[0], decoder=source[1])
+    halves = halves_of(source)
+    if halves is None or r.noise_conditioned:
+        return r
+    encode, decode = halves
+    x = _two_points(r.event_shape, r.device)
+    try:
+        with torch.no_grad():
+            same = torch.allclose(decode(encode(x)), r(x), rtol=1e-4, atol=1e-5)  # but for rounding
+    except Exception:  # noqa: BLE001  # other libraries' methods of that name
+        return r
+    return replace(r, encoder=encode, decoder=decode) if same else r
+
+
+def _two_points(shape: tuple[int, ...], device: torch.device) -> Tensor:
+    return torch.linspace(-1, 1, 2 * max(1, math.prod(shape)), device=device).reshape(2, *shape)
+
+
+def _check(r: Reconstruction, source: Source) -> None:
+    two = _two_points(r.event_shape, r.device)
+    y, *_ = [_tried(r, x, source) for x in (two, two[:1], torch.cat([two, two[:1]]))]  # even, single, odd
+    alike = not r.execution.compiled and r.execution.precision == "32-true"  # one row is rounded as many are
+    check_steady(r, two, y, r.name, rows=alike)
+
+
+def _tried(r: Reconstruction, x: Tensor, source: Source) -> Tensor:
+    try:
+        with torch.no_grad():
+            y = r(x)
+    except Exception as error:  # whatever another library raises
+        problem = f"fails on a batch of shape {tuple(x.shape)} ({reason(error)})"
+        cure = cure_of_failure(source if isinstance(source, tuple) else (source,), x, r.execution.compiled)
+        raise ModelError(r.name, problem, cure) from error
+    if not isinstance(y, Tensor) or y.shape != x.shape or y.dtype != x.dtype:
+        got = f"{tuple(y.shape)} {y.dtype}" if isinstance(y, Tensor) else type(y).__name__
+        raise ModelError(
+            r.name,
+            f"maps {tuple(x.shape)} {x.dtype} to {got}",
+            "Wrap it so that r(x) has the shape and dtype of x",
+        )
+    if not torch.isfinite(y).all():
+        raise ModelError(r.name, "returns non-finite values", "Check its weights for NaN and infinity")
+    return y
+
+
+@dataclass(frozen=True)
+class Ensemble:
+    """Several autoencoders as one r: row k of a block is walked by member k modulo their number.
+
+    The paper's Algorithm 1 with several AEs: each walk uses one of them, for all its steps.
+
+    Example:
+        >>> double = wrap(lambda x: 2 * x, (1,))
+        >>> triple = wrap(lambda x: 3 * x, (1,))
+        >>> Ensemble((double, triple))(torch.ones(3, 1)).flatten().tolist()
+        [2.0, 3.0, 2.0]
+    """
+
+    members: tuple[Reconstruction, ...]
+
+    def __post_init__(self) -> None:
+        shapes = {(r.event_shape, r.device, r.noise_conditioned) for r in self.members}
+        if len(shapes) != 1:
+            found = ", ".join(f"{r.name} {r.event_shape}" for r in self.members) or "nothing"
+            problem = f"members do not match: {found}"
+            raise ModelError("ensemble", problem, "Give autoencoders of one kind of input")
+
+    @property
+    def event_shape(self) -> tuple[int, ...]:
+        """Shape of one x, without the batch."""
+        return self.members[0].event_shape
+
+    @property
+    def device(self) -> torch.device:
+        """Where x has to be."""
+        return self.members[0].device
+
+    @property
+    def noise_conditioned(self) -> bool:
+        """Whether the members are told the noise level."""
+        return self.members[0].noise_conditioned
+
+    @property
+    def has_code(self) -> bool:
+        """Whether the encoders and decoders of all members are known."""
+        return all(r.has_code for r in self.members)
+
+    def __call__(self, x: Tensor, sigma: float | None = None) -> Tensor:
+        """r_k(x[k::K]) for every member k of the K; shapes as for one reconstruction."""
+        return _by_row([partial(r, sigma=sigma) for r in self.members], x)
+
+    def encode(self, x: Tensor) -> Tensor:
+        """Codes, each by its row's member."""
+        return _by_row([r.encode for r in self.members], x)
+
+    def decode(self, h: Tensor) -> Tensor:
+        """Points, each by its row's member."""
+        return _by_row([r.decode for r in self.members], h)
+
+
+def ensemble_of(r: object) -> Ensemble:
+    """One or several reconstructions as an ensemble; raises ModelError where one is not wrapped."""
+    if isinstance(r, Ensemble):
+        return r
+    members = tuple(r) if isinstance(r, (list, tuple)) else (r,)
+    for one in members:
+        if not isinstance(one, Reconstruction):
+            cure = "Give reinject.wrap(network, shape of one input)"
+            raise ModelError("r", f"{type(one).__name__} is no wrapped autoencoder", cure)
+    return Ensemble(members)
+
+
+def _by_row(functions: Sequence[Callable[[Tensor], Tensor]], x: Tensor) -> Tensor:
+    """function_k(x[k::K]) in the order of x; no writing in place, so that it can be differentiated."""
+    k = len(functions)
+    if k == 1:
+        return functions[0](x)
+    rows = torch.arange(len(x), device=x.device)
+    order = torch.cat([rows[i::k] for i in range(k)]).argsort()
+    return torch.cat([function(x[i::k]) for i, function in enumerate(functions)])[order]
+
+
+def latent(r: Reconstruction | Ensemble) -> Ensemble:
+    """H -> encode(decode(h)): the autoencoder of codes, which any kernel walks in place of r.
+
+    Its points are codes; emit them through ``r.decode`` (``walk(..., seen=r.decode)``).
+
+    Raises:
+        ModelError: r has no encoder and decoder.
+
+    Example:
+        >>> half = torch.nn.Linear(2, 1), torch.nn.Linear(1, 2)
+        >>> latent(wrap(half, (2,))).event_shape
+        (1,)
+    """
+    members = r.members if isinstance(r, Ensemble) else (r,)
+    return Ensemble(tuple(_latent(member) for member in members))
+
+
+def _latent(r: Reconstruction) -> Reconstruction:
+    if not r.has_code:
+        raise ModelError(
+            r.name,
+            "has no encoder and decoder, so it has no space of codes to walk in",
+            "Train one with --autoencoder mlp or conv, or wrap (encoder, decoder)",
+        )
+    with torch.no_grad():
+        shape = tuple(r.encode(_two_points(r.event_shape, r.device)).shape[1:])
+    return Reconstruction(lambda h: r.encode(r.decode(h)), shape, r.device, name=f"latent({r.name})")
