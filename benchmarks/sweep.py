@@ -24,12 +24,10 @@ from reinject.report.sample_pictures import class_histogram
 from reinject.sampling.presets import PRESETS, Settings, choose
 from reinject.sampling.provenance import shares
 from reinject.sampling.sample import sample_models
-from reinject.sampling.selection import Selection
 from reinject.score import lam_of_sigma
 from reinject.walks.diagnostics import class_shares
 from reinject.walks.execution import Execution
 
-AT_BORDERS = ", a third of it by --borders"  # after any setting: three times the walks, of which a third is kept
 TARGETS = {"mnist": 0.995, "fashion_mnist": 0.985}  # of the ratio, for the default preset
 SHARES = (0.07, 0.13)
 
@@ -65,13 +63,13 @@ def contestants(models: Models) -> dict[str, Settings]:
 
 
 def chosen(only: list[str] | None, models: Models) -> dict[str, Settings]:
-    """Those asked for by name, or all, the default at borders beside them."""
+    """Those asked for by name, or all."""
     known = contestants(models)
-    names = only or [*known, *(["default" + AT_BORDERS] if "default" in known else [])]
-    unknown = [name for name in names if name.removesuffix(AT_BORDERS) not in known]
+    names = only or list(known)
+    unknown = [name for name in names if name not in known]
     if unknown:
         sys.exit(f"--only: {unknown[0]!r} is not known. Use some of {', '.join(map(repr, known))}")
-    return {name: known[name.removesuffix(AT_BORDERS)] for name in names}
+    return {name: known[name] for name in names}
 
 
 def main() -> None:
@@ -86,7 +84,7 @@ def main() -> None:
     parser.add_argument("--seeds", type=int, default=3)
     parser.add_argument("--precision", default="32-true", help="of the walks: 32-true, bf16-mixed or 16-mixed")
     parser.add_argument("--device", default="cpu", help="of the walks: cpu or cuda; students run on the CPU's cores")
-    parser.add_argument("--only", nargs="*", help=f"names of settings, {AT_BORDERS!r} after them or not; default: all")
+    parser.add_argument("--only", nargs="*", help="names of settings; default: all")
     parser.add_argument("--out", type=Path, help="folder for the class histograms")
     options = parser.parse_args()
     progress = for_this_terminal()
@@ -101,10 +99,8 @@ def main() -> None:
             rows = len(range(settings.burn_in, settings.steps + 1, settings.thin))
             began = time.monotonic()
             out = Path(folder) / name
-            share = 1 / 3 if name.endswith(AT_BORDERS) else 1.0
-            walks = math.ceil(options.samples / rows / share)
-            given = {"walks": walks, "selection": Selection(borders=share), "progress": progress}
-            sample_models(models, out, name, settings, execution=execution, **given)
+            walks = math.ceil(options.samples / rows)
+            sample_models(models, out, name, settings, execution=execution, walks=walks, progress=progress)
             seconds[name] = time.monotonic() - began
             archive = Archive.open(out)
             check_match(archive, dataset)

@@ -70,9 +70,7 @@ def test_sample_and_evaluate_print_json_and_nothing_else(models: Path, tmp_path:
     assert "start remembered after" in (tmp_path / "e" / "report.html").read_text()
 
 
-def test_a_student_is_taught_where_nobody_is_given(
-    models: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_a_share_has_a_classifier_taught_first(models: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """By a set that is walked as the whole one will be, whatever is kept of that."""
     asked: dict[str, Any] = {}
 
@@ -81,7 +79,7 @@ def test_a_student_is_taught_where_nobody_is_given(
         return with_student(loaded, models)
 
     monkeypatch.setattr("reinject.sampling.taught.taught", spy)
-    options = ("--seed", 3, "--block-size", 64, "--steps", 12, "--burn-in", 11, "--student", "auto")
+    options = ("--seed", 3, "--block-size", 64, "--steps", 12, "--burn-in", 11)
     out = tmp_path / "s"
     assert run("sample", models, "--out", out, "--walks", 100, "--unlearned", 0.5, *options)[0] == 0
     assert asked["out"] == out
@@ -94,6 +92,10 @@ def test_a_student_is_taught_where_nobody_is_given(
     manifest = Archive.open(out).manifest
     assert manifest["parameters"]["selection"]["unlearned"] == 0.5
     assert [Path(one["folder"]).name for one in manifest["models"]["students"]] == ["classifier"]
+    asked.clear()
+    refused = sentence("sample", models, "--out", tmp_path / "d", "--walks", 100, "--unlearned", 0.5, "--dry-run")
+    assert "--dry-run: writes nothing, and --unlearned trains a classifier" in refused
+    assert not asked
 
 
 def test_every_documented_option_of_sample(models: Path, tmp_path: Path) -> None:

@@ -16,7 +16,7 @@ from reinject.models.bundle import load
 from reinject.models.extract import extract
 from reinject.models.importing import Wanted, import_model
 from reinject.models.inspect import inspect
-from reinject.models.loading import load_models
+from reinject.models.loading import load_models, with_student
 from reinject.report.evaluated import evaluate
 from reinject.sampling.constraints import points_of
 from reinject.sampling.data_starts import resolve
@@ -171,7 +171,7 @@ def test_a_student_learns_from_what_was_walked_there(trained: Path, tmp_path: Pa
     taught = load(tmp_path / "student" / "classifier").network.inputs
     assert (taught.shape, taught.space, taught.class_names) == ((256,), models.inputs.space, DIGITS.class_names)
     few = sample_models(
-        load_models([trained], student=tmp_path / "student"),
+        with_student(load_models([trained]), tmp_path / "student"),
         tmp_path / "few",
         "x",
         PRESETS["default"],

@@ -20,12 +20,7 @@ Voters = Annotated[
 ]
 Abstain = Annotated[float, _kept("No label below this probability of the most probable class.")]
 Confidence = Annotated[float, _kept("Drop samples below this probability.")]
-AtBorders = Annotated[float, _kept("Keep this share of each class, rather what is near to others.")]
-Unlearned = Annotated[float, _kept("Keep this share of each class, rather what --student does not know yet.")]
-Student = Annotated[
-    Path | None,
-    _kept("Folder of a classifier that is to learn from the samples, for --unlearned; auto: some teach one first."),
-]
+Unlearned = Annotated[float, _kept("Keep this share of each class, rather what a first small set does not teach yet.")]
 ClassWeights = Annotated[str | None, _kept("W0,W1,...: keep samples of class k with probability W_k over the largest.")]
 Quota = Annotated[str | None, _kept("Most samples of a class a block, or even.")]
 Distinct = Annotated[

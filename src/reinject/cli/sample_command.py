@@ -8,20 +8,19 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import typer
 
+from reinject.base.errors import ArgumentError
 from reinject.base.files import place_of
 from reinject.base.progress import for_this_terminal
 from reinject.cli.app import finish
 from reinject.cli.label_options import (
     Abstain,
     Apart,
-    AtBorders,
     ClassWeights,
     Confidence,
     Distinct,
     LabelSource,
     Private,
     Quota,
-    Student,
     Unlearned,
     Voters,
 )
@@ -106,9 +105,7 @@ def sample(
     classifier: Voters = None,
     abstain: Abstain = 0.0,
     confidence: Confidence = 0.0,
-    borders: AtBorders = 1.0,
     unlearned: Unlearned = 1.0,
-    student: Student = None,
     class_weights: ClassWeights = None,
     quota: Quota = None,
     distinct: Distinct = None,
@@ -190,13 +187,11 @@ def sample(
     from reinject.sampling.sample import sample_models as run
     from reinject.sampling.sample_request import asked_by_command, sampled_already
     from reinject.sampling.selection import WALKS, Selection, resolve_private, walks_asked
-    from reinject.sampling.taught import check_auto, taught
+    from reinject.sampling.taught import taught
     from reinject.walks.execution import Execution
 
     labelled = labels != "none" or bool(classes)
-    taught_first = str(student) == "auto"
-    given = None if taught_first else student
-    loaded = load_models(models, device, classifiers=classifier or (), labelled=labelled, student=given)
+    loaded = load_models(models, device, classifiers=classifier or (), labelled=labelled)
     asked = asked_by_command(context.params, context.obj, loaded)
     made = None if overwrite or append or resume == "always" else sampled_already(out, asked)
     if made is not None:
@@ -227,7 +222,7 @@ def sample(
     )
     written_down(context, settings, name if choice else preset)
     selection = Selection(
-        labels, abstain, confidence, borders, unlearned, weights_of(class_weights), quota, distinct, private, apart
+        labels, abstain, confidence, unlearned, weights_of(class_weights), quota, distinct, private, apart
     )
     if rows is not None:
         walks, beyond = walks_asked(rows, walks, append, settings)
@@ -247,8 +242,9 @@ def sample(
         "execution": Execution(chunk, precision, compiled),
     }
     private_points = resolve_private(selection, inputs, reading)
-    if taught_first:
-        check_auto(selection, dry_run)
+    if unlearned != 1:
+        if dry_run:
+            raise ArgumentError("--dry-run", "writes nothing, and --unlearned trains a classifier", "Leave one out")
         loaded = taught(loaded, out, progress=progress, **walking)
     prepared: Callable[..., Outcome] = functools.partial(
         run,

@@ -118,7 +118,6 @@ def load_models(
     *,
     classifiers: Sequence[Path] = (),
     labelled: bool = True,
-    student: Path | None = None,
 ) -> Models:
     """Read FOLDER/autoencoder of every folder, and the classifier of the first, or those that are given.
 
@@ -127,8 +126,6 @@ def load_models(
         device: where to run.
         classifiers: folders of the classifiers, in place of the first folder's; several vote.
         labelled: whether a classifier is wanted at all.
-        student: folder of a classifier that is to learn, see :class:`reinject.sampling.filters.Unlearned`; it stays on
-            the CPU, where samples are filtered.
 
     Raises:
         ModelError: a folder is not as ``reinject train`` makes it, or the models have different inputs or classes.
@@ -142,15 +139,17 @@ def load_models(
     judges = tuple(load(folder, place) for folder in wanted) if labelled else ()
     _check_alike((*judges, *autoencoders))
     _check_classes("--classifier", judges)
-    models = Models(autoencoders, judges)
-    return models if student is None else with_student(models, student)
+    return Models(autoencoders, judges)
 
 
 def with_student(models: Models, folder: Path) -> Models:
-    """The models with a folder's classifier as the student; raises ModelError where its inputs or classes differ."""
+    """The models with a folder's classifier as the student; raises ModelError where its inputs or classes differ.
+
+    It stays on the CPU, where :class:`reinject.sampling.filters.Unlearned` asks it.
+    """
     student = load(classifier_in(folder))
     _check_alike((*models.classifiers, *models.autoencoders, student))
-    _check_classes("--student", (*models.classifiers, student))
+    _check_classes(str(folder), (*models.classifiers, student))
     return replace(models, student=student)
 
 

@@ -121,6 +121,8 @@ def command_of(archive: Archive) -> str:
     parameters, models = manifest["parameters"], manifest["models"]
     if "settings" not in parameters or not models.get("autoencoders"):
         return "# written from Python: its networks, or the settings of its walks, are not on disk"
+    if "borders" in parameters["selection"]:
+        return "# made with --borders, which is no option any more; verify --repair makes damaged shards again"
     folders = [str(Path(entry["folder"]).parent) for entry in models["autoencoders"]]
     judges = [entry["folder"] for entry in models.get("classifiers", [])]
     selection = {name: value for name, value in parameters["selection"].items() if value != _USUAL.get(name)}

@@ -62,54 +62,15 @@ class Confidence:
 
 
 @dataclass(frozen=True)
-class Borders:
-    """Keeps samples the rather, the nearer they lie to a border between classes: drawn with weights 1 - margin.
-
-    The margin is p_1 - p_2, the difference of the two most probable classes. After each step so many samples of a class
-    are drawn that ceil(share n) of the n that the block has had are kept, and each class its share of the set. Those of
-    a step are drawn without replacement, one after another, each with probability w_i over the sum of those that are
-    left, w = 1 - margin: they are the ones with the smallest -log(u_i)/w_i, u uniform. Samples without a label go
-    through. A student that learns from hard labels learns where classes meet; the smallest margins alone would leave
-    out what a class mostly looks like. Reverse of :class:`Confidence`.
-
-    Attributes:
-        share: in (0, 1]; 1 keeps all.
-        seed: of the draw, which is a function of (seed, block) too.
-
-    Source: Efraimidis and Spirakis 2006 (the draw); Scheffer et al. 2001 (margins).
-
-    Example:
-        >>> Borders(0.0)
-        Traceback (most recent call last):
-        reinject.base.errors.ArgumentError: --borders: 0.0 is no share. Give more than 0, and 1 at most.
-    """
-
-    share: float
-    seed: int = 0
-    name = "far from borders"
-
-    def __post_init__(self) -> None:
-        if not 0 < self.share <= 1:
-            raise ArgumentError("--borders", f"{self.share} is no share", "Give more than 0, and 1 at most")
-
-    def begin(self, block: int) -> Keep:
-        """Its -log(u)/(1 - margin) is one of the smallest of its class and step."""
-
-        def weights(part: LabelledSamples, _: Tensor) -> Tensor:
-            first, second = part.probabilities.double().topk(2, dim=1).values.unbind(1)
-            return 1 - first + second
-
-        return _drawing(weights, self.share, np.random.default_rng([self.seed, block, 0, 2]))
-
-
-@dataclass(frozen=True)
 class Unlearned:
-    """Keeps samples the rather, the less a student gives them their label: drawn with weights 1.1 - p(label).
+    """Prefer samples whose label a small classifier, the student, does not give yet: weights 1.1 - p(label).
 
-    p are the probabilities of a student, any classifier that is to learn more: one that was trained on some of such
-    samples, or on earlier tasks. They are drawn as in :class:`Borders`; each class keeps its share of the set. Fewer
-    samples teach as much, since most of what the student knows already is left out; not all of it, for the next student
-    begins from nothing and has to see what a class mostly looks like, which the 0.1 is for.
+    p are the student's probabilities. After each step, samples of a class are drawn until ceil(share n) of the n that
+    the block has had are kept, so each class keeps its share of the set. The draw is without replacement, one after
+    another, each with probability w_i over the sum of those that are left: the samples kept are those with the smallest
+    -log(u_i)/w_i, u uniform. Samples without a label go through. Fewer samples teach as much, since most of what is
+    left out is known already; not all of it goes, for the next student begins from nothing and has to see what a class
+    mostly looks like, which the 0.1 is for.
 
     Attributes:
         student: x (B, *event), data units -> p (B, classes), such as
@@ -119,7 +80,7 @@ class Unlearned:
         sha256: of what the student knows, for the record.
 
     Source: Paul, Ganguli and Dziugaite 2021 (the error of a student early in training says which rows teach);
-        Aljundi et al. 2019 (replay of what the present network would forget).
+        Efraimidis and Spirakis 2006 (the draw).
 
     Example:
         >>> Unlearned(lambda x: x, share=2.0)
@@ -145,6 +106,32 @@ class Unlearned:
             return 1 + _KNOWN - p[:, 0]
 
         return _drawing(weights, self.share, np.random.default_rng([self.seed, block, 0, 3]))
+
+
+@dataclass(frozen=True)
+class Borders:
+    """The rule of ``--borders``, an option until version 0.1, by which old archives are made again.
+
+    As :class:`Unlearned`, with weights 1 - margin; the margin is p_1 - p_2 of the labelling classifier's two most
+    probable classes. No option makes it any more. The name, the fields and the draw are those of the manifests.
+
+    Attributes:
+        share: in (0, 1]; 1 keeps all.
+        seed: of the draw, which is a function of (seed, block) too.
+    """
+
+    share: float
+    seed: int = 0
+    name = "far from borders"
+
+    def begin(self, block: int) -> Keep:
+        """Its -log(u)/(1 - margin) is one of the smallest of its class and step."""
+
+        def weights(part: LabelledSamples, _: Tensor) -> Tensor:
+            first, second = part.probabilities.double().topk(2, dim=1).values.unbind(1)
+            return 1 - first + second
+
+        return _drawing(weights, self.share, np.random.default_rng([self.seed, block, 0, 2]))
 
 
 def _drawing(weights: Callable[[LabelledSamples, Tensor], Tensor], share: float, rng: np.random.Generator) -> Keep:
@@ -238,9 +225,7 @@ class Weights:
 
 @dataclass(frozen=True)
 class Distinct:
-    """Keeps samples that are no near-duplicates of one kept before in the same block.
-
-    Those of different blocks are compared when all are there (:mod:`reinject.archive.repeats`).
+    """Keeps samples that are no near-duplicates of one kept before in the same block; blocks are not compared.
 
     Attributes:
         distance: root mean square difference of two samples below which one of them goes, > 0, data units.

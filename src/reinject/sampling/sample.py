@@ -109,7 +109,7 @@ def sample(
         held: wraps the kernel, to put back what is known: ``functools.partial(Clamped, known=..., mask=...)``.
         selection: where labels come from, and which samples are kept.
         private: points that samples must keep away from, by the selection's distance, (N, *event), data units.
-        student: who is to learn from the samples, of the selection's ``unlearned``; x -> logits as C.
+        student: the classifier that the selection's ``unlearned`` asks (:func:`.taught.taught`); x -> logits as C.
         splits: of the data sets that were read for start, ``held`` and ``private``, by their names.
         append: add the walks to the archive at ``out``, as a new range of walks; its rows stay as they are.
         resume: whether an earlier run is gone on with, see :func:`reinject.archive.write`.

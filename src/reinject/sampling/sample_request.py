@@ -50,12 +50,11 @@ def asked_by_command(given: Mapping[str, Any], options: Mapping[str, str] | None
         options: of the kernel.
         models: that are walked, in place of their folders.
     """
-    bundles = (*models.autoencoders, *models.classifiers, *filter(None, [models.student]))
+    bundles = (*models.autoencoders, *models.classifiers)
     named = ("preset", "data", "start", "known", "mask", "measured", "private")
     files = {name: contents(given[name], given["data_dir"]) for name in named}
-    student = str(given["student"]) if models.student is None else ""  # "auto": it will be taught
     networks = [bundle.sha256 for bundle in bundles]
-    return asked_for(given, *_NOT_OF_SAMPLE, kernel_options=options, files=files, student=student, networks=networks)
+    return asked_for(given, *_NOT_OF_SAMPLE, kernel_options=options, files=files, networks=networks)
 
 
 def sampled_already(out: Path, asked: Mapping[str, Any]) -> Outcome | None:

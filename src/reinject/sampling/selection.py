@@ -85,14 +85,15 @@ class Selection:
         labels: "classifier", "asked" (the class that a walk was drawn towards) or "none".
         abstain: probability of the most probable class below which a sample gets no label.
         confidence: the same, below which it is dropped.
-        borders: share of each class that is kept, drawn with weights 1 - margin; 1: all.
-        unlearned: share of each class that is kept, drawn with weights 1.1 - p(label) of a student; 1: all.
+        unlearned: share of each class that is kept, drawn with weights 1.1 - p(label) of a small classifier, the
+            student, which the first of these walks have taught; 1: all.
         class_weights: w_k >= 0 of every class: samples of class k are kept with probability w_k / max w.
         quota: most samples of a class a block; "even": those of a block shared out evenly.
         distinct: root mean square difference below which the later of two samples goes, data units.
         private: points that samples must keep away from: a DATASET's training images or a .npy file, and
         apart: by how much, root mean square difference, data units.
         rows: samples that are made, where that is no multiple of those of a walk: the last walk has fewer.
+        borders: of archives from before 0.2 only, which are traced and repaired by it; no option sets it.
 
     Raises:
         ArgumentError: a source that is unknown, or ``private`` without ``apart``.
@@ -101,7 +102,6 @@ class Selection:
     labels: str = "classifier"
     abstain: float = 0.0
     confidence: float = 0.0
-    borders: float = 1.0
     unlearned: float = 1.0
     class_weights: tuple[float, ...] = ()
     quota: int | str | None = None
@@ -109,6 +109,7 @@ class Selection:
     private: str | None = None
     apart: float | None = None
     rows: int | None = None
+    borders: float = 1.0
 
     def __post_init__(self) -> None:
         if self.labels not in SOURCES:
@@ -116,7 +117,7 @@ class Selection:
         if (self.private is None) != (self.apart is None):
             raise ArgumentError("--private", "needs --apart, a distance, and that needs points", "Give both")
         if self.labels == "none":
-            for name in ("abstain", "confidence", "borders", "unlearned", "class_weights", "quota"):
+            for name in ("abstain", "confidence", "unlearned", "class_weights", "quota"):
                 if getattr(self, name) != getattr(type(self), name):
                     flag = name.replace("_", "-")
                     raise ArgumentError(f"--{flag}", "samples have no labels", "Leave one of them out")
@@ -174,11 +175,9 @@ class Selection:
         if self.confidence:
             found.append(Confidence(self.confidence))
         if self.borders != 1:
-            if len(class_names) < 2:
-                raise ArgumentError("--borders", f"{len(class_names)} class has none", "Leave it out")
             found.append(Borders(self.borders, seed))
         if (self.unlearned != 1) != (student is not None):
-            raise ArgumentError("--unlearned", "needs --student, who learns, and that needs a share", "Give both")
+            raise ArgumentError("--unlearned", "needs a student, and a student needs a share", "Use reinject sample")
         if student is not None:
             found.append(Unlearned(partial(classify, student), self.unlearned, seed, knowledge(student)))
         if self.class_weights:

@@ -33,8 +33,7 @@ class Stream(IterableDataset[tuple[Tensor, int]]):
         walks: a pass, >= 1.
         seed: of the first pass, >= 0.
         block_size: walks a block, >= 1.
-        selection: where labels come from, and which samples are kept.
-        student: folder of the classifier that the selection's ``unlearned`` asks.
+        selection: where labels come from, and which samples are kept; not by ``unlearned``, which trains a classifier.
         data_dir: where to look first for the data sets of starts and of the selection's private points.
         split_seed: of the split of a data set that has no test part.
         device: where the models run.
@@ -54,7 +53,6 @@ class Stream(IterableDataset[tuple[Tensor, int]]):
         seed: int = 0,
         block_size: int = BLOCK,
         selection: Selection | None = None,
-        student: Path | str | None = None,
         data_dir: str | None = None,
         split_seed: int = 0,
         device: str = "cpu",
@@ -63,9 +61,8 @@ class Stream(IterableDataset[tuple[Tensor, int]]):
         self.folders = [Path(folder) for folder in several]
         self.walks, self.seed = walks, seed
         self.block_size, self.selection, self.device = block_size, selection or Selection(), device
-        self.student = None if student is None else Path(student)
         self.epoch = 0
-        loaded = load_models(self.folders, device, labelled=self.selection.labels != "none", student=self.student)
+        loaded = load_models(self.folders, device, labelled=self.selection.labels != "none")
         reading = Reading(data_dir, split_seed, trained=loaded.splits)
         self.settings = settings or choose_for(loaded, seed=seed, reading=reading).settings
         self.start = resolve(self.settings.start, loaded.inputs, walks=walks, seed=seed, models=loaded, reading=reading)
@@ -82,7 +79,7 @@ class Stream(IterableDataset[tuple[Tensor, int]]):
 
     def _models(self) -> Models:
         wanted = self.selection.labels != "none" or bool(self.settings.classes)
-        return load_models(self.folders, self.device, labelled=wanted, student=self.student)
+        return load_models(self.folders, self.device, labelled=wanted)
 
     def _blocks(self, seed: int) -> Iterator[Iterator[tuple[Tensor, int]]]:
         """The rows of the blocks that are this process's."""
@@ -104,7 +101,6 @@ class Stream(IterableDataset[tuple[Tensor, int]]):
                 seed,
                 self.private,
                 blocks_in([(0, self.walks)], self.block_size),
-                None if loaded.student is None else loaded.student.network,
             ),
         )
         C = loaded.C

@@ -50,12 +50,12 @@ def taught(
         DataError: the set that is there is of other walks, or there is a student without it.
     """
     if is_remote(out):
-        raise ArgumentError("--student", f"auto, but nothing can be trained at {out}", "Give the folder of a student")
+        raise ArgumentError("--unlearned", f"trains a classifier beside {out}", "Sample into a folder of this machine")
     first, student = (out.with_name(f"{out.name}-{what}") for what in ("first", "student"))
     walks = math.ceil(samples / rows_of(settings))
     if not first.is_dir():
         if student.is_dir():
-            raise DataError(str(student), f"was taught by {first}, which is not there", "Remove it, or give it itself")
+            raise DataError(str(student), f"was taught by {first}, which is not there", "Remove it")
         sample_models(models, first, preset, settings, walks=walks, seed=seed, progress=progress, **options)
     check_walked(first, models, settings, walks, seed, Selection())
     if not student.is_dir():
@@ -63,16 +63,6 @@ def taught(
         plan = plan_for(str(first), seed=seed, only="classifier", value_range=(inputs.low, inputs.high))
         train(plan, student, device=models.device.type, progress=progress)
     return with_student(models, student)
-
-
-def check_auto(selection: Selection, dry_run: bool) -> None:
-    """Raise ArgumentError where nobody asks for a student, or nothing may be written."""
-    if selection.unlearned == 1:
-        raise ArgumentError("--student", "auto, but nothing is asked of a student", "Give --unlearned SHARE too")
-    if dry_run:
-        raise ArgumentError(
-            "--dry-run", "writes nothing, and --student auto has to", "Give the folder of a student, or leave it out"
-        )
 
 
 def check_walked(out: Path, models: Models, settings: Settings, walks: int, seed: int, selection: Selection) -> Archive:
