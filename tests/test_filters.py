@@ -11,7 +11,6 @@ import pytest
 import torch
 
 from reinject import Archive, synthesise, wrap
-from reinject.archive import Repeats
 from reinject.base.errors import ArchiveError, ArgumentError, DataError, ModelError
 from reinject.base.files import place_of
 from reinject.base.progress import Silent
@@ -222,7 +221,6 @@ WRONG = {
     "quota": (lambda: Quota(0), "quota = 0 is below 1"),
     "weights": (lambda: Weights((0.0, 0.0)), "are no weights"),
     "distinct": (lambda: Distinct(0.0), "--distinct: distance = 0.0"),
-    "repeats": (lambda: Repeats(-0.1, "near"), "repeats: distance = -0.1"),
     "no points": (lambda: Apart(torch.zeros(0, 3), 1.0), "--private: points of shape"),
     "broken points": (lambda: Apart(torch.full((1, 3), torch.nan), 1.0), "Give some finite ones"),
     "abstain": (lambda: Labels(abstain=2), "--abstain: 2 is no probability"),

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import torch
 
-from reinject.archive import Plan, Repeats, write
+from reinject.archive import Plan, write
 from reinject.base.staging import before_publishing
 from reinject.data.samples import LabelledSamples, Storage
 
@@ -32,11 +32,6 @@ def block(number: int) -> Iterator[LabelledSamples]:
 def archive(out: Path, overwrite: bool = False) -> None:
     """Write the archive, or go on."""
     write(out, plan(), block, overwrite=overwrite)
-
-
-def distinct(out: Path) -> None:
-    """Write it without the rows that are within 9.5 levels of an earlier block's (two first steps), or go on."""
-    write(out, plan(), block, repeats=Repeats(9.5 / 255, "near-duplicates"))
 
 
 def append(out: Path) -> None:

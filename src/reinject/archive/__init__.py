@@ -5,7 +5,6 @@ from reinject.archive.manifest import read_manifest
 from reinject.archive.mending import repair
 from reinject.archive.read import Archive
 from reinject.archive.remote import kind_begun, unfinished_plan, was_cut_short
-from reinject.archive.repeats import Repeats
 from reinject.archive.schema import MANIFEST, Plan, blocks_of, packages, scheme_of
 from reinject.archive.shards import MakeBlock, Run, adopt_shard, write_shard
 from reinject.archive.write import Remarks, Resume, write
@@ -16,7 +15,6 @@ __all__ = [
     "MakeBlock",
     "Plan",
     "Remarks",
-    "Repeats",
     "Resume",
     "Run",
     "adopt_shard",

@@ -132,7 +132,7 @@ _ENTRY: dict[str, Callable[[Any], bool]] = {
     "rows": _natural,
     "bytes": _natural,
     "sha256": lambda value: isinstance(value, str) and bool(_HASH.fullmatch(value)),
-    "repeats": lambda value: value is None or _rising(value),
+    "repeats": lambda value: value is None or _rising(value),  # of older archives: see without_noted
 }
 
 

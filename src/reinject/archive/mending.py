@@ -1,17 +1,19 @@
 """Making damaged shards of a finished archive again."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+import torch
+
 from reinject.archive.manifest import read_manifest
 from reinject.archive.remote import deliver, scratch_of
-from reinject.archive.repeats import leave_out
 from reinject.archive.schema import MANIFEST, Plan
 from reinject.archive.shards import MakeBlock, Run, is_whole, made
 from reinject.base.errors import ArchiveError
 from reinject.base.files import is_remote
 from reinject.base.staging import begin, differences, discard
+from reinject.data.samples import LabelledSamples
 
 
 def repair(
@@ -48,20 +50,39 @@ def repair(
         known = {entry["block"]: entry for entry in manifest["shards"]}
         good = {number for number, entry in known.items() if is_whole(out, entry)}
         on_rows(sum(known[number]["rows"] for number in good))
+        gone = {number: entry["repeats"] for number, entry in known.items() if entry.get("repeats")}
+        if gone:  # this process leaves the rows out
+            make_block, run = without_noted(make_block, gone), None
         for entry in made(scratch, plan, sorted(known.keys() - good), make_block, on_rows, run):
             on_shard(entry)
-            made_in = scratch
-            if "repeats" in known[entry["block"]]:
-                made_in = scratch / "repeats"
-                gone = known[entry["block"]]["repeats"]
-                entry = leave_out(scratch / entry["file"], made_in, plan, entry, gone, "")
             if entry["sha256"] != known[entry["block"]]["sha256"]:
                 raise ArchiveError(
                     str(out / entry["file"]),
                     "comes out otherwise than it was: another device or number of threads",
                     "Sample again with --overwrite",
                 )
-            deliver(made_in / entry["file"], out / entry["file"])
+            deliver(scratch / entry["file"], out / entry["file"])
     finally:
         discard(scratch)
     return out
+
+
+def without_noted(make_block: MakeBlock, gone: Mapping[int, Sequence[int]]) -> MakeBlock:
+    """Blocks without rows that their shards' entries note.
+
+    Until version 0.1, ``--distinct`` compared samples of all blocks when all were there, and noted as ``repeats`` which
+    rows of a shard it left out. Archives that were made so are still made again.
+
+    Arguments:
+        make_block: number of a block -> its rows.
+        gone: number of a block -> the rows that go, counted from the first of the block.
+    """
+
+    def parts(number: int) -> Iterator[LabelledSamples]:
+        first = 0
+        for part in make_block(number):
+            row = torch.arange(first, first + len(part.walk))
+            first += len(row)
+            yield part.rows(~torch.isin(row, torch.tensor(gone.get(number, ()), dtype=torch.int64)))
+
+    return parts

@@ -13,11 +13,9 @@ from typing import Any, Literal
 import numpy as np
 
 from reinject.archive.card import data_card
-from reinject.archive.manifest import read_manifest
 from reinject.archive.mending import repair
 from reinject.archive.read import Archive
 from reinject.archive.remote import Finish, is_begun, write_remote
-from reinject.archive.repeats import Repeats, without_repeats
 from reinject.archive.schema import MANIFEST, SCHEMA_VERSION, Plan, schema_of
 from reinject.archive.shards import MakeBlock, Run, finished, forget_entries, made, take_shards
 from reinject.base.errors import ArchiveError
@@ -39,7 +37,6 @@ def write(
     on_rows: Callable[[int], None] = lambda _: None,
     on_shard: Callable[[dict[str, Any]], None] = lambda _: None,
     run: Run | None = None,
-    repeats: Repeats | None = None,
     remarks: Remarks | None = None,
 ) -> Path:
     """Write the archive of a plan, going on with an earlier run of the same plan that was cut.
@@ -55,7 +52,6 @@ def write(
         on_rows: told the number of rows after every write, those of an earlier run first.
         on_shard: told of every shard that was made: its counts.
         run: makes the shards that are missing, in any order, in place of ``make_block``: in other processes.
-        repeats: which rows go when all shards are there, because they repeat a row of an earlier one.
         remarks: what the manifest says beside the counts, from the archive as it will be; JSON values by name.
 
     Raises:
@@ -66,8 +62,7 @@ def write(
     told: dict[str, Any] = {"on_rows": on_rows, "on_shard": on_shard, "run": run}
     if resume == "always" and not is_begun(out):
         return repair(out, plan, make_block, **told)
-    fixed = 0 if base is None else len(read_manifest(base)["shards"])
-    finish = functools.partial(_finish, repeats=repeats, fixed=fixed, remarks=remarks)
+    finish = functools.partial(_finish, remarks=remarks)
     if is_remote(out):
         anew = resume == "never"
         return write_remote(out, plan, make_block, finish, overwrite=overwrite, anew=anew, base=base, **told)
@@ -112,13 +107,9 @@ def _finish(
     entries: list[dict[str, Any]],
     partial: Path,
     *,
-    repeats: Repeats | None,
-    fixed: int,
     remarks: Remarks | None,
 ) -> None:
-    """Card and manifest of an archive whose shards are all there; rows that repeat earlier ones go first."""
-    if repeats is not None and any(entry["rows"] for entry in entries):
-        entries = without_repeats(out if is_remote(out) else partial, partial, plan, entries, repeats, fixed)
+    """Card and manifest of an archive whose shards are all there."""
     manifest = _manifest(plan, entries)
     if manifest["counts"]["rows"] == 0:
         raise ArchiveError(

@@ -25,7 +25,9 @@ ClassWeights = Annotated[str | None, _kept("W0,W1,...: keep samples of class k w
 Quota = Annotated[str | None, _kept("Most samples of a class a block, or even.")]
 Distinct = Annotated[
     float | None,
-    _kept("Drop near-duplicates of earlier samples: root mean square difference below this, data units."),
+    _kept(
+        "Within a block of walks (1,024), drop samples closer to an earlier one than this root mean square difference."
+    ),
 ]
 Private = Annotated[str | None, _kept("Points to keep away from: a DATASET's training images, or a .npy file.")]
 Apart = Annotated[float | None, _kept("Drop samples closer to them than this root mean square difference.")]

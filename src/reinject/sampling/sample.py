@@ -26,7 +26,6 @@ from reinject.models.voting import Classifier, ready
 from reinject.sampling.appending import check_same, new_range, ranges_with, scheme_for
 from reinject.sampling.auto import Choice
 from reinject.sampling.choosing import settings_in_memory
-from reinject.sampling.filters import Distinct
 from reinject.sampling.presets import Held, Settings
 from reinject.sampling.ray_cluster import Cluster, on_ray
 from reinject.sampling.recipe import Recipe, blocks_in, maker, prepare
@@ -237,11 +236,6 @@ def sample(
             on_shard=on_shard,
             run=None if run is None else run(recipe),
             remarks=said,
-            repeats=None
-            if chosen.distinct is None
-            else archive.Repeats(
-                chosen.distinct, Distinct.name, lambda rows: progress.note(f"{rows:,} compared with earlier blocks")
-            ),
         )
     done = summary(out, time.monotonic() - began)
     if ready_C is not None and ready_C.note:

@@ -10,6 +10,7 @@ import torch
 from torch import Tensor
 
 from reinject.archive import Archive, packages
+from reinject.archive.mending import without_noted
 from reinject.archive.read import values_of
 from reinject.base.errors import ArgumentError, check_count
 from reinject.base.outcome import Outcome
@@ -52,7 +53,8 @@ def trace(
     """
     archive = Archive.open(folder)
     wanted = _wanted(archive, rows, random, seed)
-    make_block = remake(archive, models, data_dir, progress)
+    gone = {one["block"]: one["repeats"] for one in archive.manifest["shards"] if one.get("repeats")}
+    make_block = without_noted(remake(archive, models, data_dir, progress), gone)
     ends = np.cumsum([shard["rows"] for shard in archive.manifest["shards"]])
     found: list[dict[str, Any]] = []
     with (progress or Silent()).task("tracing", len(wanted), "rows") as advance:
@@ -86,7 +88,7 @@ def _compared(
 ) -> list[tuple[int, dict[str, Any]]]:
     table = archive.shard(number)
     x = values_of(table.column(archive.manifest["columns"][0]), archive.event_shape)
-    again = _joined(made, archive.manifest["shards"][number].get("repeats", []))
+    again = _joined(made)
     found = []
     names = [name for name in ("walk", "step", "model", "label") if name in table.schema.names]
     for row in rows:
@@ -102,13 +104,12 @@ def _bits(table: pa.Table, row: int) -> bytes:
     return np.asarray(table.column("probabilities")[row].as_py(), np.float32).tobytes()
 
 
-def _joined(made: list[LabelledSamples], repeats: Sequence[int]) -> dict[str, Tensor]:
-    """The columns of a block, without the rows that were left out because they repeat an earlier block's."""
+def _joined(made: list[LabelledSamples]) -> dict[str, Tensor]:
+    """The columns of a block."""
     columns = {name: torch.cat([getattr(part, name) for part in made]) for name in ("x", "walk", "model", "label")}
     columns["probabilities"] = torch.cat([part.probabilities for part in made])
     columns["step"] = torch.cat([torch.full((len(part.label),), part.step) for part in made])
-    stay = ~torch.isin(torch.arange(len(columns["walk"])), torch.tensor(repeats, dtype=torch.int64))
-    return {name: column[stay] for name, column in columns.items()}
+    return columns
 
 
 def _line(one: dict[str, Any]) -> str:
