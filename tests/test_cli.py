@@ -15,6 +15,7 @@ from typing import Any
 
 import pytest
 import torch
+import typer
 from PIL import Image
 from scipy.stats import spearmanr
 from typer.testing import CliRunner
@@ -288,6 +289,21 @@ def test_train_by_command_and_resume(tmp_path: Path) -> None:
     assert text.startswith("chosen: --kernel half-denoising")
     assert "start codes" in text.splitlines()[0]
     assert text.splitlines()[-1].startswith("verdict: ")
+
+
+@pytest.mark.parametrize("command", ["sample", "train", "evaluate", "import", "tune"])
+def test_the_help_shows_a_dozen_options_first_and_the_rest_in_a_line_each(command: str) -> None:
+    found = typer.main.get_command(app).commands[command]  # type: ignore[attr-defined]
+    context = found.make_context(command, [], resilient_parsing=True)
+    options = [one for one in found.get_params(context) if one.param_type_name == "option"]
+    first = [one for one in options if not getattr(one, "rich_help_panel", None)]
+    assert 8 <= len(first) <= 14
+    for one in options:
+        if one not in first:
+            assert one.rich_help_panel.startswith("Advanced"), one.name
+            assert len(one.help or "") <= 85, (
+                one.help
+            )  # a line of a terminal of 120 columns, in all panels but wide ones
 
 
 def test_version_and_help() -> None:

@@ -15,6 +15,7 @@ from reinject import __version__
 from reinject.base.errors import ArgumentError
 from reinject.base.files import is_remote
 from reinject.cli.app import told
+from reinject.cli.options import advanced
 
 RUN = "run.toml"
 RUNS = "run*.toml"
@@ -42,8 +43,8 @@ class Command(TyperCommand):
 @cache
 def _option() -> Any:
     """``--config``, as typer makes it of a function's argument."""
-    text = "TOML with options by their names; what is given here goes first. Every run leaves one, run.toml."
-    option = typer.Option(metavar="FILE", help=text, is_eager=True, expose_value=False, callback=_take)
+    text = "TOML with options by their names; those given here win."
+    option = advanced(text, metavar="FILE", is_eager=True, expose_value=False, callback=_take)
 
     def options(config: str | None = None) -> None: ...
 

@@ -19,6 +19,7 @@ from reinject.cli.options import (
     SplitSeed,
     Students,
     Synthetic,
+    advanced,
     dataset_names,
 )
 
@@ -29,24 +30,20 @@ def evaluate(
     judge: Judge = None,
     features: Annotated[
         str | None,
-        typer.Option(
-            help="What sets are compared in: penultimate, outputs, pixels, pca, convolutions, or a folder with a "
-            "classifier.",
-            show_default="penultimate, of the classifier that labelled; its outputs where it has no linear layer",
-        ),
+        advanced("What is compared: penultimate, outputs, pixels, pca, convolutions, a folder."),
     ] = None,
     student: Annotated[
-        Literal["mlp", "cnn", "logistic", "knn", "boosting"], typer.Option(help="Who is trained for the utility.")
+        Literal["mlp", "cnn", "logistic", "knn", "boosting"],
+        advanced("mlp, cnn, logistic, knn or boosting: trained for the utility.", metavar="KIND"),
     ] = "mlp",
     models: MadeBy = None,
     out: Annotated[
         Path | None, typer.Option(help="Folder to make: metrics.json, figures, report.html.", show_default="none")
     ] = None,
     seeds: Students = 3,
-    most: Annotated[int, typer.Option(help="Synthetic samples read at most.", min=1)] = 300_000,
+    most: Annotated[int, advanced("Synthetic samples read at most.", min=1)] = 300_000,
     shadows: Annotated[
-        bool,
-        typer.Option("--shadows", help="Train 8 autoencoders like the one attacked, for the likelihood ratio on it."),
+        bool, advanced("Train 8 autoencoders like the one attacked, for a likelihood ratio.", "--shadows")
     ] = False,
     device: Device = "cpu",
     data_dir: DataDir = None,

@@ -10,7 +10,18 @@ import typer
 from reinject.base.errors import ReinjectError
 from reinject.base.progress import for_this_terminal
 from reinject.cli.app import finish
-from reinject.cli.options import DATASET, DataDir, Json, Moments, Overwrite, SplitSeed, floats_of, numbers_of, shape_of
+from reinject.cli.options import (
+    DATASET,
+    DataDir,
+    Json,
+    Moments,
+    Overwrite,
+    SplitSeed,
+    advanced,
+    floats_of,
+    numbers_of,
+    shape_of,
+)
 
 if TYPE_CHECKING:
     from reinject.foreign import Role
@@ -53,10 +64,7 @@ def import_(
     ] = None,
     route: Annotated[
         str | None,
-        typer.Option(
-            help="module, torch-export, torchscript, pickle, onnx, diffusers, pythae, sklearn or keras.",
-            show_default="by what it looks like",
-        ),
+        advanced("module, torch-export, torchscript, pickle, onnx, diffusers, ..."),
     ] = None,
     shape: Annotated[
         str | None, typer.Option(help="Of one input: CHANNELS,HEIGHT,WIDTH.", show_default="what the model says")
@@ -65,10 +73,7 @@ def import_(
         str | None,
         typer.Option("--range", help="LOW,HIGH: darkest and brightest pixel.", show_default="found out, if it can be"),
     ] = None,
-    units: Annotated[
-        str | None,
-        typer.Option(help="LOW,HIGH in the archives, converted from and to the range.", show_default="the range"),
-    ] = None,
+    units: Annotated[str | None, advanced("LOW,HIGH in the archives, converted from and to --range.")] = None,
     class_names: Annotated[
         str | None, typer.Option(help="A,B,...: of a classifier's outputs.", show_default="those of --data, or numbers")
     ] = None,
@@ -78,17 +83,11 @@ def import_(
     std: Annotated[str | None, typer.Option(help="A[,B,C]: see --mean.", show_default="none")] = None,
     outputs: Annotated[
         Literal["same", "plain", "logits"] | None,
-        typer.Option(
-            help="What an autoencoder gives: as its inputs (same), without --mean and --std (plain), or logits.",
-            show_default="found out by --data, or same",
-        ),
+        advanced("An autoencoder's: same as inputs, plain (no --mean) or logits.", metavar="KIND"),
     ] = None,
     layout: Annotated[
         Literal["chw", "hwc", "bgr", "hwc-bgr"] | None,
-        typer.Option(
-            help="Of colours: bgr, blue comes first; hwc, a flat vector has the channels of a pixel side by side.",
-            show_default="found out by --data, or chw",
-        ),
+        advanced("Of colours: chw, hwc, bgr or hwc-bgr.", metavar="ORDER"),
     ] = None,
     weights: Annotated[
         list[Path] | None,

@@ -1,15 +1,17 @@
 """Options of ``reinject sample`` that the kernels' dataclasses give, and ``reinject kernels``, which lists them."""
 
 import inspect
+from collections import Counter
+from collections.abc import Mapping
 from functools import cache
 from typing import Annotated, Any
 
 import typer
 
 from reinject.cli.config import Command
-from reinject.cli.options import Json
+from reinject.cli.options import ADVANCED, Json
 
-PANEL = "Options of kernels"
+PANEL = f"{ADVANCED}: options of kernels (reinject kernels explains them)"
 
 
 class KernelCommand(Command):
@@ -32,21 +34,20 @@ class KernelCommand(Command):
 @cache
 def _parameters() -> list[Any]:
     """One option for every name that a field of a kernel has; those of several kernels share it."""
-    from reinject.walks.kernel_options import default_of, flag, options_of
+    from reinject.walks.kernel_options import flag, options_of
     from reinject.walks.kernels import KERNELS
 
-    texts: dict[str, list[str]] = {}
+    texts: dict[str, dict[str, str]] = {}
     for kernel in KERNELS:
         for item in options_of(kernel):
-            text = f"{kernel}: {item.metadata['help']} \\[{default_of(kernel, item)}]."
-            texts.setdefault(item.name, []).append(text)
+            texts.setdefault(item.name, {})[kernel] = item.metadata["help"]
     parameters = [
         inspect.Parameter(
             name,
             inspect.Parameter.KEYWORD_ONLY,
             default=None,
             annotation=Annotated[
-                str | None, typer.Option(f"--{flag(name)}", help=" ".join(text), rich_help_panel=PANEL, metavar="VALUE")
+                str | None, typer.Option(f"--{flag(name)}", help=_line(text), rich_help_panel=PANEL, metavar="VALUE")
             ],
         )
         for name, text in texts.items()
@@ -59,6 +60,12 @@ def _parameters() -> list[Any]:
     app = typer.Typer(add_completion=False)
     app.command()(options)
     return [parameter for parameter in typer.main.get_command(app).params if parameter.name in texts]
+
+
+def _line(text: Mapping[str, str]) -> str:
+    """What an option means to most of its kernels, and their names."""
+    [(most, _)] = Counter(text.values()).most_common(1)
+    return f"{most} ({', '.join(text)})"
 
 
 def kernels(as_json: Json = False) -> None:

@@ -1,7 +1,7 @@
 """Options that several commands share."""
 
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 
@@ -30,44 +30,35 @@ def judgement_names() -> list[str]:
     return [UTILITY, *GROUPS]
 
 
-WALK, HELD = "The walk", "What is asked for or known"
-ARCHIVE, RUNNING = "The archive", "Running"
-Images = Annotated[str, typer.Option(rich_help_panel=ARCHIVE, help="png, or array: images as arrays of numbers.")]
-Compression = Annotated[
-    str, typer.Option(rich_help_panel=ARCHIVE, help="Of the columns: zstd, snappy, gzip, brotli, lz4 or none.")
-]
-BlockSize = Annotated[
-    int, typer.Option(rich_help_panel=WALK, help="Walks a block; part of what samples are a function of.")
-]
-Force = Annotated[
-    bool, typer.Option("--force", rich_help_panel=RUNNING, help="Exit with status 0 even if the verdict is broken.")
-]
+ADVANCED = "Advanced"  # panel of options that few need: one line each
+WALK, HELD = f"{ADVANCED}: the walk (default: as the preset says)", f"{ADVANCED}: what is asked for or known"
+ARCHIVE = f"{ADVANCED}: the archive"
+
+
+def advanced(text: str, *flags: str, panel: str = ADVANCED, **rest: Any) -> Any:
+    """An option in a panel below the one that everybody reads.
+
+    Arguments:
+        text: one line.
+        flags: names, where they are not those of the argument.
+        panel: its title.
+        rest: as for ``typer.Option``.
+    """
+    return typer.Option(*flags, rich_help_panel=panel, help=text, **rest)
+
+
+Images = Annotated[str, advanced("png, or array: images as arrays of numbers.", panel=ARCHIVE)]
+Compression = Annotated[str, advanced("Of columns: zstd, snappy, gzip, brotli, lz4 or none.", panel=ARCHIVE)]
+BlockSize = Annotated[int, advanced("Walks a block; samples are a function of it.", panel=WALK)]
+Force = Annotated[bool, advanced("Exit with status 0 even if the verdict is broken.", "--force")]
 Moments = Annotated[
-    bool,
-    typer.Option(
-        "--moments/--no-moments",
-        help="With data: keep means and covariances of the codes of each class beside an autoencoder that has codes.",
-    ),
+    bool, advanced("With data: keep moments of the codes of each class.", "--moments/--no-moments", show_default=False)
 ]
-HalfPrecision = Annotated[
-    str,
-    typer.Option(
-        rich_help_panel=RUNNING, help="32-true, or the autoencoder's products in 16 bits: bf16-mixed, 16-mixed."
-    ),
-]
-Compile = Annotated[
-    bool,
-    typer.Option(
-        "--compile", rich_help_panel=RUNNING, help="Compile the autoencoder (torch.compile; CUDA graphs on a GPU)."
-    ),
-]
+HalfPrecision = Annotated[str, advanced("32-true, or products in 16 bits: bf16-mixed, 16-mixed.")]
+Compile = Annotated[bool, advanced("Compile the autoencoder (torch.compile; CUDA graphs on a GPU).", "--compile")]
 Workers = Annotated[
     int | None,
-    typer.Option(
-        rich_help_panel=RUNNING,
-        help="Processes, of one thread each; the archive is the same.",
-        show_default="none, all threads",
-    ),
+    typer.Option(help="Processes, of one thread each; the archive is the same.", show_default="none, all threads"),
 ]
 Synthetic = Annotated[
     Path, typer.Argument(parser=place_of, metavar="SYNTHETIC", help="Folder or URL that reinject sample made.")
@@ -86,14 +77,10 @@ MadeBy = Annotated[
 ]
 Students = Annotated[int, typer.Option(help="Students a size.", min=1)]
 Seed = Annotated[int, typer.Option(help="Seed of all randomness; same seed, same result.", min=0)]
-SplitSeed = Annotated[
-    int, typer.Option(help="Of the split of a data set without a test part; models are judged on their own.", min=0)
-]
+SplitSeed = Annotated[int, advanced("Of the split of data without a test part.", min=0)]
 Json = Annotated[bool, typer.Option("--json", help="Print the result as JSON on standard output.")]
 Overwrite = Annotated[bool, typer.Option("--overwrite", help="Replace what an earlier run of this command left there.")]
-DataDir = Annotated[
-    str | None, typer.Option(help="Where to look for data sets first.", show_default="the variable REINJECT_DATA")
-]
+DataDir = Annotated[str | None, advanced("Folder of data sets (or the variable REINJECT_DATA).")]
 Device = Annotated[str, typer.Option(help="auto, cpu, cuda or mps.")]
 DATASET = (
     "digits, mnist, fashion_mnist, cifar10, cifar100, a hub name (owner/name), a folder of Parquet, images or .npy, "

@@ -26,7 +26,6 @@ from reinject.cli.label_options import (
 )
 from reinject.cli.options import (
     ARCHIVE,
-    RUNNING,
     BlockSize,
     Compile,
     Compression,
@@ -40,6 +39,7 @@ from reinject.cli.options import (
     Seed,
     SplitSeed,
     Workers,
+    advanced,
     numbers_of,
     weights_of,
 )
@@ -73,14 +73,14 @@ def sample(
     context: typer.Context,
     models: Annotated[
         list[Path],
-        typer.Argument(help="Folders that reinject train made; with several, walks share their autoencoders."),
+        typer.Argument(help="Folders that reinject train or import made; walks share several autoencoders."),
     ],
     out: Annotated[
         Path,
         typer.Option(
             parser=place_of,
             metavar="PLACE",
-            help="Folder to make, or URL (s3://...): Parquet shards, manifest, card.",
+            help="Folder to make, or URL (s3://...).",
         ),
     ],
     preset: Preset = None,
@@ -113,62 +113,36 @@ def sample(
     apart: Apart = None,
     store: Annotated[
         str | None,
-        typer.Option(
-            rich_help_panel=ARCHIVE,
-            help="uint8 (levels of the value range) or float (as they are).",
-            show_default="levels for images, float for vectors",
-        ),
+        advanced("uint8 (levels) or float.", panel=ARCHIVE, show_default="levels for images, float for vectors"),
     ] = None,
     images: Images = "png",
     compression: Compression = "zstd",
     block_size: BlockSize = 1024,
-    chunk: Annotated[
-        int | None,
-        typer.Option(
-            rich_help_panel=RUNNING,
-            help="Most points in one call of the network, to save memory.",
-            show_default="what fits",
-        ),
-    ] = None,
+    chunk: Annotated[int | None, advanced("Most points in one call of the network, to save memory.")] = None,
     precision: HalfPrecision = "32-true",
     compiled: Compile = False,
     workers: Workers = None,
     on: Annotated[
         Literal["here", "ray"],
-        typer.Option(rich_help_panel=RUNNING, help="here, or ray: actors of a Ray cluster; the archive is the same."),
+        advanced("here, or ray: actors of a Ray cluster.", metavar="WHERE"),
     ] = "here",
     address: Annotated[
-        str | None,
-        typer.Option(
-            rich_help_panel=RUNNING, help="Of the Ray cluster; auto: the one of this machine.", show_default="a new one"
-        ),
+        str | None, advanced("Of the Ray cluster; auto: the one of this machine.", show_default="a new one")
     ] = None,
-    gpus: Annotated[float, typer.Option(rich_help_panel=RUNNING, help="Share of a GPU for each actor.")] = 0.0,
+    gpus: Annotated[float, advanced("Share of a GPU for each actor.")] = 0.0,
     append: Annotated[
-        bool,
-        typer.Option(
-            "--append",
-            rich_help_panel=ARCHIVE,
-            help="Add the walks to the archive at --out; its rows stay as they are.",
-        ),
+        bool, advanced("Add the walks to the archive at --out; its rows stay.", "--append", panel=ARCHIVE)
     ] = False,
     resume: Annotated[
         Literal["if-possible", "never", "always"],
-        typer.Option(
-            rich_help_panel=ARCHIVE,
-            help="Go on with a run that was cut: where there is one, never (give it up), or always, which also "
-            "makes damaged shards of a finished archive again.",
-        ),
+        advanced("After a cut: if-possible, never, or always (mends shards).", panel=ARCHIVE, metavar="WHEN"),
     ] = "if-possible",
     data_dir: DataDir = None,
     device: Device = "cpu",
     seed: Seed = 0,
     split_seed: SplitSeed = 0,
     dry_run: Annotated[
-        bool,
-        typer.Option(
-            "--dry-run", rich_help_panel=RUNNING, help="Write nothing: predict time, memory and disk from a small run."
-        ),
+        bool, advanced("Write nothing: predict time, memory and disk from a small run.", "--dry-run")
     ] = False,
     overwrite: Overwrite = False,
     force: Force = False,

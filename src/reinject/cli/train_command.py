@@ -16,6 +16,7 @@ from reinject.cli.options import (
     Overwrite,
     Seed,
     SplitSeed,
+    advanced,
     dataset_names,
     numbers_of,
 )
@@ -27,85 +28,42 @@ def train(
     objective: Annotated[
         str | None,
         typer.Option(
-            help="denoising, lossy (Prop. 1 of the paper), contractive or reconstruction.",
+            help="denoising, lossy (Prop. 1), contractive or reconstruction.",
             show_default="denoising, or what the autoencoder is for",
         ),
     ] = None,
     autoencoder: Annotated[
         str | None,
         typer.Option(
-            help="mlp-denoiser, conv-denoiser, staged-denoiser (told the noise level; the last has convolutions for "
-            "details only), mlp, conv (bottleneck), mlp-residual or conv-residual (full rank).",
+            help="mlp-denoiser, conv-denoiser, staged-denoiser, mlp, conv, mlp-residual or conv-residual.",
             show_default="mlp-denoiser, or what the objective needs",
         ),
     ] = None,
-    lam: Annotated[
-        float | None,
-        typer.Option(
-            help="lambda of lossy and contractive, squared data units.", show_default="lossy: a quarter of the safe one"
-        ),
-    ] = None,
-    sigma: Annotated[
-        float | None,
-        typer.Option(
-            help="Noise of denoising (the median level), or added to the data of lossy; data units.",
-            show_default="0.12 times the distance of a typical input from the mean; 0.08 for staged-denoiser",
-        ),
-    ] = None,
-    spread: Annotated[
-        float | None,
-        typer.Option(
-            help="Of denoising: standard deviation of log sigma; 0 is one level.",
-            show_default="0.9 for networks told the level, 1.3 for staged-denoiser, else 0",
-        ),
-    ] = None,
-    log_det: Annotated[
-        str | None,
-        typer.Option(
-            help="Of lossy: exact, roulette or first-order.", show_default="exact up to 16 dimensions, then first-order"
-        ),
-    ] = None,
+    lam: Annotated[float | None, advanced("lambda of lossy, contractive; squared data units.")] = None,
+    sigma: Annotated[float | None, advanced("Noise of denoising (median) or lossy, data units.")] = None,
+    spread: Annotated[float | None, advanced("Of denoising: deviation of log sigma; 0: one level.")] = None,
+    log_det: Annotated[str | None, advanced("Of lossy: exact, roulette or first-order.")] = None,
     classifier: Annotated[str, typer.Option(help="mlp, conv or deep (the one to take features from).")] = "mlp",
     epochs: Annotated[
         int | None, typer.Option(help="Passes of the autoencoder over the data.", show_default="the preset's", min=1)
     ] = None,
     batch: Annotated[
-        int | None, typer.Option(help="Rows a gradient step of the autoencoder.", show_default="128", min=1)
+        int | None, advanced("Rows a gradient step of the autoencoder.", show_default="128", min=1)
     ] = None,
-    lr: Annotated[
-        float | None, typer.Option(help="Highest learning rate of the autoencoder.", show_default="0.001")
-    ] = None,
-    classifier_epochs: Annotated[
-        int | None, typer.Option(help="Passes of the classifier over the data.", show_default="the preset's", min=1)
-    ] = None,
-    classifier_sees: Annotated[
-        str,
-        typer.Option(
-            help="images, or reconstructions (half of the images as the autoencoder gives them back), for samples that "
-            "will be less sharp than the data."
-        ),
-    ] = "images",
-    augment: Annotated[
-        str, typer.Option(help="The classifier's images: none, shift (by up to 2 pixels) or mirror (and shift).")
-    ] = "none",
+    lr: Annotated[float | None, advanced("Highest learning rate.", show_default="0.001")] = None,
+    classifier_epochs: Annotated[int | None, advanced("Passes of the classifier over the data.", min=1)] = None,
+    classifier_sees: Annotated[str, advanced("images, or reconstructions (half).")] = "images",
+    augment: Annotated[str, advanced("none, shift or mirror (and shift).")] = "none",
     only: Annotated[
         Literal["autoencoder", "classifier"] | None, typer.Option(help="Train this alone.", show_default="both")
     ] = None,
-    reconstructed_by: Annotated[
-        str | None,
-        typer.Option(
-            help="With --only classifier --classifier-sees reconstructions: folder of models with the autoencoder.",
-            show_default="the autoencoder that is trained",
-        ),
-    ] = None,
-    value_range: Annotated[
-        str, typer.Option(help="LOW,HIGH: values of the darkest and the brightest pixel, the data unit.")
-    ] = "0,1",
+    reconstructed_by: Annotated[str | None, advanced("Models that reconstruct, for --only classifier.")] = None,
+    value_range: Annotated[str, advanced("LOW,HIGH: darkest, brightest pixel.")] = "0,1",
     device: Device = "auto",
-    precision: Annotated[str, typer.Option(help="32-true, bf16-mixed, 16-mixed, bf16-true or 64-true.")] = "32-true",
-    devices: Annotated[
-        int, typer.Option(help="So many of the device, a process each: distributed data parallel.", min=1)
-    ] = 1,
+    precision: Annotated[
+        str, advanced("32-true (default), 64-true, bf16-true, bf16-mixed, ...", show_default=False)
+    ] = "32-true",
+    devices: Annotated[int, advanced("Devices, a process each (data parallel).", min=1)] = 1,
     moments: Moments = True,
     data_dir: DataDir = None,
     seed: Seed = 0,
