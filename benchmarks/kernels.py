@@ -25,6 +25,7 @@ from reinject.walks.diagnostics import convergence
 from reinject.walks.kernels import KERNELS
 from reinject.walks.loop import walk
 from reinject.walks.reconstruction import Ensemble
+from reinject.walks.specs import RunSpec, WalkSpec
 
 WALKS, DRAWS, FRAMES = 512, 60, 14
 BLIND = ("tangent", "self-tuning")  # kernels that want another network: one that is not told the noise level
@@ -63,7 +64,13 @@ def effective(walker: Walker, emit: str, burn_in: int, axis: torch.Tensor) -> tu
     """ESS of the leading principal axis over all walks, seconds, and the first walk's frames."""
     began = time.perf_counter()
     parts = list(
-        walk(walker.kernel, walker.start, walker.event_shape, walks=WALKS, steps=burn_in + DRAWS, emit=emit)  # type: ignore[arg-type]
+        walk(
+            walker.kernel,
+            walker.start,
+            walker.event_shape,
+            WalkSpec(steps=burn_in + DRAWS, emit=emit),
+            RunSpec(walks=WALKS),
+        )  # type: ignore[arg-type]
     )
     seconds = time.perf_counter() - began
     frames = torch.cat([part.x[part.walk == 0] for part in parts])

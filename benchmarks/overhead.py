@@ -23,7 +23,8 @@ import torch
 
 from reinject.sampling.presets import PRESETS
 from reinject.sampling.sample import sample_models
-from reinject.walks.loop import BLOCK, walk
+from reinject.walks.loop import walk
+from reinject.walks.specs import BLOCK, RunSpec, WalkSpec
 from untrained import INPUTS, models_in
 
 
@@ -59,11 +60,8 @@ def main() -> None:
                     kernel,
                     start,
                     INPUTS.shape,
-                    walks=options.walks,
-                    steps=settings.steps,
-                    burn_in=settings.burn_in,
-                    thin=settings.thin,
-                    emit=settings.emit,
+                    WalkSpec(steps=settings.steps, burn_in=settings.burn_in, thin=settings.thin, emit=settings.emit),
+                    RunSpec(walks=options.walks),
                 )
                 for _ in parts:
                     pass

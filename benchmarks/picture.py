@@ -11,6 +11,7 @@ from PIL import Image
 from reinject import Archive, data, walk
 from reinject.models.loading import load_models
 from reinject.sampling.presets import DEFAULT
+from reinject.walks.specs import RunSpec, WalkSpec
 
 COLUMNS, SCALE, GAP = 20, 4, 2
 
@@ -43,7 +44,14 @@ def main() -> None:
     r = models.ensemble()
     kernel, start, *_ = DEFAULT.build(r, models.autoencoders[0].network.inputs.radius)
     states, means = (
-        torch.cat([v.x for v in walk(kernel, start, r.event_shape, walks=1, steps=COLUMNS - 1, seed=4, emit=emit)])
+        torch.cat(
+            [
+                v.x
+                for v in walk(
+                    kernel, start, r.event_shape, WalkSpec(steps=COLUMNS - 1, emit=emit), RunSpec(walks=1, seed=4)
+                )
+            ]
+        )
         for emit in ("state", "reconstruction")
     )
     rows = [strip(by_class(real.x, real.y)), strip(by_class(x, y)), strip(levels(states)), strip(levels(means))]

@@ -20,6 +20,7 @@ from reinject.sampling.sample import sample_models
 from reinject.training.plans import plan_for
 from reinject.training.train import train
 from reinject.walks.loop import walk
+from reinject.walks.specs import RunSpec
 
 BOUND = 0.5  # labelling and writing over the walk, for images of MNIST's size
 
@@ -40,7 +41,7 @@ def walk_seconds(models: Path, settings: Settings, walks: int) -> float:
     loaded = load_models([models])
     walker = settings.build(loaded.ensemble(), loaded.inputs.radius)
     began = time.monotonic()
-    for _ in walk(walker.kernel, walker.start, walker.event_shape, walks=walks, **settings.walking()):
+    for _ in walk(walker.kernel, walker.start, walker.event_shape, settings.walk, RunSpec(walks)):
         pass
     return time.monotonic() - began
 

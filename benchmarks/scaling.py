@@ -9,7 +9,7 @@ from pathlib import Path
 
 from reinject.sampling.presets import DEFAULT
 from reinject.sampling.sample import sample_models
-from reinject.walks.loop import BLOCK
+from reinject.walks.specs import BLOCK
 from untrained import models_in
 
 

@@ -36,6 +36,7 @@ from reinject.networks.network import mlp
 from reinject.walks.kernels import Langevin
 from reinject.walks.loop import walk
 from reinject.walks.reconstruction import wrap
+from reinject.walks.specs import RunSpec, WalkSpec
 from reinject.walks.starts import Normal
 
 LAM = 0.1
@@ -105,10 +106,10 @@ def bare(network: nn.Module, x: Tensor, steps: int) -> Callable[[], object]:
 def ours(network: nn.Module, x: Tensor, steps: int) -> Callable[[], object]:
     shape = tuple(x.shape[1:])
     kernel = Langevin(wrap(network, shape, device=x.device), LAM)
-    counts = {"walks": len(x), "block_size": len(x), "steps": steps, "burn_in": steps}
+    spec, run_of = WalkSpec(steps=steps, burn_in=steps), RunSpec(walks=len(x), block_size=len(x))
 
     def run() -> None:
-        for _ in walk(kernel, Normal(), shape, **counts, device=x.device):
+        for _ in walk(kernel, Normal(), shape, spec, run_of, device=x.device):
             pass
 
     return run

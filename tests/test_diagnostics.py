@@ -21,6 +21,7 @@ from reinject.walks.diagnostics import (
 )
 from reinject.walks.kernels import Langevin
 from reinject.walks.loop import walk
+from reinject.walks.specs import RunSpec, WalkSpec
 from reinject.walks.starts import Normal, Uniform, parse_start
 
 
@@ -28,7 +29,7 @@ def test_start_remembered_is_a_to_the_r() -> None:
     """(1 - lam / (2v))^R: 60% at R = 10, lam = .1, v = 1 (THEORY, section 3)."""
     lam, walks = 0.1, 100_000
     kernel = Langevin(wrap(lambda x: (1 - lam / 2) * x, (3,)), lam)
-    parts = list(walk(kernel, Normal(), (3,), walks=walks, steps=10, thin=10, block_size=walks))
+    parts = list(walk(kernel, Normal(), (3,), WalkSpec(steps=10, thin=10), RunSpec(walks=walks, block_size=walks)))
     got = start_remembered(parts[0].x, parts[-1].x)
     standard_error = (1 / (3 * walks)) ** 0.5  # of a regression slope with unit variances, an upper bound
     assert abs(got - 0.95**10) < 4 * standard_error

@@ -24,7 +24,7 @@ from reinject.sampling.presets import Settings
 from reinject.sampling.sample import sample, sample_models
 from reinject.sampling.selection import Selection, resolve_private
 from reinject.sampling.stream import Stream
-from reinject.sampling.synthesis import Labels
+from reinject.sampling.synthesis import Labels, StoreSpec
 from reinject.sampling.taught import taught
 from reinject.sampling.trace import trace
 from reinject.training import plans
@@ -32,6 +32,7 @@ from reinject.training.fit import Recipe
 from reinject.training.plans import plan_for
 from reinject.training.train import train
 from reinject.walks import kernels, starts
+from reinject.walks.specs import RunSpec, WalkSpec
 
 FLOAT = Storage("float")
 
@@ -284,7 +285,13 @@ def test_abstention_and_asked_labels() -> None:
         start = starts.Normal()
         return list(
             synthesise(
-                kernels.Langevin(R, 0.1), start, first_two, (4,), walks=50, steps=2, storage=FLOAT, labels=labels
+                kernels.Langevin(R, 0.1),
+                start,
+                first_two,
+                (4,),
+                WalkSpec(steps=2),
+                RunSpec(walks=50),
+                StoreSpec(FLOAT, labels),
             )
         )
 

@@ -3,6 +3,7 @@
 import json
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import replace
 from importlib.util import find_spec
 from pathlib import Path
 
@@ -35,6 +36,7 @@ from reinject.walks.execution import Execution
 from reinject.walks.kernels.kernel import noise_like
 from reinject.walks.loop import walk
 from reinject.walks.reconstruction import Reconstruction
+from reinject.walks.specs import RunSpec, WalkSpec
 from reinject.walks.starts import Normal
 from test_kernels import CONTRACT, F, G, Row, generator, linear, matrix, second_state, told
 
@@ -103,7 +105,7 @@ def test_a_walk_waits_where_it_emits_and_nowhere_else() -> None:
         torch.cuda.set_sync_debug_mode("default")
         return x
 
-    parts = walk(kernel, Normal(), (3,), walks=64, steps=50, burn_in=50, seen=seen, device=GPU)
+    parts = walk(kernel, Normal(), (3,), WalkSpec(steps=50, burn_in=50), RunSpec(walks=64), transform=seen, device=GPU)
     with never_waiting():
         assert len(next(parts).x) == 64
     assert emissions == 1
@@ -117,7 +119,12 @@ def test_the_gpus_own_noise_has_the_law(name: str) -> None:
     m, n = row.linear
     walks = 400_000
     parts = walk(
-        row.make(there(row.r)), Normal(), (3,), walks=walks, steps=60, burn_in=60, block_size=200_000, device=GPU
+        row.make(there(row.r)),
+        Normal(),
+        (3,),
+        WalkSpec(steps=60, burn_in=60),
+        RunSpec(walks=walks, block_size=200_000),
+        device=GPU,
     )
     x = torch.cat([part.x.cpu() for part in parts]).double().numpy()
     exact = solve_discrete_lyapunov(m.astype(float), n @ n.T)[:3, :3]
@@ -127,9 +134,9 @@ def test_the_gpus_own_noise_has_the_law(name: str) -> None:
 
 def test_blocks_are_the_same_again_in_any_order() -> None:
     kernel = kernels.Langevin(there(CONTRACT["langevin matched"].r), 0.3)
-    options = {"walks": 96, "steps": 4, "burn_in": 4, "block_size": 32, "seed": 5, "device": GPU}
-    whole = list(walk(kernel, Normal(), (3,), **options))
-    again = list(walk(kernel, Normal(), (3,), **options, blocks=[2, 0]))
+    spec, run = WalkSpec(steps=4, burn_in=4), RunSpec(walks=96, block_size=32, seed=5)
+    whole = list(walk(kernel, Normal(), (3,), spec, run, device=GPU))
+    again = list(walk(kernel, Normal(), (3,), spec, replace(run, blocks=(2, 0)), device=GPU))
     assert torch.equal(again[0].x, whole[2].x)
     assert torch.equal(again[1].x, whole[0].x)
 

@@ -15,6 +15,7 @@ from reinject.walks.kernels import Kernel
 from reinject.walks.loop import walk
 from reinject.walks.reconstruction import Reconstruction, latent
 from reinject.walks.schedules import Geometric, PerStep
+from reinject.walks.specs import RunSpec, WalkSpec
 from reinject.walks.starts import Normal, Through
 
 
@@ -23,11 +24,8 @@ def final_states(kernel: Kernel, walks: int, steps: int, std: float = 1.0, emit:
         kernel,
         Normal(std),
         (1,),
-        walks=walks,
-        steps=steps,
-        burn_in=steps,
-        block_size=50_000,
-        emit=emit,  # type: ignore[arg-type]
+        WalkSpec(steps=steps, burn_in=steps, emit=emit),
+        RunSpec(walks=walks, block_size=50_000),
     )
     return torch.cat([part.x for part in parts]).double().numpy()[:, 0]
 
@@ -269,7 +267,9 @@ def test_self_tuning_stops_each_walk_when_its_noise_is_gone() -> None:
         return m * torch.sign(x.sum(1, keepdim=True)).expand_as(x)
 
     kernel = K.SelfTuning(wrap(r, (n,)), h0=0.1, beta=0.5, sigma_stop=0.05)
-    parts = list(walk(kernel, Normal(30.0), (n,), walks=500, steps=300, burn_in=300, emit="reconstruction"))
+    parts = list(
+        walk(kernel, Normal(30.0), (n,), WalkSpec(steps=300, burn_in=300, emit="reconstruction"), RunSpec(walks=500))
+    )
     assert sorted(torch.cat([part.walk for part in parts]).tolist()) == list(range(500))
     assert parts[-1].step < 300  # all were done, and the block ended
     end = torch.cat([part.x for part in parts])
@@ -287,7 +287,7 @@ def gaussian_kernel(lam: float = 0.1) -> Kernel:
 
 
 def conditional(kernel: Kernel, walks: int = 100_000) -> np.ndarray:
-    parts = walk(kernel, Normal(), (3,), walks=walks, steps=150, burn_in=150, block_size=50_000)
+    parts = walk(kernel, Normal(), (3,), WalkSpec(steps=150, burn_in=150), RunSpec(walks=walks, block_size=50_000))
     return torch.cat([part.x for part in parts]).double().numpy()
 
 
@@ -320,7 +320,7 @@ def test_measured_walks_have_the_conditional_law() -> None:
 def test_rows_are_held_at_their_own_known_values() -> None:
     known = torch.tensor([[1.0, 0.0, 0.0], [7.0, 0.0, 0.0]])
     kernel = K.Clamped(gaussian_kernel(), known, torch.tensor([True, False, False]))
-    (part,) = walk(kernel, Normal(), (3,), walks=5, steps=3, burn_in=3, emit="reconstruction")
+    (part,) = walk(kernel, Normal(), (3,), WalkSpec(steps=3, burn_in=3, emit="reconstruction"), RunSpec(walks=5))
     assert part.x[:, 0].tolist() == [1.0, 7.0, 1.0, 7.0, 1.0]
 
 
@@ -358,7 +358,14 @@ def test_latent_walks_are_walks_of_the_code() -> None:
     r = wrap((encoder, decoder), (2,))
     kernel = K.Langevin(latent(r), 0.1, 0.3)
     start = Through(Normal(), (2,), r.encode)
-    parts = walk(kernel, start, (1,), walks=100_000, steps=80, burn_in=80, block_size=50_000, seen=r.decode)
+    parts = walk(
+        kernel,
+        start,
+        (1,),
+        WalkSpec(steps=80, burn_in=80),
+        RunSpec(walks=100_000, block_size=50_000),
+        transform=r.decode,
+    )
     x = torch.cat([part.x for part in parts]).double().numpy()
     assert x.shape == (100_000, 2)
     np.testing.assert_allclose(x[:, 0], x[:, 1])

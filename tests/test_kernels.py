@@ -19,6 +19,7 @@ from reinject.walks.kernels.kernel import noise_like
 from reinject.walks.loop import walk
 from reinject.walks.reconstruction import Ensemble, Reconstruction
 from reinject.walks.schedules import Geometric, Linear, PerStep
+from reinject.walks.specs import RunSpec, WalkSpec
 from reinject.walks.starts import Normal
 
 A = np.array([[0.6, 0.3, 0.0], [-0.2, 0.5, 0.1], [0.0, 0.2, 0.7]], np.float32)
@@ -418,7 +419,7 @@ def test_r_that_is_not_finite_is_counted_and_not_repaired(row: Row) -> None:
     if row.r.has_code:
         r = replace(r, encoder=lambda x: spoilt(x, row.r.encoder(x)))
     kernel = row.make(r)
-    parts = list(walk(kernel, Normal(2.5), (3,), walks=300, steps=2, seed=3))
+    parts = list(walk(kernel, Normal(2.5), (3,), WalkSpec(steps=2), RunSpec(walks=300, seed=3)))
     bad = parts[0].x[:, 0] > 3.0
     if isinstance(kernel, (K.Clamped, K.Bounded)):  # all walks are held beyond 3, or none can be
         assert sum(part.stopped for part in parts) == (300 if isinstance(kernel, K.Clamped) else 0)
@@ -443,7 +444,7 @@ def test_stationary_covariance_on_linear_r_solves_the_lyapunov_equation(row: Row
         pytest.skip("not linear, or not stationary")
     m, n = row.linear
     walks, kernel = 100_000, row.make(row.r)
-    parts = walk(kernel, Normal(), (3,), walks=walks, steps=60, burn_in=60, block_size=50_000)
+    parts = walk(kernel, Normal(), (3,), WalkSpec(steps=60, burn_in=60), RunSpec(walks=walks, block_size=50_000))
     x = torch.cat([part.x for part in parts]).double().numpy()
     exact = solve_discrete_lyapunov(m.astype(float), n @ n.T)[:3, :3]
     error = np.sqrt((np.outer(np.diag(exact), np.diag(exact)) + exact**2) / walks)
@@ -455,7 +456,7 @@ def test_underdamped_is_exact_on_a_gaussian_at_any_stable_step() -> None:
     variances, lam, walks = np.array([0.1, 1.0, 3.0]), 0.1, 100_000
     scale = torch.from_numpy(1 - lam / 2 / variances).float()
     kernel = K.Underdamped(wrap(lambda x: x * scale, (3,)), lam, step_size=2.0, friction=0.3)
-    parts = walk(kernel, Normal(), (3,), walks=walks, steps=200, burn_in=200, block_size=50_000)
+    parts = walk(kernel, Normal(), (3,), WalkSpec(steps=200, burn_in=200), RunSpec(walks=walks, block_size=50_000))
     x = torch.cat([part.x for part in parts]).double().numpy()
     assert np.all(np.abs(x.var(0) / variances - 1) < 4 * np.sqrt(2 / walks))
 
@@ -530,7 +531,7 @@ def test_bad_parameters_are_named(make: Callable[[], Kernel], message: str) -> N
 def test_a_schedule_shorter_than_the_walk_is_refused() -> None:
     kernel = K.HalfDenoising(BLIND, PerStep((0.5, 0.4)))
     with pytest.raises(ArgumentError, match="ends at x_1, the walk goes to x_5"):
-        walk(kernel, Normal(), (3,), walks=1, steps=5)
+        walk(kernel, Normal(), (3,), WalkSpec(steps=5), RunSpec(walks=1))
 
 
 def test_large_noise_is_normal_and_the_same_for_any_number_of_threads() -> None:

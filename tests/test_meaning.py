@@ -16,6 +16,7 @@ from reinject.sampling.presets import Settings
 from reinject.sampling.synthesis import synthesise
 from reinject.walks.classifier_outputs import as_logits, labeller, meaning_of
 from reinject.walks.kernels import Guided, Langevin
+from reinject.walks.specs import RunSpec, WalkSpec
 from reinject.walks.starts import Normal
 
 SHAPE = (1, 4, 4)
@@ -46,7 +47,7 @@ MEANT: dict[str, tuple[Callable[[Tensor], Any], Callable[[Tensor], Tensor]]] = {
 @pytest.mark.parametrize(("C", "means"), MEANT.values(), ids=MEANT.keys())
 def test_probabilities_are_those_that_the_classifier_means(C: Any, means: Any) -> None:
     kernel = Langevin(R, 0.1)
-    for part in synthesise(kernel, Normal(), C, SHAPE, walks=9, steps=2):
+    for part in synthesise(kernel, Normal(), C, SHAPE, WalkSpec(steps=2), RunSpec(walks=9)):
         with torch.no_grad():
             p = means(part.x / 255)
         torch.testing.assert_close(part.probabilities, p, rtol=1e-5, atol=1e-6)

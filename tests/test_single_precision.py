@@ -27,6 +27,7 @@ from reinject.walks.diagnostics import (
 )
 from reinject.walks.kernels import Metropolis
 from reinject.walks.loop import walk
+from reinject.walks.specs import RunSpec, WalkSpec
 from reinject.walks.starts import Fitted, Normal
 
 X = torch.randn(200, 4, generator=torch.Generator().manual_seed(0))
@@ -99,5 +100,5 @@ def test_notes_of_a_kernel_on_such_a_device() -> None:
 
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(Metropolis, "step", single)
-        parts = list(walk(kernel, Normal(), (2,), walks=4, steps=2))
+        parts = list(walk(kernel, Normal(), (2,), WalkSpec(steps=2), RunSpec(walks=4)))
     assert parts[0].asymmetry < 1e-5

@@ -20,6 +20,7 @@ from reinject.sampling.trace import trace
 from reinject.sampling.verify import verify
 from reinject.walks.kernels.kernel import noise_like
 from reinject.walks.loop import walk
+from reinject.walks.specs import RunSpec, WalkSpec
 
 OLD = Path(__file__).parent / "old" / "streams"  # made at d044335: models, and an archive of 8 walks in blocks of 6
 SETTINGS = Settings("langevin", {"lam": "0.5"}, steps=3, burn_in=1)
@@ -44,7 +45,13 @@ def test_two_walks_that_were_one_differ() -> None:
     kernel = kernels.Langevin(wrap(lambda x: 0 * x, (2,), name="r"), 0.5)
     states = []
     for _, block, step in SAME:
-        parts = walk(kernel, starts.Normal(), (2,), walks=764, steps=step, block_size=1, blocks=[block], emit="state")
+        parts = walk(
+            kernel,
+            starts.Normal(),
+            (2,),
+            WalkSpec(steps=step, emit="state"),
+            RunSpec(walks=764, block_size=1, blocks=(block,)),
+        )
         states.append(list(parts)[-1].x)  # r is 0: a state is its last step's noise
     assert not torch.equal(*states)
 

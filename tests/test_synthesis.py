@@ -10,8 +10,9 @@ from reinject import wrap
 from reinject.base.errors import ArgumentError, ModelError
 from reinject.data.samples import Storage
 from reinject.models.voting import classify
-from reinject.sampling.synthesis import synthesise
+from reinject.sampling.synthesis import StoreSpec, synthesise
 from reinject.walks import kernels, starts
+from reinject.walks.specs import RunSpec, WalkSpec
 
 FINITE = st.floats(-1e3, 1e3, width=32)
 
@@ -50,10 +51,9 @@ def test_storage_refuses_nonsense() -> None:
 
 def samples(classifier, storage=None, **options):
     r = wrap(lambda x: 0.5 * x, (1, 2, 2))
-    options = {"walks": 30, "steps": 5, "burn_in": 2, **options}
-    return list(
-        synthesise(kernels.Langevin(r, 0.1), starts.Normal(), classifier, (1, 2, 2), storage=storage, **options)
-    )
+    run, store = RunSpec(walks=30, **options), StoreSpec(storage or Storage())
+    kernel, spec = kernels.Langevin(r, 0.1), WalkSpec(steps=5, burn_in=2)
+    return list(synthesise(kernel, starts.Normal(), classifier, (1, 2, 2), spec, run, store))
 
 
 def corner(x: torch.Tensor) -> torch.Tensor:
@@ -86,7 +86,7 @@ def test_the_classifier_is_asked_for_logits() -> None:
 
 def test_samples_do_not_depend_on_other_blocks() -> None:
     one = [p for p in samples(corner, block_size=8) if p.block == 2]
-    alone = samples(corner, block_size=8, blocks=[2])
+    alone = samples(corner, block_size=8, blocks=(2,))
     for a, b in zip(one, alone, strict=True):
         assert torch.equal(a.x, b.x)
         assert torch.equal(a.walk, b.walk)

@@ -1,6 +1,6 @@
 """The loop: what it emits, what its randomness depends on, what it does with walks that diverge."""
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, fields, replace
 
 import pytest
 import torch
@@ -11,15 +11,26 @@ from reinject.walks.kernels import Ancestral, Info, Langevin, Metropolis, State
 from reinject.walks.loop import Visited, walk
 from reinject.walks.reconstruction import Ensemble
 from reinject.walks.schedules import PerStep
+from reinject.walks.specs import RunSpec, WalkSpec
 from reinject.walks.starts import Normal, Points, Uniform
 
 SHRINK = wrap(lambda x: 0.5 * x, (2,))
 KERNEL = Langevin(SHRINK, 0.1)
 
 
+OF_RUN = [field.name for field in fields(RunSpec)]
+OF_WALK = [field.name for field in fields(WalkSpec)]
+
+
+def specs(options: dict) -> tuple[WalkSpec, RunSpec]:
+    """The two values, taken out of options by name."""
+    of_walk = {name: options.pop(name) for name in OF_WALK if name in options}
+    return WalkSpec(**of_walk), RunSpec(**{name: options.pop(name) for name in OF_RUN if name in options})
+
+
 def run(kernel=KERNEL, start=None, **options) -> list[Visited]:
     options = {"walks": 10, "steps": 4, "block_size": 4, **options}
-    return list(walk(kernel, start or Normal(), (2,), **options))
+    return list(walk(kernel, start or Normal(), (2,), *specs(options), **options))
 
 
 def joined(parts: list[Visited]) -> torch.Tensor:
@@ -43,9 +54,9 @@ def test_burn_in_zero_emits_the_start() -> None:
 
 def test_blocks_are_pure_functions_of_seed_and_number() -> None:
     whole = run()
-    alone = run(blocks=[1])
+    alone = run(blocks=(1,))
     assert torch.equal(joined(alone), joined([p for p in whole if p.block == 1]))
-    backwards = run(blocks=[2, 0, 1])
+    backwards = run(blocks=(2, 0, 1))
     assert torch.equal(joined(backwards), joined(whole))
 
 
@@ -228,8 +239,9 @@ def test_notes_of_walks_that_are_all_dead_are_none() -> None:
     ids=str,
 )
 def test_bad_numbers_are_refused_before_the_first_block(bad: dict) -> None:
+    options = {"walks": 1, "steps": 3, **bad}
     with pytest.raises(ArgumentError) as error:
-        walk(KERNEL, Normal(), (2,), **{"walks": 1, "steps": 3, **bad})
+        walk(KERNEL, Normal(), (2,), *specs(options), **options)
     assert str(next(iter(bad.values()))).strip("[]") in str(error.value)
 
 
@@ -237,5 +249,5 @@ def test_a_walk_lives_where_its_autoencoder_is() -> None:
     """There is no GPU to walk on here; a place where nothing can be drawn says that it was asked."""
     kernel = Langevin(replace(wrap(lambda x: x, (2,)), device=torch.device("meta")), 0.1)
     with pytest.raises(RuntimeError, match="META"):
-        next(walk(kernel, Normal(), (2,), walks=1, steps=1))
-    assert len(next(walk(kernel, Normal(), (2,), walks=1, steps=1, device="cpu")).x) == 1
+        next(walk(kernel, Normal(), (2,), WalkSpec(steps=1), RunSpec(walks=1)))
+    assert len(next(walk(kernel, Normal(), (2,), WalkSpec(steps=1), RunSpec(walks=1), device="cpu")).x) == 1

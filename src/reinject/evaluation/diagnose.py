@@ -31,6 +31,7 @@ from reinject.walks.diagnostics import (
 )
 from reinject.walks.loop import Visited, walk
 from reinject.walks.reconstruction import Ensemble
+from reinject.walks.specs import RunSpec, WalkSpec
 
 _WITH_DATA = (
     "data:",
@@ -148,14 +149,14 @@ def _remembered(archive: Archive, models: Models, r: Ensemble, axes: Tensor) -> 
         walker.kernel,
         walker.start,
         walker.event_shape,
-        walks=blocks_of(parameters)[0][1],
-        steps=settings.steps,
-        thin=max(settings.steps, 1),
-        seed=parameters["seed"],
-        block_size=parameters["block_size"],
-        limit=settings.limit,
-        seen=walker.seen,
-        scheme=scheme_of(parameters),
+        WalkSpec(steps=settings.steps, thin=max(settings.steps, 1), limit=settings.limit),
+        RunSpec(
+            walks=blocks_of(parameters)[0][1],
+            seed=parameters["seed"],
+            block_size=parameters["block_size"],
+            scheme=scheme_of(parameters),
+        ),
+        transform=walker.transform,
     )
     first, *rest = parts
     walks, ends = last_states(rest) if rest else (first.walk, first.x)

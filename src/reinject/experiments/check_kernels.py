@@ -15,6 +15,7 @@ from reinject.walks.kernels import Kernel
 from reinject.walks.loop import walk
 from reinject.walks.reconstruction import Reconstruction, wrap
 from reinject.walks.schedules import Geometric
+from reinject.walks.specs import RunSpec, WalkSpec
 from reinject.walks.starts import Normal
 
 Map = Callable[[Tensor], Tensor]
@@ -59,7 +60,9 @@ def cases() -> Iterator[Case]:
 def row(case: Case) -> Row:
     """Claim: E[x^2] - 1 of the walk is that of the kernel's stationary law."""
     exact = 0.09 if case.mean is None else stationary(case)
-    parts = walk(case.kernel, Normal(), (1,), walks=_WALKS, steps=_STEPS, burn_in=_STEPS, block_size=50_000)
+    parts = walk(
+        case.kernel, Normal(), (1,), WalkSpec(steps=_STEPS, burn_in=_STEPS), RunSpec(walks=_WALKS, block_size=50_000)
+    )
     square = torch.cat([part.x for part in parts]).double().square()
     measured, error = float(square.mean() - 1), float(square.std()) / _WALKS**0.5
     return Row(
@@ -109,7 +112,7 @@ def walks_on_ring(steps: int = 60, walks: int = 400) -> tuple[dict[str, NDArray[
     paths = {}
     for name, kernel in made.items():
         std = 6.0 if name in ("annealed", "ancestral", "self-tuning") else 1.0
-        parts = list(walk(kernel, Normal(std), (2,), walks=walks, steps=steps, seed=2))
+        parts = list(walk(kernel, Normal(std), (2,), WalkSpec(steps=steps), RunSpec(walks=walks, seed=2)))
         first = torch.cat([part.x[part.walk == 0] for part in parts])
         ends: dict[int, Tensor] = {}
         for part in parts:

@@ -34,6 +34,7 @@ from reinject.training.train import train
 from reinject.walks.diagnostics import start_remembered
 from reinject.walks.kernels.kernel import Emit
 from reinject.walks.loop import walk
+from reinject.walks.specs import RunSpec, WalkSpec
 
 ARCHIVES = {"default": "synthetic", "paper": "synthetic-paper"}
 JUDGED = ("coverage", "memorisation")
@@ -167,7 +168,11 @@ def _visited(models: Models, preset: str, walks: int, seed: int, emit: Emit) -> 
     r = models.ensemble()
     kernel, start, *_ = settings.build(r, models.autoencoders[0].network.inputs.radius)
     parts = walk(
-        kernel, start, r.event_shape, walks=walks, steps=settings.steps, seed=seed, block_size=walks, emit=emit
+        kernel,
+        start,
+        r.event_shape,
+        WalkSpec(steps=settings.steps, emit=emit),
+        RunSpec(walks=walks, seed=seed, block_size=walks),
     )
     return [part.x for part in parts]
 

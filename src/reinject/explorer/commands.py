@@ -51,9 +51,9 @@ def snippet(world: World, choice: Choice, *, picture: str = "") -> str:
     given = ", start=start" if begins else ", held=held" if holds else ""
     imports = [
         "from pathlib import Path\n",
-        "from reinject import walk",
+        "from reinject import RunSpec, WalkSpec, walk",
         *(["from reinject.sampling.constraints import resolve_held"] if holds else []),
-        "from reinject.sampling.recipe import load_models",
+        "from reinject.models.loading import load_models",
         *(["from reinject.sampling.data_starts import resolve"] if begins else []),
         "from reinject.sampling.presets import Settings\n",
     ]
@@ -67,10 +67,10 @@ def snippet(world: World, choice: Choice, *, picture: str = "") -> str:
             *held,
             "r, radius = models.ensemble(), models.inputs.radius",
             f"walker = settings.build(r, radius, classifier=models.C{given})",
+            f"spec = WalkSpec(steps={settings.steps}, emit={settings.emit!r})",
+            f"run = RunSpec(walks={choice.walks}, seed={choice.seed}, block_size={choice.walks})",
             "parts = walk(",
-            "    walker.kernel, walker.start, walker.event_shape, seen=walker.seen,",
-            f"    walks={choice.walks}, block_size={choice.walks}, steps={settings.steps}, emit={settings.emit!r},"
-            f" seed={choice.seed},",
+            "    walker.kernel, walker.start, walker.event_shape, spec, run, transform=walker.transform,",
             ")",
             "for part in parts:",
             "    print(part.step, part.x.mean().item())",

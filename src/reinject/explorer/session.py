@@ -17,6 +17,7 @@ from reinject.walks.kernels.tangent import Tangent
 from reinject.walks.loop import Visited, spread, walk
 from reinject.walks.reconstruction import Ensemble
 from reinject.walks.schedules import value_at
+from reinject.walks.specs import RunSpec, WalkSpec
 from reinject.walks.starts import Points
 
 
@@ -108,13 +109,9 @@ class Live:
             walker.kernel,
             walker.start,
             walker.event_shape,
-            walks=self.choice.walks,
-            steps=settings.steps,
-            seed=self.choice.seed,
-            block_size=self.choice.walks,
-            emit=settings.emit,
-            limit=settings.limit,
-            seen=walker.seen,
+            WalkSpec(steps=settings.steps, emit=settings.emit, limit=settings.limit),
+            RunSpec(walks=self.choice.walks, seed=self.choice.seed, block_size=self.choice.walks),
+            transform=walker.transform,
         )
 
     @property

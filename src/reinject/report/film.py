@@ -19,6 +19,7 @@ from reinject.sampling.data_starts import resolve
 from reinject.sampling.presets import Settings, Walker
 from reinject.walks.kernels.kernel import Emit, Info, Kernel, State
 from reinject.walks.loop import Visited, walk
+from reinject.walks.specs import RunSpec, WalkSpec
 
 WALKS = 8
 FRAMES = 20
@@ -93,15 +94,15 @@ def _walked(
         walker.kernel,
         walker.start,
         walker.event_shape,
-        walks=blocks_of(parameters)[0][1],
-        steps=steps,
-        seed=parameters["seed"],
-        block_size=parameters["block_size"],
-        emit=emit,
-        limit=settings.limit,
-        seen=walker.seen,
+        WalkSpec(steps=steps, emit=emit, limit=settings.limit),
+        RunSpec(
+            walks=blocks_of(parameters)[0][1],
+            seed=parameters["seed"],
+            block_size=parameters["block_size"],
+            scheme=scheme_of(parameters),
+        ),
+        transform=walker.transform,
         only=only,
-        scheme=scheme_of(parameters),
     )
 
 
@@ -115,7 +116,7 @@ def _frames(
     followed = walker._replace(kernel=watched)
     for part in _walked(archive, settings, followed, settings.steps, numbers, "reconstruction"):
         with torch.no_grad():
-            both = torch.stack([walker.seen(watched.given[0][part.row]), part.x], 1)
+            both = torch.stack([walker.transform(watched.given[0][part.row]), part.x], 1)
         now = both.new_zeros((len(numbers), *both.shape[1:])) if last is None else last.clone()
         now[part.walk] = both
         last = now

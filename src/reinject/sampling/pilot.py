@@ -13,6 +13,7 @@ from reinject.sampling.presets import Settings, Walker
 from reinject.walks.diagnostics import class_entropy, start_remembered
 from reinject.walks.loop import Visited, walk
 from reinject.walks.reconstruction import Autoencoder
+from reinject.walks.specs import RunSpec
 from reinject.walks.verdict import Figures
 
 WALKS = 128
@@ -69,19 +70,9 @@ def visit(walker: Walker, settings: Settings, storage: Storage, *, walks: int = 
         walks: >= 2.
         seed: of all randomness.
     """
-    bounded = {**settings.walking(), "limit": min(settings.limit, far_from(storage))}
-    return list(
-        walk(
-            walker.kernel,
-            walker.start,
-            walker.event_shape,
-            walks=walks,
-            seed=seed,
-            block_size=walks,
-            seen=walker.seen,
-            **bounded,
-        )
-    )
+    bounded = replace(settings.walk, limit=min(settings.limit, far_from(storage)))
+    run = RunSpec(walks, seed, block_size=walks)
+    return list(walk(walker.kernel, walker.start, walker.event_shape, bounded, run, transform=walker.transform))
 
 
 def remembered(

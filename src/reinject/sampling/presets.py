@@ -15,7 +15,9 @@ from reinject.walks.kernels import KERNELS
 from reinject.walks.kernels.bounded import Bounded
 from reinject.walks.kernels.guided import Guided
 from reinject.walks.kernels.kernel import Emit, Kernel
+from reinject.walks.loop import itself
 from reinject.walks.reconstruction import Ensemble, latent
+from reinject.walks.specs import WalkSpec
 from reinject.walks.starts import Codes, Normal, Points, Start, Through, parse_start
 
 Held = Callable[[Kernel], Kernel]
@@ -66,9 +68,14 @@ class Settings:
         values = asdict(self)
         return {**values, "limit": None if math.isinf(self.limit) else self.limit, "options": dict(self.options)}
 
-    def walking(self) -> dict[str, Any]:
-        """What :func:`~reinject.walks.loop.walk` and :func:`~reinject.sampling.synthesis.synthesise` take by name."""
-        return {name: getattr(self, name) for name in ("steps", "burn_in", "thin", "emit", "limit")}
+    @property
+    def walk(self) -> WalkSpec:
+        """What a walk of these settings is: its length, and what it emits.
+
+        Raises:
+            ArgumentError: a number out of range.
+        """
+        return WalkSpec(self.steps, self.burn_in, self.thin, self.emit, self.limit)
 
     @classmethod
     def from_json(cls, values: Mapping[str, Any]) -> "Settings":
@@ -124,7 +131,7 @@ class Settings:
             return Walker(kernel, begins, space.event_shape, r.decode)
         if isinstance(begins, Codes):
             begins = Through(begins, begins.code_shape, r.decode)
-        return Walker(kernel, begins, r.event_shape, _itself)
+        return Walker(kernel, begins, r.event_shape, itself)
 
     def _start(self, level: Callable[[int], float] | None, radius: float, given: Start | None) -> Start:
         start = given or parse_start(self.start, radius)
@@ -147,17 +154,13 @@ class Walker(NamedTuple):
     Attributes:
         kernel, start: of the walk.
         event_shape: of its points, which are codes where it walks among codes.
-        seen: what is emitted of a point.
+        transform: what is emitted of a point.
     """
 
     kernel: Kernel
     start: Start
     event_shape: tuple[int, ...]
-    seen: Callable[[Tensor], Tensor]
-
-
-def _itself(x: Tensor) -> Tensor:
-    return x
+    transform: Callable[[Tensor], Tensor]
 
 
 def settings_of(kernel: str) -> Settings:

@@ -1,22 +1,22 @@
 """What makes the rows of a block: models, settings, seed and ranges of walks put together."""
 
-import functools
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from types import MappingProxyType
 
 from reinject.archive import MakeBlock, blocks_of
 from reinject.base.streams import SCHEME
-from reinject.data.samples import Storage
+from reinject.data.samples import LabelledSamples, Storage
 from reinject.models.bundle import load
 from reinject.models.loading import Models
 from reinject.models.voting import Classifier
 from reinject.sampling.filters import Filter
 from reinject.sampling.presets import Held, Settings, Walker
-from reinject.sampling.synthesis import Labels, synthesise
+from reinject.sampling.synthesis import Labels, StoreSpec, synthesise
 from reinject.walks.execution import Execution
 from reinject.walks.reconstruction import Ensemble
+from reinject.walks.specs import RunSpec
 from reinject.walks.starts import Start
 
 
@@ -84,26 +84,17 @@ def maker(r: Ensemble, C: Classifier | None, recipe: Recipe) -> tuple[MakeBlock,
     """
     settings = recipe.settings
     walker = settings.build(r, recipe.radius, start=recipe.start, classifier=C, held=recipe.held)
-    make = functools.partial(
-        synthesise,
-        walker.kernel,
-        walker.start,
-        None if recipe.labels is None else C,
-        walker.event_shape,
-        **settings.walking(),
-        seed=recipe.seed,
-        block_size=recipe.block_size,
-        seen=walker.seen,
-        storage=recipe.storage,
-        models=len(r.members),
-        labels=recipe.labels,
-        filters=recipe.filters,
-        device=r.device,
-        scheme=recipe.scheme,
-    )
+    labels, labelling = (Labels(), None) if recipe.labels is None else (recipe.labels, C)
+    store = StoreSpec(recipe.storage, labels, recipe.filters, len(r.members), walker.transform)
     ends = [last for _, last in recipe.blocks]
-    make(walks=ends[-1])  # checks the numbers before anything is written
-    return lambda number: make(walks=ends[number], blocks=[number]), walker
+
+    def make(number: int, *blocks: int) -> Iterator[LabelledSamples]:
+        run = RunSpec(ends[number], recipe.seed, recipe.block_size, blocks, recipe.scheme)
+        begin = (walker.kernel, walker.start, labelling, walker.event_shape)
+        return synthesise(*begin, settings.walk, run, store, r.device)
+
+    make(-1)  # checks the numbers before anything is written
+    return lambda number: make(number, number), walker
 
 
 def prepare(

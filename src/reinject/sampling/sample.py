@@ -35,8 +35,8 @@ from reinject.sampling.selection import Selection, names_of, walks_asked
 from reinject.sampling.summary import summary
 from reinject.sampling.workers import in_processes
 from reinject.walks.execution import Execution
-from reinject.walks.loop import BLOCK
 from reinject.walks.reconstruction import Ensemble, Reconstruction, ensemble_of
+from reinject.walks.specs import BLOCK
 from reinject.walks.starts import Start
 
 

@@ -16,7 +16,7 @@ from reinject.sampling.data_starts import resolve
 from reinject.sampling.presets import Settings
 from reinject.sampling.recipe import Recipe, blocks_in, maker, rows_of
 from reinject.sampling.selection import Selection, resolve_private
-from reinject.walks.loop import BLOCK
+from reinject.walks.specs import BLOCK
 
 
 class Stream(IterableDataset[tuple[Tensor, int]]):

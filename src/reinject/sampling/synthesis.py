@@ -1,22 +1,21 @@
 """Walks + classifier -> labelled samples: Algorithm 1 of the paper and its relatives."""
 
-import math
-from collections.abc import Callable, Iterable, Iterator, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, field
 
 import torch
 from torch import Tensor
 
 from reinject.base.errors import ArgumentError
-from reinject.base.streams import SCHEME
 from reinject.data.samples import LabelledSamples, Storage
 from reinject.models.voting import Classifier, classify, ready
 from reinject.sampling.filters import Filter, filtered
-from reinject.walks.kernels.kernel import Emit, Kernel
+from reinject.walks.kernels.kernel import Kernel
 from reinject.walks.kernels.langevin import Langevin
 from reinject.walks.kernels.wrappers import place_of
-from reinject.walks.loop import BLOCK, Visited, walk
+from reinject.walks.loop import Visited, itself, walk
 from reinject.walks.reconstruction import Ensemble, Reconstruction, ensemble_of
+from reinject.walks.specs import BLOCK, RunSpec, WalkSpec
 from reinject.walks.starts import Normal, Start
 
 
@@ -52,28 +51,34 @@ class Labels:
         return torch.where(probabilities.amax(1) < self.abstain, -1, label)
 
 
+@dataclass(frozen=True)
+class StoreSpec:
+    """What is stored of what walks visit: how values are kept, who labels, which samples stay.
+
+    Attributes:
+        storage: how samples are kept; default: uint8 levels of [0, 1].
+        labels: where labels come from; default: the classifier.
+        filters: which samples are kept (see :mod:`reinject.sampling.filters`), asked in this order.
+        models: how many autoencoders share the rows of a block (see :class:`reinject.walks.reconstruction.Ensemble`).
+        transform: what is emitted of a point, row by row; ``r.decode`` for a walk in the space of codes.
+    """
+
+    storage: Storage = field(default_factory=Storage)
+    labels: Labels = field(default_factory=Labels)
+    filters: tuple[Filter, ...] = ()
+    models: int = 1
+    transform: Callable[[Tensor], Tensor] = itself
+
+
 def synthesise(
     kernel: Kernel,
     start: Start,
     classifier: Classifier | None,
     event_shape: tuple[int, ...],
-    *,
-    walks: int,
-    steps: int,
-    burn_in: int = 0,
-    thin: int = 1,
-    seed: int = 0,
-    block_size: int = BLOCK,
-    emit: Emit = "state",
-    limit: float = math.inf,
-    seen: Callable[[Tensor], Tensor] = lambda x: x,
-    storage: Storage | None = None,
-    models: int = 1,
-    labels: Labels | None = None,
-    filters: Sequence[Filter] = (),
-    blocks: Iterable[int] | None = None,
+    spec: WalkSpec = WalkSpec(),
+    run: RunSpec = RunSpec(),
+    store: StoreSpec = StoreSpec(),
     device: str | torch.device | None = None,
-    scheme: int = SCHEME,
 ) -> Iterator[LabelledSamples]:
     """Walk and label what is visited; what is labelled is what is kept.
 
@@ -81,62 +86,39 @@ def synthesise(
     probabilities softmax(C(x)).
 
     Arguments:
-        kernel, start, event_shape, walks, steps, burn_in, thin, seed, block_size, emit, limit, seen, blocks, device,
-            scheme: as for :func:`reinject.walks.loop.walk`.
+        kernel, start, event_shape, spec, run, device: as for :func:`reinject.walks.loop.walk`.
         classifier: C, x of shape (B, *event) -> logits (B, classes), probabilities, or one number for two classes;
             None: samples get no labels.
-        storage: how samples are kept; default: uint8 levels of [0, 1].
-        models: how many autoencoders share the rows of a block (see :class:`reinject.walks.reconstruction.Ensemble`).
-        labels: where labels come from; default: the classifier.
-        filters: which samples are kept (see :mod:`reinject.sampling.filters`).
+        store: how samples are kept, where labels come from, which samples stay.
 
     Returns:
         An iterator of the rows of one block and step after another; nothing is held back.
 
     Raises:
-        ArgumentError: a number out of range.
+        ArgumentError: a schedule shorter than the walk.
         ModelError: the classifier does not give (B, classes) finite scores, see :func:`ready`.
     """
-    kept = storage or Storage()
-    visited = walk(
-        kernel,
-        start,
-        event_shape,
-        walks=walks,
-        steps=steps,
-        burn_in=burn_in,
-        thin=thin,
-        seed=seed,
-        block_size=block_size,
-        emit=emit,
-        limit=limit,
-        seen=seen,
-        blocks=blocks,
-        device=device,
-        scheme=scheme,
-    )
+    visited = walk(kernel, start, event_shape, spec, run, transform=store.transform, device=device)
     place = place_of(kernel) if device is None else device
-    C = None if classifier is None else ready(classifier, place, event_shape, kept)
-    labelled = (_labelled(part, C, kept, models, labels or Labels()) for part in visited)
-    return filtered(labelled, filters, kept) if filters else labelled
+    C = None if classifier is None else ready(classifier, place, event_shape, store.storage)
+    labelled = (_labelled(part, C, store) for part in visited)
+    return filtered(labelled, store.filters, store.storage) if store.filters else labelled
 
 
-def _labelled(
-    part: Visited, classifier: Classifier | None, storage: Storage, models: int, labels: Labels
-) -> LabelledSamples:
-    x, clipped = storage.store(part.x)
+def _labelled(part: Visited, classifier: Classifier | None, store: StoreSpec) -> LabelledSamples:
+    x, clipped = store.storage.store(part.x)
     if classifier is None:
         probabilities, label = torch.zeros((len(x), 0)), torch.full((len(x),), -1)
     else:
-        probabilities = classify(classifier, storage.load(x))
-        label = labels.of(probabilities, part.row)
+        probabilities = classify(classifier, store.storage.load(x))
+        label = store.labels.of(probabilities, part.row)
     return LabelledSamples(
         x=x.cpu(),
         label=label,
         probabilities=probabilities,
         walk=part.walk,
         step=part.step,
-        model=part.row % models,
+        model=part.row % store.models,
         block=part.block,
         clipped=clipped,
         stopped=part.stopped,
@@ -202,13 +184,9 @@ def algorithm1(
             Normal(),
             C,
             r.event_shape,
-            walks=N_s,
-            steps=R,
-            burn_in=2,
-            seed=seed,
-            block_size=block_size,
-            storage=Storage("float"),
-            models=len(r.members),
+            WalkSpec(steps=R, burn_in=2),
+            RunSpec(walks=N_s, seed=seed, block_size=block_size),
+            StoreSpec(Storage("float"), models=len(r.members)),
             device=r.device,
         )
     )

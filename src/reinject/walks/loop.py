@@ -13,14 +13,13 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from reinject.base.errors import ArgumentError, check_count
+from reinject.base.errors import ArgumentError
 from reinject.base.streams import SCHEME, stream
-from reinject.walks.kernels.kernel import Emit, Info, Kernel
+from reinject.walks.kernels.kernel import Info, Kernel
 from reinject.walks.kernels.wrappers import place_of
 from reinject.walks.schedules import Schedule
+from reinject.walks.specs import RunSpec, WalkSpec
 from reinject.walks.starts import Start
-
-BLOCK = 1024
 
 
 @dataclass(frozen=True)
@@ -50,110 +49,72 @@ class Visited:
     asymmetry: float | None = None
 
 
+def itself(x: Tensor) -> Tensor:
+    """x: what is emitted of a point where walks are in the space of the samples."""
+    return x
+
+
 def walk(
     kernel: Kernel,
     start: Start,
     event_shape: tuple[int, ...],
+    spec: WalkSpec = WalkSpec(),
+    run: RunSpec = RunSpec(),
     *,
-    walks: int,
-    steps: int,
-    burn_in: int = 0,
-    thin: int = 1,
-    seed: int = 0,
-    block_size: int = BLOCK,
-    emit: Emit = "state",
-    limit: float = math.inf,
-    seen: Callable[[Tensor], Tensor] = lambda x: x,
+    transform: Callable[[Tensor], Tensor] = itself,
     only: Iterable[int] | None = None,
-    blocks: Iterable[int] | None = None,
     device: str | torch.device | None = None,
-    scheme: int = SCHEME,
 ) -> Iterator[Visited]:
-    """Run ``walks`` chains x_0, x_1, ..., x_steps and yield what they visit, block by block and step by step.
+    """Run chains x_0, x_1, ..., x_R and yield what they visit, block by block and step by step.
 
-    Emitted are the i >= burn_in with (i - burn_in) divisible by thin. With ``emit="state"`` a walk costs ``steps``
-    steps of the kernel, with ``emit="reconstruction"`` one more, for the r of its last state. A walk whose state
-    becomes non-finite, or leaves the stated range, is stopped there, counted and left out from then on; what it visited
-    before stays. A walk that the kernel reports as converged is emitted once more where that happened, and left out
-    from then on; when all walks of a block have, the block ends.
+    With ``emit="state"`` a walk costs R steps of the kernel, with ``emit="reconstruction"`` one more, for the r of its
+    last state. A walk whose state becomes non-finite, or leaves the stated range, is stopped there, counted and left
+    out from then on; what it visited before stays. A walk that the kernel reports as converged is emitted once more
+    where that happened, and left out from then on; when all walks of a block have converged, the block ends.
 
     Arguments:
         kernel: the transition; schedules without a length are spread over the walk.
         start: draws x_0.
         event_shape: shape of one x, without the batch.
-        walks: number of chains, >= 1.
-        steps: R, transitions a chain, >= 0.
-        burn_in: number of first states left out, x_0 included; 0 <= burn_in <= steps. Algorithm 1 keeps i > 1: 2.
-        thin: keep every thin-th state after the burn-in, >= 1.
-        seed: of all randomness, >= 0.
-        block_size: walks a block, >= 1; part of what the samples are a function of.
-        emit: the state x_i, or the reconstruction r(x_i) (where the kernel evaluates r elsewhere: its docstring says).
-        limit: largest |value| > 0 of a state, data units, that is still in range.
-        seen: what is emitted of a point, row by row; ``r.decode`` for a walk in the space of codes.
+        spec: what a walk is: its length, and what it emits.
+        run: how many walks, from which seed, in which blocks.
+        transform: what is emitted of a point, row by row; ``r.decode`` for a walk in the space of codes.
         only: numbers of the walks to emit; their blocks are run, so that they come out as in the whole run.
-        blocks: numbers of the blocks to run; default: all, in order.
         device: where the walk lives; default: where the kernel's autoencoder is, or the CPU.
-        scheme: of the noise, see :func:`reinject.base.streams.stream`; another one for walks of old archives only.
 
     Raises:
-        ArgumentError: a number out of range, or a schedule shorter than the walk.
+        ArgumentError: a walk in ``only`` that there is not, or a schedule shorter than the walk.
 
     Example:
         >>> from reinject import kernels, starts, wrap
         >>> r = wrap(lambda x: 0.5 * x, (2,))
-        >>> visited = list(walk(kernels.Langevin(r), starts.Normal(), (2,), walks=3, steps=10, burn_in=2))
+        >>> spec, run = WalkSpec(steps=10, burn_in=2), RunSpec(walks=3)
+        >>> visited = list(walk(kernels.Langevin(r), starts.Normal(), (2,), spec, run))
         >>> [v.step for v in visited], visited[0].x.shape
         ([2, 3, 4, 5, 6, 7, 8, 9, 10], torch.Size([3, 2]))
-        >>> alone = list(walk(kernels.Langevin(r), starts.Normal(), (2,), walks=3, steps=10, burn_in=2, only=[1]))
+        >>> alone = list(walk(kernels.Langevin(r), starts.Normal(), (2,), spec, run, only=[1]))
         >>> torch.equal(alone[0].x[0], visited[0].x[1])
         True
     """
-    check_count("walk", "walks", walks)
-    check_count("walk", "steps", steps, 0)
-    check_count("walk", "burn_in", burn_in, 0)
-    check_count("walk", "thin", thin)
-    check_count("walk", "seed", seed, 0)
-    check_count("walk", "block_size", block_size)
-    if steps < burn_in:
-        raise ArgumentError(
-            "walk",
-            f"steps = {steps} < burn_in = {burn_in} keeps nothing",
-            "Walk longer or burn in less",
-        )
-    if emit not in ("state", "reconstruction"):
-        raise ArgumentError("walk", f"emit = {emit!r}", "Give 'state' or 'reconstruction'")
-    if not limit > 0:
-        raise ArgumentError("walk", f"limit = {limit}", "Give a limit > 0")
     wanted = None if only is None else frozenset(only)
     for number in wanted or ():
-        if not 0 <= number < walks:
-            raise ArgumentError("walk", f"only = {number} is none of the {walks} walks", f"Give 0..{walks - 1}")
-    numbers = range(block_count(walks, block_size)) if blocks is None else blocks
-    fitted = spread(kernel, steps)
+        if not 0 <= number < run.walks:
+            raise ArgumentError("walk", f"only = {number} is none of the {run.walks} walks", f"Give 0..{run.walks - 1}")
+    fitted = spread(kernel, spec.steps)
     place = place_of(kernel) if device is None else torch.device(device)
-    plan = _Plan(steps, frozenset(range(burn_in, steps + 1, thin)), emit, limit, seen, wanted)
+    plan = _Plan(spec, frozenset(spec.kept), transform, wanted)
 
-    def run() -> Iterator[Visited]:
-        for number in numbers:
-            first = number * block_size
-            count = min(block_size, walks - first)
+    def visited() -> Iterator[Visited]:
+        for number in run.numbers:
+            first = number * run.block_size
+            count = min(run.block_size, run.walks - first)
             if wanted is not None and wanted.isdisjoint(range(first, first + count)):
                 continue
-            source = _Noise(seed, number, place, scheme)
+            source = _Noise(run.seed, number, place, run.scheme)
             x = start.draw((count, *event_shape), source.at(0), first)
             yield from _Block(fitted, plan, source, first, x).run()
 
-    return run()
-
-
-def block_count(walks: int, block_size: int = BLOCK) -> int:
-    """Number of blocks that hold ``walks`` walks: ceil(walks / block_size).
-
-    Example:
-        >>> block_count(10_000)
-        10
-    """
-    return -(-walks // block_size)
+    return visited()
 
 
 def spread(kernel: Any, steps: int) -> Any:
@@ -197,11 +158,9 @@ class _Noise:
 class _Plan:
     """What is the same for all blocks."""
 
-    steps: int
+    spec: WalkSpec
     keep: frozenset[int]
-    emit: Emit
-    limit: float
-    seen: Callable[[Tensor], Tensor]
+    transform: Callable[[Tensor], Tensor]
     only: frozenset[int] | None
 
 
@@ -222,15 +181,15 @@ class _Block:
 
     def run(self) -> Iterator[Visited]:
         plan = self.plan
-        for i in range(plan.steps + 1):
+        for i in range(plan.spec.steps + 1):
             x = self.state.x
             self._check(x)
             info = None
-            if i < plan.steps or plan.emit == "reconstruction":
+            if i < plan.spec.steps or plan.spec.emit == "reconstruction":
                 with torch.no_grad():  # not around a yield: the caller's gradients are the caller's
                     self.state, info = self.kernel.step(self.state, self.source.at(i + 1))
                 self._note(info)
-                if plan.emit == "reconstruction":
+                if plan.spec.emit == "reconstruction":
                     x = info.reconstruction
                     if i in plan.keep:
                         self.finite &= (_largest(x) < math.inf) | ~self.inside
@@ -250,11 +209,11 @@ class _Block:
         """Takes note of the walks that went astray, each for the first reason, without waiting for the device."""
         largest = _largest(x)
         finite = largest < math.inf  # false for NaN too; torch.isfinite is four operations
-        if self.plan.limit == math.inf:  # nothing strays
+        if self.plan.spec.limit == math.inf:  # nothing strays
             self.finite &= finite
             return
         self.finite &= finite | ~self.inside
-        self.inside &= ~(largest > self.plan.limit) | ~self.finite
+        self.inside &= ~(largest > self.plan.spec.limit) | ~self.finite
 
     def _note(self, info: Info) -> None:
         if info.accepted is not None:
@@ -273,7 +232,7 @@ class _Block:
 
     def _visited(self, i: int, x: Tensor, which: Tensor) -> Visited:
         with torch.no_grad():
-            x = self.plan.seen(x)
+            x = self.plan.transform(x)
         stopped, strayed = self._unreported()
         self.reported = [self.reported[0] + stopped, self.reported[1] + strayed]
         row = which.nonzero().flatten()

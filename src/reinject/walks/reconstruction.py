@@ -323,7 +323,7 @@ def _by_row(functions: Sequence[Callable[[Tensor], Tensor]], x: Tensor) -> Tenso
 def latent(r: Reconstruction | Ensemble) -> Ensemble:
     """H -> encode(decode(h)): the autoencoder of codes, which any kernel walks in place of r.
 
-    Its points are codes; emit them through ``r.decode`` (``walk(..., seen=r.decode)``).
+    Its points are codes; emit them through ``r.decode`` (``walk(..., transform=r.decode)``).
 
     Raises:
         ModelError: r has no encoder and decoder.
