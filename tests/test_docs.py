@@ -41,9 +41,11 @@ def test_the_examples_of_a_page(page: Path, models: Path, tmp_path: Path, monkey
             with redirect_stdout(io.StringIO()) as shown:
                 exec(compile(block["text"], str(page), "exec"), names)
             printed = shown.getvalue()
-        elif block[1] == "text":  # what the block before prints; numbers differ between machines, the verdict does not
-            verdicts = [line for line in block["text"].splitlines() if line.startswith("verdict:")]
-            assert [line for line in printed.splitlines() if line.startswith("verdict:")] == verdicts
+        elif (
+            block[1] == "text"
+        ):  # lines of what the block before prints; numbers differ between machines, verdicts do not
+            verdicts = {line for line in block["text"].splitlines() if line.startswith("verdict:")}
+            assert verdicts <= set(printed.splitlines())
         else:
             printed = ""
             for line in block["text"].splitlines():
