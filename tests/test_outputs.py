@@ -10,6 +10,7 @@ from torch import Tensor, nn
 
 from reinject import wrap
 from reinject.base.errors import ModelError
+from reinject.walks.execution import Execution
 from reinject.walks.outputs import choose, name_of, tensor_at, tensors_in
 
 X = torch.linspace(-1, 1, 8).reshape(2, 4)
@@ -63,7 +64,7 @@ def test_wrap_chooses_as_well(compiled: bool) -> None:
             return {"z": x[:, :2], "recon": self.layer(x)}
 
     net = Net()
-    r = wrap(net, (4,), precision="bf16-mixed" if compiled else "32-true", chunk=2)
+    r = wrap(net, (4,), execution=Execution(2, "bf16-mixed" if compiled else "32-true"))
     with torch.no_grad():
         torch.testing.assert_close(r(torch.ones(5, 4)), net.layer(torch.ones(5, 4)), rtol=0.05, atol=0.05)
     told = wrap(lambda x, sigma: (sigma, x * sigma[:, None]), (4,), noise_conditioned=True, sigma=3.0)

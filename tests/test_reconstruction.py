@@ -39,7 +39,7 @@ def test_chunks_cover_the_batch() -> None:
         sizes.append(len(x))
         return x / 2
 
-    r = wrap(f, (1,), chunk=4)
+    r = wrap(f, (1,), execution=Execution(chunk=4))
     sizes.clear()
     x = torch.arange(10.0)[:, None]
     assert torch.equal(r(x), x / 2)
@@ -75,7 +75,7 @@ def test_sixteen_bits_change_the_values_by_rounding_only() -> None:
     torch.manual_seed(0)
     layer = nn.Linear(64, 64)
     x = torch.randn(8, 64)
-    exact, mixed = wrap(layer, (64,))(x), wrap(layer, (64,), precision="bf16-mixed")(x)
+    exact, mixed = (wrap(layer, (64,), execution=Execution(precision=name))(x) for name in ("32-true", "bf16-mixed"))
     assert mixed.dtype == torch.float32
     assert 1e-5 < (mixed - exact).abs().max() < 0.05
 
@@ -84,7 +84,7 @@ def test_a_compiled_network_gives_the_same() -> None:
     torch.manual_seed(0)
     net = nn.Sequential(nn.Linear(8, 8), nn.SiLU(), nn.Linear(8, 8))
     x = torch.randn(4, 8)
-    torch.testing.assert_close(wrap(net, (8,), compiled=True)(x), net(x))
+    torch.testing.assert_close(wrap(net, (8,), execution=Execution(compiled=True))(x), net(x))
 
 
 class Counting(TorchDispatchMode):
@@ -221,7 +221,7 @@ def test_convolutions_get_what_a_cache_holds_and_give_the_same() -> None:
         y = r(x)
         assert sizes == [167, 167, 66]
         assert torch.allclose(y, network(x), atol=1e-6)
-    assert wrap(network, (1, 28, 28), chunk=3).execution.chunk == 3
+    assert wrap(network, (1, 28, 28), execution=Execution(chunk=3)).execution.chunk == 3
     assert wrap((network, nn.Identity()), (1, 28, 28)).execution.chunk == 167
 
 
@@ -250,9 +250,11 @@ def test_what_is_no_reconstruction_is_refused(source: object, message: str) -> N
 
 def test_bad_options_are_refused() -> None:
     with pytest.raises(ArgumentError, match="chunk = 0"):
-        wrap(lambda x: x, (1,), chunk=0)
+        Execution(chunk=0)
     with pytest.raises(ArgumentError, match="'8-true' is not known"):
-        wrap(lambda x: x, (1,), precision="8-true")
+        Execution(precision="8-true")
+    with pytest.raises(TypeError, match="'chunk'"):  # it is a field of Execution
+        wrap(lambda x: x, (1,), chunk=4)  # type: ignore[call-arg]
     with pytest.raises(ArgumentError, match="sigma"):
         wrap(lambda x, _: x, (1,), noise_conditioned=True)
     with pytest.raises(ArgumentError, match="sigma = -1"):

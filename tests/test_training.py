@@ -2,6 +2,7 @@
 
 import json
 import math
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -81,9 +82,9 @@ def test_noise_levels_are_log_normal() -> None:
 
 
 def test_a_run_that_goes_on_ends_where_the_uninterrupted_one_does(tmp_path: Path) -> None:
-    validation = rows(64, 1)
+    data = replace(rows(), validation=rows(64, 1))
     whole, cut = net(), net()
-    history = fit(whole, denoise, rows(), RECIPE, seed=3, fabric=FABRIC, validation=validation)
+    history = fit(whole, denoise, data, RECIPE, seed=3, fabric=FABRIC)
     checkpoint = tmp_path / "c"
 
     class Stop(Exception):  # noqa: N818
@@ -93,11 +94,11 @@ def test_a_run_that_goes_on_ends_where_the_uninterrupted_one_does(tmp_path: Path
         if step > 25:
             raise Stop
 
-    options = {"seed": 3, "fabric": FABRIC, "validation": validation, "checkpoint": checkpoint}
+    options = {"seed": 3, "fabric": FABRIC, "checkpoint": checkpoint}
     with pytest.raises(Stop):
-        fit(cut, denoise, rows(), RECIPE, on_steps=stop, **options)
+        fit(cut, denoise, data, RECIPE, on_steps=stop, **options)
     fresh = net(seed=9)  # its weights come from the checkpoint
-    assert fit(fresh, denoise, rows(), RECIPE, **options) == history
+    assert fit(fresh, denoise, data, RECIPE, **options) == history
     for a, b in zip(whole.parameters(), fresh.parameters(), strict=True):
         assert torch.equal(a, b)
 
@@ -137,9 +138,8 @@ def test_the_weights_that_validate_best_are_kept() -> None:
             return self.c + 0 * x
 
     network = Constant()
-    history = fit(
-        network, loss, rows(), Recipe(epochs=20, batch=64, lr=0.05), seed=0, fabric=FABRIC, validation=rows(64, 1)
-    )
+    data = replace(rows(), validation=rows(64, 1))
+    history = fit(network, loss, data, Recipe(epochs=20, batch=64, lr=0.05), seed=0, fabric=FABRIC)
     values = [entry["validation"] for entry in history]
     assert 0 < values.index(min(values)) < len(values) - 1
     assert float((network.c.detach() - 0.5).abs()) < 0.1

@@ -7,6 +7,7 @@ import torch
 
 from reinject import wrap
 from reinject.base.errors import ArgumentError
+from reinject.walks.execution import Execution
 from reinject.walks.kernels import Ancestral, Info, Langevin, Metropolis, State
 from reinject.walks.loop import Visited, walk
 from reinject.walks.reconstruction import Ensemble
@@ -74,7 +75,7 @@ def test_seed_and_block_change_the_noise() -> None:
 
 def test_chunks_do_not_change_the_noise() -> None:
     layer = torch.nn.Linear(2, 2)
-    whole, chunked = (wrap(layer, (2,), chunk=chunk) for chunk in (None, 3))
+    whole, chunked = (wrap(layer, (2,), execution=Execution(chunk)) for chunk in (None, 3))
     a, b = (joined(run(Langevin(r, 0.1))) for r in (whole, chunked))
     torch.testing.assert_close(a, b)
 

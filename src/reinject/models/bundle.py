@@ -2,7 +2,7 @@
 
 import inspect
 from collections.abc import Iterator, Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -187,5 +187,5 @@ def as_reconstruction(bundle: Bundle, lam: float, execution: Execution | None = 
         device=device_of(network),
         noise_conditioned=network.noise_conditioned,
         sigma=sigma_of_lam(lam) if network.noise_conditioned else None,
-        **asdict(execution or Execution()),
+        execution=execution,
     )

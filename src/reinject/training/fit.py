@@ -69,11 +69,15 @@ class Recipe:
 
 @dataclass(frozen=True)
 class Rows:
-    """Training rows: x as kept (uint8 or float, (N, *event)), y (N,), and what turns a batch of x into data units."""
+    """Training rows: x as kept (uint8 or float, (N, *event)), y (N,), and what turns a batch of x into data units.
+
+    ``validation`` holds the rows whose loss picks the weights that are kept; None: the last weights are kept.
+    """
 
     x: Tensor
     y: Tensor
     load: Batches
+    validation: "Rows | None" = None
 
     def __len__(self) -> int:
         return len(self.y)
@@ -92,7 +96,6 @@ def fit(
     *,
     seed: int,
     fabric: "Fabric",
-    validation: Rows | None = None,
     checkpoint: Path | None = None,
     on_steps: Callable[[int, float], None] = lambda *_: None,
 ) -> list[dict[str, float]]:
@@ -107,11 +110,10 @@ def fit(
     Arguments:
         network: any module; ends in evaluation mode.
         loss: (network, x, y, generator) -> (the scalar to minimise, what it is made of by name, to be logged).
-        rows: to train on.
+        rows: to train on, and those to validate by.
         recipe: how long and how fast.
         seed: of order and noise, >= 0.
         fabric: where, and in which precision.
-        validation: rows whose loss picks the weights that are kept; default: the last ones are kept.
         checkpoint: file to go on from, and to write after each evaluation; removed by nobody here.
         on_steps: told the number of finished gradient steps and the latest loss, some times an epoch.
 
@@ -126,7 +128,7 @@ def fit(
         torch.random.fork_rng(devices=[fabric.device] if fabric.device.type == "cuda" else []),
         _threads_kept(),
     ):
-        return _Run(network, loss, rows, recipe, seed, fabric, validation, checkpoint, on_steps).fit()
+        return _Run(network, loss, rows, recipe, seed, fabric, checkpoint, on_steps).fit()
 
 
 @dataclass
@@ -139,7 +141,6 @@ class _Run:
     recipe: Recipe
     seed: int
     fabric: "Fabric"
-    validation: Rows | None
     checkpoint: Path | None
     on_steps: Callable[[int, float], None]
     step: int = 0
@@ -238,12 +239,12 @@ class _Run:
         self._check(train, "training")
         kept = self.averaged if self.recipe.average else self.network.state_dict()
         entry = {"step": self.step, "epoch": self.epoch, **means}
-        if self.validation is not None:
+        if self.rows.validation is not None:
             entry["validation"] = validation = self._validation_loss(kept)
             self._check(validation, "validation")
             earlier = [e["validation"] for e in self.history]
         self.history.append(entry)
-        if self.validation is None or not earlier or entry["validation"] <= min(earlier):
+        if self.rows.validation is None or not earlier or entry["validation"] <= min(earlier):
             self.best = {name: value.clone() for name, value in kept.items()}
 
     def _check(self, loss: float, what: str) -> None:
@@ -256,17 +257,18 @@ class _Run:
 
     @torch.no_grad()
     def _validation_loss(self, weights: dict[str, Tensor]) -> float:
-        assert self.validation is not None
+        validation = self.rows.validation
+        assert validation is not None
         present = _copy(self.network)
         self.network.load_state_dict(weights)
         self.network.eval()
         generator = self._noise(_generator(self.seed, 2**32), 2**32)  # always the same, so that losses can be compared
         total = 0.0
-        for index in torch.split(torch.arange(len(self.validation)), 1024):
-            x, y = self.validation.batch(index, self.fabric.device)
+        for index in torch.split(torch.arange(len(validation)), 1024):
+            x, y = validation.batch(index, self.fabric.device)
             total += float(self.loss(self.network, x, y, generator)[0]) * len(index)
         self.network.load_state_dict(present)
-        return total / len(self.validation)
+        return total / len(validation)
 
     def _signature(self) -> str:
         sizes = {name: list(value.shape) for name, value in self.network.state_dict().items()}

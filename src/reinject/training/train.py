@@ -188,7 +188,8 @@ class _Job:
         )
         order = torch.randperm(len(dataset.train), generator=torch.Generator().manual_seed(plan.seed))
         held = max(1, round(VALIDATION * len(order)))
-        self.validation, self.rows = (self._rows(dataset.train.take(index)) for index in (order[:held], order[held:]))
+        validation, rows = (self._rows(dataset.train.take(index)) for index in (order[:held], order[held:]))
+        self.rows = replace(rows, validation=validation)
 
     def _rows(self, part: data.LabelledImages) -> Rows:
         return Rows(part.x, part.y, self.load)
@@ -279,7 +280,6 @@ class _Job:
                 recipe,
                 seed=self.plan.seed,
                 fabric=self.fabric,
-                validation=self.validation,
                 checkpoint=checkpoint,
                 on_steps=on_steps,
             )

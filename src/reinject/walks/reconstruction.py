@@ -125,9 +125,7 @@ def wrap(
     device: str | torch.device = "cpu",
     noise_conditioned: bool = False,
     sigma: float | None = None,
-    chunk: int | None = None,
-    precision: str = "32-true",
-    compiled: bool = False,
+    execution: Execution | None = None,
     name: str | None = None,
 ) -> Reconstruction:
     """Wrap a trained network as r, after checking it once on two points.
@@ -141,11 +139,12 @@ def wrap(
         device: where to run.
         noise_conditioned: the network is called as (x, sigma), sigma of shape (B,), in data units.
         sigma: the noise level to hold where a kernel does not set one; required with ``noise_conditioned``.
-        chunk, precision, compiled: how the network is run, see :class:`reinject.walks.execution.Execution`.
+        execution: how the network is run; default: all points at once, in 32 bits. A network with convolutions gets as
+            many points at once as a CPU's caches hold, where ``execution.chunk`` is None.
         name: for messages and manifests; default: the name of the class.
 
     Raises:
-        ArgumentError: ``chunk``, ``precision`` or ``sigma`` out of range.
+        ArgumentError: ``sigma`` out of range, or missing.
         ModelError: the network fails on such an input, changes its shape or dtype, returns non-finite values, or
             draws noise: two calls on the same input differ, or a row depends on those beside it.
 
@@ -158,8 +157,9 @@ def wrap(
     event_shape = check_shape(label, event_shape)
     place = torch.device(device)
     parts = source if isinstance(source, tuple) else (source,)
-    chunk = in_cache(parts, math.prod(event_shape), place) if chunk is None else chunk
-    execution = Execution(chunk, precision, compiled)
+    execution = execution or Execution()
+    if execution.chunk is None:
+        execution = replace(execution, chunk=in_cache(parts, math.prod(event_shape), place))
     if noise_conditioned:
         if sigma is None:
             raise ArgumentError(label, "noise-conditioned but no sigma given", "Give the level to hold")
