@@ -8,6 +8,7 @@ import time
 from pathlib import Path
 
 from reinject.base.progress import for_this_terminal
+from reinject.evaluation.evaluate_spec import EvaluateSpec
 from reinject.models.loading import load_models
 from reinject.report.evaluated import evaluate
 from reinject.sampling.presets import PRESETS
@@ -45,9 +46,7 @@ def main() -> None:
             judged = evaluate(
                 out,
                 options.dataset,
-                judgements=["utility"],
-                data_dir=options.data_dir,
-                seed=options.seed,
+                spec=EvaluateSpec(["utility"], seed=options.seed, data_dir=options.data_dir),
                 progress=progress,
             ).result
             seconds[f"evaluate {preset}"] = time.monotonic() - began

@@ -18,7 +18,7 @@ from reinject.base.errors import ReinjectError
 from reinject.base.progress import for_this_terminal
 from reinject.data.sample_tables import Table
 from reinject.evaluation.evidence import levels_for
-from reinject.evaluation.learning import check_match, judge
+from reinject.evaluation.learning import Students, check_match, judge
 from reinject.models.loading import Models, load_models
 from reinject.report.sample_pictures import class_histogram
 from reinject.sampling.presets import PRESETS, Settings, choose
@@ -111,7 +111,7 @@ def main() -> None:
         C = models.labelling()
         levels = levels_for(dataset, next(iter(archives.values())))
         sets = {name: Table.of(*one.read(options.samples), one.storage) for name, one in archives.items()}
-        judged = judge(sets, dataset, levels, C, range(options.seeds), progress=progress)
+        judged = judge(sets, dataset, levels, C, Students(range(options.seeds)), progress=progress)
         drawn = {"real": class_shares(dataset.train.y, len(dataset.class_names))}
         rows = []
         for name, result in judged.items():

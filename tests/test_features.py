@@ -10,6 +10,7 @@ from safetensors.torch import load_file, save_file
 
 from reinject import Archive, data
 from reinject.base.errors import ArgumentError, DataError, ModelError
+from reinject.evaluation.evaluate_spec import EvaluateSpec
 from reinject.evaluation.tune import tune
 from reinject.foreign.backbone import load_backbone
 from reinject.models.bundle import load
@@ -157,7 +158,7 @@ def test_walks_there_are_labelled_there_and_judged_there(features: Path, trained
     assert archive.manifest["parameters"]["space"] == space == models.inputs.space
     assert archive.storage.kind == "float"
     assert trace(tmp_path / "s", random=20).result["same"] == 20
-    result = evaluate(tmp_path / "s", str(features), seeds=1, out=tmp_path / "e").result
+    result = evaluate(tmp_path / "s", str(features), out=tmp_path / "e", spec=EvaluateSpec(seeds=1)).result
     assert result["utility"]["ratio"]["mean"] > 0.7
     assert result["judgements"].keys() == {"coverage", "two-sample", "spurious", "memorisation", "membership"}
     with pytest.raises(DataError, match=r"digits: lives in pixels, the archive .* in penultimate of"):

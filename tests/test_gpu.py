@@ -18,6 +18,7 @@ from reinject.archive import Archive
 from reinject.base.devices import make_fabric
 from reinject.base.errors import ArchiveError, ModelError
 from reinject.evaluation.evaluate import examine
+from reinject.evaluation.evaluate_spec import EvaluateSpec
 from reinject.evaluation.tune import tune
 from reinject.experiments import comparison
 from reinject.experiments.catalogue import Experiment
@@ -283,7 +284,7 @@ def test_the_experts_of_a_staged_denoiser_agree_with_the_cpus() -> None:
 
 def test_an_archive_is_judged_there(trained: Path, tmp_path: Path) -> None:
     sample_models(load_models([trained], "cuda"), tmp_path / "set", "default", PRESETS["default"], walks=300)
-    examined = examine(tmp_path / "set", "digits", models=[trained], seeds=1, device="cuda")
+    examined = examine(tmp_path / "set", "digits", models=[trained], spec=EvaluateSpec(seeds=1, device="cuda"))
     assert examined.utility is not None
     assert examined.utility.ratio.mean > 0.8
 

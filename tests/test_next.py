@@ -10,6 +10,7 @@ from safetensors.torch import save_file
 
 from reinject import Archive, evaluate
 from reinject.base.errors import worker_died
+from reinject.evaluation.evaluate_spec import EvaluateSpec
 from test_cli import run
 
 OWN = """
@@ -104,7 +105,7 @@ def test_a_process_that_died_is_no_judgement_that_few_rows_do_not_allow(
 @pytest.mark.parametrize("walks", [1, 3])
 def test_few_rows_leave_out_what_cannot_be_judged_and_keep_the_rest(models: Path, tmp_path: Path, walks: int) -> None:
     assert run("sample", models, "--out", tmp_path / "s", "--walks", walks, "--preset", "paper")[0] == 0
-    metrics = evaluate(tmp_path / "s", "digits", seeds=1, out=tmp_path / "e").result
+    metrics = evaluate(tmp_path / "s", "digits", out=tmp_path / "e", spec=EvaluateSpec(seeds=1)).result
     left = [note for note in metrics["notes"] if "is left out" in note]
     assert any("labelled samples, fewer than the 1347 real ones" in note for note in left)
     assert metrics["judgements"]

@@ -15,6 +15,7 @@ from reinject import Archive, Stream, data
 from reinject.base.errors import DataError, ModelError
 from reinject.cli import app
 from reinject.data.splits import SPLIT, Split, check_unseen, split_of
+from reinject.evaluation.evaluate_spec import EvaluateSpec
 from reinject.evaluation.tune import tune
 from reinject.experiments.catalogue import EXPERIMENTS
 from reinject.models.bundle import load
@@ -130,16 +131,18 @@ def test_models_and_archives_carry_it(third: Path, archive: Path) -> None:
     assert load(third / "autoencoder").split == load(third / "classifier").split == there
     noted = Archive.open(archive).manifest["models"]
     assert [one["split"] for kind in ("autoencoders", "classifiers") for one in noted[kind]] == [there.as_json()] * 2
-    result = evaluate(archive, "digits", judgements=["spurious"], features="pixels", split_seed=3).result
+    spec = EvaluateSpec(["spurious"], features="pixels", split_seed=3)
+    result = evaluate(archive, "digits", spec=spec).result
     assert (result["split"], result["notes"]) == (there.as_json(), [])
 
 
 CURE = r"has seen rows of digits that are held out here \(its split seed is 3, not 0\)\. Give --split-seed 3\."
 FROM_DATA = replace(settings_of("langevin"), start="data:digits")
+SHOWN = EvaluateSpec(["none"])
 READERS: dict[str, Callable[[Path, Path, Path], object]] = {
     "evaluate": lambda _, archive, __: evaluate(archive, "digits"),
     "report": lambda _, archive, out: report(archive, out / "r.html", against="digits"),
-    "a page alone": lambda _, archive, out: report(archive, out / "r.html", against="digits", judgements=["none"]),
+    "a page alone": lambda _, archive, out: report(archive, out / "r.html", against="digits", spec=SHOWN),
     "tune": lambda third, _, __: tune(load_models([third]), dataset=data.load("digits")),
     "inspect": lambda third, _, __: inspect(third, against="digits"),
     "extract": lambda third, _, out: extract("digits", third, out / "f"),
@@ -197,7 +200,7 @@ def test_walks_go_on_from_an_archive_of_their_split_only(models: Path, archive: 
 def test_an_extractor_of_another_split_is_refused(models: Path, third: Path, tmp_path: Path) -> None:
     run("sample", models, "--out", tmp_path / "s", *WALK)
     with pytest.raises(DataError, match=CURE):
-        evaluate(tmp_path / "s", "digits", features=third)
+        evaluate(tmp_path / "s", "digits", spec=EvaluateSpec(features=third))
 
 
 def test_models_of_two_splits_leave_no_row_to_judge_on(models: Path, third: Path) -> None:
@@ -213,7 +216,8 @@ def test_the_walk_of_an_imported_model_is_of_one_split(tmp_path: Path) -> None:
     run("sample", tmp_path / "m", "--out", tmp_path / "s", *words)
     with pytest.raises(DataError, match=CURE):
         evaluate(tmp_path / "s", "digits")
-    (note, *_) = evaluate(tmp_path / "s", "digits", judgements=["memorisation"], split_seed=3).result["notes"]
+    spec = EvaluateSpec(["memorisation"], split_seed=3)
+    (note, *_) = evaluate(tmp_path / "s", "digits", spec=spec).result["notes"]
     assert note.startswith(f"the autoencoder of {tmp_path / 's'} does not say which rows it was trained on")
 
 
@@ -227,7 +231,8 @@ def test_older_folders_get_a_remark_or_are_known_by_their_seed(third: Path, tmp_
         evaluate(tmp_path / "s", "digits")
     with pytest.raises(DataError, match=CURE):
         inspect(old, against="digits")
-    notes = evaluate(tmp_path / "s", "digits", judgements=["spurious"], features="pixels", split_seed=3).result["notes"]
+    spec = EvaluateSpec(["spurious"], features="pixels", split_seed=3)
+    notes = evaluate(tmp_path / "s", "digits", spec=spec).result["notes"]
     assert [note.partition(" does not say which rows it was trained on")[0] for note in notes] == [
         f"the {kind} of {tmp_path / 's'}" for kind in ("autoencoder", "classifier")
     ]
@@ -238,7 +243,7 @@ def test_older_folders_get_a_remark_or_are_known_by_their_seed(third: Path, tmp_
     )
     shutil.rmtree(old)
     with pytest.raises(ModelError, match="is not there"):
-        evaluate(tmp_path / "s", "digits", judgements=["spurious"])
+        evaluate(tmp_path / "s", "digits", spec=EvaluateSpec(["spurious"]))
 
 
 def test_an_older_archive_walks_again_from_the_split_by_its_seed(third: Path, tmp_path: Path) -> None:

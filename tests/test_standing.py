@@ -15,6 +15,7 @@ from reinject.archive import Plan, write
 from reinject.base.errors import ArchiveError
 from reinject.data.samples import LabelledSamples, Storage
 from reinject.evaluation.evaluate import Examined
+from reinject.evaluation.evaluate_spec import EvaluateSpec
 from reinject.evaluation.findings import Classes, findings, standing_lines, unchecked, worst_first
 from reinject.evaluation.judgement import Judgement
 from reinject.evaluation.standing import next_command
@@ -26,6 +27,7 @@ from reinject.walks.verdict import Verdict
 from test_cli import run
 
 DIGITS = data.load("digits")
+COPIES = EvaluateSpec(["memorisation"], features="pixels")
 FIGURES = {
     "stopped": 0.0, "clipped": 0.012, "spread": 0.2, "noise_kept": 0.3, "error": 0.2, "random": 0.0, "repeated": 0.0,
     "directions": 14.2, "remembered": 0.04, "shares": [], "information": None, "confidence": None, "agreement": None,
@@ -62,7 +64,7 @@ def say(folder: Path, **said: Any) -> None:
 
 
 def lines_of(folder: Path, **options: Any) -> list[str]:
-    return evaluate(folder, "digits", judgements=["memorisation"], features="pixels", **options).lines
+    return evaluate(folder, "digits", spec=COPIES, **options).lines
 
 
 def test_the_worst_leads() -> None:
@@ -106,7 +108,7 @@ def test_evaluate_prints_the_verdict_first(tmp_path: Path) -> None:
 
 def test_copies_lead_even_where_the_archive_is_good(tmp_path: Path) -> None:
     folder = bare(tmp_path / "a", 0.3, verdict={"level": "good", "reason": ""}, figures=FIGURES)
-    done = evaluate(folder, "digits", judgements=["memorisation"], features="pixels", out=tmp_path / "e")
+    done = evaluate(folder, "digits", out=tmp_path / "e", spec=COPIES)
     assert done.lines[0].startswith("verdict: doubtful: copies of training rows: ")
     assert not any("good" in line for line in done.lines)
     metrics = json.loads((tmp_path / "e" / "metrics.json").read_text())
@@ -136,7 +138,7 @@ def test_an_archive_without_a_verdict_says_nothing(tmp_path: Path) -> None:
     html = (tmp_path / "r.html").read_text()
     assert '<p class="verdict' not in html
     assert 'id="figures"' not in html
-    assert evaluate(folder, "digits", judgements=["memorisation"]).result["verdict"] is None
+    assert evaluate(folder, "digits", spec=EvaluateSpec(["memorisation"])).result["verdict"] is None
 
 
 def test_a_broken_set_and_its_cure(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, small_models: Path) -> None:

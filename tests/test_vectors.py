@@ -11,6 +11,7 @@ from reinject import Archive, data, wrap
 from reinject.archive import Plan
 from reinject.base.errors import ArgumentError
 from reinject.data.samples import Storage
+from reinject.evaluation.evaluate_spec import EvaluateSpec
 from reinject.models.importing import Wanted, import_model
 from reinject.models.loading import load_models
 from reinject.report.evaluated import evaluate
@@ -125,7 +126,7 @@ def test_a_table_is_trained_on_walked_and_judged_as_floats(table: Path, tmp_path
     assert (archive.storage.kind, archive.class_names) == ("float", ("ill", "well"))
     x, _ = next(iter(Stream([tmp_path / "m"], PRESETS["default"], walks=80)))
     assert torch.equal(x, next(archive.shards())[0][0])
-    judged = evaluate(tmp_path / "s", str(table), judgements=["coverage"]).result
+    judged = evaluate(tmp_path / "s", str(table), spec=EvaluateSpec(["coverage"])).result
     assert judged["judgements"].keys() == {"coverage"}
     again = data.load(str(tmp_path / "s"))  # an archive of vectors is a data set of vectors
     assert (again.shape, again.class_names) == ((6,), ("ill", "well"))

@@ -6,6 +6,7 @@ from typing import Any
 
 import pytest
 
+from reinject.evaluation.evaluate_spec import EvaluateSpec
 from reinject.models.loading import load_models
 from reinject.report.report import report
 from reinject.sampling.presets import PRESETS
@@ -23,8 +24,7 @@ def url(models: Path, tmp_path_factory: pytest.TempPathFactory) -> str:
     options = {
         "against": "digits",
         "beside": [folder / "paper"],
-        "judgements": ["coverage", "memorisation"],
-        "seeds": 1,
+        "spec": EvaluateSpec(["coverage", "memorisation"], seeds=1),
     }
     report(folder / "default", folder / "report.html", **options)
     return (folder / "report.html").as_uri()

@@ -13,6 +13,7 @@ from reinject.base.errors import ArgumentError, DataError, ModelError
 from reinject.base.progress import Silent
 from reinject.data.sample_tables import Table
 from reinject.data.samples import LabelledSamples, Storage
+from reinject.evaluation.evaluate_spec import EvaluateSpec
 from reinject.evaluation.evidence import disjoint, gather
 from reinject.evaluation.judgements import closest, wanted
 from reinject.models.features import convolutions, pca, penultimate, pixels
@@ -48,7 +49,7 @@ def classifier(x: torch.Tensor) -> torch.Tensor:
 
 
 def judged(folder: Path, **options):
-    found = evaluate(folder, "digits", classifier=classifier, seeds=1, **options).result
+    found = evaluate(folder, "digits", classifier=classifier, spec=EvaluateSpec(seeds=1, **options)).result
     return {one["name"]: one for group in found["judgements"].values() for one in group}, found
 
 
@@ -64,7 +65,7 @@ def test_a_copier_is_caught(tmp_path: Path, share: float) -> None:
 
 def test_copies_are_drawn_first(tmp_path: Path) -> None:
     folder = Archive.open(archive(tmp_path / "a", 0.02, blocks=2))
-    evidence = gather(folder, DIGITS, None, None, "pixels", 5000, 0, "cpu", Silent())
+    evidence = gather(folder, DIGITS, None, None, EvaluateSpec(features="pixels", most=5000), Silent())
     samples, training = closest(evidence, 12)
     assert samples.shape == (12, 1, 8, 8)
     assert np.array_equal(samples, training)
@@ -87,9 +88,9 @@ def test_an_archive_without_labels_is_judged_by_what_needs_none(tmp_path: Path) 
     assert "nearest to training images" in page
     assert "classifier&#39;s" in page or "classifier's" in page
     with pytest.raises(ModelError, match="membership needs labels"):
-        evaluate(folder, "digits", judgements=["membership"])
+        evaluate(folder, "digits", spec=EvaluateSpec(["membership"]))
     with pytest.raises(ArgumentError, match="--shadows: needs --judge membership and the autoencoder"):
-        evaluate(folder, "digits", judgements=["coverage"], shadows=True)
+        evaluate(folder, "digits", spec=EvaluateSpec(["coverage"], shadows=True))
 
 
 @pytest.mark.usefixtures("quick_students")
@@ -99,7 +100,7 @@ def test_all_judgements_of_what_a_run_made(models: Path, tmp_path: Path) -> None
 
     settings = Settings("langevin", {}, steps=4, burn_in=2)
     sample_models(load_models([models]), tmp_path / "s", "quick", settings, walks=1000, seed=0)
-    result = evaluate(tmp_path / "s", "digits", seeds=1, out=tmp_path / "e", shadows=True).result
+    result = evaluate(tmp_path / "s", "digits", out=tmp_path / "e", spec=EvaluateSpec(seeds=1, shadows=True)).result
     assert result["judgements"].keys() == {"coverage", "two-sample", "spurious", "memorisation", "membership"}
     assert result["features"]["name"] == "penultimate"
     assert result["notes"] == []
@@ -134,11 +135,11 @@ def test_test_images_that_are_training_images() -> None:
 def test_mistyped_judgements_and_features(tmp_path: Path) -> None:
     folder = archive(tmp_path / "a", 0, blocks=2)
     with pytest.raises(ArgumentError, match="'utilty' is not known"):
-        evaluate(folder, "digits", judgements=["utilty"], classifier=classifier)
+        evaluate(folder, "digits", classifier=classifier, spec=EvaluateSpec(["utilty"]))
     with pytest.raises(ArgumentError, match="'pixel' is neither a name nor a folder"):
-        evaluate(folder, "digits", features="pixel", classifier=classifier)
+        evaluate(folder, "digits", classifier=classifier, spec=EvaluateSpec(features="pixel"))
     with pytest.raises(ModelError, match="penultimate needs a classifier that is a torch module"):
-        evaluate(folder, "digits", features="penultimate", classifier=classifier)
+        evaluate(folder, "digits", classifier=classifier, spec=EvaluateSpec(features="penultimate"))
     assert wanted(("membership", "utility"), True) == ["utility", "membership"]
 
 
@@ -149,7 +150,7 @@ def test_too_few_walks_are_refused(tmp_path: Path) -> None:
     part = LabelledSamples(x, none, torch.zeros(2000, 0), torch.arange(2000) % 4, 1, none * 0, 0, 0, 0)
     write(tmp_path / "a", plan, lambda _: iter([part]))
     with pytest.raises(DataError, match="2000 samples of 4 walks"):
-        evaluate(tmp_path / "a", "digits", judgements=["coverage"])
+        evaluate(tmp_path / "a", "digits", spec=EvaluateSpec(["coverage"]))
     result = evaluate(tmp_path / "a", "digits").result
     assert result["judgements"].keys() == {"memorisation"}
     assert [note.partition(":")[0] for note in result["notes"][2:]] == [

@@ -53,22 +53,26 @@ def evaluate(
     as_json: Json = False,
 ) -> None:
     """Say how far the samples can stand in for the real data, cover it, copy it, give it away."""
+    from reinject.evaluation.evaluate_spec import EvaluateSpec
     from reinject.report.evaluated import evaluate as run
 
-    outcome = run(
-        synthetic,
-        against,
-        judgements=judge or (),
-        features=features,
-        student=student,
-        models=models or (),
-        data_dir=data_dir,
-        seeds=seeds,
-        most=most,
+    spec = EvaluateSpec(
+        judge or (),
+        features,
+        student,
+        seeds,
+        most,
         seed=seed,
         split_seed=split_seed,
         shadows=shadows,
         device=device,
+        data_dir=data_dir,
+    )
+    outcome = run(
+        synthetic,
+        against,
+        spec=spec,
+        models=models or (),
         out=out,
         overwrite=overwrite,
         progress=for_this_terminal(),

@@ -33,19 +33,17 @@ def report(
     as_json: Json = False,
 ) -> None:
     """Make one page to look at: samples, walks, a map, how good they are; opens offline."""
+    from reinject.evaluation.evaluate_spec import EvaluateSpec
     from reinject.report.report import report as run
 
+    spec = EvaluateSpec(judge or (), seeds=seeds, seed=seed, split_seed=split_seed, data_dir=data_dir)
     outcome = run(
         synthetic,
         out,
         against=against,
         beside=beside or (),
-        judgements=judge or (),
+        spec=spec,
         models=models or (),
-        seeds=seeds,
-        seed=seed,
-        split_seed=split_seed,
-        data_dir=data_dir,
         overwrite=overwrite,
         progress=for_this_terminal(),
     )

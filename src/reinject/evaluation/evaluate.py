@@ -8,20 +8,20 @@ from typing import Any
 
 from reinject import data
 from reinject.archive import Archive
-from reinject.base.errors import ArchiveError, ArgumentError, DataError, ReinjectError, check_count
+from reinject.base.errors import ArchiveError, ArgumentError, DataError, ReinjectError
 from reinject.base.progress import Progress, Silent
 from reinject.evaluation import findings, wording
+from reinject.evaluation.evaluate_spec import EvaluateSpec
 from reinject.evaluation.evidence import Evidence, check_extractor, disjoint, gather
 from reinject.evaluation.judgement import Judgement
 from reinject.evaluation.judgements import GROUPS, UTILITY, wanted
-from reinject.evaluation.learning import MOST, check_enough, check_match, judge
+from reinject.evaluation.learning import Students, check_enough, check_match, judge
 from reinject.evaluation.shadows import plan_of
 from reinject.evaluation.standing import found_wrong, next_command, verdict_of
 from reinject.evaluation.utility import Utility
 from reinject.models.loading import Models
 from reinject.models.voting import Classifier, Voting
 from reinject.sampling.provenance import check_split, find_classifiers, find_models, shares
-from reinject.training.students import Kind
 from reinject.walks.verdict import Verdict
 
 
@@ -69,45 +69,36 @@ def examine(
     folder: Path | str,
     against: str,
     *,
-    judgements: Sequence[str] = (),
-    features: str | Path | None = None,
-    student: Kind = "mlp",
+    spec: EvaluateSpec | None = None,
     models: Sequence[Path] = (),
     classifier: Classifier | None = None,
-    data_dir: str | None = None,
-    seeds: int = 3,
-    most: int = MOST,
-    seed: int = 0,
-    split_seed: int = 0,
-    shadows: bool = False,
-    device: str = "cpu",
     progress: Progress | None = None,
 ) -> Examined:
     """As :func:`evaluate`, for who goes on with what is found; nothing is written."""
-    check_count("--seeds", "seeds", seeds)
+    spec = spec or EvaluateSpec()
     progress = progress or Silent()
     archive = Archive.open(folder)
     preset = str(archive.manifest["parameters"]["preset"])
     labelled = bool(archive.class_names)
-    names = wanted(judgements, labelled)
+    names = wanted(spec.judgements, labelled)
     C = (classifier or _classifier(archive, models)) if labelled else None
     made_by, notes = _made_by(archive, models)
-    if shadows:
+    if spec.shadows:
         if made_by is None or "membership" not in names:
             raise ArgumentError("--shadows", "needs --judge membership and the autoencoder", "Leave it out")
         plan_of(made_by)  # refused now, not after an hour
-    dataset = data.load(against, data_dir, split_seed, progress)
+    dataset = data.load(against, spec.data_dir, spec.split_seed, progress)
     check_match(archive, dataset)
     split = dataset.split
     notes += check_split(archive, dataset, made_by)
-    check_extractor(features, split)
+    check_extractor(spec.features, split)
     if UTILITY in names:
-        with _left_out(UTILITY, judgements, names, notes):
+        with _left_out(UTILITY, spec.judgements, names, notes):
             check_enough(archive, dataset)
     dataset, shared = disjoint(dataset)
     notes += [f"{shared} test images that are training images too were left out"] if shared else []
-    evidence = gather(archive, dataset, C, made_by, features, most, seed, device, progress)
-    evidence = replace(evidence, shadows=shadows, progress=progress)
+    evidence = gather(archive, dataset, C, made_by, spec, progress)
+    evidence = replace(evidence, shadows=spec.shadows, progress=progress)
     metrics: dict[str, Any] = {
         "archive": str(folder),
         "against": against,
@@ -123,17 +114,16 @@ def examine(
     found: dict[str, list[Judgement]] = {}
     with progress.task("judging", len(groups), "judgements") as advance:
         for name in groups:
-            with _left_out(name, judgements, names, notes):
+            with _left_out(name, spec.judgements, names, notes):
                 found[name] = GROUPS[name].make(evidence)
             advance(1)
     judged: dict[str, Utility] = {}
     if UTILITY in names:
         assert C is not None
-        options: dict[str, Any] = {"device": device, "kind": student, "r": made_by, "progress": progress}
-        levels, tables = evidence.train.storage, {preset: evidence.synthetic}
-        seeds_of = range(seed, seed + seeds)
-        with _left_out(UTILITY, judgements, names, notes):
-            judged = judge(tables, dataset, levels, C, seeds_of, known=evidence.known, **options)  # one was attacked
+        students = Students(range(spec.seed, spec.seed + spec.seeds), kind=spec.student, device=spec.device)
+        levels, tables, known = evidence.train.storage, {preset: evidence.synthetic}, evidence.known  # one was attacked
+        with _left_out(UTILITY, spec.judgements, names, notes):
+            judged = judge(tables, dataset, levels, C, students, r=made_by, known=known, progress=progress)
             metrics["utility"] = judged[preset].as_json()
     metrics["judgements"] = {name: [one.as_json() for one in group] for name, group in found.items()}
     wrong = found_wrong(archive, judged.get(preset), found, dataset)

@@ -19,6 +19,7 @@ from reinject.base.progress import Progress, Silent
 from reinject.data.sample_tables import Table
 from reinject.data.samples import Storage
 from reinject.data.splits import Split, check_unseen, split_of
+from reinject.evaluation.evaluate_spec import EvaluateSpec
 from reinject.evaluation.judgement import Draw, Sets, draws
 from reinject.evaluation.memorisation import Neighbourhood, neighbourhood
 from reinject.models.bundle import load
@@ -137,26 +138,32 @@ def gather(
     dataset: data.Dataset,
     C: Classifier | None,
     models: Models | None,
-    features: str | Path | None,
-    most: int,
-    seed: int,
-    device: str,
+    spec: EvaluateSpec,
     progress: Progress,
 ) -> Evidence:
     """The evidence of an archive and a data set.
+
+    Arguments:
+        archive: the synthetic samples.
+        dataset: the real ones.
+        C: the classifier that labelled; None where nothing did.
+        models: that made the samples; None where they are not at hand.
+        spec: which features, how many samples, by which seed, and where students will train.
+        progress: progress reporter.
 
     Raises:
         ReinjectError: the extractor is not known, or does not fit.
     """
     levels = levels_for(dataset, archive)
-    with progress.task("reading the samples", min(most, archive.rows), "samples") as advance:
-        x, y = archive.read(most, seed, advance)
+    with progress.task("reading the samples", min(spec.most, archive.rows), "samples") as advance:
+        x, y = archive.read(spec.most, spec.seed, advance)
     kept = (y >= 0) if archive.class_names else torch.ones(len(y), dtype=torch.bool)
-    walk = archive.numbers("walk", most, seed)[kept.numpy()]
+    walk = archive.numbers("walk", spec.most, spec.seed)[kept.numpy()]
     train, test = (Table.of(part.x, part.y, levels) for part in (dataset.train, dataset.test))
-    extractor = _extractor(features, C, train)
+    extractor = _extractor(spec.features, C, train)
     synthetic = Table.of(x[kept], y[kept], archive.storage)
-    return Evidence(train, test, synthetic, walk, archive.class_names, extractor, C, models, seed, device)
+    names = archive.class_names
+    return Evidence(train, test, synthetic, walk, names, extractor, C, models, spec.seed, spec.device)
 
 
 def _extractor(features: str | Path | None, C: Classifier | None, train: Table) -> Extractor:

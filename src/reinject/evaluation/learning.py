@@ -1,6 +1,7 @@
 """Students of synthetic sets, of real data and of controls, trained side by side."""
 
 from collections.abc import Mapping, MutableMapping, Sequence
+from dataclasses import dataclass
 
 import torch
 from torch import Tensor
@@ -8,7 +9,7 @@ from torch import Tensor
 from reinject import data
 from reinject.archive import Archive
 from reinject.base.devices import device_of
-from reinject.base.errors import ArchiveError, DataError
+from reinject.base.errors import ArchiveError, DataError, check_count
 from reinject.base.progress import Progress
 from reinject.data.sample_tables import Table
 from reinject.data.samples import Storage
@@ -17,7 +18,30 @@ from reinject.models.loading import Models
 from reinject.models.voting import Classifier, classify
 from reinject.training.students import SOFT, Bench, Kind, Marks, workers_for
 
-MOST = 300_000
+
+@dataclass(frozen=True)
+class Students:
+    """Who learns from the sets that are judged.
+
+    Attributes:
+        seeds: of the students, one a student and size, at least one.
+        noise_seeds: of the noise control; None: those of the students.
+        kind: what a student is: mlp, cnn, logistic, knn or boosting.
+        beside: whether students also learn from n real rows beside n synthetic ones.
+        device: where they train: cpu, cuda, mps or auto.
+
+    Raises:
+        ArgumentError: no seed.
+    """
+
+    seeds: Sequence[int]
+    noise_seeds: Sequence[int] | None = None
+    kind: Kind = "mlp"
+    beside: bool = True
+    device: str = "cpu"
+
+    def __post_init__(self) -> None:
+        check_count("students", "number of seeds", len(self.seeds))
 
 
 def judge(
@@ -25,13 +49,9 @@ def judge(
     dataset: data.Dataset,
     levels: Storage,
     classifier: Classifier,
-    seeds: Sequence[int],
+    students: Students,
     *,
-    noise_seeds: Sequence[int] | None = None,
-    device: str = "cpu",
-    kind: Kind = "mlp",
     r: Models | None = None,
-    beside: bool = True,
     known: MutableMapping[str, Marks] | None = None,
     progress: Progress,
 ) -> dict[str, Utility]:
@@ -42,27 +62,23 @@ def judge(
         dataset: the real data.
         levels: how it is kept, in the units of the classifier.
         classifier: that labels the noise control and the reconstructions, where its weights are.
-        seeds: of the students.
-        noise_seeds: of the noise control; default: those of the students.
-        beside: whether students also learn from n real rows beside n synthetic ones.
-        known: marks of students that were trained before, by name; grows with every student.
-        device: where students train.
-        kind: of the students.
+        students: who learns.
         r: the models, for the control of reconstructions; without them it is left out, as is that of soft labels for
             students that cannot learn from them.
-        progress: who is told.
+        known: marks of students that were trained before, by name; grows with every student.
+        progress: progress reporter.
     """
     train = Table.of(dataset.train.x, dataset.train.y, levels)
     C = classifier.eval() if isinstance(classifier, torch.nn.Module) else classifier
+    seeds, kind, beside = students.seeds, students.kind, students.beside
     controls = _controls(train, C, r, kind)
-    noises = seeds if noise_seeds is None else noise_seeds
+    noises = seeds if students.noise_seeds is None else students.noise_seeds
     total = students_needed(len(train), len(tables), len(seeds), len(controls), len(noises), beside)
     with progress.task("training students", total, "students") as advance:
-        place = device_of(device)
+        place = device_of(students.device)
         test = Table.of(dataset.test.x, dataset.test.y, levels)
-        bench = Bench(
-            test, dataset.class_names, device, workers_for(place), lambda: advance(1), {} if known is None else known
-        )
+        marks = {} if known is None else known
+        bench = Bench(test, dataset.class_names, students.device, workers_for(place), lambda: advance(1), marks)
 
         def label(x: Tensor) -> Tensor:
             return torch.cat([classify(C, part).argmax(1) for part in torch.split(x, 4096)])

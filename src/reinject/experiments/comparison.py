@@ -17,7 +17,7 @@ from reinject.base.files import read_json, write_json
 from reinject.base.progress import Progress
 from reinject.base.staging import check_same
 from reinject.data.sample_tables import Table
-from reinject.evaluation.learning import judge
+from reinject.evaluation.learning import Students, judge
 from reinject.evaluation.utility import Utility
 from reinject.experiments.catalogue import EXPERIMENTS, Experiment
 from reinject.experiments.notes import Clock, MarksOnDisk, kept
@@ -164,16 +164,14 @@ def _once(
             ask = functools.partial(PEERS[name], task)
             tables[name] = clock.time(name, functools.partial(kept, folder / TABLES / f"{name}.npz", levels, ask))
             advance(1)
-    noises = range(seed, seed + NOISES)
+    students = Students([seed], noise_seeds=range(seed, seed + NOISES), beside=False)
     judged = judge(
         tables,
         dataset,
         levels,
         models.labelling(),
-        [seed],
-        noise_seeds=noises,
+        students,
         r=models,
-        beside=False,
         known=MarksOnDisk(folder / MARKS),
         progress=progress,
     )

@@ -16,9 +16,10 @@ from reinject.base.progress import Advance, Progress, Silent
 from reinject.base.staging import begin, check_free, partial_of, publish
 from reinject.data.samples import Storage
 from reinject.evaluation import findings, wording
+from reinject.evaluation.evaluate_spec import EvaluateSpec
 from reinject.evaluation.evidence import gather
 from reinject.evaluation.judgements import GROUPS, closest
-from reinject.evaluation.learning import MOST, judge
+from reinject.evaluation.learning import Students, judge
 from reinject.evaluation.standing import found_wrong, next_command, verdict_of
 from reinject.models.loading import Models, load_models
 from reinject.models.voting import classify
@@ -89,11 +90,11 @@ def demo(
     dataset = data.load(plan.training.dataset, data_dir, split_seed, progress)
     C, found = models.labelling(), {}
     known = {
-        name: gather(archive, dataset, C, models, None, MOST, seed, "cpu", progress)
+        name: gather(archive, dataset, C, models, EvaluateSpec(seed=seed), progress)
         for name, archive in archives.items()
     }
     tables, levels = {name: one.synthetic for name, one in known.items()}, known["default"].train.storage
-    judged = judge(tables, dataset, levels, C, range(seed, seed + plan.seeds), progress=progress)
+    judged = judge(tables, dataset, levels, C, Students(range(seed, seed + plan.seeds)), progress=progress)
     with progress.task("judging", len(archives), "sets") as advance:
         for name, archive in archives.items():
             evidence = known[name]

@@ -11,11 +11,10 @@ from reinject.base.outcome import Outcome, command_line
 from reinject.base.progress import Progress
 from reinject.base.staging import check_free, partial_of, publish
 from reinject.evaluation.evaluate import Examined, examine
-from reinject.evaluation.learning import MOST
+from reinject.evaluation.evaluate_spec import EvaluateSpec
 from reinject.models.voting import Classifier
 from reinject.report.pages import write_page
 from reinject.report.pictures import draw, judged_of
-from reinject.training.students import Kind
 
 METRICS = "metrics.json"
 
@@ -24,18 +23,9 @@ def evaluate(
     folder: Path | str,
     against: str,
     *,
-    judgements: Sequence[str] = (),
-    features: str | Path | None = None,
-    student: Kind = "mlp",
+    spec: EvaluateSpec | None = None,
     models: Sequence[Path] = (),
     classifier: Classifier | None = None,
-    data_dir: str | None = None,
-    seeds: int = 3,
-    most: int = MOST,
-    seed: int = 0,
-    split_seed: int = 0,
-    shadows: bool = False,
-    device: str = "cpu",
     out: Path | None = None,
     overwrite: bool = False,
     progress: Progress | None = None,
@@ -45,24 +35,13 @@ def evaluate(
     Arguments:
         folder: the archive.
         against: name of the data set, as for ``reinject train``.
-        judgements: some of utility, coverage, two-sample, spurious, memorisation, membership; default: all that can be
-            made; what has too few rows is then left out, and said to be.
-        features: what coverage, two-sample and spurious are judged in: a name of
-            :data:`reinject.models.features.NAMES`, or the folder of a classifier; default: the penultimate layer of
-            the classifier that labelled, or pixels where nothing did.
-        student: kind of the students of the utility.
+        spec: what is judged, by which students, and where; default: ``EvaluateSpec()``, all judgements that can be
+            made.
         models: folders with the models that made the samples; default: where the manifest says they were.
         classifier: the one that labelled, where it is not on disk: x (B, *event) -> logits (B, classes).
-        data_dir: where to look for the data set first.
-        seeds: number of students a size; their mean and spread are reported.
-        most: synthetic samples that are read at most, drawn at random; the number used is reported.
-        seed: of the first student and of the draws.
-        split_seed: of the split of a data set that has no test part: that by which the models were trained.
-        shadows: train eight autoencoders like the one that made the samples, on random halves of the rows, for the
-            likelihood ratio attack on it.
-        device: where students train.
         out: folder for metrics.json, figures and report.html; default: none is written.
         overwrite: replace an earlier evaluation at ``out``.
+        progress: progress reporter.
 
     Returns:
         The archive's verdict, what is wrong, utility, judgements, class shares, confidence.
@@ -71,12 +50,12 @@ def evaluate(
         ReinjectError: no archive, or no data set; they do not match; the archive's models have seen rows that are held
             out; the classifier is not to be found.
     """
+    spec = spec or EvaluateSpec()
     asked = asked_for(
-        locals(),
-        *("folder", "models"),
+        {"against": against, **vars(spec), "classifier": classifier},
         archive=manifest_hash(place_of(folder)),
-        data=contents(against, data_dir),
-        extractor=contents(features),
+        data=contents(against, spec.data_dir),
+        extractor=contents(spec.features),
     )
     began = time.monotonic()
     if out is not None:
@@ -84,33 +63,22 @@ def evaluate(
         if made is not None:
             return made
         check_free(out, METRICS, overwrite)
-    one = examine(
-        folder,
-        against,
-        judgements=judgements,
-        features=features,
-        student=student,
-        models=models,
-        classifier=classifier,
-        data_dir=data_dir,
-        seeds=seeds,
-        most=most,
-        seed=seed,
-        split_seed=split_seed,
-        shadows=shadows,
-        device=device,
-        progress=progress,
-    )
+    one = examine(folder, against, spec=spec, models=models, classifier=classifier, progress=progress)
     metrics = {**one.metrics, "seconds": round(time.monotonic() - began, 1)}
     outcome = Outcome(metrics, [*one.lines(), f"{metrics['seconds']} s"])
     if out is not None:
-        options = {"judge": judgements, "features": features, "student": student, "models": models, "seeds": seeds}
-        options |= {"split_seed": split_seed} if split_seed else {}
-        command = command_line("evaluate", folder, against=against, **options, most=most, seed=seed, out=out)
-        command += " --shadows" if shadows else ""
-        note(_write(out, metrics, one, command, data_dir), asked, outcome)
+        command = command_line("evaluate", folder, against=against, **_options(spec, models), out=out)
+        command += " --shadows" if spec.shadows else ""
+        note(_write(out, metrics, one, command, spec.data_dir), asked, outcome)
         publish(partial_of(out), out)
     return outcome
+
+
+def _options(spec: EvaluateSpec, models: Sequence[Path]) -> dict[str, Any]:
+    """The options of the command line that ask for the same; ``--shadows`` has no value."""
+    who = {"judge": spec.judgements, "features": spec.features, "student": spec.student, "models": models}
+    split = {"split_seed": spec.split_seed} if spec.split_seed else {}
+    return {**who, "seeds": spec.seeds, **split, "most": spec.most, "seed": spec.seed}
 
 
 def _write(out: Path, metrics: dict[str, Any], one: Examined, command: str, data_dir: str | None) -> Path:

@@ -14,6 +14,7 @@ from reinject.base.files import place_of
 from reinject.base.outcome import Outcome, command_line
 from reinject.base.progress import Progress, Silent
 from reinject.evaluation.evaluate import examine
+from reinject.evaluation.evaluate_spec import EvaluateSpec
 from reinject.evaluation.judgements import wanted
 from reinject.evaluation.learning import check_match, space_of
 from reinject.report.pages import write_page
@@ -27,12 +28,8 @@ def report(
     *,
     against: str | None = None,
     beside: Sequence[Path | str] = (),
-    judgements: Sequence[str] = (),
+    spec: EvaluateSpec | None = None,
     models: Sequence[Path] = (),
-    seeds: int = 3,
-    seed: int = 0,
-    split_seed: int = 0,
-    data_dir: str | None = None,
     overwrite: bool = False,
     progress: Progress | None = None,
 ) -> Outcome:
@@ -43,23 +40,24 @@ def report(
         out: the HTML file to make.
         against: name of the real data to compare with; default: none, and nothing is judged.
         beside: other archives of the same shape and classes, shown side by side with it.
-        judgements: what is judged, as for :func:`reinject.evaluate`; default: all that can be; ("none",): real data is
-            only shown.
+        spec: what is judged, as for :func:`reinject.evaluate`; ``judgements=["none"]``: real data is only shown. Its
+            features, student, most, shadows and device stay at their defaults: :func:`reinject.evaluate` changes them,
+            and makes a page too.
         models: folders with the models that made the samples; default: as the manifests say.
-        seeds: students a size.
-        seed: of the first student.
-        split_seed: of the split of a data set that has no test part: that by which the models were trained.
-        data_dir: where to look for the data set first.
         overwrite: replace an earlier page.
+        progress: progress reporter.
 
     Returns:
         Where the page is, and its size.
 
     Raises:
-        ReinjectError: no archive; archives or data that do not match; a file at ``out``.
+        ReinjectError: no archive; archives or data that do not match; a file at ``out``; a field of ``spec`` that a
+            report does not have.
     """
+    spec = _checked(spec or EvaluateSpec())
     hashes = [manifest_hash(place_of(one)) for one in (folder, *beside)]
-    request = asked_for(locals(), *("folder", "beside", "models"), data=contents(against, data_dir))
+    how = {name: getattr(spec, name) for name in ("judgements", "seeds", "seed", "split_seed")}
+    request = asked_for({"against": against, **how, "hashes": hashes}, data=contents(against, spec.data_dir))
     progress = progress or Silent()
     began = time.monotonic()
     if out.is_dir():
@@ -71,33 +69,40 @@ def report(
         raise ArchiveError(str(out), "exists already", "Give --overwrite, or another --out")
     archives = _named([Archive.open(one) for one in (folder, *beside)])
     _check_alike(list(archives.values()))
-    asked = {"judgements": judgements, "models": models, "seeds": seeds, "seed": seed, "data_dir": data_dir}
-    asked["split_seed"] = split_seed
-    judged = against is not None and bool(wanted(judgements, bool(next(iter(archives.values())).class_names)))
+    judged = against is not None and bool(wanted(spec.judgements, bool(next(iter(archives.values())).class_names)))
     dataset, found = None, {}
     for name, archive in archives.items():
         if against is not None and judged:
-            one = examine(archive.folder, against, progress=progress, **asked)  # type: ignore[arg-type]
+            one = examine(archive.folder, against, spec=spec, models=models, progress=progress)
             dataset, found[name] = one.dataset, judged_of(one)
         else:
             found[name] = Judged(archive, models=models)
     if against is not None and dataset is None:
-        dataset = data.load(against, data_dir, split_seed, progress)
+        dataset = data.load(against, spec.data_dir, spec.split_seed, progress)
         check_match(next(iter(archives.values())), dataset)
         for archive in archives.values():
             check_split(archive, dataset)
     title = " beside ".join(archive.folder.name for archive in archives.values())
     title += f" against {dataset.name}" if dataset is not None else ""
-    given = {"judge": judgements, "models": models, "seeds": seeds, "seed": seed} if against is not None else {}
-    given |= {"split_seed": split_seed} if split_seed else {}
+    asked = {"judge": spec.judgements, "models": models, "seeds": spec.seeds, "seed": spec.seed}
+    given = (asked if against is not None else {}) | ({"split_seed": spec.split_seed} if spec.split_seed else {})
     command = command_line("report", folder, against=against, beside=beside, out=out, **given)
-    write_page(out, title, found, dataset, command, data_dir)
+    write_page(out, title, found, dataset, command, spec.data_dir)
     with out.open("a", encoding="utf-8") as page:
         page.write(stamp)
     seconds = round(time.monotonic() - began, 1)
     size = out.stat().st_size
     lines = [f"{size / 1e6:.1f} MB, {seconds} s. Open {out}"]
     return Outcome({"report": str(out), "bytes": size, "seconds": seconds}, lines)
+
+
+def _checked(spec: EvaluateSpec) -> EvaluateSpec:
+    """The spec; raises ArgumentError for what a report is not asked for, so that nothing is passed over in silence."""
+    for name in ("features", "student", "most", "shadows", "device"):
+        if getattr(spec, name) != getattr(EvaluateSpec, name):
+            problem = f"{name} = {getattr(spec, name)!r} is nothing that a report changes"
+            raise ArgumentError("report", problem, "Call evaluate(..., out=FOLDER), which makes a page too")
+    return spec
 
 
 def _named(archives: Sequence[Archive]) -> dict[str, Archive]:

@@ -240,7 +240,7 @@ class _Run:
         kept = self.averaged if self.recipe.average else self.network.state_dict()
         entry = {"step": self.step, "epoch": self.epoch, **means}
         if self.rows.validation is not None:
-            entry["validation"] = validation = self._validation_loss(kept)
+            entry["validation"] = validation = self._validation_loss(kept, self.rows.validation)
             self._check(validation, "validation")
             earlier = [e["validation"] for e in self.history]
         self.history.append(entry)
@@ -256,9 +256,7 @@ class _Run:
             )
 
     @torch.no_grad()
-    def _validation_loss(self, weights: dict[str, Tensor]) -> float:
-        validation = self.rows.validation
-        assert validation is not None
+    def _validation_loss(self, weights: dict[str, Tensor], validation: Rows) -> float:
         present = _copy(self.network)
         self.network.load_state_dict(weights)
         self.network.eval()
