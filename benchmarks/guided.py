@@ -15,7 +15,7 @@ from reinject.models.loading import load_models
 from reinject.models.voting import classify
 from reinject.sampling.presets import choose
 from reinject.sampling.sample import sample_models
-from reinject.training.plans import plan_for
+from reinject.training.plans import AutoencoderSpec, ClassifierSpec, plan_for
 from reinject.training.train import train
 
 
@@ -32,7 +32,12 @@ def main() -> None:
     with tempfile.TemporaryDirectory() as name:
         judge = options.judge or Path(name) / "judge"
         if not judge.is_dir():
-            plan = plan_for(options.dataset, seed=1, classifier="conv", epochs=1, classifier_epochs=3)
+            plan = plan_for(
+                options.dataset,
+                autoencoder=AutoencoderSpec(epochs=1),
+                classifier=ClassifierSpec("conv", epochs=3),
+                seed=1,
+            )
             train(plan, judge, data_dir=options.data_dir, device="cpu", progress=progress)
         models = load_models([options.models])
         names = models.inputs.class_names

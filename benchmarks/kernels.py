@@ -19,7 +19,7 @@ from reinject import data
 from reinject.models.loading import load_models
 from reinject.sampling.presets import Walker, settings_of
 from reinject.training.objective_options import Numbers
-from reinject.training.plans import plan_for
+from reinject.training.plans import AutoencoderSpec, plan_for
 from reinject.training.train import train
 from reinject.walks.diagnostics import convergence
 from reinject.walks.kernels import KERNELS
@@ -93,7 +93,7 @@ def main() -> None:
         folders = {"told": Path(name) / "told", "blind": Path(name) / "blind"}
         train(plan_for("digits"), folders["told"], device="cpu")
         train(
-            plan_for("digits", objective="denoising", autoencoder="mlp", numbers=Numbers(spread=0.9)),
+            plan_for("digits", autoencoder=AutoencoderSpec("mlp", "denoising", Numbers(spread=0.9))),
             folders["blind"],
             device="cpu",
         )

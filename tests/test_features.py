@@ -26,7 +26,7 @@ from reinject.sampling.sample import sample_models
 from reinject.sampling.selection import Selection
 from reinject.sampling.trace import trace
 from reinject.training.labelling import AUGMENT, augmented, shaken
-from reinject.training.plans import plan_for
+from reinject.training.plans import AutoencoderSpec, ClassifierSpec, plan_for
 from reinject.training.train import train
 
 DIGITS = data.load("digits")
@@ -35,7 +35,7 @@ DIGITS = data.load("digits")
 @pytest.fixture(scope="module")
 def extractor(tmp_path_factory: pytest.TempPathFactory) -> Path:
     out = tmp_path_factory.mktemp("extractor") / "x"
-    plan = plan_for("digits", only="classifier", classifier="deep", augment="shift", classifier_epochs=12)
+    plan = plan_for("digits", only="classifier", classifier=ClassifierSpec("deep", epochs=12, augment="shift"))
     result = train(plan, out, device="cpu").result
     assert result["classifier"]["test_accuracy"] > 0.8
     assert result["autoencoder"] is None
@@ -53,7 +53,11 @@ def features(extractor: Path) -> Path:
 @pytest.fixture(scope="module")
 def trained(features: Path) -> Path:
     out = features.parent / "models"
-    train(plan_for(str(features), epochs=4, classifier_epochs=4), out, device="cpu")
+    train(
+        plan_for(str(features), autoencoder=AutoencoderSpec(epochs=4), classifier=ClassifierSpec(epochs=4)),
+        out,
+        device="cpu",
+    )
     return out
 
 
@@ -168,7 +172,11 @@ def test_walks_there_are_labelled_there_and_judged_there(features: Path, trained
 def test_a_student_learns_from_what_was_walked_there(trained: Path, tmp_path: Path) -> None:
     models = load_models([trained])
     sample_models(models, tmp_path / "first", "x", PRESETS["default"], walks=60)
-    train(plan_for(str(tmp_path / "first"), only="classifier", classifier_epochs=2), tmp_path / "student", device="cpu")
+    train(
+        plan_for(str(tmp_path / "first"), only="classifier", classifier=ClassifierSpec(epochs=2)),
+        tmp_path / "student",
+        device="cpu",
+    )
     taught = load(tmp_path / "student" / "classifier").network.inputs
     assert (taught.shape, taught.space, taught.class_names) == ((256,), models.inputs.space, DIGITS.class_names)
     few = sample_models(
@@ -287,9 +295,9 @@ def test_images_are_shaken_in_training_alone() -> None:
 
 def test_bad_plans(features: Path, tmp_path: Path) -> None:
     with pytest.raises(ArgumentError, match=r"mirror, but inputs of shape \(256,\)"):
-        train(plan_for(str(features), augment="mirror"), tmp_path / "m", device="cpu")
+        train(plan_for(str(features), classifier=ClassifierSpec(augment="mirror")), tmp_path / "m", device="cpu")
     assert not list(tmp_path.iterdir())
     with pytest.raises(ArgumentError, match="'flip' is not known"):
-        plan_for("digits", augment="flip")
+        ClassifierSpec(augment="flip")
     with pytest.raises(ArgumentError, match="no autoencoder is trained"):
-        plan_for("digits", only="classifier", sees="reconstructions")
+        plan_for("digits", only="classifier", classifier=ClassifierSpec(sees="reconstructions"))

@@ -29,8 +29,9 @@ from reinject.networks import Inputs, StagedDenoiser
 from reinject.sampling.presets import PRESETS
 from reinject.sampling.sample import sample_models
 from reinject.sampling.trace import trace
+from reinject.training.fabric_spec import FabricSpec
 from reinject.training.fit import Recipe, Rows, fit
-from reinject.training.plans import plan_for
+from reinject.training.plans import AutoencoderSpec, ClassifierSpec, plan_for
 from reinject.training.train import train
 from reinject.walks import kernels
 from reinject.walks.execution import Execution
@@ -145,7 +146,8 @@ def test_blocks_are_the_same_again_in_any_order() -> None:
 @pytest.fixture(scope="module")
 def trained(tmp_path_factory: pytest.TempPathFactory) -> Path:
     out = tmp_path_factory.mktemp("gpu") / "models"
-    train(plan_for("digits", epochs=20, classifier_epochs=20), out, device="cuda", precision="bf16-mixed")
+    plan = plan_for("digits", autoencoder=AutoencoderSpec(epochs=20), classifier=ClassifierSpec(epochs=20))
+    train(plan, out, device="cuda", fabric=FabricSpec("bf16-mixed"))
     return out
 
 
@@ -304,7 +306,11 @@ def test_walks_there_are_looked_at(trained: Path) -> None:
 
 def test_an_experiment_is_made_there(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     peers = ("one Gaussian", "reinjection without noise", *(("pythae VAE",) if find_spec("pythae") else ()))
-    known = {"digits": Experiment("digits", training={"epochs": 5, "classifier_epochs": 5}, peers=peers)}
+    known = {
+        "digits": Experiment(
+            "digits", autoencoder=AutoencoderSpec(epochs=5), classifier=ClassifierSpec(epochs=5), peers=peers
+        )
+    }
     monkeypatch.setattr(comparison, "EXPERIMENTS", known)
     found = reproduce(["table"], tmp_path, only=["digits"], seeds=1, samples=1500, device="cuda").result["digits"]
     assert found["command"].endswith("--device cuda")

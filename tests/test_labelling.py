@@ -11,7 +11,7 @@ from reinject.base.errors import ArgumentError
 from reinject.models.bundle import load
 from reinject.networks import Inputs
 from reinject.training.labelling import SEES, loss_of
-from reinject.training.plans import plan_for
+from reinject.training.plans import ClassifierSpec, plan_for
 from reinject.training.train import _Job
 from test_cli import run, sentence
 
@@ -64,7 +64,7 @@ def test_what_the_classifier_sees_is_an_option_and_changes_it_alone(tmp_path: Pa
     a, b = (load(tmp_path / sees / "classifier").sha256 for sees in SEES)
     assert a != b
     with pytest.raises(ArgumentError, match="--classifier-sees: 'noise' is not known"):
-        plan_for("digits", sees="noise")
+        ClassifierSpec(sees="noise")
 
     alone = ["--only", "classifier", "--classifier-sees", "reconstructions", *quick]
     for name, seed in (("same", 0), ("other", 1)):
@@ -82,7 +82,7 @@ def test_what_the_classifier_sees_is_an_option_and_changes_it_alone(tmp_path: Pa
         assert said in sentence("train", "digits", "--out", tmp_path / "no", *alone, *by)
         assert not list(tmp_path.glob("no.*"))  # so that the right command can be given at once
     with pytest.raises(ArgumentError, match="--reconstructed-by: is for --only classifier"):
-        plan_for("digits", reconstructed_by="models")
+        plan_for("digits", classifier=ClassifierSpec(reconstructed_by="models"))
 
 
 def test_a_cut_run_goes_on_with_the_same_weights_only_wherever_they_are(

@@ -5,6 +5,7 @@ import shutil
 import time
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -30,11 +31,13 @@ from reinject.report.plane_picture import projected
 from reinject.sampling.presets import PRESETS
 from reinject.training import plans
 from reinject.training.fit import Recipe
+from reinject.training.plans import AutoencoderSpec, ClassifierSpec
 from reinject.training.students import Bench, Student
 from reinject.walks.reconstruction import Ensemble
 
 DIGITS = data.load("digits")
 QUICK = Recipe(epochs=1, batch=256)
+FEW: Any = {"autoencoder": AutoencoderSpec(epochs=2), "classifier": ClassifierSpec(epochs=2)}
 
 
 def test_the_share_inside_of_a_shifted_normal() -> None:
@@ -121,12 +124,10 @@ def quick(monkeypatch: pytest.MonkeyPatch) -> dict[str, Experiment]:
     """Experiments of seconds: in pixels, and in features of an extractor that hardly learned."""
     known = {
         "digits": Experiment("digits"),
-        "digits-features": Experiment(
-            "digits", "digits", {"epochs": 2, "classifier_epochs": 2}, goal=(0.9, 0.8), peers=("Gaussian a class",)
-        ),
+        "digits-features": Experiment("digits", "digits", **FEW, goal=(0.9, 0.8), peers=("Gaussian a class",)),
         "digits-votes": Experiment(
             "digits",
-            training={"epochs": 2, "classifier_epochs": 2},
+            **FEW,
             votes=("conv",),
             presets=(),
             best=PRESETS["default"],
@@ -298,8 +299,7 @@ def test_an_experiment_is_gone_on_with_and_not_made_again(
     shutil.copytree(paper.with_name("default"), paper)
     with pytest.raises(DataError, match=r"paper: was walked otherwise: .*settings.steps \(93 there, 10 here\)"):
         reproduce(["table"], out, seeds=1, **options)
-    trained = quick["digits-features"].training
-    quick["digits-features"] = replace(quick["digits-features"], training={**trained, "epochs": 3})
+    quick["digits-features"] = replace(quick["digits-features"], autoencoder=AutoencoderSpec(epochs=3))
     with pytest.raises(DataError, match=r"was trained otherwise: autoencoder_recipe.epochs \(2 there, 3 here\)"):
         reproduce(["table"], out, seeds=1, **options)
     with pytest.raises(ArgumentError, match="1346, but 1347 real rows"):

@@ -14,10 +14,11 @@ from reinject.base.errors import ArgumentError, CollapseError
 from reinject.base.progress import Silent
 from reinject.models.bundle import load
 from reinject.networks import AUTOENCODERS, CLASSIFIERS, Inputs
+from reinject.training.fabric_spec import FabricSpec
 from reinject.training.fit import Recipe
 from reinject.training.objective_options import AUTOENCODER_OF, Numbers, build, choose
 from reinject.training.objectives import Contractive, Denoising, PerfectLossy, reconstruction
-from reinject.training.plans import TrainPlan, plan_for
+from reinject.training.plans import AutoencoderSpec, ClassifierSpec, TrainPlan, plan_for
 from reinject.training.train import train
 from test_cli import run, sentence
 
@@ -120,22 +121,23 @@ def test_choice_of_names() -> None:
 
 
 def test_how_long_and_fast_can_be_said() -> None:
-    usual, given = plan_for("digits"), plan_for("digits", batch=512, lr=2e-3)
+    usual, given = plan_for("digits"), plan_for("digits", autoencoder=AutoencoderSpec(batch=512, lr=2e-3))
     assert given.autoencoder_recipe == replace(usual.autoencoder_recipe, batch=512, lr=2e-3)
     assert given.classifier_recipe == usual.classifier_recipe
-    exactly = plan_for("digits", epochs=60, batch=512).autoencoder_recipe
+    exactly = plan_for("digits", autoencoder=AutoencoderSpec(epochs=60, batch=512)).autoencoder_recipe
     assert exactly.steps(1024) == 120  # no least number of steps where the passes are said
     for bad in ({"batch": 0}, {"lr": 0.0}, {"lr": math.inf}):
         with pytest.raises(ArgumentError, match=next(iter(bad))):
-            plan_for("digits", **bad)
+            AutoencoderSpec(**bad)  # type: ignore[arg-type]
 
 
 def test_two_processes_train_what_one_trains(tmp_path: Path) -> None:
     from safetensors.torch import load_file
 
-    plan = plan_for("digits", objective="reconstruction", autoencoder="mlp", epochs=2, classifier_epochs=1)
+    autoencoder = AutoencoderSpec("mlp", "reconstruction", epochs=2)
+    plan = plan_for("digits", autoencoder=autoencoder, classifier=ClassifierSpec(epochs=1))
     for name, devices in (("one", 1), ("two", 2)):
-        train(plan, tmp_path / name, device="cpu", devices=devices)
+        train(plan, tmp_path / name, device="cpu", fabric=FabricSpec(devices=devices))
     one, two = (load_file(tmp_path / name / "autoencoder" / "model.safetensors") for name in ("one", "two"))
     assert one.keys() == two.keys()
     for name, weight in one.items():  # no noise and no dropout: gradients are averaged over the halves of each batch
@@ -149,9 +151,18 @@ def test_two_processes_train_what_one_trains(tmp_path: Path) -> None:
     assert (tmp_path / "two" / "classifier" / "model.safetensors").is_file()
 
 
-def test_no_process_at_all_is_refused(tmp_path: Path) -> None:
+def test_no_process_at_all_is_refused() -> None:
     with pytest.raises(ArgumentError, match="devices = 0"):
-        train(plan_for("digits", epochs=1, classifier_epochs=1), tmp_path / "m", device="cpu", devices=0)
+        FabricSpec(devices=0)
+
+
+def test_a_name_in_place_of_a_spec_is_refused(tmp_path: Path) -> None:
+    with pytest.raises(TypeError, match=r"give ClassifierSpec\('conv'\)"):
+        plan_for("digits", classifier="conv")  # type: ignore[arg-type]
+    with pytest.raises(TypeError, match="'epochs'"):
+        plan_for("digits", epochs=3)  # type: ignore[call-arg]
+    with pytest.raises(TypeError, match="'precision'"):
+        train(plan_for("digits"), tmp_path / "m", precision="bf16-mixed")  # type: ignore[call-arg]
 
 
 @pytest.mark.parametrize(

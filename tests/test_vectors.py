@@ -18,7 +18,7 @@ from reinject.report.evaluated import evaluate
 from reinject.sampling.presets import PRESETS, Settings
 from reinject.sampling.sample import sample, sample_models
 from reinject.sampling.stream import Stream
-from reinject.training.plans import plan_for
+from reinject.training.plans import AutoencoderSpec, ClassifierSpec, plan_for
 from reinject.training.train import train
 
 SHORT = Settings("langevin", steps=3, burn_in=2, options={"lam": "0.1"})
@@ -117,7 +117,8 @@ def table(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 def test_a_table_is_trained_on_walked_and_judged_as_floats(table: Path, tmp_path: Path) -> None:
-    train(plan_for(str(table), epochs=1, classifier_epochs=1), tmp_path / "m", device="cpu")
+    plan = plan_for(str(table), autoencoder=AutoencoderSpec(epochs=1), classifier=ClassifierSpec(epochs=1))
+    train(plan, tmp_path / "m", device="cpu")
     models = load_models([tmp_path / "m"])
     low, high = models.inputs.low, models.inputs.high
     assert (models.inputs.shape, models.inputs.class_names, low < -1 < 1 < high) == ((6,), ("ill", "well"), True)

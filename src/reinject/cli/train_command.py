@@ -72,35 +72,27 @@ def train(
     as_json: Json = False,
 ) -> None:
     """Train an autoencoder and a classifier; run again after a cut to go on from the last checkpoint."""
+    from reinject.training.fabric_spec import FabricSpec
     from reinject.training.objective_options import Numbers
-    from reinject.training.plans import plan_for
+    from reinject.training.plans import AutoencoderSpec, ClassifierSpec, plan_for
     from reinject.training.train import train as run
 
+    numbers = Numbers(sigma=sigma, spread=spread, lam=lam, log_det=log_det)  # type: ignore[arg-type]
     plan = plan_for(
         dataset,
+        autoencoder=AutoencoderSpec(autoencoder, objective, numbers, epochs, batch, lr),
+        classifier=ClassifierSpec(classifier, classifier_epochs, classifier_sees, augment, reconstructed_by or ""),
+        only=only or "",
+        value_range=numbers_of("--value-range", value_range),
         seed=seed,
         split_seed=split_seed,
-        autoencoder=autoencoder,
-        classifier=classifier,
-        objective=objective,
-        numbers=Numbers(sigma=sigma, spread=spread, lam=lam, log_det=log_det),  # type: ignore[arg-type]
-        epochs=epochs,
-        batch=batch,
-        lr=lr,
-        classifier_epochs=classifier_epochs,
-        sees=classifier_sees,
-        augment=augment,
-        only=only or "",
-        reconstructed_by=reconstructed_by or "",
-        value_range=numbers_of("--value-range", value_range),
     )
     outcome = run(
         plan,
         out,
         data_dir=data_dir,
         device=device,
-        precision=precision,
-        devices=devices,
+        fabric=FabricSpec(precision, devices),
         moments=moments,
         overwrite=overwrite,
         progress=for_this_terminal(),

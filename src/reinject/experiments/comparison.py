@@ -30,7 +30,8 @@ from reinject.sampling.sample import sample_models
 from reinject.sampling.selection import Selection
 from reinject.sampling.taught import FIRST, check_walked, taught
 from reinject.training.curves import Figure
-from reinject.training.plans import TrainPlan, plan_for
+from reinject.training.fabric_spec import FabricSpec
+from reinject.training.plans import ClassifierSpec, TrainPlan, plan_for
 from reinject.training.train import train
 from reinject.walks.execution import Execution
 
@@ -115,14 +116,9 @@ def _source(
         return experiment.dataset
     extractor, features = out / "extractor", out / "features"
     if not extractor.is_dir():
-        plan = plan_for(
-            experiment.extractor,
-            classifier="deep",
-            only="classifier",
-            augment="mirror",
-            classifier_epochs=EXTRACTOR_EPOCHS,
-        )
-        train(plan, extractor, data_dir=data_dir, device=device, precision=precision, progress=progress)
+        classifier = ClassifierSpec("deep", EXTRACTOR_EPOCHS, augment="mirror")
+        plan = plan_for(experiment.extractor, classifier=classifier, only="classifier")
+        train(plan, extractor, device=device, fabric=FabricSpec(precision), data_dir=data_dir, progress=progress)
     if not features.is_dir():
         extract(experiment.dataset, extractor, features, data_dir=data_dir, progress=progress)
     return str(features)
@@ -143,8 +139,8 @@ def _once(
     plans = experiment.plans(source, seed, folder)
     for name, plan in plans.items():
         if not (folder / name).is_dir():
-            precision = execution.precision
-            train(plan, folder / name, data_dir=data_dir, device=device, precision=precision, progress=progress)
+            fabric = FabricSpec(execution.precision)
+            train(plan, folder / name, device=device, fabric=fabric, data_dir=data_dir, progress=progress)
     models, trained = _trained(plans, folder, device)
     models.check_unseen(dataset)
     clock = Clock(folder / SECONDS)

@@ -77,62 +77,139 @@ class TrainPlan:
         return values
 
 
+@dataclass(frozen=True)
+class AutoencoderSpec:
+    """Which autoencoder is trained, by which objective, for how long.
+
+    Attributes:
+        network: a key of :data:`reinject.networks.AUTOENCODERS`; None: the one that the objective needs.
+        objective: one of :data:`reinject.training.objective_options.OBJECTIVES`; None: what the network is for.
+        numbers: of the objective; default: those that suit the data.
+        epochs: passes over the data, exactly, >= 1; None: 15, and 4000 gradient steps at least.
+        batch: rows a gradient step, >= 1; None: 128.
+        lr: highest learning rate, > 0; None: 0.001.
+
+    Raises:
+        ArgumentError: an unknown name, a network and an objective that do not go together, a number out of range.
+
+    Example:
+        >>> AutoencoderSpec("conv").names
+        ('reconstruction', 'conv')
+    """
+
+    network: str | None = None
+    objective: str | None = None
+    numbers: Numbers = field(default_factory=Numbers)
+    epochs: int | None = None
+    batch: int | None = None
+    lr: float | None = None
+
+    def __post_init__(self) -> None:
+        self.numbers.refuse_strangers(self.names[0])
+        self.recipe()
+
+    @property
+    def names(self) -> tuple[str, str]:
+        """Objective and network; the one that is not given follows from the other."""
+        return choose(self.objective, self.network)
+
+    def recipe(self) -> Recipe:
+        """How it is trained."""
+        return _recipe(AUTOENCODER_RECIPE, self.epochs, batch=self.batch, lr=self.lr)
+
+
+@dataclass(frozen=True)
+class ClassifierSpec:
+    """Which classifier is trained, on what, for how long.
+
+    Attributes:
+        network: a key of :data:`reinject.networks.CLASSIFIERS`: mlp, conv or deep.
+        epochs: passes over the data, exactly, >= 1; None: 15, and 4000 gradient steps at least.
+        sees: images, or reconstructions: half of the images as the autoencoder gives them back.
+        augment: how its images are varied: none, shift (by up to 2 pixels) or mirror (and shift).
+        reconstructed_by: folder of models whose autoencoder gives back what it sees, where it alone is trained; "":
+            the autoencoder that is trained.
+
+    Raises:
+        ArgumentError: an unknown name, a number out of range.
+    """
+
+    network: str = "mlp"
+    epochs: int | None = None
+    sees: str = SEES[0]
+    augment: str = AUGMENT[0]
+    reconstructed_by: str = ""
+
+    def __post_init__(self) -> None:
+        _check_name("--classifier", self.network, models.CLASSIFIERS)
+        _check_name("--classifier-sees", self.sees, SEES)
+        _check_name("--augment", self.augment, AUGMENT)
+        self.recipe()
+
+    def recipe(self) -> Recipe:
+        """How it is trained."""
+        return _recipe(CLASSIFIER_RECIPE, self.epochs)
+
+
+def _recipe(usual: Recipe, epochs: int | None, **given: float | None) -> Recipe:
+    """The usual recipe with what is given; passes that are given are exact."""
+    changed: dict[str, Any] = {name: value for name, value in given.items() if value is not None}
+    return replace(usual, **changed, **({} if epochs is None else {"epochs": epochs, "least_steps": 0}))
+
+
 def plan_for(
     dataset: str,
     *,
+    autoencoder: AutoencoderSpec | None = None,
+    classifier: ClassifierSpec | None = None,
+    only: str = "",
+    value_range: tuple[float, float] = (0.0, 1.0),
     seed: int = 0,
     split_seed: int = 0,
-    autoencoder: str | None = None,
-    classifier: str = "mlp",
-    objective: str | None = None,
-    numbers: Numbers | None = None,
-    epochs: int | None = None,
-    batch: int | None = None,
-    lr: float | None = None,
-    classifier_epochs: int | None = None,
-    sees: str = SEES[0],
-    value_range: tuple[float, float] = (0.0, 1.0),
-    augment: str = AUGMENT[0],
-    only: str = "",
-    reconstructed_by: str = "",
 ) -> TrainPlan:
-    """The default way to train, with what was given in place of its values.
+    """Plan a training: the default one, with what is given in place of its values.
 
     Arguments:
-        dataset, seed, split_seed, autoencoder, classifier, objective, numbers: as in :class:`TrainPlan`; of the
-            objective and the autoencoder, the one that is not given follows from the other.
-        epochs, classifier_epochs: passes over the data, exactly, in place of the recipe's.
-        batch, lr: of the autoencoder: rows a gradient step, and highest learning rate.
-        sees, augment, only, reconstructed_by: as in :class:`TrainPlan`.
-        value_range: values of the darkest and the brightest pixel.
+        dataset: its name.
+        autoencoder: which, by which objective, for how long; default: a denoiser.
+        classifier: which, on what, for how long; default: an MLP on the images.
+        only: "autoencoder" or "classifier": the other is not trained; "": both are.
+        value_range: values of the darkest and the brightest pixel, LOW < HIGH.
+        seed: of all randomness, >= 0.
+        split_seed: of the split of a data set that has no test part, >= 0.
 
     Raises:
-        ArgumentError: an unknown network, a number out of range.
+        ArgumentError: an empty range, specs that do not go together.
+        TypeError: a text in place of a spec.
+
+    Example:
+        >>> plan_for("digits", classifier=ClassifierSpec("conv", epochs=3)).classifier_recipe.epochs
+        3
     """
-
-    def recipe(usual: Recipe, passes: int | None, **given: float | None) -> Recipe:
-        changed: dict[str, Any] = {name: value for name, value in given.items() if value is not None}
-        return replace(usual, **changed, **({} if passes is None else {"epochs": passes, "least_steps": 0}))
-
+    given = (("autoencoder", autoencoder, AutoencoderSpec), ("classifier", classifier, ClassifierSpec))
+    for name, value, kind in given:
+        if value is not None and not isinstance(value, kind):
+            raise TypeError(f"{name} is {value!r}; give {kind.__name__}({value!r})")
     low, high = value_range
     if not low < high:
         raise ArgumentError("--value-range", f"{low},{high}", "Give LOW < HIGH")
-    objective, autoencoder = choose(objective, autoencoder)
+    first, second = autoencoder or AutoencoderSpec(), classifier or ClassifierSpec()
+    objective, network = first.names
     return TrainPlan(
         dataset,
         seed,
-        autoencoder,
-        classifier,
-        recipe(AUTOENCODER_RECIPE, epochs, batch=batch, lr=lr),
-        recipe(CLASSIFIER_RECIPE, classifier_epochs),
+        network,
+        second.network,
+        first.recipe(),
+        second.recipe(),
         objective,
-        numbers or Numbers(),
-        sees,
+        first.numbers,
+        second.sees,
         low=low,
         high=high,
-        augment=augment,
+        augment=second.augment,
         only=only,
-        reconstructed_by=reconstructed_by,
+        reconstructed_by=second.reconstructed_by,
         split_seed=split_seed,
     )
 

@@ -20,7 +20,7 @@ from reinject import networks as models
 from reinject.archive.features_archive import walked_features
 from reinject.archive.request import asked_for, contents, earlier, note
 from reinject.base.devices import make_fabric
-from reinject.base.errors import ArgumentError, ModelError, ReinjectError, check_count, cure_of
+from reinject.base.errors import ArgumentError, ModelError, ReinjectError, cure_of
 from reinject.base.files import write_json
 from reinject.base.outcome import Outcome
 from reinject.base.progress import Progress, Silent, for_this_terminal
@@ -29,6 +29,7 @@ from reinject.data.splits import check_unseen
 from reinject.models.bundle import Bundle, load
 from reinject.models.codes import keep_moments
 from reinject.networks import Inputs, Network
+from reinject.training.fabric_spec import FabricSpec
 from reinject.training.fit import Loss, Recipe, Rows, fit
 from reinject.training.labelling import AUGMENT, augmented, loss_of
 from reinject.training.objective_options import Chosen, build
@@ -47,8 +48,7 @@ def train(
     *,
     data_dir: str | None = None,
     device: str = "auto",
-    precision: str = "32-true",
-    devices: int = 1,
+    fabric: FabricSpec | None = None,
     moments: bool = True,
     overwrite: bool = False,
     progress: Progress | None = None,
@@ -59,11 +59,11 @@ def train(
         plan: what is trained on what.
         out: folder to make.
         data_dir: where to look for data sets first.
-        device, precision: Lightning's names.
-        devices: so many of the device, a process each, by distributed data parallelism (gloo, or NCCL on GPUs).
+        device: cpu, cuda, mps or auto: the first of the other two that is there, or else the CPU.
+        fabric: in which precision, and on how many devices; default: 32 bits on one.
         moments: keep moments of the codes beside an autoencoder that has codes, see :mod:`reinject.models.moments`.
         overwrite: replace what is there.
-        progress: who is told.
+        progress: progress reporter.
 
     Returns:
         Accuracy of the classifier on the test set, losses, seconds.
@@ -71,7 +71,9 @@ def train(
     Raises:
         ReinjectError: the output holds something, the data set is not to be had, a loss diverges.
     """
-    asked = asked_for(locals(), dataset=contents(plan.dataset, data_dir), seen=_hash_of(plan.reconstructed_by))
+    fabric = fabric or FabricSpec()
+    given = {"plan": plan, "device": device, **vars(fabric), "moments": moments}
+    asked = asked_for(given, dataset=contents(plan.dataset, data_dir), seen=_hash_of(plan.reconstructed_by))
     made = None if overwrite else earlier(out, asked)
     if made is not None:
         return made
@@ -79,8 +81,7 @@ def train(
     check_free(out, f"{plan.only or 'autoencoder'}/config.json", overwrite)
     dataset = walked_features(plan.dataset, data_dir, plan.split_seed)
     dataset = dataset or data.load(plan.dataset, data_dir, plan.split_seed, progress)
-    options: dict[str, Any] = {"device": device, "precision": precision, "devices": devices, "moments": moments}
-    return train_on(plan, dataset, out, **options, asked=asked, progress=progress)
+    return train_on(plan, dataset, out, device=device, fabric=fabric, moments=moments, asked=asked, progress=progress)
 
 
 def _hash_of(folder: str) -> str:
@@ -94,8 +95,7 @@ def train_on(
     out: Path,
     *,
     device: str = "auto",
-    precision: str = "32-true",
-    devices: int = 1,
+    fabric: FabricSpec | None = None,
     moments: bool = True,
     asked: Mapping[str, Any] | None = None,
     progress: Progress,
@@ -104,18 +104,19 @@ def train_on(
     if plan.augment != AUGMENT[0] and len(dataset.shape) != 3:
         raise ArgumentError("--augment", f"{plan.augment}, but inputs of shape {dataset.shape}", "Leave it out")
     partial = partial_of(out)
-    check_count("--devices", "devices", devices)
-    parameters = {**plan.as_json(), "precision": precision, **({"devices": devices} if devices > 1 else {})}
-    job = _Job(plan, dataset, partial, make_fabric(device, precision), progress)
+    fabric = fabric or FabricSpec()
+    several = {"devices": fabric.devices} if fabric.devices > 1 else {}
+    parameters = {**plan.as_json(), "precision": fabric.precision, **several}
+    job = _Job(plan, dataset, partial, make_fabric(device, fabric.precision), progress)
     if plan.reconstructed_by:  # fails before there is a folder, which another command could not use
         parameters["reconstructed_by"] = job.reconstructing().sha256
     else:
         del parameters["reconstructed_by"]  # so that runs from before there was the option go on
     begin(partial, parameters)
-    if devices > 1:
-        fabric = make_fabric(device, precision, devices)
+    if fabric.devices > 1:
+        ranks = make_fabric(device, fabric.precision, fabric.devices)
         try:
-            fabric.launch(functools.partial(_rank, plan, dataset, partial, isinstance(progress, Silent)))
+            ranks.launch(functools.partial(_rank, plan, dataset, partial, isinstance(progress, Silent)))
         except (ProcessRaisedException, ProcessExitedException) as error:
             why = str(error).strip().splitlines()[-1]
             cure = "Train on one device, or, in a script, below if __name__ == '__main__':"
