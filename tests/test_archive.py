@@ -17,7 +17,7 @@ import pytest
 import torch
 
 from reinject import Archive, __version__
-from reinject.archive import Plan, write
+from reinject.archive import Existing, Listener, Plan, write
 from reinject.base.errors import ArchiveError, ArgumentError
 from reinject.data import images
 from reinject.data.samples import LabelledSamples, Storage
@@ -41,7 +41,7 @@ def block(number: int, p: Plan) -> Iterator[LabelledSamples]:
 
 def make(out: Path, p: Plan | None = None, **options) -> Archive:
     p = p or plan()
-    write(out, p, lambda number: block(number, p), **options)
+    write(out, p, lambda number: block(number, p), existing=Existing(**options))
     return Archive.open(out)
 
 
@@ -195,7 +195,7 @@ def test_a_cut_run_goes_on_and_ends_the_same(tmp_path: Path, at: int) -> None:
         made.append(number)
         return block(number, p)
 
-    write(tmp_path / "a", p, counted, on_rows=told.append)
+    write(tmp_path / "a", p, counted, listener=Listener(told.append))
     assert made == list(range(at, 3))
     assert sum(told) == 42
     assert files(tmp_path / "a") == files(tmp_path / "whole")

@@ -10,7 +10,7 @@ import fsspec
 import pytest
 
 from reinject import Archive
-from reinject.archive import remote, verify, write
+from reinject.archive import Existing, remote, verify, write
 from reinject.archive.remote import scratch_of
 from reinject.base.errors import ArchiveError, ArgumentError
 from reinject.base.files import place_of
@@ -56,7 +56,7 @@ def uploaded(place: Path) -> dict[str, bytes]:
 
 def made(place: Path, **options) -> None:
     p = plan(**PARAMETERS)
-    write(place, p, options.pop("make_block", lambda number: block(number, p)), **options)
+    write(place, p, options.pop("make_block", lambda number: block(number, p)), existing=Existing(**options))
 
 
 def test_the_same_files_as_on_a_disk(there: Path, tmp_path: Path) -> None:
@@ -114,8 +114,8 @@ def test_a_run_is_given_up_or_gone_on_with_as_asked(there: Path, tmp_path: Path)
         made(there, make_block=cut)
     other = plan(blocks=1, block_size=7, ranges=[{"walks": [0, 7], "packages": {}}])
     with pytest.raises(ArchiveError, match="holds an unfinished run that differs"):
-        write(there, other, lambda number: block(number, other), resume="always")
-    write(there, other, lambda number: block(number, other), resume="never")
+        write(there, other, lambda number: block(number, other), existing=Existing(resume="always"))
+    write(there, other, lambda number: block(number, other), existing=Existing(resume="never"))
     assert sorted(uploaded(there)) == ["README.md", "data/shard-000000.parquet", "manifest.json"]
     with pytest.raises(ArchiveError, match="already holds something"):
         made(there, resume="never")
@@ -208,7 +208,7 @@ def test_an_append_that_is_given_up_leaves_nothing(there: Path, models: Path, mo
 def test_nothing_of_a_larger_archive_stays_when_it_is_replaced(there: Path) -> None:
     made(there)
     p = plan(blocks=1, block_size=7, ranges=[{"walks": [0, 7], "packages": {}}])
-    write(there, p, lambda number: block(number, p), overwrite=True)
+    write(there, p, lambda number: block(number, p), existing=Existing(overwrite=True))
     assert sorted(uploaded(there)) == ["README.md", "data/shard-000000.parquet", "manifest.json"]
     assert verify(there) == []
 

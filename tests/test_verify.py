@@ -12,7 +12,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from reinject import Archive
-from reinject.archive import repair, verify, write
+from reinject.archive import Existing, repair, verify, write
 from reinject.base.errors import ArchiveError, ArgumentError, ReinjectError
 from reinject.models.loading import load_models
 from reinject.sampling.presets import Settings
@@ -129,7 +129,7 @@ def test_repair_makes_the_same_bytes_and_nothing_else(whole: Path, harm: str) ->
         made.append(number)
         return block(number, p)
 
-    write(whole, p, counted, resume="always")
+    write(whole, p, counted, existing=Existing(resume="always"))
     assert made == [1]
     assert files(whole) == before
 
@@ -145,7 +145,7 @@ def test_repair_refuses_what_is_another_run_or_comes_out_otherwise(whole: Path) 
     assert files(whole) == before  # the damaged shard may be all there is
     assert [path.name for path in whole.parent.iterdir()] == ["a"]
     with pytest.raises(ArchiveError, match="nothing to go on with"):
-        write(whole.parent / "b", p, lambda number: block(number, p), resume="always")
+        write(whole.parent / "b", p, lambda number: block(number, p), existing=Existing(resume="always"))
 
 
 def test_never_gives_up_an_unfinished_run_and_only_such_a_one(tmp_path: Path) -> None:

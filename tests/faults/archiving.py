@@ -7,7 +7,7 @@ from pathlib import Path
 
 import torch
 
-from reinject.archive import Plan, write
+from reinject.archive import Existing, Plan, write
 from reinject.base.staging import before_publishing
 from reinject.data.samples import LabelledSamples, Storage
 
@@ -31,12 +31,12 @@ def block(number: int) -> Iterator[LabelledSamples]:
 
 def archive(out: Path, overwrite: bool = False) -> None:
     """Write the archive, or go on."""
-    write(out, plan(), block, overwrite=overwrite)
+    write(out, plan(), block, existing=Existing(overwrite))
 
 
 def append(out: Path) -> None:
     """Add two blocks to the archive, or go on with that."""
-    write(out, plan(BLOCKS + 2), block, base=before_publishing(out))
+    write(out, plan(BLOCKS + 2), block, existing=Existing(base=before_publishing(out)))
 
 
 def die(act: Callable[[Path], None], out: Path, at: int) -> None:

@@ -1,15 +1,14 @@
 """Making damaged shards of a finished archive again."""
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import Any
 
 import torch
 
 from reinject.archive.manifest import read_manifest
 from reinject.archive.remote import deliver, scratch_of
 from reinject.archive.schema import MANIFEST, Plan
-from reinject.archive.shards import MakeBlock, Run, is_whole, made
+from reinject.archive.shards import Listener, MakeBlock, Run, is_whole, made
 from reinject.base.errors import ArchiveError
 from reinject.base.files import is_remote
 from reinject.base.staging import begin, differences, discard
@@ -21,8 +20,7 @@ def repair(
     plan: Plan,
     make_block: MakeBlock,
     *,
-    on_rows: Callable[[int], None] = lambda _: None,
-    on_shard: Callable[[dict[str, Any]], None] = lambda _: None,
+    listener: Listener | None = None,
     run: Run | None = None,
 ) -> Path:
     """Make the shards of a finished archive again that are missing or damaged; arguments as for :func:`write`.
@@ -33,6 +31,7 @@ def repair(
     Raises:
         ArchiveError: no archive, another plan, or a shard that comes out otherwise than its hash says.
     """
+    listener = listener or Listener()
     if not (out / MANIFEST).is_file():
         raise ArchiveError(str(out), "nothing to go on with", "Leave out --resume always to begin")
     manifest, wanted = read_manifest(out), plan.as_json()
@@ -49,12 +48,12 @@ def repair(
         (scratch / "data").mkdir()
         known = {entry["block"]: entry for entry in manifest["shards"]}
         good = {number for number, entry in known.items() if is_whole(out, entry)}
-        on_rows(sum(known[number]["rows"] for number in good))
+        listener.on_rows(sum(known[number]["rows"] for number in good))
         gone = {number: entry["repeats"] for number, entry in known.items() if entry.get("repeats")}
         if gone:  # this process leaves the rows out
             make_block, run = without_noted(make_block, gone), None
-        for entry in made(scratch, plan, sorted(known.keys() - good), make_block, on_rows, run):
-            on_shard(entry)
+        for entry in made(scratch, plan, sorted(known.keys() - good), make_block, listener.on_rows, run):
+            listener.on_shard(entry)
             if entry["sha256"] != known[entry["block"]]["sha256"]:
                 raise ArchiveError(
                     str(out / entry["file"]),

@@ -14,9 +14,10 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
+from reinject.archive.existing import Existing
 from reinject.archive.manifest import read_manifest
 from reinject.archive.schema import MANIFEST, Plan
-from reinject.archive.shards import MakeBlock, Run, entry_file, made
+from reinject.archive.shards import Listener, MakeBlock, Run, entry_file, made
 from reinject.base.errors import ArchiveError
 from reinject.base.files import is_remote, read_json, write_json
 from reinject.base.staging import PLAN, before_publishing, begin, discard, partial_of, release
@@ -72,41 +73,38 @@ def write_remote(
     make_block: MakeBlock,
     finish: Finish,
     *,
-    overwrite: bool,
-    anew: bool,
-    base: Path | None,
-    on_rows: Callable[[int], None],
-    on_shard: Callable[[dict[str, Any]], None],
+    existing: Existing,
+    listener: Listener,
     run: Run | None,
 ) -> Path:
     """As :func:`reinject.archive.write`, at a place of fsspec.
 
     Arguments:
         out: the place.
-        plan, make_block, overwrite, base, on_rows, on_shard, run: as there.
-        anew: give up an unfinished run, and what has arrived of it.
+        plan, make_block, existing, listener, run: as there.
         finish: writes card and manifest of these entries into a folder.
 
     Raises:
         ArchiveError: there is an archive already, or an unfinished run of another plan was on its way there.
     """
     scratch = scratch_of(out)
-    if anew:
+    base = existing.base
+    if existing.resume == "never":
         _give_up(scratch, out)
     if base is None and not is_begun(out):
-        _clear(out, overwrite)
+        _clear(out, existing.overwrite)
     begin(scratch, plan.as_json())
     (scratch / "data").mkdir(exist_ok=True)
     (out / "data").mkdir(parents=True, exist_ok=True)
     for entry in read_manifest(base)["shards"] if base is not None else []:
         write_json(scratch / entry_file(entry["block"]), entry)
     known = {number: _arrived(scratch, out, number) for number in range(plan.blocks)}
-    on_rows(sum(entry["rows"] for entry in known.values() if entry is not None))
+    listener.on_rows(sum(entry["rows"] for entry in known.values() if entry is not None))
     missing = [number for number, entry in known.items() if entry is None]
-    for entry in made(scratch, plan, missing, make_block, on_rows, run):
+    for entry in made(scratch, plan, missing, make_block, listener.on_rows, run):
         deliver(scratch / entry["file"], out / entry["file"])
         known[entry["block"]] = entry
-        on_shard(entry)
+        listener.on_shard(entry)
     finish(out, plan, [entry for _, entry in sorted(known.items()) if entry is not None], scratch)
     for name in ("README.md", MANIFEST):
         _upload(scratch / name, out / name)

@@ -6,6 +6,7 @@ import os
 import shutil
 from collections import Counter
 from collections.abc import Callable, Iterable
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -22,6 +23,19 @@ from reinject.walks.diagnostics import effective_labels
 
 MakeBlock = Callable[[int], Iterable[LabelledSamples]]
 Run = Callable[[Path, Plan, list[int], Callable[[int], None]], Iterable[dict[str, Any]]]
+
+
+@dataclass(frozen=True)
+class Listener:
+    """Who is told while shards are made.
+
+    Attributes:
+        on_rows: told the number of rows after every write, those of an earlier run first.
+        on_shard: told the entry of every shard that was made: its counts.
+    """
+
+    on_rows: Callable[[int], None] = lambda _: None
+    on_shard: Callable[[dict[str, Any]], None] = lambda _: None
 
 
 def shard_file(number: int) -> str:

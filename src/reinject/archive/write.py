@@ -8,21 +8,21 @@ a run that was cut goes on where it was when the same call is made again.
 import functools
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any
 
 import numpy as np
 
 from reinject.archive.card import data_card
+from reinject.archive.existing import Existing
 from reinject.archive.mending import repair
 from reinject.archive.read import Archive
 from reinject.archive.remote import Finish, is_begun, write_remote
 from reinject.archive.schema import MANIFEST, SCHEMA_VERSION, Plan, schema_of
-from reinject.archive.shards import MakeBlock, Run, finished, forget_entries, made, take_shards
+from reinject.archive.shards import Listener, MakeBlock, Run, finished, forget_entries, made, take_shards
 from reinject.base.errors import ArchiveError
 from reinject.base.files import is_remote, write_json
 from reinject.base.staging import begin, check_free, discard, partial_of, publish
 
-Resume = Literal["if-possible", "never", "always"]
 Remarks = Callable[[Archive], dict[str, Any]]
 
 
@@ -31,11 +31,8 @@ def write(
     plan: Plan,
     make_block: MakeBlock,
     *,
-    overwrite: bool = False,
-    resume: Resume = "if-possible",
-    base: Path | None = None,
-    on_rows: Callable[[int], None] = lambda _: None,
-    on_shard: Callable[[dict[str, Any]], None] = lambda _: None,
+    existing: Existing | None = None,
+    listener: Listener | None = None,
     run: Run | None = None,
     remarks: Remarks | None = None,
 ) -> Path:
@@ -45,12 +42,9 @@ def write(
         out: the folder to make, or a place of :func:`reinject.base.files.place_of`; must not hold anything yet.
         plan: what determines the rows.
         make_block: number of a block -> its rows; called only for the blocks that are not there yet.
-        overwrite: replace an archive at ``out``.
-        resume: "if-possible": go on with ``OUT.partial`` where there is one; "never": give that up and begin anew;
-            "always": there has to be one, or a finished archive of this plan, whose damaged shards are made again.
-        base: a finished archive whose shards are the first ones of this plan, and which this one replaces.
-        on_rows: told the number of rows after every write, those of an earlier run first.
-        on_shard: told of every shard that was made: its counts.
+        existing: what to do about an archive or an unfinished run that is there; default: resume ``OUT.partial`` where
+            there is one, and refuse an archive.
+        listener: who is told while shards are made; default: nobody.
         run: makes the shards that are missing, in any order, in place of ``make_block``: in other processes.
         remarks: what the manifest says beside the counts, from the archive as it will be; JSON values by name.
 
@@ -59,23 +53,23 @@ def write(
             was asked for; no walk gave a sample.
         OSError: the disk is full, or not to be written; finished shards stay in ``OUT.partial``.
     """
-    told: dict[str, Any] = {"on_rows": on_rows, "on_shard": on_shard, "run": run}
-    if resume == "always" and not is_begun(out):
-        return repair(out, plan, make_block, **told)
+    existing, listener = existing or Existing(), listener or Listener()
+    base = existing.base
+    if existing.resume == "always" and not is_begun(out):
+        return repair(out, plan, make_block, listener=listener, run=run)
     finish = functools.partial(_finish, remarks=remarks)
     if is_remote(out):
-        anew = resume == "never"
-        return write_remote(out, plan, make_block, finish, overwrite=overwrite, anew=anew, base=base, **told)
+        return write_remote(out, plan, make_block, finish, existing=existing, listener=listener, run=run)
     partial = partial_of(out)
-    if resume == "never":
+    if existing.resume == "never":
         discard(partial)
-    check_free(out, MANIFEST, overwrite or base is not None)
+    check_free(out, MANIFEST, existing.overwrite or base is not None)
     begin(partial, plan.as_json())
     if not (partial / MANIFEST).is_file():  # or else a run was killed while it tidied up
         (partial / "data").mkdir(exist_ok=True)
         if base is not None:
             take_shards(base, partial)
-        _make(out, plan, make_block, finish, on_rows, on_shard, run)
+        _make(out, plan, make_block, finish, listener, run)
     forget_entries(partial)
     publish(partial, out)
     return out
@@ -86,18 +80,17 @@ def _make(
     plan: Plan,
     make_block: MakeBlock,
     finish: Finish,
-    on_rows: Callable[[int], None],
-    on_shard: Callable[[dict[str, Any]], None],
+    listener: Listener,
     run: Run | None,
 ) -> None:
     """All shards that are not there yet, the card, and the manifest, which says that all is there."""
     partial = partial_of(out)
     known = {number: finished(partial, number) for number in range(plan.blocks)}
-    on_rows(sum(entry["rows"] for entry in known.values() if entry is not None))
+    listener.on_rows(sum(entry["rows"] for entry in known.values() if entry is not None))
     missing = [number for number, entry in known.items() if entry is None]
-    for entry in made(partial, plan, missing, make_block, on_rows, run):
+    for entry in made(partial, plan, missing, make_block, listener.on_rows, run):
         known[entry["block"]] = entry
-        on_shard(entry)
+        listener.on_shard(entry)
     finish(out, plan, [entry for _, entry in sorted(known.items()) if entry is not None], partial)
 
 

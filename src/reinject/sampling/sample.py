@@ -229,11 +229,8 @@ def sample(
             out,
             plan,
             make_block,
-            overwrite=overwrite,
-            resume=resume,
-            base=base,
-            on_rows=advance,
-            on_shard=on_shard,
+            existing=archive.Existing(overwrite, resume, base),
+            listener=archive.Listener(advance, on_shard),
             run=None if run is None else run(recipe),
             remarks=said,
         )
