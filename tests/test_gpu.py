@@ -22,6 +22,7 @@ from reinject.evaluation.evaluate_spec import EvaluateSpec
 from reinject.evaluation.tune import tune
 from reinject.experiments import comparison
 from reinject.experiments.catalogue import Experiment
+from reinject.experiments.experiment_spec import ExperimentSpec
 from reinject.experiments.reproduce import reproduce
 from reinject.explorer.session import Choice, Live, World
 from reinject.models.loading import load_models
@@ -312,6 +313,7 @@ def test_an_experiment_is_made_there(tmp_path: Path, monkeypatch: pytest.MonkeyP
         )
     }
     monkeypatch.setattr(comparison, "EXPERIMENTS", known)
-    found = reproduce(["table"], tmp_path, only=["digits"], seeds=1, samples=1500, device="cuda").result["digits"]
+    spec = ExperimentSpec(seeds=1, samples=1500, device="cuda")
+    found = reproduce(["table"], tmp_path, only=["digits"], spec=spec).result["digits"]
     assert found["command"].endswith("--device cuda")
     assert {"ours, default", *peers} < set(found["sets"])

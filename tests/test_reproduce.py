@@ -22,6 +22,7 @@ from reinject.experiments import catalogue as experiments
 from reinject.experiments import comparison
 from reinject.experiments import reproduce as module
 from reinject.experiments.catalogue import Experiment
+from reinject.experiments.experiment_spec import ExperimentSpec
 from reinject.experiments.notes import Clock, MarksOnDisk, kept
 from reinject.experiments.peers import PEERS, Task
 from reinject.experiments.reproduce import reproduce
@@ -164,8 +165,8 @@ def seconds_of(training: Path) -> float:
 
 def test_classifiers_vote_and_a_student_says_what_is_kept(quick: dict[str, Experiment], tmp_path: Path) -> None:
     assert quick
-    options = {"only": ["digits-votes"], "samples": 1500, "seeds": 1}
-    one = reproduce(["table"], tmp_path, **options).result["digits-votes"]
+    spec = ExperimentSpec(seeds=1, samples=1500)
+    one = reproduce(["table"], tmp_path, only=["digits-votes"], spec=spec).result["digits-votes"]
     there = tmp_path / "digits-votes" / "seed-0"
     archive = Archive.open(there / "best")
     voted = [Path(one["folder"]).parent.name for one in archive.manifest["models"]["classifiers"]]
@@ -188,10 +189,11 @@ def test_the_extractor_is_trained_in_the_precision_that_is_asked_for(
 ) -> None:
     assert quick
     asked: list[str] = []
-    monkeypatch.setattr(comparison, "train", lambda *_, precision, **__: asked.append(precision) or _interrupt())
+    monkeypatch.setattr(comparison, "train", lambda *_, fabric, **__: asked.append(fabric.precision) or _interrupt())
     for precision in ("32-true", "bf16-mixed"):
+        spec = ExperimentSpec(samples=1500, precision=precision)
         with pytest.raises(KeyboardInterrupt):
-            reproduce(["table"], tmp_path / precision, only=["digits-features"], samples=1500, precision=precision)
+            reproduce(["table"], tmp_path / precision, only=["digits-features"], spec=spec)
     assert asked == ["32-true", "bf16-mixed"]
 
 
@@ -264,12 +266,12 @@ def test_an_experiment_is_gone_on_with_and_not_made_again(
 ) -> None:
     assert quick
     out = tmp_path / "r"
-    options = {"only": ["digits-features"], "samples": 1500}
-    first = reproduce(["table"], out, seeds=1, **options).result
+    only, once, twice = ["digits-features"], ExperimentSpec(1, 1500), ExperimentSpec(2, 1500)
+    first = reproduce(["table"], out, only=only, spec=once).result
     times = {path: path.stat().st_mtime_ns for path in out.rglob("result.json")}
-    result = reproduce(["table", "curves"], out, seeds=2, **options).result
+    result = reproduce(["table", "curves"], out, only=only, spec=twice).result
     assert all(path.stat().st_mtime_ns == at for path, at in times.items())
-    for name in options["only"]:
+    for name in only:
         sets = result[name]["sets"]
         assert len(sets["ours, paper"]["ratio"]["values"]) == 2
         assert sets["ours, paper"]["ratio"]["values"][:1] == first[name]["sets"]["ours, paper"]["ratio"]["values"]
@@ -287,23 +289,23 @@ def test_an_experiment_is_gone_on_with_and_not_made_again(
     assert "Goal: ratio 0.9, skill 0.8." in page
     assert "`reinject reproduce table --only digits-features --seeds 2 --samples 1500`" in page
     with pytest.raises(ArgumentError, match=r"1600, but .* has 1500"):
-        reproduce(["table"], out, only=["digits-features"], samples=1600)
+        reproduce(["table"], out, only=only, spec=ExperimentSpec(samples=1600))
     paper = out / "digits-features" / "seed-0" / "paper"
     (out / "digits-features" / "seed-0" / "result.json").unlink()
     manifest = paper / "manifest.json"
     walked = manifest.read_text()
     manifest.write_text(walked.replace(json.loads(walked)["models"]["classifiers"][0]["sha256"], "0" * 64))
     with pytest.raises(DataError, match=r"paper: was walked otherwise: classifiers"):
-        reproduce(["table"], out, seeds=1, **options)
+        reproduce(["table"], out, only=only, spec=once)
     shutil.rmtree(paper)
     shutil.copytree(paper.with_name("default"), paper)
     with pytest.raises(DataError, match=r"paper: was walked otherwise: .*settings.steps \(93 there, 10 here\)"):
-        reproduce(["table"], out, seeds=1, **options)
+        reproduce(["table"], out, only=only, spec=once)
     quick["digits-features"] = replace(quick["digits-features"], autoencoder=AutoencoderSpec(epochs=3))
     with pytest.raises(DataError, match=r"was trained otherwise: autoencoder_recipe.epochs \(2 there, 3 here\)"):
-        reproduce(["table"], out, seeds=1, **options)
+        reproduce(["table"], out, only=only, spec=once)
     with pytest.raises(ArgumentError, match="1346, but 1347 real rows"):
-        reproduce(["table"], tmp_path / "few", only=["digits"], samples=1346)
+        reproduce(["table"], tmp_path / "few", only=["digits"], spec=ExperimentSpec(samples=1346))
     assert not list((tmp_path / "few" / "digits").glob("seed-*"))
     monkeypatch.setattr(module, "run", lambda *_, **__: pytest.fail("made again"))
     reproduce([], out)
@@ -323,29 +325,29 @@ def test_results_of_earlier_versions_are_gone_on_with(tmp_path: Path, monkeypatc
         "seconds": {},
     }
     asked = []
-    monkeypatch.setattr(module, "run", lambda *_, execution, **__: asked.append(execution.precision) or rest)
+    monkeypatch.setattr(module, "run", lambda _, __, spec, **___: asked.append(spec.precision) or rest)
     (tmp_path / "digits").mkdir()
     (tmp_path / "digits" / "plan.json").write_text(json.dumps({"experiment": "digits", "samples": 10}))
     with pytest.raises(ArgumentError, match=r"--precision: bf16-mixed, but .* has 32-true"):
-        reproduce(["table"], tmp_path, only=["digits"], samples=10, precision="bf16-mixed")
-    made = reproduce(["table"], tmp_path, only=["digits"], samples=10, seeds=1).result["digits"]
+        reproduce(["table"], tmp_path, only=["digits"], spec=ExperimentSpec(samples=10, precision="bf16-mixed"))
+    made = reproduce(["table"], tmp_path, only=["digits"], spec=ExperimentSpec(1, 10)).result["digits"]
     assert made["command"] == "reinject reproduce table --only digits --seeds 1 --samples 10"
     assert "| ours, default | 0.5000 |  | 0.5000 |  |  |" in (tmp_path / "results.md").read_text()
-    other = reproduce(["table"], tmp_path / "b", only=["digits"], samples=10, seeds=1, precision="bf16-mixed").result
+    other = reproduce(["table"], tmp_path / "b", only=["digits"], spec=ExperimentSpec(1, 10, "bf16-mixed")).result
     assert other["digits"]["command"].endswith("--samples 10 --precision bf16-mixed")
     assert asked == ["32-true", "bf16-mixed"]
     with pytest.raises(ArgumentError, match="'8-true' is not known"):
-        reproduce(["table"], tmp_path / "c", precision="8-true")
+        ExperimentSpec(precision="8-true")
     plan = tmp_path / "digits" / "plan.json"
     plan.write_text(json.dumps({**json.loads(plan.read_text()), "device": "cuda"}))
     with pytest.raises(ArgumentError, match=r"--device: cpu, but .* has cuda"):
-        reproduce(["table"], tmp_path, only=["digits"], samples=10)
+        reproduce(["table"], tmp_path, only=["digits"], spec=ExperimentSpec(samples=10))
 
 
 @pytest.mark.skipif(torch.cuda.is_available(), reason="there is a GPU")
 def test_a_device_that_is_not_there_is_named(tmp_path: Path) -> None:
     with pytest.raises(ArgumentError, match="device 'cuda'"):
-        reproduce(["table"], tmp_path / "out", only=["digits"], samples=1500, device="cuda")
+        reproduce(["table"], tmp_path / "out", only=["digits"], spec=ExperimentSpec(samples=1500, device="cuda"))
     assert not (tmp_path / "out").exists()
 
 

@@ -13,7 +13,7 @@ from reinject.base.errors import ArgumentError, ModelError
 from reinject.data import Dataset, LabelledImages
 from reinject.foreign import Foreign, Loaded, Native
 from reinject.foreign import probe as probe_module
-from reinject.foreign.normalise import Evidence, read_by, words_for
+from reinject.foreign.normalise import Evidence, Known, read_by, words_for
 from reinject.models import bundle, importing
 from reinject.models.importing import Wanted, import_model
 from reinject.models.inspect import inspect
@@ -148,7 +148,7 @@ def test_chance_is_that_of_the_largest_class() -> None:
         guess[1].weight.zero_()
         guess[1].bias.copy_(torch.tensor([1.0, 0.0]))
     with pytest.raises(ArgumentError, match=r"near chance .*90\.0%"):
-        read_by(Loaded(guess), "classifier", Native((1, 2, 2), 0, 1), on, "guess", "logits")
+        read_by(Loaded(guess), "classifier", Known(Native((1, 2, 2), 0, 1)), on, "guess", "logits")
 
 
 def test_classes_in_another_order_are_told(judge: nn.Module) -> None:
@@ -187,11 +187,11 @@ def test_layouts_are_found_and_undone(layout: Any) -> None:
     there = LAYOUTS[layout](x)
     C = fitted(nn.Sequential(nn.Linear(48, 3)), lambda m: nn.functional.cross_entropy(m(there), y))
     on = Evidence("colours", x, y, ("r", "g", "b"))
-    native, line = read_by(Loaded(C), "classifier", Native((48,), 0, 1), on, "C", "logits")
+    native, line = read_by(Loaded(C), "classifier", Known(Native((48,), 0, 1)), on, "C", "logits")
     assert native.layout == layout, line
     r = nn.Sequential(nn.Linear(48, 12), nn.Linear(12, 48))
     r = fitted(r, lambda m: (m(there) - there).square().mean(), 200)
-    native, line = read_by(Loaded(r), "autoencoder", Native((48,), 0, 1), on, "r", "values")
+    native, line = read_by(Loaded(r), "autoencoder", Known(Native((48,), 0, 1)), on, "r", "values")
     if layout != "bgr" or native.layout != "chw":
         assert native.layout == layout, line
     network = Foreign(Loaded(r), "autoencoder", Inputs((3, 4, 4)), Native((48,), 0, 1, layout=layout), "values")

@@ -35,18 +35,15 @@ def reproduce(
     as_json: Json = False,
 ) -> None:
     """Make the paper's figures and its claim again, beside peers, with the numbers behind what is said of them."""
+    from reinject.experiments.experiment_spec import ExperimentSpec
     from reinject.experiments.reproduce import reproduce as run
 
     result = run(
         targets,
         out,
         only=only or (),
-        seeds=seeds,
-        samples=samples,
-        precision=precision,
-        device=device,
+        spec=ExperimentSpec(seeds, samples, precision, device, seed),
         data_dir=data_dir,
-        seed=seed,
         progress=for_this_terminal(),
     )
     finish(result, as_json)

@@ -20,6 +20,7 @@ from reinject.data.sample_tables import Table
 from reinject.evaluation.learning import Students, judge
 from reinject.evaluation.utility import Utility
 from reinject.experiments.catalogue import EXPERIMENTS, Experiment
+from reinject.experiments.experiment_spec import ExperimentSpec
 from reinject.experiments.notes import Clock, MarksOnDisk, kept
 from reinject.experiments.peers import LABELLED, PEERS, WALKED, Task, softened
 from reinject.models.extract import extract
@@ -44,11 +45,8 @@ _ELSEWHERE = {"dataset", "reconstructed_by"}  # folders, which may have moved
 def run(
     name: str,
     out: Path,
-    seeds: Sequence[int],
-    samples: int,
+    spec: ExperimentSpec,
     *,
-    execution: Execution | None = None,
-    device: str = "cpu",
     data_dir: str | None = None,
     progress: Progress,
 ) -> dict[str, Any]:
@@ -57,11 +55,7 @@ def run(
     Arguments:
         name: of :data:`EXPERIMENTS`.
         out: folder of its models and archives.
-        seeds: of everything: networks, walks, peers, students.
-        samples: of every synthetic set.
-        execution: how our networks are trained, the extractor of features among them, and walked.
-        device: where, and where the networks of peers are trained; students are on the CPU, as many at once as it has
-            cores.
+        spec: how often, how large, and where.
         data_dir: where to look for data sets first.
         progress: who is told.
 
@@ -72,17 +66,16 @@ def run(
         ArgumentError: fewer samples than real rows, which curves at equal n need.
     """
     experiment = EXPERIMENTS[name]
-    execution = execution or Execution()
-    source = _source(experiment, out, execution.precision, device, data_dir, progress)
+    source = _source(experiment, out, spec, data_dir, progress)
     dataset = data.load(source, data_dir, progress=progress)
-    if samples < len(dataset.train):
-        raise ArgumentError("--samples", f"{samples}, but {len(dataset.train)} real rows", "Give as many at least")
+    if spec.samples < len(dataset.train):
+        raise ArgumentError("--samples", f"{spec.samples}, but {len(dataset.train)} real rows", "Give as many at least")
     found = []
-    for seed in seeds:
+    for seed in spec.all_seeds:
         folder = out / f"seed-{seed}"
         _check_trained(experiment.plans(source, seed, folder), folder)
         if not (folder / RESULT).is_file():
-            result = _once(experiment, dataset, source, folder, seed, samples, execution, device, data_dir, progress)
+            result = _once(experiment, dataset, source, folder, seed, spec, data_dir, progress)
             write_json(folder / RESULT, result)
             shutil.rmtree(folder / TABLES, ignore_errors=True)  # large, and of no more use
         found.append(read_json(folder / RESULT, DataError))
@@ -90,8 +83,8 @@ def run(
     return {
         "dataset": dataset.name if experiment.extractor else experiment.dataset,
         "rows": len(dataset.train),
-        "samples": samples,
-        "seeds": list(seeds),
+        "samples": spec.samples,
+        "seeds": list(spec.all_seeds),
         "goal": experiment.goal,
         "twin": float(np.mean([result["twin"] for result in found])),
         "noise": float(np.mean([result["noise"] for result in found])),
@@ -108,9 +101,7 @@ def _seconds(each: Sequence[Mapping[str, float]]) -> dict[str, float]:
     return {name: float(np.mean([one[name] for one in each if name in one])) for name in names}
 
 
-def _source(
-    experiment: Experiment, out: Path, precision: str, device: str, data_dir: str | None, progress: Progress
-) -> str:
+def _source(experiment: Experiment, out: Path, spec: ExperimentSpec, data_dir: str | None, progress: Progress) -> str:
     """The name of the data set that networks are trained on: features are extracted first."""
     if not experiment.extractor:
         return experiment.dataset
@@ -118,7 +109,8 @@ def _source(
     if not extractor.is_dir():
         classifier = ClassifierSpec("deep", EXTRACTOR_EPOCHS, augment="mirror")
         plan = plan_for(experiment.extractor, classifier=classifier, only="classifier")
-        train(plan, extractor, device=device, fabric=FabricSpec(precision), data_dir=data_dir, progress=progress)
+        fabric = FabricSpec(spec.precision)
+        train(plan, extractor, device=spec.device, fabric=fabric, data_dir=data_dir, progress=progress)
     if not features.is_dir():
         extract(experiment.dataset, extractor, features, data_dir=data_dir, progress=progress)
     return str(features)
@@ -130,25 +122,23 @@ def _once(
     source: str,
     folder: Path,
     seed: int,
-    samples: int,
-    execution: Execution,
-    device: str,
+    spec: ExperimentSpec,
     data_dir: str | None,
     progress: Progress,
 ) -> dict[str, Any]:
     plans = experiment.plans(source, seed, folder)
     for name, plan in plans.items():
         if not (folder / name).is_dir():
-            fabric = FabricSpec(execution.precision)
-            train(plan, folder / name, device=device, fabric=fabric, data_dir=data_dir, progress=progress)
-    models, trained = _trained(plans, folder, device)
+            fabric = FabricSpec(spec.precision)
+            train(plan, folder / name, device=spec.device, fabric=fabric, data_dir=data_dir, progress=progress)
+    models, trained = _trained(plans, folder, spec.device)
     models.check_unseen(dataset)
     clock = Clock(folder / SECONDS)
     levels = levels_of(models.inputs)
     real = Table.of(dataset.train.x, dataset.train.y, levels)
-    task = Task(real, models, plans["models"].autoencoder_recipe, len(dataset.class_names), samples, seed)
+    task = Task(real, models, plans["models"].autoencoder_recipe, len(dataset.class_names), spec.samples, seed)
     tables = {}
-    walked = functools.partial(_walked, models, execution=execution, progress=progress)
+    walked = functools.partial(_walked, models, execution=spec.execution, progress=progress)
     for name, settings in experiment.walks.items():
         share = experiment.unlearned if name == "best" else 1.0
         walk = functools.partial(walked, folder / name, name, settings, task, share)

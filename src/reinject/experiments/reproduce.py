@@ -9,7 +9,7 @@ import torch
 
 from reinject import data
 from reinject.base.devices import device_of
-from reinject.base.errors import ArgumentError, check_count
+from reinject.base.errors import ArgumentError
 from reinject.base.files import read_json, write_json
 from reinject.base.outcome import Outcome
 from reinject.base.progress import Progress, Silent
@@ -18,6 +18,7 @@ from reinject.data.samples import Storage
 from reinject.evaluation.plane import inside
 from reinject.experiments.catalogue import EXPERIMENTS
 from reinject.experiments.comparison import run
+from reinject.experiments.experiment_spec import ExperimentSpec
 from reinject.report import plane_picture as plane
 from reinject.report.sample_pictures import learning_curves
 from reinject.training.curves import Curve
@@ -58,12 +59,8 @@ def reproduce(
     out: Path,
     *,
     only: Sequence[str] = (),
-    seeds: int = 3,
-    samples: int = 90_000,
-    precision: str = "32-true",
-    device: str = "cpu",
+    spec: ExperimentSpec | None = None,
     data_dir: str | None = None,
-    seed: int = 0,
     progress: Progress | None = None,
 ) -> Outcome:
     """Make what is asked for in a folder, and a page of all that is there.
@@ -74,31 +71,27 @@ def reproduce(
         targets: some of :data:`TARGETS`, or "all".
         out: folder of the results.
         only: experiments of the curves and the table; default: all but digits.
-        seeds: of the experiments: networks, walks, peers and students.
-        samples: of every synthetic set, at least as many as there are real ones.
-        precision: in which our networks are trained and walked, see :class:`reinject.walks.execution.Execution`.
-        device: where they are: "cpu", "cuda", ...; part of what a run that goes on must agree in.
+        spec: how often, how large, and where the experiments are run; a run that goes on must agree in samples,
+            precision and device. Default: three seeds, 90,000 samples, 32 bits, the CPU.
         data_dir: where to look for data sets first.
-        seed: the first one, and that of the figures.
-        progress: who is told.
+        progress: progress reporter.
 
     Raises:
-        ArgumentError: a target, an experiment or a precision that is none.
+        ArgumentError: a target or an experiment that is none, or a run that does not agree.
         DataError: a data set is not to be had.
     """
     progress = progress or Silent()
-    check_count("--seeds", "seeds", seeds)
+    spec = spec or ExperimentSpec()
     wanted = list(TARGETS) if "all" in targets else list(dict.fromkeys(targets))
     _check("reproduce", wanted, TARGETS)
     _check("--only", only, EXPERIMENTS)
-    execution = Execution(precision=precision)
     for name in wanted:
         if name in _FIGURES and not (out / name).is_dir():
-            _figure(name, out / name, data_dir, seed, progress)
+            _figure(name, out / name, data_dir, spec.seed, progress)
     if {"curves", "table"} & set(wanted):
         chosen = only or [name for name in EXPERIMENTS if name != "digits"]
         for name in chosen:
-            _experiment(name, out / name, range(seed, seed + seeds), samples, execution, device, data_dir, progress)
+            _experiment(name, out / name, spec, data_dir, progress)
     known = {path.parent.name: read_json(path, ArgumentError) for path in sorted(out.glob(f"*/{METRICS}"))}
     if "curves" in wanted:
         _draw_curves(out, known)
@@ -124,19 +117,10 @@ def _figure(name: str, folder: Path, data_dir: str | None, seed: int, progress: 
     publish(partial, folder)
 
 
-def _experiment(
-    name: str,
-    folder: Path,
-    seeds: Sequence[int],
-    samples: int,
-    execution: Execution,
-    device: str,
-    data_dir: str | None,
-    progress: Progress,
-) -> None:
+def _experiment(name: str, folder: Path, spec: ExperimentSpec, data_dir: str | None, progress: Progress) -> None:
     """Run what is missing of an experiment, of this number of samples, in this precision and on this device."""
-    kind = device_of(device).type
-    plan = {"experiment": name, "samples": samples, "precision": execution.precision, "device": kind}
+    kind = device_of(spec.device).type
+    plan = {"experiment": name, "samples": spec.samples, "precision": spec.precision, "device": kind}
     if (folder / PLAN).is_file():
         there = {"precision": Execution().precision, "device": "cpu", **read_json(folder / PLAN, ArgumentError)}
         for what, value in plan.items():
@@ -144,10 +128,10 @@ def _experiment(
                 raise ArgumentError(f"--{what}", f"{value}, but {folder} has {there[what]}", "Give another --out")
     folder.mkdir(parents=True, exist_ok=True)
     write_json(folder / PLAN, plan)
-    found = run(name, folder, seeds, samples, execution=execution, device=device, data_dir=data_dir, progress=progress)
-    command = f"reinject reproduce table --only {name} --seeds {len(seeds)} --samples {samples}"
-    command += f" --seed {seeds[0]}" if seeds[0] else ""
-    command += f" --precision {execution.precision}" if execution != Execution() else ""
+    found = run(name, folder, spec, data_dir=data_dir, progress=progress)
+    command = f"reinject reproduce table --only {name} --seeds {spec.seeds} --samples {spec.samples}"
+    command += f" --seed {spec.seed}" if spec.seed else ""
+    command += f" --precision {spec.precision}" if spec.execution != Execution() else ""
     command += f" --device {kind}" if kind != "cpu" else ""
     write_json(folder / METRICS, {**found, "command": command})
 

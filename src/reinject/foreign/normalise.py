@@ -84,6 +84,25 @@ class Tried:
         return not self.error < 1 if self.accuracy is None else self.accuracy <= chance
 
 
+@dataclass(frozen=True)
+class Known:
+    """What is known of a network's reading before it is tried on data.
+
+    Attributes:
+        base: its shape and layout, and, where ``given``, its range and normalisation.
+        given: whether range and normalisation are known.
+        by_user: whether the user says them, who may be wrong, and not the library.
+        out: what the network gives; None: it is not known.
+        layout: in which order it takes colours and axes; None: it is not known.
+    """
+
+    base: Native
+    given: bool = False
+    by_user: bool = False
+    out: Out | None = None
+    layout: Layout | None = None
+
+
 def words_for(native: Native) -> str:
     """Write a reading in the words of the command line.
 
@@ -201,42 +220,28 @@ def _order(found: Tensor, y: Tensor, classes: int) -> tuple[tuple[int, ...], flo
     return (order, float(table.max(1).values.sum()) / max(len(y), 1)) if apart else ((), 0.0)
 
 
-def read_by(
-    loaded: Loaded,
-    role: Role,
-    base: Native,
-    on: Evidence,
-    source: str,
-    gives: Gives,
-    *,
-    given: bool = False,
-    said: bool = False,
-    out: Out | None = None,
-    layout: Layout | None = None,
-) -> tuple[Native, str]:
+def read_by(loaded: Loaded, role: Role, known: Known, on: Evidence, source: str, gives: Gives) -> tuple[Native, str]:
     """Choose the reading of a network that does best on data; it, and a line with the figures of all.
 
     Arguments:
         loaded, role: the network, and what it is.
-        base: what is known, see :func:`readings`.
+        known: what is known before.
         on: the data.
         source: name for messages.
         gives: what the network gives.
-        given: whether range and normalisation are known.
-        said: whether they are by the user, who may be wrong, and not by the library.
-        out, layout: what else is said.
 
     Raises:
         ArgumentError: even the best is near chance, or no better than the mean of the data; what is said does far worse
             than another reading; the classes stand in another order than those of the data.
     """
-    base = replace(base, layout=layout or base.layout)
+    given, out, layout = known.given, known.out, known.layout
+    base = replace(known.base, layout=layout or known.base.layout)
     tried = _all(loaded, role, base, on, gives, given, out, layout is None)
     best = _best(tried, on)
     chance = on.chance if role == "classifier" else 0.0
     _check_order(tried, best, on, source, chance)
     hopeless = best.hopeless(chance)
-    if not (hopeless or said):
+    if not (hopeless or known.by_user):
         return best.native, _figures(tried, on)
     usual = replace(base, layout="chw")
     more = _all(loaded, role, usual, on, gives, False, None, True) if given or out or layout else []

@@ -13,7 +13,7 @@ from reinject.base.errors import ArgumentError, ModelError
 from reinject.data import Dataset
 from reinject.data.classes import check_names
 from reinject.foreign import Foreign, Gives, Loaded, Native, Role
-from reinject.foreign.normalise import Evidence, read_by, words_for
+from reinject.foreign.normalise import Evidence, Known, read_by, words_for
 from reinject.foreign.route import Layout, Out
 from reinject.models.loading import levels_of, some_of
 from reinject.models.naming import names_for, rows_of_names
@@ -266,9 +266,7 @@ def _by_data(
     names = known if set(known) & set(dataset.class_names) else dataset.class_names
     on = Evidence(dataset.name, x, number[part.y], tuple(names))
     said = bool(wanted.bounds or wanted.std or wanted.out or wanted.layout)
-    native, line = read_by(
-        *(loaded, role, base, on, source, gives), given=given, said=said, out=wanted.out, layout=wanted.layout
-    )
+    native, line = read_by(loaded, role, Known(base, given, said, wanted.out, wanted.layout), on, source, gives)
     return native, [line, f"taken: {words_for(native)}"]
 
 
