@@ -5,7 +5,6 @@ import math
 import os
 import subprocess
 import sys
-import tomllib
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -16,25 +15,17 @@ from hypothesis import strategies as st
 
 from reinject import Archive
 from reinject.base.errors import ArgumentError
-from reinject.cli.config import as_toml, options_in
+from reinject.cli.config import options_in
 from reinject.cli.options import numbers_of
 from reinject.sampling.presets import Settings, choose, classes_of, settings_of, words_of
 from reinject.walks.kernel_options import options_of
 from reinject.walks.kernels import KERNELS
 from test_cli import REINJECT, run
 
-TEXT = st.text(st.characters(exclude_categories=["Cs"]), max_size=20)
-VALUES = st.one_of(st.booleans(), st.integers(-(2**40), 2**40), st.floats(allow_nan=False, allow_infinity=False), TEXT)
-
-
-@given(st.dictionaries(st.sampled_from(["walks", "class-weights", "k"]), st.one_of(VALUES, st.lists(TEXT, min_size=1))))
-def test_what_is_written_is_read(values: dict[str, object]) -> None:
-    assert tomllib.loads(as_toml("sample", values)) == {"command": "sample", **values}
-
 
 @given(st.binary(max_size=60))
 def test_any_file_is_read_or_refused_in_a_sentence(tmp_path_factory: pytest.TempPathFactory, data: bytes) -> None:
-    path = tmp_path_factory.mktemp("c") / "run.toml"
+    path = tmp_path_factory.mktemp("c") / "c.toml"
     path.write_bytes(data)
     try:
         found = options_in(path, "sample", {"walks": "walks", "k": "k"})
@@ -46,91 +37,11 @@ def test_any_file_is_read_or_refused_in_a_sentence(tmp_path_factory: pytest.Temp
     assert "\n" not in sentence
 
 
-def samples(folder: Path) -> dict[str, Any]:
-    """All of it but the words in which it was asked for."""
-    kept = ("*.parquet", "README.md")
-    files = {str(path.relative_to(folder)): path.read_bytes() for kind in kept for path in folder.rglob(kind)}
-    manifest = json.loads((folder / "manifest.json").read_text())
-    return {**files, "manifest": {name: value for name, value in manifest.items() if name != "asked"}}
-
-
-@pytest.mark.parametrize(
-    "options",
-    [
-        "--preset paper",
-        "--sigma geometric:.3r:.05r --classes 3,1 --guidance 2",
-        "--kernel half-denoising --sigma .2 --steps 14 --store float --confidence 0.3 --quota even",
-        "--labels none --box 0,1 --no-latent",
-        "--preset paper --burn-in 0",  # the preset's is 2
-        "--kernel langevin --lam 0.2 --noise matched --burn-in 0 --classes 3 --guidance 0",
-    ],
-)
-def test_every_run_leaves_the_file_that_makes_it_again(models: Path, tmp_path: Path, options: str) -> None:
-    first, again = tmp_path / "a", tmp_path / "b"
-    assert run("sample", models, "--out", first, "--walks", 40, "--seed", 3, *options.split(" "))[0] == 0
-    assert run("sample", "--config", first / "run.toml", "--out", again)[0] == 0
-    assert samples(again) == samples(first)
-    assert run("verify", first)[0] == 0
-    kept = tomllib.loads((first / "run.toml").read_text())
-    assert kept["kernel"]
-    assert kept["steps"] > 0  # the settings themselves: presets may change from version to version
-    assert {**kept, "out": ""} == {**tomllib.loads((again / "run.toml").read_text()), "out": ""}
-
-
 def test_what_is_given_goes_first(models: Path, tmp_path: Path) -> None:
     (tmp_path / "c.toml").write_text(f'models = ["{models}"]\nwalks = 30\npreset = "paper"\nblock_size = 16\n')
     assert run("sample", "--config", tmp_path / "c.toml", "--out", tmp_path / "s", "--walks", 20)[0] == 0
     parameters = Archive.open(tmp_path / "s").manifest["parameters"]
     assert (parameters["walks"], parameters["block_size"], parameters["preset"]) == (20, 16, "paper")
-
-
-def test_an_appended_run_leaves_its_own_file(models: Path, tmp_path: Path) -> None:
-    for more in ([], ["--append"], ["--append"]):
-        assert run("sample", models, "--out", tmp_path / "s", "--walks", 20, "--preset", "paper", *more)[0] == 0
-    files = sorted(path.name for path in (tmp_path / "s").glob("*.toml"))
-    assert files == ["run-2.toml", "run-3.toml", "run.toml"]
-    assert "append" not in tomllib.loads((tmp_path / "s" / "run.toml").read_text())
-    for k, name in enumerate(("run.toml", "run-2.toml", "run-3.toml")):
-        assert run("sample", "--config", tmp_path / "s" / name, "--out", tmp_path / "t")[0] == 0, k
-    assert Archive.open(tmp_path / "t").rows == 3 * 20 * 9
-    assert run("verify", tmp_path / "t")[0] == 0
-
-
-def test_runs_into_one_folder_each_leave_their_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("REINJECT_HOME", str(tmp_path / "home"))
-    monkeypatch.syspath_prepend(str(tmp_path))
-    (tmp_path / "own.py").write_text(
-        "import torch\nfrom torch import nn\ntorch.manual_seed(0)\n"
-        "class A(nn.Module):\n    def forward(self, x): return 0.5 * x\n"
-        "C = nn.Sequential(nn.Flatten(), nn.Linear(16, 3))\n"
-    )
-    out, shape = tmp_path / "m", ("--shape", "1,4,4", "--range", "0,1", "--trust")
-    first = ("import", f"{tmp_path}/own.py:A", "--out", out, *shape)
-    for command in (first, ("import", f"{tmp_path}/own.py:C", "--as", "classifier", "--out", out, *shape), first):
-        status, _, said = run(*command, *(["--overwrite"] if (out / "autoencoder").exists() else []))
-        assert status == 0, said
-    kept = {path.name: tomllib.loads(path.read_text()) for path in out.glob("*.toml")}
-    assert {name: values.get("as") for name, values in kept.items()} == {"run.toml": None, "run-2.toml": ["classifier"]}
-    assert not any("trust" in values for values in kept.values())
-    (tmp_path / "evil.toml").write_text("trust = true\n")
-    assert "'trust' is no option" in run(*first[:-1], "--config", tmp_path / "evil.toml")[2]
-
-
-def test_a_full_disk_at_the_very_end_is_a_sentence(
-    models: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    whole = Path.write_text
-
-    def full(path: Path, *rest: Any, **options: Any) -> int:
-        if path.name == "run.toml":
-            raise OSError(28, "No space left on device", str(path))
-        return whole(path, *rest, **options)
-
-    monkeypatch.setattr(Path, "write_text", full)
-    status, _, said = run("sample", models, "--out", tmp_path / "s", "--walks", 20)
-    assert status == 1
-    assert "No space left on device" in said
-    assert Archive.open(tmp_path / "s").rows > 0
 
 
 @pytest.mark.parametrize(
@@ -150,6 +61,21 @@ def test_files_that_are_none(tmp_path: Path, text: str, why: str) -> None:
     assert why in said
     assert not (tmp_path / "s").exists()
     assert "No such file" in run("sample", "--config", tmp_path / "none.toml")[2]
+
+
+def test_no_file_lets_code_run(tmp_path: Path) -> None:
+    (tmp_path / "c.toml").write_text("trust = true\n")
+    status, _, said = run("import", "own.py:A", "--config", tmp_path / "c.toml", "--out", tmp_path / "m")
+    assert status == 1
+    assert "'trust' is no option of import" in said
+
+
+def test_a_run_leaves_no_second_copy_of_its_options(models: Path, tmp_path: Path) -> None:
+    """The manifest has them; runs of earlier versions left run.toml, which is no stranger in an archive."""
+    assert run("sample", models, "--out", tmp_path / "s", "--walks", 20)[0] == 0
+    assert {path.name for path in (tmp_path / "s").iterdir()} == {"README.md", "data", "manifest.json"}
+    (tmp_path / "s" / "run-2.toml").write_text("walks = 20\n")
+    assert run("verify", tmp_path / "s")[0] == 0
 
 
 def test_a_value_of_the_wrong_type_is_the_options_own_error(models: Path, tmp_path: Path) -> None:

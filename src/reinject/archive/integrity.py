@@ -15,7 +15,7 @@ from reinject.archive.schema import MANIFEST, blocks_of
 from reinject.base.files import sha256
 
 _BESIDE = {MANIFEST, "README.md"}
-_RUNS = "run*.toml"  # the command line's own notes
+_RUNS = "run*.toml"  # notes that the command line left before 0.2
 
 
 def verify(folder: Path, on_rows: Callable[[int], None] = lambda _: None) -> list[str]:

@@ -97,4 +97,4 @@ def finish(outcome: Outcome, as_json: bool) -> None:
     if outcome.failure:
         _fail(outcome.failure, outcome.status)
     if outcome.repeated:
-        raise typer.Exit  # before a run.toml is written: this run has made nothing
+        raise typer.Exit  # nothing is left to do

@@ -66,7 +66,6 @@ from reinject.cli.walk_options import (
 
 if TYPE_CHECKING:
     from reinject.base.outcome import Outcome
-    from reinject.sampling.presets import Settings
 
 
 def sample(
@@ -194,7 +193,6 @@ def sample(
         mask=mask,
         measured=measured,
     )
-    written_down(context, settings, name if choice else preset)
     selection = Selection(
         labels, abstain, confidence, unlearned, weights_of(class_weights), quota, distinct, private, apart
     )
@@ -202,7 +200,6 @@ def sample(
         walks, beyond = walks_asked(rows, walks, append, settings)
         selection = replace(selection, rows=beyond)
     walks = WALKS if walks is None else walks
-    context.params.update({"walks": walks} if rows is None else {})
     reach = reach_of(out, walks, block_size, append)
     walking: dict[str, Any] = {
         "preset": name,
@@ -253,10 +250,3 @@ def sample(
         progress=progress,
     )
     finish(replace(outcome, failure="") if force else outcome, as_json)
-
-
-def written_down(context: typer.Context, settings: "Settings", preset: str | None) -> None:
-    """Let the run's configuration file have the settings themselves: presets may change from version to version."""
-    names = ("kernel", "steps", "burn_in", "thin", "emit", "start")
-    context.params.update({name: getattr(settings, name) for name in names}, preset=preset)
-    context.obj = {**settings.options}
