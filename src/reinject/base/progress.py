@@ -4,7 +4,7 @@ import logging
 import sys
 import time
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import AbstractContextManager, contextmanager
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from pathlib import Path
 from typing import Protocol
 
@@ -54,41 +54,41 @@ class Silent:
         """As :class:`Progress`."""
 
 
-class Lines:
-    """A plain line when a task of over two seconds ends, for logs and pipes."""
+class Shown:
+    """Show a bar with rate and time left, or print a plain line after a task of over two seconds; tell the log too.
 
-    @contextmanager
-    def task(self, name: str, total: float, unit: str) -> Iterator[Advance]:  # noqa: ARG002
-        """As :class:`Progress`."""
-        done = 0.0
-        began = time.monotonic()
+    Arguments:
+        bars: bars, for terminals; otherwise lines, for files and pipes.
 
-        def advance(amount: float) -> None:
-            nonlocal done
-            done += amount
+    Example:
+        >>> with Shown(bars=False).task("sampling", 10, "samples") as advance:
+        ...     advance(10)
+    """
 
-        yield advance
-        seconds = time.monotonic() - began
-        if seconds > 2:
-            self.say(f"{name}: {done:,.0f} {unit} in {seconds:.1f} s ({_rate(done / seconds)} {unit}/s)")
-
-    def note(self, text: str) -> None:
-        """As :class:`Progress`: nothing, a log has no room for what is replaced."""
-
-    def say(self, text: str) -> None:
-        """As :class:`Progress`."""
-        print(text, file=sys.stderr, flush=True)
-
-
-class Bars:
-    """A bar with rate and time left, for terminals."""
-
-    def __init__(self) -> None:
+    def __init__(self, bars: bool) -> None:
+        self._bars = bars
         self._describe: Callable[[str], None] = lambda _: None
 
     @contextmanager
     def task(self, name: str, total: float, unit: str) -> Iterator[Advance]:
         """As :class:`Progress`."""
+        LOG.info("%s: %s %s", name, f"{total:,.0f}", unit)
+        began, done = time.monotonic(), 0.0
+        with self._bar(name, total, unit) if self._bars else nullcontext(lambda _: None) as move:
+
+            def advance(amount: float) -> None:
+                nonlocal done
+                done += amount
+                move(amount)
+
+            yield advance
+        seconds = time.monotonic() - began
+        LOG.info("%s: done in %.1f s", name, seconds)
+        if seconds > 2 and not self._bars:
+            self._print(f"{name}: {done:,.0f} {unit} in {seconds:.1f} s ({_rate(done / seconds)} {unit}/s)")
+
+    @contextmanager
+    def _bar(self, name: str, total: float, unit: str) -> Iterator[Advance]:
         from rich import progress
         from rich.console import Console
 
@@ -110,42 +110,16 @@ class Bars:
             yield lambda amount: bars.advance(bar, amount)
 
     def note(self, text: str) -> None:
-        """As :class:`Progress`."""
+        """As :class:`Progress`; lines and the log have no room for what is replaced."""
         self._describe(text)
 
     def say(self, text: str) -> None:
         """As :class:`Progress`."""
-        print(text, file=sys.stderr, flush=True)
-
-
-class Logged:
-    """Tells the log when tasks begin and end, and another progress all of it.
-
-    Example:
-        >>> with Logged(Silent()).task("sampling", 10, "samples") as advance:
-        ...     advance(10)
-    """
-
-    def __init__(self, inner: Progress) -> None:
-        self.inner = inner
-
-    @contextmanager
-    def task(self, name: str, total: float, unit: str) -> Iterator[Advance]:
-        """As :class:`Progress`."""
-        LOG.info("%s: %s %s", name, f"{total:,.0f}", unit)
-        began = time.monotonic()
-        with self.inner.task(name, total, unit) as advance:
-            yield advance
-        LOG.info("%s: done in %.1f s", name, time.monotonic() - began)
-
-    def note(self, text: str) -> None:
-        """As :class:`Progress`."""
-        self.inner.note(text)
-
-    def say(self, text: str) -> None:
-        """As :class:`Progress`."""
         LOG.info(text)
-        self.inner.say(text)
+        self._print(text)
+
+    def _print(self, text: str) -> None:
+        print(text, file=sys.stderr, flush=True)
 
 
 def log_to(path: Path) -> None:
@@ -170,4 +144,4 @@ def histogram(counts: Sequence[int]) -> str:
 
 def for_this_terminal() -> Progress:
     """Bars where standard error is a terminal, plain lines elsewhere; both tell the log, where there is one."""
-    return Logged(Bars() if sys.stderr.isatty() else Lines())
+    return Shown(bars=sys.stderr.isatty())
