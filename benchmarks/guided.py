@@ -15,6 +15,7 @@ from reinject.models.loading import load_models
 from reinject.models.voting import classify
 from reinject.sampling.presets import choose
 from reinject.sampling.sample import sample_models
+from reinject.sampling.sample_spec import SampleSpec
 from reinject.training.plans import AutoencoderSpec, ClassifierSpec, plan_for
 from reinject.training.train import train
 
@@ -38,7 +39,7 @@ def main() -> None:
                 classifier=ClassifierSpec("conv", epochs=3),
                 seed=1,
             )
-            train(plan, judge, data_dir=options.data_dir, device="cpu", progress=progress)
+            train(plan, judge, data_dir=options.data_dir, device="cpu", writing=Writing(progress=progress))
         models = load_models([options.models])
         names = models.inputs.class_names
         asked = tuple(range(len(names)))
@@ -51,7 +52,13 @@ def main() -> None:
             classes=asked,
             guidance=options.guidance,
         )
-        sample_models(models, Path(name) / "set", "custom", settings, walks=options.walks, progress=progress)
+        sample_models(
+            models,
+            Path(name) / "set",
+            SampleSpec(preset="custom", settings=settings),
+            walks=options.walks,
+            writing=Writing(progress=progress),
+        )
         archive = Archive.open(Path(name) / "set")
         x, label = archive.read()
         network = load(judge / "classifier").network

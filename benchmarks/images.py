@@ -13,6 +13,7 @@ from reinject.models.loading import load_models
 from reinject.report.evaluated import evaluate
 from reinject.sampling.presets import PRESETS
 from reinject.sampling.sample import sample_models
+from reinject.sampling.sample_spec import SampleSpec, Writing
 from reinject.training.plans import plan_for
 from reinject.training.train import train
 
@@ -39,7 +40,12 @@ def main() -> None:
             out = folder / preset
             models = load_models([folder / "models"])
             made = sample_models(
-                models, out, preset, PRESETS[preset], walks=options.walks, seed=options.seed, progress=progress
+                models,
+                out,
+                SampleSpec(preset=preset, settings=PRESETS[preset]),
+                walks=options.walks,
+                seed=options.seed,
+                writing=Writing(progress=progress),
             ).result
             seconds[f"sample {preset}"] = time.monotonic() - began
             began = time.monotonic()

@@ -23,6 +23,7 @@ import torch
 
 from reinject.sampling.presets import PRESETS
 from reinject.sampling.sample import sample_models
+from reinject.sampling.sample_spec import SampleSpec
 from reinject.walks.loop import walk
 from reinject.walks.specs import BLOCK, RunSpec, WalkSpec
 from untrained import INPUTS, models_in
@@ -67,7 +68,7 @@ def main() -> None:
                     pass
 
             def whole(out: Path, preset=preset, settings=settings) -> None:  # type: ignore[no-untyped-def]
-                sample_models(models, out, preset, settings, walks=options.walks)
+                sample_models(models, out, SampleSpec(preset=preset, settings=settings), walks=options.walks)
 
             for round_ in range(1 + options.rounds * longest // settings.steps):
                 before = timed(bare)

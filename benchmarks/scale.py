@@ -17,6 +17,7 @@ from reinject.base.progress import for_this_terminal
 from reinject.models.loading import load_models
 from reinject.sampling.presets import PRESETS, Settings
 from reinject.sampling.sample import sample_models
+from reinject.sampling.sample_spec import Parallel, SampleSpec, Writing
 from reinject.training.plans import plan_for
 from reinject.training.train import train
 from reinject.walks.loop import walk
@@ -70,11 +71,10 @@ def main() -> None:
         sample_models(
             load_models([models]),
             out,
-            options.preset,
-            settings,
+            SampleSpec(preset=options.preset, settings=settings),
             walks=walks,
-            workers=options.workers,
-            progress=progress,
+            writing=Writing(progress=progress),
+            parallel=Parallel(workers=options.workers),
         )
         seconds = time.monotonic() - began
         alone.append(walk_seconds(models, settings, 2048))

@@ -9,6 +9,7 @@ from pathlib import Path
 
 from reinject.sampling.presets import DEFAULT
 from reinject.sampling.sample import sample_models
+from reinject.sampling.sample_spec import Parallel, SampleSpec
 from reinject.walks.specs import BLOCK
 from untrained import models_in
 
@@ -24,7 +25,13 @@ def main() -> None:
         for workers in (1, 2):
             began = time.perf_counter()
             out = folder / str(workers)
-            sample_models(models, out, "default", DEFAULT, walks=options.blocks * BLOCK, workers=workers)
+            sample_models(
+                models,
+                out,
+                SampleSpec(preset="default", settings=DEFAULT),
+                walks=options.blocks * BLOCK,
+                parallel=Parallel(workers=workers),
+            )
             seconds[workers] = time.perf_counter() - began
         shards = [
             [path.read_bytes() for path in sorted((folder / str(workers) / "data").iterdir())] for workers in (1, 2)

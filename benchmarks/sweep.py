@@ -24,6 +24,7 @@ from reinject.report.sample_pictures import class_histogram
 from reinject.sampling.presets import PRESETS, Settings, choose
 from reinject.sampling.provenance import shares
 from reinject.sampling.sample import sample_models
+from reinject.sampling.sample_spec import Parallel, SampleSpec, Writing
 from reinject.score import lam_of_sigma
 from reinject.walks.diagnostics import class_shares
 from reinject.walks.execution import Execution
@@ -100,7 +101,14 @@ def main() -> None:
             began = time.monotonic()
             out = Path(folder) / name
             walks = math.ceil(options.samples / rows)
-            sample_models(models, out, name, settings, execution=execution, walks=walks, progress=progress)
+            sample_models(
+                models,
+                out,
+                SampleSpec(preset=name, settings=settings),
+                walks=walks,
+                writing=Writing(progress=progress),
+                parallel=Parallel(execution=execution),
+            )
             seconds[name] = time.monotonic() - began
             archive = Archive.open(out)
             check_match(archive, dataset)

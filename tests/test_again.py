@@ -11,6 +11,7 @@ from typer.testing import CliRunner
 
 import reinject
 from conftest import TINY
+from flat import flat
 from reinject.base.errors import ArchiveError
 from reinject.cli import app
 from reinject.sampling.presets import DEFAULT
@@ -110,7 +111,8 @@ def test_other_models_or_files_of_the_same_names_are_another_request(small_model
 def test_in_python_networks_are_known_by_what_they_answer(tmp_path: Path) -> None:
     def sampled(scale: float, **options: Any) -> Any:
         r = reinject.wrap(lambda x: scale * x, (4,))
-        return reinject.sample(r, lambda x: x[:, :2], tmp_path / "s", class_names=("a", "b"), walks=32, **options)
+        asked = flat(**{"walks": 32, "class_names": ("a", "b"), **options})
+        return reinject.sample(r, lambda x: x[:, :2], tmp_path / "s", **asked)
 
     assert not sampled(0.5).repeated
     again = sampled(0.5)

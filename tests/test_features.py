@@ -23,6 +23,7 @@ from reinject.sampling.constraints import points_of
 from reinject.sampling.data_starts import resolve
 from reinject.sampling.presets import PRESETS
 from reinject.sampling.sample import sample_models
+from reinject.sampling.sample_spec import SampleSpec
 from reinject.sampling.selection import Selection
 from reinject.sampling.trace import trace
 from reinject.training.labelling import AUGMENT, augmented, shaken
@@ -156,7 +157,7 @@ def test_the_outputs_are_another_space(extractor: Path, features: Path, tmp_path
 
 def test_walks_there_are_labelled_there_and_judged_there(features: Path, trained: Path, tmp_path: Path) -> None:
     models = load_models([trained])
-    sample_models(models, tmp_path / "s", "default", PRESETS["default"], walks=300, seed=0)
+    sample_models(models, tmp_path / "s", SampleSpec(preset="default", settings=PRESETS["default"]), walks=300, seed=0)
     archive = Archive.open(tmp_path / "s")
     space = data.load(str(features)).space
     assert archive.manifest["parameters"]["space"] == space == models.inputs.space
@@ -171,7 +172,7 @@ def test_walks_there_are_labelled_there_and_judged_there(features: Path, trained
 
 def test_a_student_learns_from_what_was_walked_there(trained: Path, tmp_path: Path) -> None:
     models = load_models([trained])
-    sample_models(models, tmp_path / "first", "x", PRESETS["default"], walks=60)
+    sample_models(models, tmp_path / "first", SampleSpec(preset="x", settings=PRESETS["default"]), walks=60)
     train(
         plan_for(str(tmp_path / "first"), only="classifier", classifier=ClassifierSpec(epochs=2)),
         tmp_path / "student",
@@ -182,13 +183,16 @@ def test_a_student_learns_from_what_was_walked_there(trained: Path, tmp_path: Pa
     few = sample_models(
         with_student(load_models([trained]), tmp_path / "student"),
         tmp_path / "few",
-        "x",
-        PRESETS["default"],
+        SampleSpec(preset="x", settings=PRESETS["default"], selection=Selection(unlearned=0.5)),
         walks=60,
-        selection=Selection(unlearned=0.5),
     )
     assert few.result["rows"] == pytest.approx(270, abs=45)  # rounded up, for each step of a block and class
-    sample_models(models, tmp_path / "shy", "x", PRESETS["default"], walks=60, selection=Selection(abstain=0.9))
+    sample_models(
+        models,
+        tmp_path / "shy",
+        SampleSpec(preset="x", settings=PRESETS["default"], selection=Selection(abstain=0.9)),
+        walks=60,
+    )
     with pytest.raises(DataError, match="rows without a label"):
         train(plan_for(str(tmp_path / "shy"), only="classifier"), tmp_path / "none", device="cpu")
     assert not (tmp_path / "none").exists()

@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 import torch
 
+from flat import flat
 from reinject import Archive, synthesise, wrap
 from reinject.base.errors import ArchiveError, ArgumentError, DataError, ModelError
 from reinject.base.files import place_of
@@ -22,6 +23,7 @@ from reinject.report.pages import command_of
 from reinject.sampling.filters import Apart, Borders, Confidence, Distinct, Quota, Unlearned, Weights, filtered
 from reinject.sampling.presets import Settings
 from reinject.sampling.sample import sample, sample_models
+from reinject.sampling.sample_spec import Format, Parallel, SampleSpec
 from reinject.sampling.selection import Selection, resolve_private
 from reinject.sampling.stream import Stream
 from reinject.sampling.synthesis import Labels, StoreSpec
@@ -331,7 +333,11 @@ def test_a_filtered_vote_is_traced_and_the_same_for_any_number_of_workers(two: l
     selection = Selection(abstain=0.55, quota=9, distinct=0.05)
     for name, workers in (("a", None), ("b", 2)):
         sample_models(
-            models, tmp_path / name, "x", SETTINGS, walks=30, block_size=8, workers=workers, selection=selection
+            models,
+            tmp_path / name,
+            SampleSpec(preset="x", settings=SETTINGS, block_size=8, selection=selection),
+            walks=30,
+            parallel=Parallel(workers=workers),
         )
     a, b = (Archive.open(tmp_path / name) for name in "ab")
     assert a.manifest == b.manifest
@@ -352,7 +358,7 @@ def test_samples_for_a_student_are_traced_and_the_same_for_any_number_of_workers
     selection = Selection(unlearned=0.4)
     options = {"walks": 30, "block_size": 8, "selection": selection}
     for name, workers in (("a", None), ("b", 2)):
-        sample_models(models, tmp_path / name, "x", SETTINGS, workers=workers, **options)
+        sample_models(models, tmp_path / name, **flat(preset="x", settings=SETTINGS, workers=workers, **options))
     a, b = (Archive.open(tmp_path / name) for name in "ab")
     assert a.manifest == b.manifest
     assert a.rows + a.manifest["counts"]["dropped"][Unlearned.name] == 90
@@ -360,22 +366,33 @@ def test_samples_for_a_student_are_traced_and_the_same_for_any_number_of_workers
     assert trace(a.folder, models=two, random=3).result["same"] == 3
     with pytest.raises(ModelError, match="is not the archive's student"):
         trace(a.folder, models=[two[0]], random=1)
-    sample_models(load_models([two[0]]), tmp_path / "all", "x", SETTINGS, walks=30, block_size=8)
+    sample_models(
+        load_models([two[0]]), tmp_path / "all", SampleSpec(preset="x", settings=SETTINGS, block_size=8), walks=30
+    )
     all_of_them, some = (
         {(row["walk"], row["step"]) for table in one.tables(["walk", "step"]) for row in table.to_pylist()}
         for one in (Archive.open(tmp_path / "all"), a)
     )
     assert some < all_of_them
     with pytest.raises(ArchiveError, match="students"):
-        sample_models(with_student(load_models([two[0]]), two[0]), a.folder, "x", SETTINGS, append=True, **options)
+        sample_models(
+            with_student(load_models([two[0]]), two[0]),
+            a.folder,
+            **flat(preset="x", settings=SETTINGS, append=True, **options),
+        )
     with pytest.raises(ArgumentError, match="--unlearned: needs a student"):
-        Stream([two[0]], SETTINGS, walks=30, block_size=8, selection=selection)
+        Stream([two[0]], SampleSpec(settings=SETTINGS, block_size=8, selection=selection), walks=30)
 
 
 def test_archives_made_with_borders_are_traced(two: list[Path], tmp_path: Path) -> None:
     """No option asks for it any more: the manifest does, as it was written at a90ab5d."""
     selection = Selection.from_json({**Selection().as_json(), "borders": 0.4})
-    sample_models(load_models([two[0]]), tmp_path / "a", "x", SETTINGS, walks=30, block_size=8, selection=selection)
+    sample_models(
+        load_models([two[0]]),
+        tmp_path / "a",
+        SampleSpec(preset="x", settings=SETTINGS, block_size=8, selection=selection),
+        walks=30,
+    )
     archive = Archive.open(tmp_path / "a")
     assert archive.manifest["parameters"]["filters"] == ["Borders(share=0.4, seed=0)"]
     assert archive.manifest["parameters"]["selection"]["borders"] == 0.4
@@ -391,8 +408,10 @@ def test_a_student_is_taught_by_the_first_of_the_same_walks(
     """As by hand: a first set, a classifier of it, and its folder given."""
     monkeypatch.setattr(plans, "CLASSIFIER_RECIPE", Recipe(epochs=1, batch=32))
     models, options = load_models([two[0]]), {"seed": 5, "progress": Silent()}
-    with_auto = taught(models, tmp_path / "a", "x", SETTINGS, samples=100, **options)
-    sample_models(models, tmp_path / "first", "x", SETTINGS, walks=34, seed=5)  # three samples a walk
+    with_auto = taught(models, tmp_path / "a", SampleSpec(preset="x", settings=SETTINGS), samples=100, **options)
+    sample_models(
+        models, tmp_path / "first", SampleSpec(preset="x", settings=SETTINGS), walks=34, seed=5
+    )  # three samples a walk
     for mine, theirs in zip(rows_in(tmp_path / "first"), rows_in(tmp_path / "a-first"), strict=True):
         assert torch.equal(mine, theirs)
     train(plan_for(str(tmp_path / "first"), seed=5, only="classifier"), tmp_path / "student", progress=Silent())
@@ -401,15 +420,15 @@ def test_a_student_is_taught_by_the_first_of_the_same_walks(
     assert with_auto.student is not None
     assert by_hand.sha256 == with_auto.student.sha256
     before = {path: path.stat().st_mtime_ns for path in tmp_path.glob("a-*/**/*")}
-    taught(models, tmp_path / "a", "x", SETTINGS, samples=100, **options)
+    taught(models, tmp_path / "a", SampleSpec(preset="x", settings=SETTINGS), samples=100, **options)
     assert all(path.stat().st_mtime_ns == at for path, at in before.items())
     with pytest.raises(DataError, match=r"a-first: was walked otherwise: seed \(5 there, 6 here\)"):
-        taught(models, tmp_path / "a", "x", SETTINGS, samples=100, **{**options, "seed": 6})
+        taught(models, tmp_path / "a", SampleSpec(preset="x", settings=SETTINGS), samples=100, **{**options, "seed": 6})
     shutil.rmtree(tmp_path / "a-first")
     with pytest.raises(DataError, match=r"a-student: was taught by .*a-first, which is not there"):
-        taught(models, tmp_path / "a", "x", SETTINGS, samples=100, **options)
+        taught(models, tmp_path / "a", SampleSpec(preset="x", settings=SETTINGS), samples=100, **options)
     with pytest.raises(ArgumentError, match="--unlearned: trains a classifier beside memory"):
-        taught(models, place_of("memory://a"), "x", SETTINGS, **options)
+        taught(models, place_of("memory://a"), SampleSpec(preset="x", settings=SETTINGS), **options)
 
 
 def rows_in(folder: Path) -> tuple[torch.Tensor, torch.Tensor]:
@@ -418,14 +437,19 @@ def rows_in(folder: Path) -> tuple[torch.Tensor, torch.Tensor]:
 
 def test_samples_without_labels_have_no_such_columns(two: list[Path], tmp_path: Path) -> None:
     models = load_models([two[0]], labelled=False)
-    sample_models(models, tmp_path / "a", "x", SETTINGS, walks=20, block_size=8, selection=Selection("none"))
+    sample_models(
+        models,
+        tmp_path / "a",
+        SampleSpec(preset="x", settings=SETTINGS, block_size=8, selection=Selection("none")),
+        walks=20,
+    )
     archive = Archive.open(tmp_path / "a")
     assert archive.manifest["columns"] == ["image", "walk", "step", "model"]
     assert archive.class_names == ()
     _, label = archive.read()
     assert label.tolist() == [-1] * 60
     assert trace(archive.folder, random=60).result["same"] == 60
-    sample(R, None, tmp_path / "b", settings=SETTINGS, walks=5, store="float")
+    sample(R, None, tmp_path / "b", walks=5, spec=SampleSpec(settings=SETTINGS, format=Format(kind="float")))
     assert Archive.open(tmp_path / "b").manifest["columns"][0] == "x"
 
 

@@ -29,6 +29,7 @@ from reinject.models.loading import load_models
 from reinject.networks import Inputs, StagedDenoiser
 from reinject.sampling.presets import PRESETS
 from reinject.sampling.sample import sample_models
+from reinject.sampling.sample_spec import Parallel, SampleSpec, Writing
 from reinject.sampling.trace import trace
 from reinject.training.fabric_spec import FabricSpec
 from reinject.training.fit import Recipe, Rows, fit
@@ -221,15 +222,23 @@ def test_an_archive_is_the_same_again_and_as_good_as_the_cpus(trained: Path, tmp
     models = load_models([trained], "cuda")
     settings = PRESETS["default"]
     for name in ("a", "b"):
-        sample_models(models, tmp_path / name, "default", settings, walks=300, block_size=128)
+        sample_models(
+            models, tmp_path / name, SampleSpec(preset="default", settings=settings, block_size=128), walks=300
+        )
     one, two = rows_of(tmp_path / "a"), rows_of(tmp_path / "b")
     assert torch.equal(one[0], two[0])
     assert torch.equal(one[1], two[1])
     assert trace(tmp_path / "a", random=50).result["same"] == 50
     on_cpu = load_models([trained], "cpu")
     with pytest.raises(ArchiveError, match=r"was made otherwise: .*device"):
-        sample_models(on_cpu, tmp_path / "b", "default", settings, walks=300, block_size=128, append=True)
-    sample_models(on_cpu, tmp_path / "c", "default", settings, walks=300, block_size=128)
+        sample_models(
+            on_cpu,
+            tmp_path / "b",
+            SampleSpec(preset="default", settings=settings, block_size=128),
+            walks=300,
+            writing=Writing(append=True),
+        )
+    sample_models(on_cpu, tmp_path / "c", SampleSpec(preset="default", settings=settings, block_size=128), walks=300)
     x = rows_of(tmp_path / "c")[0].double() / 255
     difference = (one[0].double() / 255).mean() - x.mean()
     assert abs(float(difference)) < 0.05  # other noise, the same law
@@ -250,11 +259,11 @@ def test_compiled_walks_keep_what_they_emitted(trained: Path, tmp_path: Path) ->
     """A CUDA graph writes its results where it wrote them the last time; what was emitted must not change by it."""
     models = load_models([trained], "cuda")
     settings = PRESETS["default"]
-    sample_models(models, tmp_path / "plain", "default", settings, walks=256, block_size=128)
     sample_models(
-        models, tmp_path / "compiled", "default", settings, walks=256, block_size=128,
-        execution=Execution(compiled=True),
-    )  # fmt: skip
+        models, tmp_path / "plain", SampleSpec(preset="default", settings=settings, block_size=128), walks=256
+    )
+    spec, compiling = SampleSpec("default", settings=settings, block_size=128), Parallel(Execution(compiled=True))
+    sample_models(models, tmp_path / "compiled", spec, walks=256, parallel=compiling)
     plain, compiled = (rows_of(tmp_path / name)[0].int() for name in ("plain", "compiled"))
     assert float((plain - compiled).abs().float().mean()) < 1.0  # levels of 255; chaotic, so not the same
 
@@ -286,7 +295,12 @@ def test_the_experts_of_a_staged_denoiser_agree_with_the_cpus() -> None:
 
 
 def test_an_archive_is_judged_there(trained: Path, tmp_path: Path) -> None:
-    sample_models(load_models([trained], "cuda"), tmp_path / "set", "default", PRESETS["default"], walks=300)
+    sample_models(
+        load_models([trained], "cuda"),
+        tmp_path / "set",
+        SampleSpec(preset="default", settings=PRESETS["default"]),
+        walks=300,
+    )
     examined = examine(tmp_path / "set", "digits", models=[trained], spec=EvaluateSpec(seeds=1, device="cuda"))
     assert examined.utility is not None
     assert examined.utility.ratio.mean > 0.8

@@ -13,6 +13,7 @@ from reinject.networks import Inputs
 from reinject.sampling.constraints import resolve_held
 from reinject.sampling.presets import Settings
 from reinject.sampling.sample import sample
+from reinject.sampling.sample_spec import SampleSpec
 from reinject.walks.kernels import Langevin
 from reinject.walks.loop import spread
 from reinject.walks.reconstruction import wrap
@@ -48,10 +49,8 @@ def test_every_sample_of_the_archive_has_the_known_pixels(tmp_path: Path, source
         r,
         lambda x: x.flatten(1)[:, :2],
         tmp_path / "out",
-        class_names=("a", "b"),
-        settings=SETTINGS,
-        held=held,
         walks=7,
+        spec=SampleSpec(class_names=("a", "b"), settings=SETTINGS, held=held),
     )
     x, _ = Archive.open(tmp_path / "out").read()
     (table,) = Archive.open(tmp_path / "out").tables(["walk"])

@@ -13,6 +13,7 @@ from torch import Tensor, nn
 from reinject import Archive, algorithm1, sample, wrap
 from reinject.base.errors import ModelError
 from reinject.sampling.presets import Settings
+from reinject.sampling.sample_spec import SampleSpec, Writing
 from reinject.sampling.synthesis import synthesise
 from reinject.walks.classifier_outputs import as_logits, labeller, meaning_of
 from reinject.walks.kernels import Guided, Langevin
@@ -60,7 +61,14 @@ def test_probabilities_are_those_that_the_classifier_means(C: Any, means: Any) -
 def test_sample_says_what_it_read_and_keeps_it(tmp_path: Path) -> None:
     names = ("a", "b", "c")
     for C, name in ((SOFTMAX, "soft"), (LOGITS, "plain")):
-        out = sample(R, C, tmp_path / name, class_names=names, settings=SHORT, walks=40, judged=False)
+        out = sample(
+            R,
+            C,
+            tmp_path / name,
+            walks=40,
+            spec=SampleSpec(class_names=names, settings=SHORT),
+            writing=Writing(judged=False),
+        )
         assert ("gives probabilities, which are not softmaxed again" in "\n".join(out.lines)) == (name == "soft")
     soft, plain = (
         [
@@ -102,7 +110,7 @@ def test_what_cannot_label_is_refused_before_a_walk(C: Any, sentence: str, tmp_p
     with pytest.raises(ModelError, match=sentence):
         algorithm1([R], C, N_s=2)
     with pytest.raises(ModelError, match=sentence):
-        sample(R, C, tmp_path / "s", class_names=("a", "b", "c"), settings=SHORT, walks=2)
+        sample(R, C, tmp_path / "s", walks=2, spec=SampleSpec(class_names=("a", "b", "c"), settings=SHORT))
     assert torch.equal(before, torch.random.get_rng_state())
     assert not list(tmp_path.iterdir())
 

@@ -9,6 +9,7 @@ import torch
 from torch import nn
 
 import reinject
+from flat import flat
 from reinject import Archive, Stream, algorithm1, wrap
 from reinject.base.errors import ReinjectError
 from test_cli import run
@@ -23,7 +24,7 @@ def C(x: torch.Tensor) -> torch.Tensor:  # noqa: N802
 @pytest.fixture
 def sampled(tmp_path: Path) -> Any:
     def run_(**options: Any) -> Archive:
-        reinject.sample(HALF, C, tmp_path / "s", overwrite=True, **{"walks": 20, **options})
+        reinject.sample(HALF, C, tmp_path / "s", **flat(overwrite=True, **{"walks": 20, **options}))
         return Archive.open(tmp_path / "s")
 
     return run_

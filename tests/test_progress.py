@@ -9,6 +9,7 @@ from reinject.base.progress import Shown, Silent, histogram
 from reinject.models.loading import load_models
 from reinject.sampling.presets import DEFAULT
 from reinject.sampling.sample import sample_models
+from reinject.sampling.sample_spec import SampleSpec, Writing
 
 
 def test_a_bar_shows_what_is_noted_beside_it(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -54,7 +55,11 @@ def test_the_class_histogram_is_that_of_the_shards_so_far(models, tmp_path) -> N
             notes.append(text)
 
     outcome = sample_models(
-        load_models([models]), tmp_path / "s", "default", DEFAULT, walks=60, block_size=20, progress=Watching()
+        load_models([models]),
+        tmp_path / "s",
+        SampleSpec(preset="default", settings=DEFAULT, block_size=20),
+        walks=60,
+        writing=Writing(progress=Watching()),
     )
     assert len(notes) == 3
     bars, effective = histogram(list(outcome.result["per_class"].values())), outcome.result["effective_labels"]

@@ -9,6 +9,7 @@ from typing import Any
 import fsspec
 import pytest
 
+from flat import flat
 from reinject import Archive
 from reinject.archive import Existing, remote, verify, write
 from reinject.archive.remote import scratch_of
@@ -137,7 +138,11 @@ def test_damaged_shards_are_made_again_there(there: Path) -> None:
 
 
 def sampled(models: Path, out: Path, **options: Any) -> Archive:
-    sample_models(load_models([models]), out, "tiny", Settings("langevin", steps=2), block_size=7, **options)
+    sample_models(
+        load_models([models]),
+        out,
+        **flat(preset="tiny", settings=Settings("langevin", steps=2), block_size=7, **options),
+    )
     return Archive.open(out)
 
 

@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 import torch
 
+from flat import flat
 from reinject import Archive
 from reinject.archive import read_manifest, verify
 from reinject.archive.shards import forget_entries, write_shard
@@ -29,7 +30,7 @@ NEAR = 0.2  # of the samples below: some repeat one of their own block, some one
 
 def made(models: Path, out: Path | str, **options: Any) -> Archive:
     given = {"walks": 40, "block_size": 8, "selection": Selection(distinct=NEAR), **options}
-    sample_models(load_models([models]), out, "x", WALKS, **given)
+    sample_models(load_models([models]), out, **flat(preset="x", settings=WALKS, **given))
     return Archive.open(out)
 
 

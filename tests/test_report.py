@@ -24,6 +24,7 @@ from reinject.report.report import report
 from reinject.report.sprites import Sprites
 from reinject.sampling.presets import PRESETS
 from reinject.sampling.sample import sample_models
+from reinject.sampling.sample_spec import Format, SampleSpec
 from reinject.walks.kernels.kernel import Emit
 from test_cli import run
 
@@ -86,7 +87,7 @@ def test_what_must_not_be_overlooked() -> None:
 
 
 def archive(models: Path, out: Path) -> Path:
-    sample_models(load_models([models]), out, "paper", PRESETS["paper"], walks=40, seed=0)
+    sample_models(load_models([models]), out, SampleSpec(preset="paper", settings=PRESETS["paper"]), walks=40, seed=0)
     return out
 
 
@@ -116,7 +117,9 @@ def test_the_film_shows_the_rows_of_the_archive(models: Path, tmp_path: Path, em
     from reinject.report.film import film
 
     settings = replace(PRESETS["paper"], emit=emit)
-    sample_models(load_models([models]), tmp_path / "s", "paper", settings, walks=40, seed=5)
+    sample_models(
+        load_models([models]), tmp_path / "s", SampleSpec(preset="paper", settings=settings), walks=40, seed=5
+    )
     folder = Archive.open(tmp_path / "s")
     shown = film(folder, load_models([models]))
     _, label = folder.read()
@@ -149,7 +152,7 @@ def test_unlabelled_samples_and_features(models: Path, tmp_path: Path) -> None:
 def test_the_map_of_features_is_in_their_own_units(tmp_path: Path) -> None:
     """Whatever range an archive of features states: real data beside it has none."""
     r = wrap(lambda x: 0.8 * x, (2,))
-    sample(r, None, tmp_path / "s", walks=400, value_range=(-30.0, 30.0), store="float")
+    sample(r, None, tmp_path / "s", walks=400, spec=SampleSpec(format=Format(value_range=(-30.0, 30.0), kind="float")))
     report(tmp_path / "s", tmp_path / "r.html")
     (group,) = embedded(tmp_path / "r.html", "points")["groups"]
     x, _ = Archive.open(tmp_path / "s").read(1200, seed=1)

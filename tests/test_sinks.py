@@ -2,6 +2,7 @@
 
 import json
 import shutil
+from dataclasses import replace
 from pathlib import Path
 from typing import ClassVar
 
@@ -17,23 +18,25 @@ from reinject.base.errors import ReinjectError
 from reinject.models.loading import load_models
 from reinject.sampling.presets import Settings
 from reinject.sampling.sample import sample_models
+from reinject.sampling.sample_spec import SampleSpec
 from reinject.sampling.selection import Selection
 
 SETTINGS = Settings("langevin", {"lam": "0.1"}, steps=4, burn_in=2)
-OPTIONS = {"walks": 20, "block_size": 8, "seed": 1}
+SPEC = SampleSpec(preset="x", settings=SETTINGS, block_size=8)
+RUN = {"walks": 20, "seed": 1}
 
 
 @pytest.fixture(scope="module")
 def made(small_models: Path, tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Archive]:
     out = tmp_path_factory.mktemp("sinks") / "a"
-    sample_models(load_models([small_models]), out, "x", SETTINGS, **OPTIONS)  # type: ignore[arg-type]
+    sample_models(load_models([small_models]), out, SPEC, **RUN)
     return small_models, Archive.open(out)
 
 
 def test_a_stream_has_the_rows_of_the_archive_and_new_ones_every_pass(made: tuple[Path, Archive]) -> None:
     models, archive = made
     x, label = archive.read()
-    stream = Stream([models], SETTINGS, **OPTIONS)
+    stream = Stream([models], SPEC, **RUN)
     first = list(stream)
     assert torch.equal(torch.stack([x for x, _ in first]), archive.storage.load(x))
     assert [y for _, y in first] == label.tolist()
@@ -43,16 +46,14 @@ def test_a_stream_has_the_rows_of_the_archive_and_new_ones_every_pass(made: tupl
 def test_workers_of_a_loader_share_the_blocks(made: tuple[Path, Archive]) -> None:
     models, archive = made
     x, _ = archive.read()
-    loader = DataLoader(
-        Stream([models], SETTINGS, **OPTIONS), batch_size=7, num_workers=2, multiprocessing_context="spawn"
-    )
+    loader = DataLoader(Stream([models], SPEC, **RUN), batch_size=7, num_workers=2, multiprocessing_context="spawn")
     found = torch.cat([batch for batch, _ in loader])
     key = lambda rows: sorted(map(tuple, rows.flatten(1).tolist()))  # noqa: E731
     assert key(found) == key(archive.storage.load(x))
 
 
 def test_the_pass_can_be_said_for_workers_that_do_not_know_it(made: tuple[Path, Archive]) -> None:
-    stream = Stream([made[0]], SETTINGS, **OPTIONS)
+    stream = Stream([made[0]], SPEC, **RUN)
     passes = [list(stream) for _ in range(2)]
     loader = DataLoader(stream, batch_size=None, num_workers=1, multiprocessing_context="spawn")
     for epoch in (1, 0):
@@ -65,7 +66,7 @@ def test_a_stream_keeps_away_from_private_points(made: tuple[Path, Archive], tmp
     x = archive.storage.load(archive.read()[0])
     np.save(tmp_path / "p.npy", x[:1].numpy())
     chosen = Selection(private=str(tmp_path / "p.npy"), apart=0.05)
-    kept = torch.stack([x for x, _ in Stream([models], SETTINGS, selection=chosen, **OPTIONS)])
+    kept = torch.stack([x for x, _ in Stream([models], replace(SPEC, selection=chosen), **RUN)])
     far = (x - x[0]).square().flatten(1).mean(1).sqrt() >= 0.05
     assert 0 < len(kept) < len(x)
     assert torch.equal(kept, x[far])

@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 import torch
 
+from flat import flat
 from reinject import Archive
 from reinject.archive import write_shard
 from reinject.base.errors import ArchiveError, ReinjectError
@@ -107,7 +108,7 @@ def old(tmp_path: Path) -> Path:
 
 def more(old: Path, out: Path | None = None, walks: int = 5, **options: object) -> dict:
     models = load_models([old.parent / "models"], labelled=False)
-    sample_models(models, out or old, "", SETTINGS, walks=walks, **{**RUN, **options})
+    sample_models(models, out or old, **flat(preset="", settings=SETTINGS, walks=walks, **{**RUN, **options}))
     return Archive.open(out or old).manifest
 
 

@@ -7,6 +7,7 @@ import pytest
 import torch
 from datasets import config, load_dataset
 
+from flat import flat
 from reinject import Archive, data, wrap
 from reinject.archive import Plan
 from reinject.base.errors import ArgumentError
@@ -17,6 +18,7 @@ from reinject.models.loading import load_models
 from reinject.report.evaluated import evaluate
 from reinject.sampling.presets import PRESETS, Settings
 from reinject.sampling.sample import sample, sample_models
+from reinject.sampling.sample_spec import SampleSpec
 from reinject.sampling.stream import Stream
 from reinject.training.plans import AutoencoderSpec, ClassifierSpec, plan_for
 from reinject.training.train import train
@@ -30,7 +32,7 @@ def scores(x: torch.Tensor) -> torch.Tensor:
 
 
 def short(out: Path, r=R, classifier=scores, **options) -> Archive:
-    sample(r, classifier, out, settings=SHORT, walks=8, block_size=4, judged=False, **options)
+    sample(r, classifier, out, **flat(settings=SHORT, walks=8, block_size=4, judged=False, **options))
     return Archive.open(out)
 
 
@@ -122,7 +124,7 @@ def test_a_table_is_trained_on_walked_and_judged_as_floats(table: Path, tmp_path
     models = load_models([tmp_path / "m"])
     low, high = models.inputs.low, models.inputs.high
     assert (models.inputs.shape, models.inputs.class_names, low < -1 < 1 < high) == ((6,), ("ill", "well"), True)
-    sample_models(models, tmp_path / "s", "default", PRESETS["default"], walks=80)
+    sample_models(models, tmp_path / "s", SampleSpec(preset="default", settings=PRESETS["default"]), walks=80)
     archive = Archive.open(tmp_path / "s")
     assert (archive.storage.kind, archive.class_names) == ("float", ("ill", "well"))
     x, _ = next(iter(Stream([tmp_path / "m"], PRESETS["default"], walks=80)))

@@ -13,10 +13,11 @@ from torch import Tensor
 
 from reinject import wrap
 from reinject.data.samples import Storage
-from reinject.sampling.auto import try_settings
+from reinject.sampling.auto import Networks, try_settings
 from reinject.sampling.pilot import figures
 from reinject.sampling.presets import settings_of
 from reinject.sampling.sample import sample
+from reinject.sampling.sample_spec import Format, SampleSpec
 from reinject.walks.reconstruction import Ensemble
 from reinject.walks.verdict import LEVELS, Figures, Verdict, judge, merit
 
@@ -40,7 +41,7 @@ def side(x: Tensor) -> Tensor:
 
 
 def verdict_of(r: Callable[[Tensor], Tensor], C: Callable[[Tensor], Tensor] = side) -> Verdict:
-    return try_settings(HALF, Ensemble((wrap(r, (16,), name="r"),)), C, Storage(), 1.0).verdict
+    return try_settings(HALF, Networks(Ensemble((wrap(r, (16,), name="r"),)), C, Storage(), 1.0)).verdict
 
 
 def test_a_sound_network_is_good() -> None:
@@ -136,12 +137,24 @@ def test_directions_are_those_that_samples_vary_in(d: int) -> None:
 
 
 def test_the_verdict_stands_in_manifest_card_and_result(tmp_path: Path) -> None:
-    done = sample(wrap(two_blobs, (16,)), side, tmp_path / "good", class_names=("a", "b"), walks=64, store="float")
+    done = sample(
+        wrap(two_blobs, (16,)),
+        side,
+        tmp_path / "good",
+        walks=64,
+        spec=SampleSpec(class_names=("a", "b"), format=Format(kind="float")),
+    )
     assert done.failure == ""
     assert done.lines[-1] == "verdict: good"
     assert done.result["verdict"] == {"level": "good", "reason": ""}
     assert "| verdict, from what needs no data | good |" in (tmp_path / "good" / "README.md").read_text()
-    bad = sample(wrap(lambda x: 0 * x, (16,)), side, tmp_path / "bad", class_names=("a", "b"), walks=64, store="float")
+    bad = sample(
+        wrap(lambda x: 0 * x, (16,)),
+        side,
+        tmp_path / "bad",
+        walks=64,
+        spec=SampleSpec(class_names=("a", "b"), format=Format(kind="float")),
+    )
     assert bad.status == 3
     assert bad.result["verdict"]["level"] == "broken"
     assert "contracts to one point" in bad.failure

@@ -11,12 +11,14 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from flat import flat
 from reinject import Archive
 from reinject.archive import Existing, repair, verify, write
 from reinject.base.errors import ArchiveError, ArgumentError, ReinjectError
 from reinject.models.loading import load_models
 from reinject.sampling.presets import Settings
 from reinject.sampling.sample import sample, sample_models
+from reinject.sampling.sample_spec import SampleSpec
 from reinject.sampling.trace import trace
 from reinject.sampling.verify import verify as verify_job
 from test_archive import block, files, make, plan
@@ -227,7 +229,7 @@ SETTINGS = Settings("langevin", {"lam": "0.1"}, steps=4, burn_in=2)
 
 def made(models: Path, out: Path, **options) -> Archive:
     options = {"walks": 20, "block_size": 8, "seed": 1, **options}
-    sample_models(load_models([models]), out, "custom", SETTINGS, **options)
+    sample_models(load_models([models]), out, **flat(preset="custom", settings=SETTINGS, **options))
     return Archive.open(out)
 
 
@@ -263,7 +265,7 @@ def test_what_cannot_be_traced_gets_a_sentence(models: Path, tmp_path: Path) -> 
 def test_what_another_kind_of_device_made_is_not_made_again_here(models: Path, tmp_path: Path, place: object) -> None:
     folder = tmp_path / "set"
     settings = Settings("langevin", {"lam": "0.1"}, steps=2)
-    sample_models(load_models([models]), folder, "paper", settings, walks=4)
+    sample_models(load_models([models]), folder, SampleSpec(preset="paper", settings=settings), walks=4)
     assert "device" not in json.loads((folder / "manifest.json").read_text())["parameters"]
     edit(folder, lambda manifest: manifest["parameters"].update(device=place))
     with pytest.raises(ArchiveError, match="is not here and has other noise"):
@@ -273,9 +275,12 @@ def test_what_another_kind_of_device_made_is_not_made_again_here(models: Path, t
 def test_walks_of_another_kind_of_device_are_not_added(models: Path, tmp_path: Path) -> None:
     loaded, settings = load_models([models]), Settings("langevin", {"lam": "0.1"}, steps=2)
     options = {"class_names": loaded.inputs.class_names, "settings": settings, "walks": 4}
-    sample(loaded.ensemble(), loaded.C, tmp_path / "set", **options, place="cuda")
+    sample(loaded.ensemble(), loaded.C, tmp_path / "set", **flat(**options))
+    manifest = json.loads((tmp_path / "set" / "manifest.json").read_text())
+    manifest["parameters"]["device"] = "cuda"
+    (tmp_path / "set" / "manifest.json").write_text(json.dumps(manifest))
     with pytest.raises(ArchiveError, match=r"was made otherwise: .*device"):
-        sample(loaded.ensemble(), loaded.C, tmp_path / "set", **options, append=True)
+        sample(loaded.ensemble(), loaded.C, tmp_path / "set", **flat(append=True, **options))
 
 
 def test_appended_walks_are_a_new_range_and_leave_the_old_rows(models: Path, tmp_path: Path) -> None:

@@ -11,6 +11,7 @@ from reinject.models.loading import load_models
 from reinject.report.report import report
 from reinject.sampling.presets import PRESETS
 from reinject.sampling.sample import sample_models
+from reinject.sampling.sample_spec import SampleSpec
 
 Open = Callable[..., Any]
 STATE = "() => document.querySelector('.wall canvas').toDataURL()"
@@ -20,7 +21,13 @@ STATE = "() => document.querySelector('.wall canvas').toDataURL()"
 def url(models: Path, tmp_path_factory: pytest.TempPathFactory) -> str:
     folder = tmp_path_factory.mktemp("report")
     for preset in ("default", "paper"):
-        sample_models(load_models([models]), folder / preset, preset, PRESETS[preset], walks=300, seed=0)
+        sample_models(
+            load_models([models]),
+            folder / preset,
+            SampleSpec(preset=preset, settings=PRESETS[preset]),
+            walks=300,
+            seed=0,
+        )
     options = {
         "against": "digits",
         "beside": [folder / "paper"],

@@ -20,6 +20,7 @@ from reinject.models.features import convolutions, pca, penultimate, pixels
 from reinject.networks import Inputs, MLPClassifier
 from reinject.report.evaluated import evaluate
 from reinject.sampling.presets import Settings
+from reinject.sampling.sample_spec import SampleSpec
 
 DIGITS = data.load("digits")
 SIZE = 1000
@@ -99,7 +100,9 @@ def test_all_judgements_of_what_a_run_made(models: Path, tmp_path: Path) -> None
     from reinject.sampling.sample import sample_models
 
     settings = Settings("langevin", {}, steps=4, burn_in=2)
-    sample_models(load_models([models]), tmp_path / "s", "quick", settings, walks=1000, seed=0)
+    sample_models(
+        load_models([models]), tmp_path / "s", SampleSpec(preset="quick", settings=settings), walks=1000, seed=0
+    )
     result = evaluate(tmp_path / "s", "digits", out=tmp_path / "e", spec=EvaluateSpec(seeds=1, shadows=True)).result
     assert result["judgements"].keys() == {"coverage", "two-sample", "spurious", "memorisation", "membership"}
     assert result["features"]["name"] == "penultimate"

@@ -12,6 +12,7 @@ from reinject.models.loading import load_models
 from reinject.sampling.presets import Settings
 from reinject.sampling.ray_cluster import Cluster
 from reinject.sampling.sample import sample_models
+from reinject.sampling.sample_spec import SampleSpec
 
 SETTINGS = Settings("langevin", {"lam": "0.1"}, steps=30, burn_in=25)
 
@@ -22,7 +23,14 @@ def models(small_models: Path) -> Path:
 
 
 def made(models: Path, out: Path, **options) -> dict[str, bytes]:
-    sample_models(load_models([models]), out, "x", SETTINGS, walks=400, block_size=16, seed=1, **options)
+    sample_models(
+        load_models([models]),
+        out,
+        SampleSpec(preset="x", settings=SETTINGS, block_size=16),
+        walks=400,
+        seed=1,
+        parallel=Parallel(**options),
+    )
     return files(out)
 
 

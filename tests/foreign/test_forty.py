@@ -19,6 +19,7 @@ from reinject.models.loading import load_models
 from reinject.models.voting import classify
 from reinject.sampling.presets import Settings
 from reinject.sampling.sample import sample_models
+from reinject.sampling.sample_spec import SampleSpec, Writing
 
 DIGIT_NAMES = tuple("0123456789")
 NAMES = lib.NAMES
@@ -162,7 +163,13 @@ def test_one_sigmoid_labels_two_classes_by_their_names_in_archives_and_streams(t
     judge = lib.torch_end("sigmoid", class_names=("cat", "dog"))(tmp_path)
     taken(judge, tmp_path / "m", "classifier")
     settings = Settings("langevin", {"lam": "0.5"}, steps=4, burn_in=1)
-    sample_models(load_models([tmp_path / "m"]), tmp_path / "a", "x", settings, walks=40, judged=False)
+    sample_models(
+        load_models([tmp_path / "m"]),
+        tmp_path / "a",
+        SampleSpec(preset="x", settings=settings),
+        walks=40,
+        writing=Writing(judged=False),
+    )
     archive = Archive.open(tmp_path / "a")
     assert archive.class_names == ("cat", "dog")
     x, y = archive.read(200, 0)

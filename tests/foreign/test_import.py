@@ -15,6 +15,7 @@ from reinject.models.loading import load_models
 from reinject.models.voting import classify
 from reinject.sampling.presets import Settings
 from reinject.sampling.sample import sample_models
+from reinject.sampling.sample_spec import Parallel, SampleSpec
 from reinject.sampling.trace import trace
 
 
@@ -66,13 +67,22 @@ def test_a_set_is_sampled_from_foreign_models_and_traced(tmp_path: Path) -> None
     settings = Settings("langevin", {"lam": "0.1"}, steps=3, burn_in=1)
     for name, workers in (("a", None), ("b", 2)):
         sample_models(
-            load_models([tmp_path / "m"]), tmp_path / name, "x", settings, walks=20, block_size=8, workers=workers
+            load_models([tmp_path / "m"]),
+            tmp_path / name,
+            SampleSpec(preset="x", settings=settings, block_size=8),
+            walks=20,
+            parallel=Parallel(workers=workers),
         )
     a = Archive.open(tmp_path / "a")
     assert a.manifest == Archive.open(tmp_path / "b").manifest
     assert trace(a.folder, random=a.rows).result["same"] == 60
     with pytest.raises(ModelError, match="cannot be differentiated"):
-        sample_models(load_models([tmp_path / "m"]), tmp_path / "c", "x", Settings("langevin", classes=(1,)), walks=4)
+        sample_models(
+            load_models([tmp_path / "m"]),
+            tmp_path / "c",
+            SampleSpec(preset="x", settings=Settings("langevin", classes=(1,))),
+            walks=4,
+        )
 
 
 def test_units_are_converted_there_and_back(tmp_path: Path) -> None:

@@ -1,10 +1,9 @@
 """``reinject sample``."""
 
 import functools
-from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any, Literal
+from typing import Annotated, Literal
 
 import typer
 
@@ -63,9 +62,6 @@ from reinject.cli.walk_options import (
     Thin,
     Walks,
 )
-
-if TYPE_CHECKING:
-    from reinject.base.outcome import Outcome
 
 
 def sample(
@@ -159,6 +155,7 @@ def sample(
     from reinject.sampling.ray_cluster import Cluster
     from reinject.sampling.sample import sample_models as run
     from reinject.sampling.sample_request import asked_by_command, sampled_already
+    from reinject.sampling.sample_spec import Format, Parallel, SampleSpec, Writing
     from reinject.sampling.selection import WALKS, Selection, resolve_private, walks_asked
     from reinject.sampling.taught import taught
     from reinject.walks.execution import Execution
@@ -201,37 +198,30 @@ def sample(
         selection = replace(selection, rows=beyond)
     walks = WALKS if walks is None else walks
     reach = reach_of(out, walks, block_size, append)
-    walking: dict[str, Any] = {
-        "preset": name,
-        "settings": settings,
-        "start": resolve(settings.start, inputs, walks=reach, seed=seed, models=loaded, reading=reading),
-        "held": resolve_held(settings, inputs, most=block_size, reading=reading),
-        "splits": reading.splits,
-        "seed": seed,
-        "block_size": block_size,
-        "store": store,
-        "execution": Execution(chunk, precision, compiled),
-    }
-    private_points = resolve_private(selection, inputs, reading)
+    spec = SampleSpec(
+        name,
+        settings=settings,
+        choice=choice,
+        start=resolve(settings.start, inputs, walks=reach, seed=seed, models=loaded, reading=reading),
+        held=resolve_held(settings, inputs, most=block_size, reading=reading),
+        selection=selection,
+        private=resolve_private(selection, inputs, reading),
+        splits=reading.splits,
+        block_size=block_size,
+        format=Format(store, images=images, compression=compression),
+    )
+    here = Execution(chunk, precision, compiled)
     if unlearned != 1:
         if dry_run:
             raise ArgumentError("--dry-run", "writes nothing, and --unlearned trains a classifier", "Leave one out")
-        loaded = taught(loaded, out, progress=progress, **walking)
-    prepared: Callable[..., Outcome] = functools.partial(
-        run,
-        loaded,
-        **walking,
-        choice=choice,
-        selection=selection,
-        asked=asked,
-        private=private_points,
-        images=images,
-        compression=compression,
-    )
+        loaded = taught(loaded, out, spec, seed=seed, parallel=Parallel(here), progress=progress)
+    prepared = functools.partial(run, loaded, spec=spec, seed=seed)
     if dry_run:
         outcome = forecast(
             out,
-            lambda place, few: prepared(place, walks=few, judged=False),
+            lambda place, few: prepared(
+                place, walks=few, writing=Writing(judged=False, asked=asked), parallel=Parallel(here)
+            ),
             walks=walks,
             block_size=block_size,
             workers=workers,
@@ -242,11 +232,7 @@ def sample(
     outcome = prepared(
         out,
         walks=walks,
-        workers=workers,
-        cluster=Cluster(address, workers or 1, gpus) if on == "ray" else None,
-        overwrite=overwrite,
-        append=append,
-        resume=resume,
-        progress=progress,
+        writing=Writing(overwrite, append, resume, asked=asked, progress=progress),
+        parallel=Parallel(here, workers, Cluster(address, workers or 1, gpus) if on == "ray" else None),
     )
     finish(replace(outcome, failure="") if force else outcome, as_json)

@@ -12,7 +12,7 @@ from reinject.data.sample_tables import Table
 from reinject.data.samples import Storage
 from reinject.models.loading import Models, range_of
 from reinject.models.voting import classify
-from reinject.sampling.auto import Trial, choose_settings, try_settings
+from reinject.sampling.auto import Networks, Trial, choose_settings, try_settings
 from reinject.sampling.pilot import far_from, visit
 from reinject.sampling.presets import DEFAULT, Settings, settings_of
 from reinject.sampling.recipe import rows_of
@@ -142,6 +142,11 @@ class Bench:
         object.__setattr__(self, "r", self.models.ensemble())
         object.__setattr__(self, "storage", range_of(self.models.inputs))
 
+    @property
+    def networks(self) -> Networks:
+        """What pilot walks are made with."""
+        return Networks(self.r, self.models.C, self.storage, self.models.inputs.radius)
+
     def automatic(self) -> list[Candidate]:
         """The pilot walks of the automatic choice; or its one walk among data, if it is known where data lies.
 
@@ -151,9 +156,7 @@ class Bench:
         choice = choose_settings(self.r, C, self.storage, radius, begin=self.begin, seed=self.seed)
         if self.begin is None or self.r.noise_conditioned:
             return [Candidate(trial) for trial in choice.trials]
-        trial = try_settings(
-            choice.settings, self.r, C, self.storage, radius, start=self.begin, walks=self.walks, seed=self.seed
-        )
+        trial = try_settings(choice.settings, self.networks, start=self.begin, walks=self.walks, seed=self.seed)
         return [Candidate(replace(trial, settings=replace(choice.settings, start=self.begin_name)))]
 
     def tried(self, settings: Settings) -> Candidate:
@@ -162,10 +165,7 @@ class Bench:
         try:
             trial = try_settings(
                 settings,
-                self.r,
-                self.models.C,
-                self.storage,
-                self.models.inputs.radius,
+                self.networks,
                 held=lambda kernel: Watched(kernel, far),
                 walks=self.walks,
                 seed=self.seed,

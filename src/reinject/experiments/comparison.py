@@ -28,6 +28,7 @@ from reinject.models.loading import Models, levels_of, load_models
 from reinject.sampling.presets import Settings
 from reinject.sampling.recipe import rows_of
 from reinject.sampling.sample import sample_models
+from reinject.sampling.sample_spec import Parallel, SampleSpec, Writing
 from reinject.sampling.selection import Selection
 from reinject.sampling.taught import FIRST, check_walked, taught
 from reinject.training.curves import Figure
@@ -225,11 +226,12 @@ def _walked(
 ) -> Table:
     """Samples of these walks; of a share, those that a student does not know which a small set of them has taught."""
     walks, selection = math.ceil(task.samples / unlearned / rows_of(settings)), Selection(unlearned=unlearned)
-    options: dict[str, Any] = {"seed": task.seed, "execution": execution, "progress": progress}
+    spec = SampleSpec(preset=name, settings=settings, selection=selection)
+    parallel, seed = Parallel(execution), task.seed
     if not out.is_dir():
         if unlearned != 1:
-            models = taught(models, out, name, settings, samples=FIRST, **options)
-        sample_models(models, out, name, settings, walks=walks, selection=selection, **options)
+            models = taught(models, out, spec, samples=FIRST, seed=seed, parallel=parallel, progress=progress)
+        sample_models(models, out, spec, walks=walks, seed=seed, parallel=parallel, writing=Writing(progress=progress))
     archive = check_walked(out, models, settings, walks, task.seed, selection)
     x, y = archive.read(task.samples, task.seed)
     return Table.of(x, y, archive.storage)

@@ -30,6 +30,7 @@ from reinject.report.sample_pictures import film_strip, pca_plane
 from reinject.sampling.presets import PRESETS
 from reinject.sampling.provenance import shares
 from reinject.sampling.sample import sample_models
+from reinject.sampling.sample_spec import SampleSpec, Writing
 from reinject.training.plans import TrainPlan
 from reinject.training.train import train
 from reinject.walks.diagnostics import start_remembered
@@ -84,7 +85,12 @@ def demo(
     for preset, name in ARCHIVES.items():
         if not (partial / name).exists():
             sample_models(
-                models, partial / name, preset, PRESETS[preset], walks=plan.walks, seed=seed, progress=progress
+                models,
+                partial / name,
+                SampleSpec(preset=preset, settings=PRESETS[preset]),
+                walks=plan.walks,
+                seed=seed,
+                writing=Writing(progress=progress),
             )
     archives = {preset: Archive.open(partial / name) for preset, name in ARCHIVES.items()}
     dataset = data.load(plan.training.dataset, data_dir, split_seed, progress)

@@ -141,26 +141,35 @@ def choose_settings(
     grid = [replace(base, options={"sigma": in_units(level, width)}) for level in levels]
     if len(grid) == 1:
         return Choice(grid[0], what)
-    trials = [try_settings(settings, r, C, storage, radius, seed=seed) for settings in grid]
+    networks = Networks(r, C, storage, radius)
+    trials = [try_settings(settings, networks, seed=seed) for settings in grid]
     best = min(trials, key=lambda trial: trial.rank)
     return Choice(best.settings, what, tuple(trials))
 
 
+@dataclass(frozen=True)
+class Networks:
+    """What pilot walks are made with: r, C, how samples are kept, and the radius of the training data."""
+
+    r: Ensemble
+    C: Classifier | None
+    storage: Storage
+    radius: float
+
+
 def try_settings(
     settings: Settings,
-    r: Ensemble,
-    C: Classifier | None,
-    storage: Storage,
-    radius: float,
+    networks: Networks,
     *,
     start: Start | None = None,
     held: Held | None = None,
     walks: int = WALKS,
     seed: int = 0,
 ) -> Trial:
-    """Walk some pilot walks and judge their samples; arguments as for :func:`choose_settings`; held: see ``build``."""
+    """Walk some pilot walks and judge their samples; start and held: as for :meth:`Settings.build`."""
+    r, C, storage = networks.r, networks.C, networks.storage
     walks = min(walks, walks_for(math.prod(r.event_shape)))
-    walker = settings.build(r, radius, start=start, classifier=C, held=held)
+    walker = settings.build(r, networks.radius, start=start, classifier=C, held=held)
     parts = visit(walker, settings, storage, walks=walks, seed=seed)
     stopped = sum(part.stopped + part.strayed for part in parts) / walks
     rows = sum(len(part.x) for part in parts)

@@ -14,6 +14,7 @@ from reinject.models.voting import Classifier
 from reinject.sampling.auto import Choice, choose_settings
 from reinject.sampling.data_starts import resolve
 from reinject.sampling.presets import PRESETS, Settings, choose
+from reinject.sampling.sample_spec import SampleSpec
 from reinject.walks.reconstruction import Ensemble
 
 
@@ -96,34 +97,25 @@ def settings_for(
     return Path(name).stem if tuned else name, settings, None
 
 
-_OF_A_WALK = ("steps", "burn_in", "thin", "emit", "start", "classes", "guidance", "box", "limit", "latent")
+OF_A_WALK = ("steps", "burn_in", "thin", "emit", "start", "classes", "guidance", "box", "limit", "latent")
 
 
 def settings_in_memory(
-    r: Ensemble,
-    C: Classifier | None,
-    storage: Storage,
-    radius: float,
-    seed: int,
-    preset: str,
-    kernel: str | None,
-    given: Mapping[str, Any],
+    r: Ensemble, C: Classifier | None, storage: Storage, radius: float, seed: int, spec: SampleSpec
 ) -> tuple[str, Settings, Choice | None]:
     """As :func:`settings_for`, for networks in memory.
 
     Arguments:
         r, C, storage, radius, seed: as for :func:`reinject.sampling.auto.choose_settings`.
-        preset: its name; "auto": chosen, where no kernel is named.
-        kernel: its name.
-        given: values of the settings by name, and options of the kernel.
+        spec: its preset, kernel and options.
 
     Raises:
         ArgumentError: an unknown preset, kernel or option.
     """
-    options = {name: str(value) for name, value in given.items() if name not in _OF_A_WALK}
-    values = {name: value for name, value in given.items() if name in _OF_A_WALK}
-    if preset != "auto" or kernel is not None or (options and r.noise_conditioned):
-        name, settings = choose(None if preset == "auto" else preset, kernel, options, **values)
+    options = {name: str(value) for name, value in spec.options.items() if name not in OF_A_WALK}
+    values = {name: value for name, value in spec.options.items() if name in OF_A_WALK}
+    if spec.preset != "auto" or spec.kernel is not None or (options and r.noise_conditioned):
+        name, settings = choose(None if spec.preset == "auto" else spec.preset, spec.kernel, options, **values)
         return name, settings, None
     choice = choose_settings(r, C, storage, radius, seed=seed)
     name, settings = choose("auto", None, options, presets={**PRESETS, "auto": choice.settings}, **values)

@@ -30,16 +30,14 @@ def answers(function: Any, shape: tuple[int, ...], device: str | torch.device = 
     return hashlib.sha256(" ".join(f"{value:.3e}" for value in y.tolist()).encode()).hexdigest()[:16]
 
 
-def asked_of_networks(given: Mapping[str, Any], r: Autoencoder, C: Classifier | None) -> dict[str, Any]:
-    """What a call of :func:`reinject.sampling.sample.sample` asks for; networks by hashes, or by their answers."""
-    described = given["described"]
+def asked_of_networks(
+    r: Autoencoder, C: Classifier | None, student: Classifier | None, described: Mapping[str, Any]
+) -> dict[str, Any]:
+    """What a request says of its networks: hashes of those on disk, or of the answers of those in memory."""
     if described:
-        networks = {kind: [one["sha256"] for one in entries] for kind, entries in described.items()}
-    else:
-        functions = [r, *(functools.partial(classify, one) for one in (C, given["student"]) if one is not None)]
-        networks = {"answers": [answers(one, r.event_shape, r.device) for one in functions]}
-    left_out = ("r", "C", "choice", "described", "student", "append", "resume", "run", "start", "asked")
-    return asked_for(given, *left_out, begins=repr(given["start"]), networks=networks)
+        return {kind: [one["sha256"] for one in entries] for kind, entries in described.items()}
+    functions = [r, *(functools.partial(classify, one) for one in (C, student) if one is not None)]
+    return {"answers": [answers(one, r.event_shape, r.device) for one in functions]}
 
 
 def asked_by_command(given: Mapping[str, Any], options: Mapping[str, str] | None, models: Models) -> dict[str, Any]:

@@ -11,12 +11,12 @@ from reinject.archive.reading import Reading
 from reinject.data.samples import Storage
 from reinject.models.loading import Models, levels_of, load_models
 from reinject.models.voting import ready
-from reinject.sampling.choosing import choose_for
+from reinject.sampling.choosing import OF_A_WALK, settings_for
 from reinject.sampling.data_starts import resolve
 from reinject.sampling.presets import Settings
 from reinject.sampling.recipe import Recipe, blocks_in, maker, rows_of
-from reinject.sampling.selection import Selection, resolve_private
-from reinject.walks.specs import BLOCK
+from reinject.sampling.sample_spec import SampleSpec
+from reinject.sampling.selection import resolve_private
 
 
 class Stream(IterableDataset[tuple[Tensor, int]]):
@@ -29,7 +29,7 @@ class Stream(IterableDataset[tuple[Tensor, int]]):
 
     Arguments:
         models: folder of models, or several, as for ``reinject sample``.
-        settings: kernel, start and what is kept; default: chosen by pilot walks, as ``reinject sample`` does.
+        spec: what is sampled, as for :func:`reinject.sample`; default: chosen by pilot walks.
         walks: a pass, >= 1.
         seed: of the first pass, >= 0.
         block_size: walks a block, >= 1.
@@ -47,12 +47,10 @@ class Stream(IterableDataset[tuple[Tensor, int]]):
     def __init__(
         self,
         models: Sequence[Path | str] | Path | str,
-        settings: Settings | None = None,
+        spec: SampleSpec | Settings | str = "auto",
         *,
         walks: int = 10_000,
         seed: int = 0,
-        block_size: int = BLOCK,
-        selection: Selection | None = None,
         data_dir: str | None = None,
         split_seed: int = 0,
         device: str = "cpu",
@@ -60,14 +58,25 @@ class Stream(IterableDataset[tuple[Tensor, int]]):
         several = [models] if isinstance(models, (str, Path)) else models
         self.folders = [Path(folder) for folder in several]
         self.walks, self.seed = walks, seed
-        self.block_size, self.selection, self.device = block_size, selection or Selection(), device
+        self.spec, self.device = SampleSpec.of(spec), device
+        self.selection = self.spec.selection
         self.epoch = 0
         loaded = load_models(self.folders, device, labelled=self.selection.labels != "none")
         reading = Reading(data_dir, split_seed, trained=loaded.splits)
-        self.settings = settings or choose_for(loaded, seed=seed, reading=reading).settings
-        self.start = resolve(self.settings.start, loaded.inputs, walks=walks, seed=seed, models=loaded, reading=reading)
+        self.settings = self._chosen(loaded, reading)
+        start = resolve(self.settings.start, loaded.inputs, walks=walks, seed=seed, models=loaded, reading=reading)
+        self.start = self.spec.start or start
         self.private = resolve_private(self.selection, loaded.inputs, reading)
         self._blocks(self.seed)  # fails here, and not in a worker
+
+    def _chosen(self, loaded: Models, reading: Reading) -> Settings:
+        spec = self.spec
+        if spec.settings is not None:
+            return spec.settings
+        options = {name: str(value) for name, value in spec.options.items() if name not in OF_A_WALK}
+        given = {name: value for name, value in spec.options.items() if name in OF_A_WALK}
+        preset = None if spec.kernel else spec.preset
+        return settings_for(loaded, preset, spec.kernel, options, seed=self.seed, reading=reading, **given)[1]
 
     def __repr__(self) -> str:
         folders = ", ".join(map(str, self.folders))
@@ -89,18 +98,19 @@ class Stream(IterableDataset[tuple[Tensor, int]]):
             self.settings,
             ((0, self.walks),),
             seed,
-            self.block_size,
+            self.spec.block_size,
             Storage(levels_of(inputs).kind, inputs.low, inputs.high),
             inputs.radius,
             self.start,
+            self.spec.held,
             labels=chosen.labels_of(self.settings),
             filters=chosen.filters(
                 self.settings,
                 inputs.class_names,
-                self.block_size,
+                self.spec.block_size,
                 seed,
                 self.private,
-                blocks_in([(0, self.walks)], self.block_size),
+                blocks_in([(0, self.walks)], self.spec.block_size),
             ),
         )
         C = loaded.C

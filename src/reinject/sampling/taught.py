@@ -3,7 +3,6 @@
 import json
 import math
 from pathlib import Path
-from typing import Any
 
 from reinject.archive import Archive
 from reinject.base.errors import ArgumentError, DataError
@@ -14,6 +13,7 @@ from reinject.models.loading import Models, with_student
 from reinject.sampling.presets import Settings
 from reinject.sampling.recipe import rows_of
 from reinject.sampling.sample import sample_models
+from reinject.sampling.sample_spec import Format, Parallel, SampleSpec, Writing
 from reinject.sampling.selection import Selection
 from reinject.training.plans import plan_for
 from reinject.training.train import train
@@ -24,15 +24,14 @@ FIRST = 30_000  # samples of the set that teaches a student, who then says what 
 def taught(
     models: Models,
     out: Path,
-    preset: str,
-    settings: Settings,
+    spec: SampleSpec,
     *,
     samples: int = FIRST,
     seed: int = 0,
+    parallel: Parallel = Parallel(),
     progress: Progress,
-    **options: Any,
 ) -> Models:
-    """The models with a student whom a small set of these walks has taught; what is there already is gone on with.
+    """The models with a student whom a small set of these walks has taught; resumes what is there already.
 
     The set is ``OUT-first``: the first walks of ``out`` itself, all that they keep. The student is ``OUT-student``, the
     usual classifier.
@@ -40,10 +39,11 @@ def taught(
     Arguments:
         models: without a student.
         out: where the archive will be.
-        preset, settings, seed: of its walks.
+        spec: of its walks, with settings; its selection is left out.
         samples: of the set, at least.
-        progress: who is told.
-        options: how the set is walked, as for :func:`reinject.sampling.sample.sample_models`.
+        seed: of its walks.
+        parallel: how networks are run.
+        progress: progress reporter.
 
     Raises:
         ArgumentError: ``out`` is a URL, beside which nothing is trained.
@@ -52,11 +52,23 @@ def taught(
     if is_remote(out):
         raise ArgumentError("--unlearned", f"trains a classifier beside {out}", "Sample into a folder of this machine")
     first, student = (out.with_name(f"{out.name}-{what}") for what in ("first", "student"))
+    settings = spec.settings
+    assert settings is not None
     walks = math.ceil(samples / rows_of(settings))
     if not first.is_dir():
         if student.is_dir():
             raise DataError(str(student), f"was taught by {first}, which is not there", "Remove it")
-        sample_models(models, first, preset, settings, walks=walks, seed=seed, progress=progress, **options)
+        everything = SampleSpec(
+            spec.preset,
+            settings=settings,
+            start=spec.start,
+            held=spec.held,
+            splits=spec.splits,
+            block_size=spec.block_size,
+            format=Format(spec.format.kind),
+        )
+        writing = Writing(progress=progress)
+        sample_models(models, first, everything, walks=walks, seed=seed, writing=writing, parallel=parallel)
     check_walked(first, models, settings, walks, seed, Selection())
     if not student.is_dir():
         inputs = models.inputs
