@@ -20,7 +20,6 @@ FILES = {
 }
 LARGEST = 0.15  # of the code, in one room
 MOST = 8  # parameters of a function outside of the command line, whose options are its parameters
-LONGER = {"sample", "sample_models", "Stream.__init__", "try_settings"}  # to become empty
 
 
 def rooms() -> list[str]:
@@ -112,9 +111,7 @@ def test_signatures_are_read_in_one_glance() -> None:
         for name, count in parameters(ast.parse(path.read_text())).items()
         if count > MOST
     }
-    known = {name for name in long if any(name.endswith(f".{exception}") for exception in LONGER)}
-    assert not {name: count for name, count in long.items() if name not in known}
-    assert len(known) >= len(LONGER), "take those out of LONGER that are short by now"
+    assert not long
 
 
 def test_importing_the_package_loads_nothing_heavy() -> None:
