@@ -88,6 +88,22 @@ def test_a_set_that_lost_a_shard_is_not_whole(small_models: Path, tmp_path: Path
     assert (code, "--repair" in said) == (1, True)
 
 
+@pytest.mark.parametrize(
+    ("borders", "student", "status"), [(1.0, "None", 0), (0.4, "None", 1), (1.0, "m/classifier", 1)]
+)
+def test_a_set_of_an_older_version_is_whole_if_the_options_that_are_gone_asked_for_nothing(
+    small_models: Path, tmp_path: Path, borders: float, student: str, status: int
+) -> None:
+    words = ("sample", small_models, "--out", tmp_path / "s", "--preset", "paper", "--walks", 20, "--force")
+    assert run(*words)[0] == 0
+    manifest = json.loads((tmp_path / "s" / "manifest.json").read_text())
+    manifest["asked"] |= {"borders": borders, "student": student}
+    (tmp_path / "s" / "manifest.json").write_text(json.dumps(manifest))
+    code, out, _ = run(*words)
+    assert code == status
+    assert (WHOLE in out) == (status == 0)
+
+
 def test_other_models_or_files_of_the_same_names_are_another_request(small_models: Path, tmp_path: Path) -> None:
     import shutil
 

@@ -20,6 +20,7 @@ from reinject.walks.reconstruction import Autoencoder
 _NOT_OF_SAMPLE = (  # what neither its rows nor their order depend on, and what is named by a hash
     *("models", "classifier", "workers", "on", "address", "gpus", "append", "resume", "dry_run", "force", "as_json"),
 )
+_GONE = {"borders": (1.0,), "student": ("None", "auto")}  # options before 0.2, and what asked for nothing more
 
 
 def answers(function: Any, shape: tuple[int, ...], device: str | torch.device = "cpu") -> str:
@@ -62,9 +63,9 @@ def sampled_already(out: Path, asked: Mapping[str, Any]) -> Outcome | None:
         ArchiveError: that archive is damaged.
     """
     try:
-        there = read_manifest(out).get("asked")
+        there = read_manifest(out).get("asked") or {}
     except ArchiveError:  # nothing, or nothing of ours: said by who would write there
         return None
-    if there != asked:
+    if {name: value for name, value in there.items() if value not in _GONE.get(name, ())} != asked:
         return None
     return made_already(out, summary(out))
