@@ -12,12 +12,39 @@ from typer.testing import CliRunner
 import reinject
 from conftest import TINY
 from flat import flat
+from reinject.archive.request import asked_for
 from reinject.base.errors import ArchiveError
 from reinject.cli import app
 from reinject.sampling.presets import DEFAULT
 from reinject.training.train import train
 
 WHOLE = "is whole already, made by the same command"
+BEFORE = {  # requests as 0.1.0 noted them: the module that asks, the words, the request
+    "train": (
+        "reinject.training.train",
+        "train digits --epochs 1 --classifier-epochs 1 --device cpu",
+        '{"plan": {"dataset": "digits", "seed": 0, "autoencoder": "mlp-denoiser", "classifier": "mlp", '
+        '"autoencoder_recipe": {"epochs": 1, "batch": 128, "lr": 0.001, "least_steps": 0, "warm_up": 200, '
+        '"average": 0.0}, "classifier_recipe": {"epochs": 1, "batch": 128, "lr": 0.001, "least_steps": 0, '
+        '"warm_up": 0, "average": 0.0}, "objective": "denoising", "numbers": {"sigma": null, "spread": null, '
+        '"lam": null, "log_det": null}, "sees": "images", "low": 0.0, "high": 1.0, "augment": "none", "only": "", '
+        '"reconstructed_by": "", "split_seed": 0}, "device": "cpu", "precision": "32-true", "devices": 1, '
+        '"moments": true, "dataset": "", "seen": ""}',
+    ),
+    "evaluate": (
+        "reinject.report.evaluated",
+        "evaluate SET --against digits --judge memorisation --judge coverage --features pixels --seeds 1",
+        '{"against": "digits", "judgements": ["memorisation", "coverage"], "features": "pixels", "student": "mlp", '
+        '"classifier": null, "seeds": 1, "most": 300000, "seed": 0, "split_seed": 0, "shadows": false, '
+        '"device": "cpu", "archive": "", "data": "", "extractor": ""}',
+    ),
+    "report": (
+        "reinject.report.report",
+        "report SET --against digits --judge none --seed 3",
+        '{"against": "digits", "judgements": ["none"], "seeds": 3, "seed": 3, "split_seed": 0, "hashes": [""], '
+        '"data": ""}',
+    ),
+}
 
 
 def run(*words: object) -> tuple[int, str, str]:
@@ -77,6 +104,23 @@ def test_a_set_is_sampled_once_and_its_verdict_is_said_again(
     assert result["samples_per_second"] is None
     assert run(*words, "--append")[0] == 3  # which is another request, and makes more walks
     assert run(*words)[0] == 1
+
+
+@pytest.mark.parametrize("command", BEFORE)
+def test_requests_are_noted_as_before(command: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Or else a folder that was made before is not recognised."""
+    module, words, request = BEFORE[command]
+    noted: list[dict[str, Any]] = []
+
+    def caught(*given: Any, **more: Any) -> None:
+        noted.append(asked_for(*given, **more))
+        raise ArchiveError("request", "is noted", "Stop")
+
+    monkeypatch.setattr(f"{module}.asked_for", caught)
+    run(*words.replace("SET", str(tmp_path / "none")).split(), "--out", tmp_path / "out")
+    if command == "report":  # the page has a hash of its text
+        assert json.dumps(noted[0]) == request
+    assert noted == [json.loads(request)]
 
 
 def test_a_set_that_lost_a_shard_is_not_whole(small_models: Path, tmp_path: Path) -> None:

@@ -6,29 +6,69 @@ The public names below are loaded when they are first used, so that ``import rei
 """
 
 from importlib import import_module
-from typing import Any
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:  # what type checkers and editors see
+    from reinject import densities as densities
+    from reinject import score as score
+    from reinject.archive.read import Archive as Archive
+    from reinject.base.errors import ReinjectError as ReinjectError
+    from reinject.evaluation.evaluate_spec import EvaluateSpec as EvaluateSpec
+    from reinject.report.evaluated import evaluate as evaluate
+    from reinject.sampling.sample import sample as sample
+    from reinject.sampling.sample_spec import Format as Format
+    from reinject.sampling.sample_spec import SampleSpec as SampleSpec
+    from reinject.sampling.sample_spec import Writing as Writing
+    from reinject.sampling.stream import Stream as Stream
+    from reinject.sampling.synthesis import StoreSpec as StoreSpec
+    from reinject.sampling.synthesis import algorithm1 as algorithm1
+    from reinject.sampling.synthesis import synthesise as synthesise
+    from reinject.training import objectives as objectives
+    from reinject.training.fabric_spec import FabricSpec as FabricSpec
+    from reinject.training.plans import AutoencoderSpec as AutoencoderSpec
+    from reinject.training.plans import ClassifierSpec as ClassifierSpec
+    from reinject.training.plans import TrainPlan as TrainPlan
+    from reinject.training.plans import plan_for as plan_for
+    from reinject.training.train import train as train
+    from reinject.walks import kernels as kernels
+    from reinject.walks import schedules as schedules
+    from reinject.walks import starts as starts
+    from reinject.walks.execution import Execution as Execution
+    from reinject.walks.loop import walk as walk
+    from reinject.walks.reconstruction import Reconstruction as Reconstruction
+    from reinject.walks.reconstruction import latent as latent
+    from reinject.walks.reconstruction import wrap as wrap
+    from reinject.walks.specs import RunSpec as RunSpec
+    from reinject.walks.specs import WalkSpec as WalkSpec
 
 __version__ = "0.1.0"
 
 _PUBLIC = {
     "Archive": "reinject.archive.read",
+    "AutoencoderSpec": "reinject.training.plans",
+    "ClassifierSpec": "reinject.training.plans",
+    "EvaluateSpec": "reinject.evaluation.evaluate_spec",
+    "Execution": "reinject.walks.execution",
+    "FabricSpec": "reinject.training.fabric_spec",
+    "Format": "reinject.sampling.sample_spec",
     "Reconstruction": "reinject.walks.reconstruction",
     "ReinjectError": "reinject.base.errors",
     "RunSpec": "reinject.walks.specs",
+    "SampleSpec": "reinject.sampling.sample_spec",
     "StoreSpec": "reinject.sampling.synthesis",
-    "WalkSpec": "reinject.walks.specs",
     "Stream": "reinject.sampling.stream",
+    "TrainPlan": "reinject.training.plans",
+    "WalkSpec": "reinject.walks.specs",
+    "Writing": "reinject.sampling.sample_spec",
     "algorithm1": "reinject.sampling.synthesis",
     "evaluate": "reinject.report.evaluated",
     "latent": "reinject.walks.reconstruction",
-    "Format": "reinject.sampling.sample_spec",
-    "SampleSpec": "reinject.sampling.sample_spec",
-    "Writing": "reinject.sampling.sample_spec",
+    "plan_for": "reinject.training.plans",
     "sample": "reinject.sampling.sample",
-    "wrap": "reinject.walks.reconstruction",
     "synthesise": "reinject.sampling.synthesis",
     "train": "reinject.training.train",
     "walk": "reinject.walks.loop",
+    "wrap": "reinject.walks.reconstruction",
 }
 _MODULES = {
     "densities": "reinject.densities",
@@ -41,6 +81,11 @@ _MODULES = {
 
 __all__ = [
     "Archive",
+    "AutoencoderSpec",
+    "ClassifierSpec",
+    "EvaluateSpec",
+    "Execution",
+    "FabricSpec",
     "Format",
     "Reconstruction",
     "ReinjectError",
@@ -48,22 +93,35 @@ __all__ = [
     "SampleSpec",
     "StoreSpec",
     "Stream",
+    "TrainPlan",
     "WalkSpec",
     "Writing",
     "algorithm1",
+    "densities",
     "evaluate",
+    "kernels",
     "latent",
+    "objectives",
+    "plan_for",
     "sample",
+    "schedules",
+    "score",
+    "starts",
     "synthesise",
     "train",
     "walk",
     "wrap",
 ]
 
+if not TYPE_CHECKING:  # or else a checker takes any name for a public one
 
-def __getattr__(name: str) -> Any:
-    if name in _PUBLIC:
-        return getattr(import_module(_PUBLIC[name]), name)
-    if name in _MODULES:
-        return import_module(_MODULES[name])
-    raise AttributeError(f"module 'reinject' has no attribute {name!r}")
+    def __getattr__(name: str) -> Any:
+        if name in _PUBLIC:
+            return getattr(import_module(_PUBLIC[name]), name)
+        if name in _MODULES:
+            return import_module(_MODULES[name])
+        raise AttributeError(f"module 'reinject' has no attribute {name!r}")
+
+
+def __dir__() -> list[str]:
+    return sorted({*globals(), *__all__} - {"Any", "TYPE_CHECKING", "import_module"})

@@ -1,0 +1,96 @@
+"""What a user's program sees of the package: names, their types, and the values that settings are given as."""
+
+import ast
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+import reinject
+from reinject.base.errors import ArgumentError
+
+SOURCE = Path(__file__).parents[1] / "src"
+PROGRAM = """
+import torch
+import reinject
+from reinject import EvaluateSpec, Execution, plan_for
+
+r = reinject.wrap(torch.nn.Linear(4, 4), 4, execution=Execution(precision="bf16-mixed"))
+plan = plan_for("digits", classifier=reinject.ClassifierSpec("conv", epochs=3))
+print(reinject.train(plan, __import__("pathlib").Path("models"), device="cpu").result["seed"])
+done = reinject.evaluate("archive", "digits", spec=EvaluateSpec(["coverage"], seeds=1))
+print(done.lines)
+"""
+WRONG = {
+    'execution=Execution(precision="bf16-mixed")': 'precision="bf16-mixed"',
+    'reinject.ClassifierSpec("conv", epochs=3)': '"conv"',
+    "spec=EvaluateSpec(": "spec=dict(",
+    "seeds=1": 'seeds="1"',
+    "done.lines": "done.lins",
+    "reinject.train(": "reinject.trian(",
+}
+
+
+def test_every_public_name_is_listed_loaded_and_typed() -> None:
+    tree = ast.parse((SOURCE / "reinject" / "__init__.py").read_text())
+    block = next(node for node in tree.body if isinstance(node, ast.If))
+    typed = {alias.asname for node in block.body if isinstance(node, ast.ImportFrom) for alias in node.names}
+    assert typed == set(reinject.__all__) == {*reinject._PUBLIC, *reinject._MODULES}
+    assert typed <= set(dir(reinject))
+    assert all(getattr(reinject, name) is not None for name in typed)
+    assert not {"Any", "TYPE_CHECKING", "import_module"} & set(dir(reinject))
+    with pytest.raises(AttributeError, match="no attribute 'smaple'"):
+        reinject.smaple  # noqa: B018
+
+
+def test_type_checkers_refuse_wrong_arguments(tmp_path: Path) -> None:
+    right, wrong = tmp_path / "right.py", tmp_path / "wrong.py"
+    right.write_text(PROGRAM)
+    text = PROGRAM
+    for good, bad in WRONG.items():
+        assert good in text
+        text = text.replace(good, bad, 1)
+    wrong.write_text(text)
+    cache = SOURCE.parent / ".mypy_cache" / "programs"  # the package is read once
+    words = [sys.executable, "-m", "mypy", "--strict", "--cache-dir", str(cache), str(right), str(wrong)]
+    env = {**os.environ, "MYPYPATH": str(SOURCE)}
+    found = subprocess.run(words, capture_output=True, text=True, env=env, cwd=tmp_path, check=False).stdout
+    lines = [line for line in found.splitlines() if ": error:" in line]
+    assert all(line.startswith("wrong.py") for line in lines), found
+    for said in ('"precision"', '"ClassifierSpec | None"', '"EvaluateSpec | None"', '"lins"', '"trian"'):
+        assert any(said in line for line in lines), f"{said} is not refused:\n{found}"
+
+
+def test_an_old_keyword_is_refused_by_its_name(tmp_path: Path) -> None:
+    with pytest.raises(TypeError, match="'judgements'"):
+        reinject.evaluate(tmp_path, "digits", judgements=["coverage"])  # type: ignore[call-arg]
+    with pytest.raises(TypeError, match="'compiled'"):
+        reinject.wrap(lambda x: x, 1, compiled=True)  # type: ignore[call-arg]
+
+
+@pytest.mark.parametrize(
+    ("given", "said"),
+    [
+        ({"judgements": "coverage"}, r"'coverage' is a text. Give \['coverage'\]"),
+        ({"student": "svm"}, "--student: 'svm' is not known. Use one of mlp, cnn, logistic, knn, boosting"),
+        ({"seeds": 0}, "seeds = 0 is below 1"),
+        ({"most": 0}, "most = 0 is below 1"),
+        ({"seed": -1}, "seed = -1 is below 0"),
+        ({"split_seed": -1}, "split_seed = -1 is below 0"),
+    ],
+)
+def test_what_is_asked_of_an_evaluation_is_checked_once(given: dict, said: str) -> None:
+    with pytest.raises(ArgumentError, match=said):
+        reinject.EvaluateSpec(**given)
+
+
+@pytest.mark.parametrize(
+    "given", [{"features": "pixels"}, {"student": "knn"}, {"most": 9}, {"shadows": True}, {"device": "cuda"}]
+)
+def test_a_report_refuses_what_it_does_not_change(given: dict, tmp_path: Path) -> None:
+    from reinject.report.report import report
+
+    with pytest.raises(ArgumentError, match=f"report: {next(iter(given))} = .* Call evaluate"):
+        report(tmp_path / "none", tmp_path / "r.html", spec=reinject.EvaluateSpec(**given))
