@@ -24,6 +24,7 @@ from reinject import Archive, data
 from reinject.cli import app
 from reinject.models.loading import Models, with_student
 from reinject.sampling.presets import PRESETS
+from reinject.sampling.sample_spec import SampleSpec
 from reinject.walks.kernels import KERNELS
 from reinject.walks.verdict import LEVELS
 
@@ -75,8 +76,8 @@ def test_a_share_has_a_classifier_taught_first(models: Path, tmp_path: Path, mon
     """By a set that is walked as the whole one will be, whatever is kept of that."""
     asked: dict[str, Any] = {}
 
-    def spy(loaded: Models, out: Path, **options: Any) -> Models:
-        asked.update(out=out, **options)
+    def spy(loaded: Models, out: Path, spec: SampleSpec, **options: Any) -> Models:
+        asked.update(out=out, spec=spec, **options)
         return with_student(loaded, models)
 
     monkeypatch.setattr("reinject.sampling.taught.taught", spy)
@@ -84,12 +85,8 @@ def test_a_share_has_a_classifier_taught_first(models: Path, tmp_path: Path, mon
     out = tmp_path / "s"
     assert run("sample", models, "--out", out, "--walks", 100, "--unlearned", 0.5, *options)[0] == 0
     assert asked["out"] == out
-    assert {name: asked[name] for name in ("preset", "seed", "block_size")} == {
-        "preset": "auto",
-        "seed": 3,
-        "block_size": 64,
-    }
-    assert asked["settings"].steps == 12
+    assert (asked["spec"].preset, asked["seed"], asked["spec"].block_size) == ("auto", 3, 64)
+    assert asked["spec"].settings.steps == 12
     manifest = Archive.open(out).manifest
     assert manifest["parameters"]["selection"]["unlearned"] == 0.5
     assert [Path(one["folder"]).name for one in manifest["models"]["students"]] == ["classifier"]
