@@ -10,7 +10,7 @@ from PIL import Image
 from reinject import Archive, data
 from reinject.base.errors import ArgumentError, DataError
 from reinject.networks import Inputs
-from reinject.sampling.constraints import resolve_held
+from reinject.sampling.constraints import resolve_constraint
 from reinject.sampling.presets import Settings
 from reinject.sampling.sample import sample
 from reinject.sampling.sample_spec import SampleSpec
@@ -33,7 +33,7 @@ def settings(**given: str) -> Settings:
 
 
 def held_by(**given: str):
-    wrapper = resolve_held(settings(**given), INPUTS, most=5)
+    wrapper = resolve_constraint(settings(**given), INPUTS, most=5)
     assert wrapper is not None
     return wrapper(Langevin(wrap(shrink, (1, 8, 8), name="r"), 0.1))
 
@@ -43,14 +43,14 @@ def test_every_sample_of_the_archive_has_the_known_pixels(tmp_path: Path, source
     images = data.load("digits").test.x[:3]
     np.save(tmp_path / "known.npy", images.float().numpy() / 255)
     known = "digits" if source == "digits" else str(tmp_path / "known.npy")
-    held = resolve_held(settings(known=known, mask="0:4,:"), INPUTS, most=3)
+    constraint = resolve_constraint(settings(known=known, mask="0:4,:"), INPUTS, most=3)
     r = wrap(shrink, (1, 8, 8), name="r")
     done = sample(
         r,
         lambda x: x.flatten(1)[:, :2],
         tmp_path / "out",
         walks=7,
-        spec=SampleSpec(class_names=("a", "b"), settings=SETTINGS, held=held),
+        spec=SampleSpec(class_names=("a", "b"), settings=SETTINGS, constraint=constraint),
     )
     x, _ = Archive.open(tmp_path / "out").read()
     (table,) = Archive.open(tmp_path / "out").tables(["walk"])
@@ -86,7 +86,7 @@ def test_measurements_hold(tmp_path: Path) -> None:
 
 
 def test_nothing_known_is_no_wrapper() -> None:
-    assert resolve_held(settings(), INPUTS, most=5) is None
+    assert resolve_constraint(settings(), INPUTS, most=5) is None
 
 
 @pytest.mark.parametrize(
@@ -115,4 +115,4 @@ def test_wrong_files_get_a_sentence(
     np.savez("half.npz", matrix=np.ones((1, 64)))
     Path("cut.npy").write_bytes(Path("pickle.npy").read_bytes()[:20])
     with pytest.raises(kind, match=sentence):
-        resolve_held(settings(**given), INPUTS, most=5)
+        resolve_constraint(settings(**given), INPUTS, most=5)

@@ -24,7 +24,7 @@ class Out:
     reconstruction: Tensor
 
 
-class Held:
+class Constraint:
     """An object that is neither a mapping nor a tuple, as some libraries return."""
 
     def __init__(self, x: Tensor) -> None:
@@ -39,7 +39,7 @@ RETURNS = {
     "a library's": lambda x: OrderedDict(loss=torch.zeros(()), logits=2 * x),
     "named": lambda x: Pair(CODE, 2 * x),
     "a dataclass": lambda x: Out(x + 1, 2 * x),
-    "an object": lambda x: Held(2 * x),
+    "an object": lambda x: Constraint(2 * x),
     "inside": lambda x: {"losses": (torch.zeros(()),), "outputs": {"decoded": 2 * x}},
     "the input too": lambda x: (x, 2 * x),
     "flat": lambda x: (CODE, (2 * x).reshape(2, 2, 2)),

@@ -148,7 +148,7 @@ def sample(
     from reinject.models.loading import load_models
     from reinject.sampling.appending import reach_of
     from reinject.sampling.choosing import settings_for
-    from reinject.sampling.constraints import resolve_held
+    from reinject.sampling.constraints import resolve_constraint
     from reinject.sampling.data_starts import resolve
     from reinject.sampling.forecast import forecast
     from reinject.sampling.presets import classes_of
@@ -203,7 +203,7 @@ def sample(
         settings=settings,
         choice=choice,
         start=resolve(settings.start, inputs, walks=reach, seed=seed, models=loaded, reading=reading),
-        held=resolve_held(settings, inputs, most=block_size, reading=reading),
+        constraint=resolve_constraint(settings, inputs, most=block_size, reading=reading),
         selection=selection,
         private=resolve_private(selection, inputs, reading),
         splits=reading.splits,

@@ -15,7 +15,7 @@ from reinject.models.voting import classify
 from reinject.sampling.auto import Networks, Trial, choose_settings, try_settings
 from reinject.sampling.pilot import far_from, visit
 from reinject.sampling.presets import DEFAULT, Settings, settings_of
-from reinject.sampling.recipe import rows_of
+from reinject.sampling.recipe import samples_per_walk
 from reinject.score import lam_of_sigma, sigma_of_lam
 from reinject.training.students import RECIPE, Student, marks
 from reinject.walks.kernels.kernel import Info, Kernel, State
@@ -166,7 +166,7 @@ class Bench:
             trial = try_settings(
                 settings,
                 self.networks,
-                held=lambda kernel: Watched(kernel, far),
+                constraint=lambda kernel: Watched(kernel, far),
                 walks=self.walks,
                 seed=self.seed,
             )
@@ -199,7 +199,7 @@ class Bench:
     def _walks_for(self, settings: Settings) -> int:
         """As many as give a student its samples within the steps that they may take."""
         most = max(self.walks, _STEPS // max(settings.steps, 1))
-        return max(2, min(math.ceil(_SAMPLES / rows_of(settings)), most))
+        return max(2, min(math.ceil(_SAMPLES / samples_per_walk(settings)), most))
 
 
 def candidates(models: Models, lam: float | None = None) -> Iterator[Settings]:

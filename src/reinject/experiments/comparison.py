@@ -26,7 +26,7 @@ from reinject.experiments.peers import LABELLED, PEERS, WALKED, Task, softened
 from reinject.models.extract import extract
 from reinject.models.loading import Models, levels_of, load_models
 from reinject.sampling.presets import Settings
-from reinject.sampling.recipe import rows_of
+from reinject.sampling.recipe import samples_per_walk
 from reinject.sampling.sample import sample_models
 from reinject.sampling.sample_spec import Parallel, SampleSpec, Writing
 from reinject.sampling.selection import Selection
@@ -225,7 +225,7 @@ def _walked(
     progress: Progress,
 ) -> Table:
     """Samples of these walks; of a share, those that a student does not know which a small set of them has taught."""
-    walks, selection = math.ceil(task.samples / unlearned / rows_of(settings)), Selection(unlearned=unlearned)
+    walks, selection = math.ceil(task.samples / unlearned / samples_per_walk(settings)), Selection(unlearned=unlearned)
     spec = SampleSpec(preset=name, settings=settings, selection=selection)
     parallel, seed = Parallel(execution), task.seed
     if not out.is_dir():

@@ -47,12 +47,12 @@ def snippet(world: World, choice: Choice, *, picture: str = "") -> str:
     settings = _with_files(choice, picture)
     begins, holds = bool(picture and not choice.mask), bool(picture and choice.mask)
     start = [f"start = resolve({f'points:{picture}'!r}, models.inputs, walks={choice.walks})"] if begins else []
-    held = [f"held = resolve_held(settings, models.inputs, most={choice.walks})"] if holds else []
-    given = ", start=start" if begins else ", held=held" if holds else ""
+    constraint = [f"constraint = resolve_constraint(settings, models.inputs, most={choice.walks})"] if holds else []
+    given = ", start=start" if begins else ", constraint=constraint" if holds else ""
     imports = [
         "from pathlib import Path\n",
         "from reinject import RunSpec, WalkSpec, walk",
-        *(["from reinject.sampling.constraints import resolve_held"] if holds else []),
+        *(["from reinject.sampling.constraints import resolve_constraint"] if holds else []),
         "from reinject.models.loading import load_models",
         *(["from reinject.sampling.data_starts import resolve"] if begins else []),
         "from reinject.sampling.presets import Settings\n",
@@ -64,7 +64,7 @@ def snippet(world: World, choice: Choice, *, picture: str = "") -> str:
             f"models = load_models([Path({world.models!r})]{labelled})",
             f"settings = {_source(settings)}",
             *start,
-            *held,
+            *constraint,
             "r, radius = models.ensemble(), models.inputs.radius",
             f"walker = settings.build(r, radius, classifier=models.C{given})",
             f"spec = WalkSpec(steps={settings.steps}, emit={settings.emit!r})",

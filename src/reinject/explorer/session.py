@@ -155,12 +155,12 @@ class Live:
 
 def walker_of(world: World, choice: Choice) -> Walker:
     """What walks; raises ReinjectError where the choice does not fit."""
-    start, held = None, None
+    start, constraint = None, None
     if choice.picture is not None and not choice.mask:
         start = Points(choice.picture[None])
     if choice.picture is not None and choice.mask:
-        held = partial(Clamped, known=choice.picture, mask=region(choice.mask, world.inputs.shape))
-    return choice.settings.build(world.r, world.inputs.radius, start=start, classifier=world.C, held=held)
+        constraint = partial(Clamped, known=choice.picture, mask=region(choice.mask, world.inputs.shape))
+    return choice.settings.build(world.r, world.inputs.radius, start=start, classifier=world.C, constraint=constraint)
 
 
 def noise_level(kernel: Any, step: int) -> float | None:

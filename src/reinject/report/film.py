@@ -14,7 +14,7 @@ from reinject.models.loading import Models, levels_of
 from reinject.models.voting import classify
 from reinject.report.page import Film
 from reinject.report.sprites import Sprites
-from reinject.sampling.constraints import resolve_held
+from reinject.sampling.constraints import resolve_constraint
 from reinject.sampling.data_starts import resolve
 from reinject.sampling.presets import Settings, Walker
 from reinject.walks.kernels.kernel import Emit, Info, Kernel, State
@@ -61,8 +61,8 @@ def walker_of(archive: Archive, models: Models, data_dir: str | None = None) -> 
     last = parameters["ranges"][-1]["walks"][1]
     begun, reading = (reading_again(parameters, text, data_dir) for text in (settings.start, ""))
     start = resolve(settings.start, inputs, walks=last, seed=parameters["seed"], models=models, reading=begun)
-    held = resolve_held(settings, inputs, most=parameters["block_size"], reading=reading)
-    walker = settings.build(models.ensemble(), inputs.radius, start=start, classifier=models.C, held=held)
+    constraint = resolve_constraint(settings, inputs, most=parameters["block_size"], reading=reading)
+    walker = settings.build(models.ensemble(), inputs.radius, start=start, classifier=models.C, constraint=constraint)
     return settings, walker
 
 

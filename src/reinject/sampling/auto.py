@@ -9,7 +9,7 @@ import torch
 from reinject.data.samples import Storage
 from reinject.models.voting import Classifier
 from reinject.sampling.pilot import WALKS, figures, remembered, visit, walks_for
-from reinject.sampling.presets import DEFAULT, Held, Settings, settings_of
+from reinject.sampling.presets import DEFAULT, Constraint, Settings, settings_of
 from reinject.walks.reconstruction import Ensemble
 from reinject.walks.starts import Start
 from reinject.walks.verdict import LEVELS, Figures, Verdict, judge, merit
@@ -162,14 +162,14 @@ def try_settings(
     networks: Networks,
     *,
     start: Start | None = None,
-    held: Held | None = None,
+    constraint: Constraint | None = None,
     walks: int = WALKS,
     seed: int = 0,
 ) -> Trial:
     """Walk some pilot walks and judge their samples; start and held: as for :meth:`Settings.build`."""
     r, C, storage = networks.r, networks.C, networks.storage
     walks = min(walks, walks_for(math.prod(r.event_shape)))
-    walker = settings.build(r, networks.radius, start=start, classifier=C, held=held)
+    walker = settings.build(r, networks.radius, start=start, classifier=C, constraint=constraint)
     parts = visit(walker, settings, storage, walks=walks, seed=seed)
     stopped = sum(part.stopped + part.strayed for part in parts) / walks
     rows = sum(len(part.x) for part in parts)

@@ -15,7 +15,7 @@ from reinject.base.errors import ArgumentError, DataError
 from reinject.data.images import decode
 from reinject.models.loading import check_space, levels_of
 from reinject.networks import Inputs
-from reinject.sampling.presets import Held, Settings
+from reinject.sampling.presets import Constraint, Settings
 from reinject.walks.kernels.clamped import Clamped, Measured, region
 
 T = TypeVar("T")
@@ -23,7 +23,9 @@ _IMAGES = (".png", ".jpg", ".jpeg", ".bmp", ".webp", ".gif")
 FILES = (*_IMAGES, ".npy")
 
 
-def resolve_held(settings: Settings, inputs: Inputs, *, most: int, reading: Reading | None = None) -> Held | None:
+def resolve_constraint(
+    settings: Settings, inputs: Inputs, *, most: int, reading: Reading | None = None
+) -> Constraint | None:
     """What is put back after every step, if the settings name anything that is known.
 
     Arguments:

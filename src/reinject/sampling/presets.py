@@ -20,7 +20,7 @@ from reinject.walks.reconstruction import Ensemble, latent
 from reinject.walks.specs import WalkSpec
 from reinject.walks.starts import Codes, Normal, Points, Start, Through, parse_start
 
-Held = Callable[[Kernel], Kernel]
+Constraint = Callable[[Kernel], Kernel]
 
 
 @dataclass(frozen=True)
@@ -96,7 +96,7 @@ class Settings:
         *,
         start: Start | None = None,
         classifier: Classifier | None = None,
-        held: Held | None = None,
+        constraint: Constraint | None = None,
     ) -> "Walker":
         """The kernel and the start for an autoencoder whose training data has this radius (data units).
 
@@ -105,7 +105,7 @@ class Settings:
             radius: std * sqrt(n) of its training data, data units.
             start: in place of the one that the settings name.
             classifier: C, for walks that are drawn towards classes.
-            held: wraps the kernel, to put back what is known.
+            constraint: wraps the kernel, to put back what is known.
 
         Raises:
             ArgumentError: a parameter that is unknown or out of range, or a start that the kernel cannot use.
@@ -122,10 +122,10 @@ class Settings:
             kernel = Guided(kernel, classifier, self.classes, self.guidance)
         if self.box is not None:
             kernel = Bounded(kernel, *self.box)
-        if held is not None:  # outermost, so that what is known stays exactly that
+        if constraint is not None:  # outermost, so that what is known stays exactly that
             if self.latent:
                 raise ArgumentError("--latent", "codes have no known values", "Leave out --known or --latent")
-            kernel = held(kernel)
+            kernel = constraint(kernel)
         if self.latent:
             begins = begins if isinstance(begins, Codes) else Through(begins, r.event_shape, r.encode)
             return Walker(kernel, begins, space.event_shape, r.decode)

@@ -12,7 +12,7 @@ from reinject.models.bundle import load
 from reinject.models.loading import Models
 from reinject.models.voting import Classifier
 from reinject.sampling.filters import Filter
-from reinject.sampling.presets import Held, Settings, Walker
+from reinject.sampling.presets import Constraint, Settings, Walker
 from reinject.sampling.synthesis import Labels, StoreSpec, synthesise
 from reinject.walks.execution import Execution
 from reinject.walks.reconstruction import Ensemble
@@ -20,11 +20,11 @@ from reinject.walks.specs import RunSpec
 from reinject.walks.starts import Start
 
 
-def rows_of(settings: Settings) -> int:
+def samples_per_walk(settings: Settings) -> int:
     """How many samples a walk keeps.
 
     Example:
-        >>> rows_of(Settings("langevin", steps=10, burn_in=2, thin=3))
+        >>> samples_per_walk(Settings("langevin", steps=10, burn_in=2, thin=3))
         3
     """
     return len(range(settings.burn_in, settings.steps + 1, settings.thin))
@@ -47,7 +47,7 @@ class Recipe:
         storage: how samples are kept.
         radius: of the training data, data units.
         start: in place of the settings' start.
-        held: wraps the kernel, to put back what is known.
+        constraint: wraps the kernel, to put back what is known.
         labels: where labels come from; None: samples get none.
         filters: which samples are kept.
         scheme: of the noise, see :func:`reinject.base.streams.stream`.
@@ -60,7 +60,7 @@ class Recipe:
     storage: Storage
     radius: float = 1.0
     start: Start | None = None
-    held: Held | None = None
+    constraint: Constraint | None = None
     labels: Labels | None = None
     filters: tuple[Filter, ...] = ()
     scheme: int = SCHEME
@@ -73,17 +73,17 @@ class Recipe:
     @property
     def rows(self) -> int:
         """Samples, if no walk is stopped."""
-        return rows_of(self.settings) * sum(last - first for first, last in self.ranges)
+        return samples_per_walk(self.settings) * sum(last - first for first, last in self.ranges)
 
 
-def maker(r: Ensemble, C: Classifier | None, recipe: Recipe) -> tuple[MakeBlock, Walker]:
+def block_sampler(r: Ensemble, C: Classifier | None, recipe: Recipe) -> tuple[MakeBlock, Walker]:
     """What makes the rows of a block, after a look at whether it can; and what walks.
 
     Raises:
         ReinjectError: a number out of range, a kernel that cannot walk this r.
     """
     settings = recipe.settings
-    walker = settings.build(r, recipe.radius, start=recipe.start, classifier=C, held=recipe.held)
+    walker = settings.build(r, recipe.radius, start=recipe.start, classifier=C, constraint=recipe.constraint)
     labels, labelling = (Labels(), None) if recipe.labels is None else (recipe.labels, C)
     store = StoreSpec(recipe.storage, labels, recipe.filters, len(r.members), walker.transform)
     ends = [last for _, last in recipe.blocks]
@@ -105,7 +105,7 @@ def prepare(
     recipe: Recipe,
     places: Mapping[str, Path] = MappingProxyType({}),
 ) -> MakeBlock:
-    """As :func:`maker`, in another process, which reads the models itself.
+    """As :func:`block_sampler`, in another process, which reads the models itself.
 
     Arguments:
         autoencoders, classifiers: their folders.
@@ -118,4 +118,4 @@ def prepare(
         for folders in (autoencoders, classifiers)
     )
     models = Models(networks, judges)
-    return maker(models.ensemble(execution), models.C, recipe)[0]
+    return block_sampler(models.ensemble(execution), models.C, recipe)[0]

@@ -9,11 +9,11 @@ from reinject.archive import Archive, MakeBlock, blocks_of, scheme_of
 from reinject.archive.reading import reading_again
 from reinject.base.errors import ArchiveError
 from reinject.base.progress import Progress
-from reinject.sampling.constraints import resolve_held
+from reinject.sampling.constraints import resolve_constraint
 from reinject.sampling.data_starts import resolve
 from reinject.sampling.presets import Settings
 from reinject.sampling.provenance import find_models
-from reinject.sampling.recipe import Recipe, maker
+from reinject.sampling.recipe import Recipe, block_sampler
 from reinject.sampling.selection import Selection, resolve_private
 from reinject.walks.execution import Execution
 
@@ -62,7 +62,7 @@ def remake(
         archive.storage,
         inputs.radius,
         resolve(settings.start, inputs, walks=ranges[-1][1], seed=parameters["seed"], models=found, reading=begun),
-        resolve_held(settings, inputs, most=parameters["block_size"], reading=reading),
+        resolve_constraint(settings, inputs, most=parameters["block_size"], reading=reading),
         selection.labels_of(settings),
         selection.filters(
             settings,
@@ -75,7 +75,7 @@ def remake(
         ),
         scheme_of(parameters),
     )
-    make_block, walker = maker(found.ensemble(Execution(**parameters["execution"])), found.C, recipe)
+    make_block, walker = block_sampler(found.ensemble(Execution(**parameters["execution"])), found.C, recipe)
     again = {
         "kernel": repr(walker.kernel),
         "start": repr(walker.start),

@@ -27,7 +27,7 @@ from reinject.sampling.auto import Choice
 from reinject.sampling.choosing import settings_in_memory
 from reinject.sampling.presets import Settings, Walker
 from reinject.sampling.ray_cluster import on_ray
-from reinject.sampling.recipe import Recipe, blocks_in, maker, prepare
+from reinject.sampling.recipe import Recipe, block_sampler, blocks_in, prepare
 from reinject.sampling.remarks import remarks
 from reinject.sampling.sample_request import asked_of_networks, sampled_already
 from reinject.sampling.sample_spec import MadeBy, Parallel, SampleSpec, Writing
@@ -175,7 +175,7 @@ class _Sampling:
         if self.writing.looks and (made := sampled_already(self.out, asked)):
             return made
         planned = self._planned(walks, seed, storage, C)
-        make_block, walker = maker(self.r, C, planned.recipe)
+        make_block, walker = block_sampler(self.r, C, planned.recipe)
         plan = self._plan(planned, walker)
         if planned.base is not None:
             check_same(planned.base, plan)
@@ -196,10 +196,16 @@ class _Sampling:
     def _asked(self, walks: int, seed: int, C: Classifier | None) -> dict[str, Any]:
         """What is asked for, JSON values, by the names that manifests have had from the first."""
         spec, kept = self.spec, self.spec.format
-        names = ("kernel", "class_names", "preset", "settings", "radius", "rows", "block_size", "held", "selection")
+        names = ("kernel", "class_names", "preset", "settings", "radius", "rows", "block_size", "selection")
         given = {name: getattr(spec, name) for name in (*names, "private")}
         given |= {name: getattr(kept, name) for name in ("value_range", "space", "images", "compression")}
-        given |= {"walks": walks, "seed": seed, "store": kept.kind, "splits": spec.splits or None}
+        given |= {
+            "held": spec.constraint,
+            "walks": walks,
+            "seed": seed,
+            "store": kept.kind,
+            "splits": spec.splits or None,
+        }
         given |= {"judged": self.writing.judged, "place": self.made_by.place, "given": dict(spec.options)}
         networks = asked_of_networks(self.r, C, self.made_by.student, self.made_by.described)
         return asked_for(given, begins=repr(spec.start), networks=networks)
@@ -232,7 +238,7 @@ class _Sampling:
             storage,
             spec.radius,
             spec.start,
-            spec.held,
+            spec.constraint,
             labels,
             filters,
             scheme,

@@ -12,7 +12,7 @@ from reinject.base.progress import Progress, Silent
 from reinject.data.splits import Split
 from reinject.models.voting import Classifier
 from reinject.sampling.auto import Choice
-from reinject.sampling.presets import PRESETS, Held, Settings
+from reinject.sampling.presets import PRESETS, Constraint, Settings
 from reinject.sampling.ray_cluster import Cluster
 from reinject.sampling.recipe import Recipe
 from reinject.sampling.selection import Selection
@@ -54,10 +54,10 @@ class SampleSpec:
         settings: kernel, start and what is kept, in place of all of these.
         choice: why these settings were chosen, where pilot walks chose them.
         start: where walks begin, in place of the settings' start.
-        held: wraps the kernel, to put back what is known: ``functools.partial(Clamped, known=..., mask=...)``.
+        constraint: wraps the kernel, to put back what is known: ``functools.partial(Clamped, known=..., mask=...)``.
         selection: where labels come from, and which samples are kept.
         private: points that samples must keep away from, by the selection's distance, (N, *event), data units.
-        splits: of the data sets that were read for ``start``, ``held`` and ``private``, by their names.
+        splits: of the data sets that were read for ``start``, ``constraint`` and ``private``, by their names.
         class_names: of the classifier's outputs; default: "0", "1", ...
         rows: number of samples before filters, in place of a number of walks.
         block_size: walks a block, >= 1; a block is a shard.
@@ -81,7 +81,7 @@ class SampleSpec:
     settings: Settings | None = None
     choice: Choice | None = None
     start: Start | None = None
-    held: Held | None = None
+    constraint: Constraint | None = None
     selection: Selection = field(default_factory=Selection)
     private: Tensor | None = None
     splits: Mapping[str, Split] = field(default_factory=dict)

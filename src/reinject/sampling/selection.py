@@ -18,7 +18,7 @@ from reinject.networks import Inputs
 from reinject.sampling.constraints import points_of
 from reinject.sampling.filters import Apart, Borders, Confidence, Distinct, Filter, Keep, Quota, Unlearned, Weights
 from reinject.sampling.presets import Settings
-from reinject.sampling.recipe import rows_of
+from reinject.sampling.recipe import samples_per_walk
 from reinject.sampling.synthesis import Labels
 from reinject.walks.classifier_outputs import Labeller
 from reinject.walks.reconstruction import Ensemble
@@ -65,7 +65,7 @@ def walks_for(rows: int, settings: Settings) -> tuple[int, int | None]:
         ((10, None), (12, 100))
     """
     check_count("--rows", "rows", rows)
-    each = rows_of(settings)
+    each = samples_per_walk(settings)
     return -(-rows // each), rows if rows % each else None
 
 
@@ -171,7 +171,7 @@ class Selection:
         found: list[Filter] = []
         if self.rows is not None:
             last = blocks[-1][1] - 1
-            found.append(Rows(last, self.rows - last * rows_of(settings)))
+            found.append(Rows(last, self.rows - last * samples_per_walk(settings)))
         if self.confidence:
             found.append(Confidence(self.confidence))
         if self.borders != 1:
@@ -202,7 +202,7 @@ class Selection:
 
     def _most(self, settings: Settings, classes: int, walks: int) -> int:
         if self.quota == "even":
-            return max(1, walks * rows_of(settings) // classes)
+            return max(1, walks * samples_per_walk(settings) // classes)
         try:
             return int(self.quota or 0)
         except ValueError as error:

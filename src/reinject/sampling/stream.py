@@ -14,7 +14,7 @@ from reinject.models.voting import ready
 from reinject.sampling.choosing import OF_A_WALK, settings_for
 from reinject.sampling.data_starts import resolve
 from reinject.sampling.presets import Settings
-from reinject.sampling.recipe import Recipe, blocks_in, maker, rows_of
+from reinject.sampling.recipe import Recipe, block_sampler, blocks_in, samples_per_walk
 from reinject.sampling.sample_spec import SampleSpec
 from reinject.sampling.selection import resolve_private
 
@@ -80,7 +80,7 @@ class Stream(IterableDataset[tuple[Tensor, int]]):
 
     def __repr__(self) -> str:
         folders = ", ".join(map(str, self.folders))
-        return f"Stream({folders}: {self.walks:,} walks of {rows_of(self.settings)} samples a pass)"
+        return f"Stream({folders}: {self.walks:,} walks of {samples_per_walk(self.settings)} samples a pass)"
 
     def set_epoch(self, epoch: int) -> None:
         """The number of the next pass, from 0."""
@@ -102,7 +102,7 @@ class Stream(IterableDataset[tuple[Tensor, int]]):
             Storage(levels_of(inputs).kind, inputs.low, inputs.high),
             inputs.radius,
             self.start,
-            self.spec.held,
+            self.spec.constraint,
             labels=chosen.labels_of(self.settings),
             filters=chosen.filters(
                 self.settings,
@@ -116,7 +116,7 @@ class Stream(IterableDataset[tuple[Tensor, int]]):
         C = loaded.C
         r = loaded.ensemble()
         C = None if C is None else ready(C, self.device, r.event_shape, recipe.storage)
-        make_block, _ = maker(r, C, recipe)
+        make_block, _ = block_sampler(r, C, recipe)
         info = get_worker_info()
         first, stride = (0, 1) if info is None else (info.id, info.num_workers)
         blocks = range(first, len(recipe.blocks), stride)

@@ -11,7 +11,7 @@ from reinject.base.progress import Progress
 from reinject.base.staging import check_same
 from reinject.models.loading import Models, with_student
 from reinject.sampling.presets import Settings
-from reinject.sampling.recipe import rows_of
+from reinject.sampling.recipe import samples_per_walk
 from reinject.sampling.sample import sample_models
 from reinject.sampling.sample_spec import Format, Parallel, SampleSpec, Writing
 from reinject.sampling.selection import Selection
@@ -54,7 +54,7 @@ def taught(
     first, student = (out.with_name(f"{out.name}-{what}") for what in ("first", "student"))
     settings = spec.settings
     assert settings is not None
-    walks = math.ceil(samples / rows_of(settings))
+    walks = math.ceil(samples / samples_per_walk(settings))
     if not first.is_dir():
         if student.is_dir():
             raise DataError(str(student), f"was taught by {first}, which is not there", "Remove it")
@@ -62,7 +62,7 @@ def taught(
             spec.preset,
             settings=settings,
             start=spec.start,
-            held=spec.held,
+            constraint=spec.constraint,
             splits=spec.splits,
             block_size=spec.block_size,
             format=Format(spec.format.kind),

@@ -8,7 +8,7 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
-from reinject.walks.kernels.annealed import check_told
+from reinject.walks.kernels.annealed import require_noise_conditioned
 from reinject.walks.kernels.kernel import Info, State, Usage, check_between, check_level, noise_like, option
 from reinject.walks.reconstruction import Autoencoder
 from reinject.walks.schedules import Parameter, value_at
@@ -63,7 +63,7 @@ class Ancestral:
     def __post_init__(self) -> None:
         check_level("ancestral", "sigma", self.sigma)
         check_between("ancestral", "eta", self.eta, 0.0, 1.0)
-        check_told("ancestral", self.r)
+        require_noise_conditioned("ancestral", self.r)
 
     def level(self, i: int) -> float:
         """The noise level of x_i, data units."""

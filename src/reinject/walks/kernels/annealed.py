@@ -59,7 +59,7 @@ class Annealed:
         check_level("annealed", "sigma", self.sigma)
         check_level("annealed", "eps", self.eps)
         check_between("annealed", "eps", self.eps, 0.0, 4.0)
-        check_told("annealed", self.r)
+        require_noise_conditioned("annealed", self.r)
 
     def level(self, i: int) -> float:
         """The noise level of x_i, data units."""
@@ -77,7 +77,7 @@ class Annealed:
         return State(x, state.i + 1), Info(y)
 
 
-def check_told(owner: str, r: Autoencoder) -> None:
+def require_noise_conditioned(owner: str, r: Autoencoder) -> None:
     """Raise ModelError unless r is told the noise level."""
     if not r.noise_conditioned:
         raise ModelError(
