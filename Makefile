@@ -4,7 +4,7 @@ SUDO := $(shell test $$(id -u) -eq 0 || echo sudo)
 BIN := .venv/bin
 STAMP := .venv/.installed
 
-.PHONY: setup demo test test-lowest test-browser docs lint format clean
+.PHONY: setup demo test test-all test-lowest test-browser docs lint format clean
 
 setup: $(STAMP)
 
@@ -20,7 +20,11 @@ demo: $(STAMP)
 	$(BIN)/reinject demo --out demo --overwrite
 
 test: $(STAMP)
-	$(BIN)/python -m pytest -n 2
+	$(BIN)/python -m pytest -n 2 --dist worksteal
+
+# Slow tests too: more kills, more laws of samplers and estimators.
+test-all: $(STAMP)
+	$(BIN)/python -m pytest -n 2 --dist worksteal -m "slow or not slow"
 
 # The lowest versions that pyproject.toml allows, in an environment of their own; TORCH says which torch.
 TORCH ?= torch==2.13.0
@@ -46,6 +50,7 @@ test-browser: $(STAMP)
 
 # The documentation, into site/; a warning is a failure.
 docs: $(STAMP)
+	$(BIN)/python docs/architecture.py
 	NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --quiet
 
 lint: $(STAMP)

@@ -13,8 +13,11 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
+os.environ.setdefault("OMP_NUM_THREADS", "1")  # of every process that a test starts: tests run beside each other
+
 import pytest
 import torch
+from filelock import FileLock
 from hypothesis import settings
 from jaxtyping import install_import_hook
 
@@ -47,9 +50,12 @@ TINY = TrainPlan(
 
 @pytest.fixture(scope="session")
 def models(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A folder that ``reinject train`` made, in seconds."""
-    out = tmp_path_factory.mktemp("trained") / "models"
-    train(TINY, out, device="cpu")
+    """A folder that ``reinject train`` made, in seconds; one for all workers of a run."""
+    base = tmp_path_factory.getbasetemp()
+    out = (base.parent if "PYTEST_XDIST_WORKER" in os.environ else base) / "trained" / "models"
+    with FileLock(f"{out.parent}.lock"):
+        if not out.exists():
+            train(TINY, out, device="cpu")
     return out
 
 
