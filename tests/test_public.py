@@ -45,6 +45,7 @@ def test_every_public_name_is_listed_loaded_and_typed() -> None:
         reinject.smaple  # noqa: B018
 
 
+@pytest.mark.slow
 def test_type_checkers_refuse_wrong_arguments(tmp_path: Path) -> None:
     right, wrong = tmp_path / "right.py", tmp_path / "wrong.py"
     right.write_text(PROGRAM)

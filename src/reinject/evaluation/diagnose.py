@@ -10,7 +10,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from reinject.archive import Archive, blocks_of, scheme_of
+from reinject.archive import Archive
 from reinject.base.errors import ArchiveError, check_count
 from reinject.base.files import finite
 from reinject.base.outcome import Outcome
@@ -18,6 +18,7 @@ from reinject.models.loading import Models
 from reinject.sampling.data_starts import resolve
 from reinject.sampling.presets import Settings
 from reinject.sampling.provenance import find_models, shares
+from reinject.sampling.recipe import first_block
 from reinject.score import lam_of_sigma, score
 from reinject.walks.diagnostics import (
     Convergence,
@@ -31,7 +32,7 @@ from reinject.walks.diagnostics import (
 )
 from reinject.walks.loop import Visited, walk
 from reinject.walks.reconstruction import Ensemble
-from reinject.walks.specs import RunSpec, WalkSpec
+from reinject.walks.specs import WalkSpec
 
 _WITH_DATA = (
     "data:",
@@ -150,12 +151,7 @@ def _remembered(archive: Archive, models: Models, r: Ensemble, axes: Tensor) -> 
         walker.start,
         walker.event_shape,
         WalkSpec(steps=settings.steps, thin=max(settings.steps, 1), limit=settings.limit),
-        RunSpec(
-            walks=blocks_of(parameters)[0][1],
-            seed=parameters["seed"],
-            block_size=parameters["block_size"],
-            scheme=scheme_of(parameters),
-        ),
+        first_block(parameters),
         transform=walker.transform,
     )
     first, *rest = parts

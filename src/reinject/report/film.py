@@ -7,7 +7,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from reinject.archive import Archive, blocks_of, scheme_of
+from reinject.archive import Archive, blocks_of
 from reinject.archive.reading import reading_again
 from reinject.base.errors import ArchiveError
 from reinject.models.loading import Models, levels_of
@@ -17,9 +17,10 @@ from reinject.report.sprites import Sprites
 from reinject.sampling.constraints import resolve_constraint
 from reinject.sampling.data_starts import resolve
 from reinject.sampling.presets import Settings, Walker
+from reinject.sampling.recipe import first_block
 from reinject.walks.kernels.kernel import Emit, Info, Kernel, State
 from reinject.walks.loop import Visited, walk
-from reinject.walks.specs import RunSpec, WalkSpec
+from reinject.walks.specs import WalkSpec
 
 WALKS = 8
 FRAMES = 20
@@ -95,12 +96,7 @@ def _walked(
         walker.start,
         walker.event_shape,
         WalkSpec(steps=steps, emit=emit, limit=settings.limit),
-        RunSpec(
-            walks=blocks_of(parameters)[0][1],
-            seed=parameters["seed"],
-            block_size=parameters["block_size"],
-            scheme=scheme_of(parameters),
-        ),
+        first_block(parameters),
         transform=walker.transform,
         only=only,
     )

@@ -4,8 +4,9 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from types import MappingProxyType
+from typing import Any
 
-from reinject.archive import MakeBlock, blocks_of
+from reinject.archive import MakeBlock, blocks_of, scheme_of
 from reinject.base.streams import SCHEME
 from reinject.data.samples import LabelledSamples, Storage
 from reinject.models.bundle import load
@@ -33,6 +34,12 @@ def samples_per_walk(settings: Settings) -> int:
 def blocks_in(ranges: Sequence[tuple[int, int]], block_size: int) -> list[tuple[int, int]]:
     """First walk, and one behind the last, of every block of some ranges of walks."""
     return blocks_of({"ranges": [{"walks": pair} for pair in ranges], "block_size": block_size})
+
+
+def first_block(parameters: Mapping[str, Any]) -> RunSpec:
+    """Say which run the walks of an archive's first block are, from the parameters in its manifest."""
+    walks = blocks_of(parameters)[0][1]
+    return RunSpec(walks, parameters["seed"], parameters["block_size"], scheme=scheme_of(parameters))
 
 
 @dataclass(frozen=True)
