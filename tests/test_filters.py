@@ -20,13 +20,13 @@ from reinject.models.loading import load_models, with_student
 from reinject.models.voting import Voting, classify
 from reinject.networks import Inputs, MLPAutoencoder, MLPClassifier
 from reinject.report.pages import command_of
+from reinject.sampling.algorithm1 import Labels, StoreSpec
 from reinject.sampling.filters import Apart, Borders, Confidence, Distinct, Quota, Unlearned, Weights, filtered
 from reinject.sampling.presets import Settings
 from reinject.sampling.sample import sample, sample_models
 from reinject.sampling.sample_spec import Format, Parallel, SampleSpec
 from reinject.sampling.selection import Selection, resolve_private
 from reinject.sampling.stream import Stream
-from reinject.sampling.synthesis import Labels, StoreSpec
 from reinject.sampling.taught import taught
 from reinject.sampling.trace import trace
 from reinject.training import plans

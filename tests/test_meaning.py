@@ -12,9 +12,9 @@ from torch import Tensor, nn
 
 from reinject import Archive, algorithm1, sample, wrap
 from reinject.base.errors import ModelError
+from reinject.sampling.algorithm1 import synthesise
 from reinject.sampling.presets import Settings
 from reinject.sampling.sample_spec import SampleSpec, Writing
-from reinject.sampling.synthesis import synthesise
 from reinject.walks.classifier_outputs import as_logits, labeller, meaning_of
 from reinject.walks.kernels import Guided, Langevin
 from reinject.walks.specs import RunSpec, WalkSpec

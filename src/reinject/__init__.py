@@ -15,14 +15,14 @@ if TYPE_CHECKING:  # what type checkers and editors see
     from reinject.base.errors import ReinjectError as ReinjectError
     from reinject.evaluation.evaluate_spec import EvaluateSpec as EvaluateSpec
     from reinject.report.evaluated import evaluate as evaluate
+    from reinject.sampling.algorithm1 import StoreSpec as StoreSpec
+    from reinject.sampling.algorithm1 import algorithm1 as algorithm1
+    from reinject.sampling.algorithm1 import synthesise as synthesise
     from reinject.sampling.sample import sample as sample
     from reinject.sampling.sample_spec import Format as Format
     from reinject.sampling.sample_spec import SampleSpec as SampleSpec
     from reinject.sampling.sample_spec import Writing as Writing
     from reinject.sampling.stream import Stream as Stream
-    from reinject.sampling.synthesis import StoreSpec as StoreSpec
-    from reinject.sampling.synthesis import algorithm1 as algorithm1
-    from reinject.sampling.synthesis import synthesise as synthesise
     from reinject.training import objectives as objectives
     from reinject.training.fabric_spec import FabricSpec as FabricSpec
     from reinject.training.plans import AutoencoderSpec as AutoencoderSpec
@@ -55,17 +55,17 @@ _PUBLIC = {
     "ReinjectError": "reinject.base.errors",
     "RunSpec": "reinject.walks.specs",
     "SampleSpec": "reinject.sampling.sample_spec",
-    "StoreSpec": "reinject.sampling.synthesis",
+    "StoreSpec": "reinject.sampling.algorithm1",
     "Stream": "reinject.sampling.stream",
     "TrainPlan": "reinject.training.plans",
     "WalkSpec": "reinject.walks.specs",
     "Writing": "reinject.sampling.sample_spec",
-    "algorithm1": "reinject.sampling.synthesis",
+    "algorithm1": "reinject.sampling.algorithm1",
     "evaluate": "reinject.report.evaluated",
     "latent": "reinject.walks.reconstruction",
     "plan_for": "reinject.training.plans",
     "sample": "reinject.sampling.sample",
-    "synthesise": "reinject.sampling.synthesis",
+    "synthesise": "reinject.sampling.algorithm1",
     "train": "reinject.training.train",
     "walk": "reinject.walks.loop",
     "wrap": "reinject.walks.reconstruction",

@@ -12,9 +12,9 @@ from reinject.data.samples import LabelledSamples, Storage
 from reinject.models.bundle import load
 from reinject.models.loading import Models
 from reinject.models.voting import Classifier
+from reinject.sampling.algorithm1 import Labels, StoreSpec, synthesise
 from reinject.sampling.filters import Filter
 from reinject.sampling.presets import Constraint, Settings, Walker
-from reinject.sampling.synthesis import Labels, StoreSpec, synthesise
 from reinject.walks.execution import Execution
 from reinject.walks.reconstruction import Ensemble
 from reinject.walks.specs import RunSpec

@@ -15,11 +15,11 @@ from reinject.data.classes import check_names
 from reinject.data.samples import LabelledSamples
 from reinject.models.voting import Classifier, classify
 from reinject.networks import Inputs
+from reinject.sampling.algorithm1 import Labels
 from reinject.sampling.constraints import points_of
 from reinject.sampling.filters import Apart, Borders, Confidence, Distinct, Filter, Keep, Quota, Unlearned, Weights
 from reinject.sampling.presets import Settings
 from reinject.sampling.recipe import samples_per_walk
-from reinject.sampling.synthesis import Labels
 from reinject.walks.classifier_outputs import Labeller
 from reinject.walks.reconstruction import Ensemble
 
