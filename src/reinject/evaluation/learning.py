@@ -69,9 +69,8 @@ def judge(
         progress: progress reporter.
     """
     train = Table.of(dataset.train.x, dataset.train.y, levels)
-    C = classifier.eval() if isinstance(classifier, torch.nn.Module) else classifier
     seeds, kind, beside = students.seeds, students.kind, students.beside
-    controls = _controls(train, C, r, kind)
+    controls = _controls(train, classifier, r, kind)
     noises = seeds if students.noise_seeds is None else students.noise_seeds
     total = students_needed(len(train), len(tables), len(seeds), len(controls), len(noises), beside)
     with progress.task("training students", total, "students") as advance:
@@ -81,7 +80,7 @@ def judge(
         bench = Bench(test, dataset.class_names, students.device, workers_for(place), lambda: advance(1), marks)
 
         def label(x: Tensor) -> Tensor:
-            return torch.cat([classify(C, part).argmax(1) for part in torch.split(x, 4096)])
+            return torch.cat([classify(classifier, part).argmax(1) for part in torch.split(x, 4096)])
 
         against = reference(bench, train, label, seeds, noise_seeds=noises, kind=kind, controls=controls)
         return utilities(against, tables, beside=beside)

@@ -10,6 +10,7 @@ from reinject.base.errors import ModelError
 from reinject.data.samples import Storage
 from reinject.walks.classifier_outputs import Labeller, labeller
 from reinject.walks.execution import Fast, in_cache
+from reinject.walks.modes import Evaluating
 
 Classifier = Callable[[Tensor], Tensor]
 
@@ -42,12 +43,12 @@ def ready(
 ) -> Labeller:
     """The classifier where it has to run, read once: it gives logits, whatever its own outputs are.
 
-    A module is put in evaluation mode, or dropout would label at random. See
-    :func:`reinject.walks.classifier_outputs.labeller`.
+    A module is called in evaluation mode, or dropout would label at random; after every call it is in the mode of
+    before. See :func:`reinject.walks.classifier_outputs.labeller`.
 
     Arguments:
         classifier: C, x of shape (B, *event_shape) -> logits, probabilities, or one number for two classes.
-        device: where it runs.
+        device: where it runs; a module is moved there.
         event_shape: of one input.
         storage: how samples are kept, whose range they have.
 
@@ -60,7 +61,7 @@ def ready(
         'gives probabilities, which are not softmaxed again'
     """
     if isinstance(classifier, torch.nn.Module):
-        classifier = classifier.to(device).eval()
+        classifier = classifier.to(device)
     kept = storage or Storage()
     return labeller(classifier, event_shape, kept.low, kept.high, device)
 
@@ -68,7 +69,7 @@ def ready(
 def classify(classifier: Classifier, x: Tensor) -> Tensor:
     """softmax(C(x)): probabilities, float32, shape (B, classes), on the CPU.
 
-    A module's inputs are brought to where its weights are.
+    A module's inputs are brought to where its weights are. It is called in evaluation mode.
 
     Raises:
         ModelError: C(x) is not of shape (B, classes), or not finite.
@@ -80,7 +81,7 @@ def classify(classifier: Classifier, x: Tensor) -> Tensor:
     weight = next(classifier.parameters(), None) if isinstance(classifier, torch.nn.Module) else None
     x = x if weight is None else x.to(weight.device)
     chunk = in_cache((classifier,), x[0].numel(), x.device) if len(x) else None
-    with torch.no_grad():
+    with torch.no_grad(), Evaluating(classifier):
         parts = [Fast(classifier)(part) for part in torch.split(x, chunk or _CHUNK)]
     logits = torch.cat(parts) if len(parts) > 1 else parts[0]
     if logits.ndim != 2 or len(logits) != len(x):

@@ -9,6 +9,7 @@ import torch
 from torch import Tensor, nn
 
 from reinject.base.errors import ModelError, reason
+from reinject.walks.modes import Evaluating
 from reinject.walks.outputs import Place, choose, tensor_at
 
 Scores = Literal["logits", "probabilities", "logit", "probability"]  # the last two: one number for two classes
@@ -182,7 +183,7 @@ def check_steady(function: Callable[[Tensor], Tensor], x: Tensor, y: Tensor, own
 
 
 class Labeller(nn.Module):
-    """A classifier whose outputs have been read: logits, whatever it gives.
+    """A classifier whose outputs have been read: logits, whatever it gives. A module is called in evaluation mode.
 
     Arguments:
         function: the classifier.
@@ -193,6 +194,7 @@ class Labeller(nn.Module):
     def __init__(self, function: Callable[..., Any], place: Place, scores: Scores) -> None:
         super().__init__()
         self.function, self.place, self.scores = function, place, scores
+        self._mode = Evaluating(function)
 
     @property
     def note(self) -> str:
@@ -201,7 +203,8 @@ class Labeller(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         """Logits (B, classes) of x (B, *event)."""
-        return as_logits(tensor_at(self.function(x), self.place), self.scores)
+        with self._mode:
+            return as_logits(tensor_at(self.function(x), self.place), self.scores)
 
 
 def labeller(
@@ -233,7 +236,7 @@ def labeller(
     if isinstance(classifier, Labeller):
         return classifier
     inside, beyond = probes(shape, low, high, device)
-    with torch.no_grad(), torch.random.fork_rng(devices=[]):
+    with torch.no_grad(), torch.random.fork_rng(devices=[]), Evaluating(classifier):
         try:
             value = classifier(inside)
         except Exception as error:  # whatever another library raises

@@ -17,6 +17,7 @@ from torch import Tensor, nn
 from reinject.base.errors import ArgumentError, ModelError, check_positive, check_shape, reason
 from reinject.walks.classifier_outputs import check_steady
 from reinject.walks.execution import Chunks, Execution, cure_of_failure, in_cache
+from reinject.walks.modes import Evaluating, InEvaluation, place_of_weights
 from reinject.walks.outputs import halves_of, one_tensor
 
 Source = nn.Module | tuple[nn.Module, nn.Module] | Callable[..., Any]
@@ -122,7 +123,7 @@ def wrap(
     source: Source,
     event_shape: Sequence[int] | int,
     *,
-    device: str | torch.device = "cpu",
+    device: str | torch.device | None = None,
     noise_conditioned: bool = False,
     sigma: float | None = None,
     execution: Execution | None = None,
@@ -131,12 +132,12 @@ def wrap(
     """Wrap a trained network as r, after checking it once on two points.
 
     Arguments:
-        source: a module, an (encoder, decoder) pair of modules, or any callable on tensors. Modules are put in
-            evaluation mode and moved to ``device``; their weights are not changed. A module with methods ``encode`` and
-            ``decode``, r(x) = decode(encode(x)), is known to have a code. Where it returns several tensors (a tuple, a
-            dict, a dataclass), the reconstruction is chosen by :func:`reinject.walks.outputs.choose`.
+        source: a module, an (encoder, decoder) pair of modules, or any callable on tensors. Modules are called
+            in evaluation mode; after every call they are in the mode of before. Their weights are not changed. A module
+            with methods ``encode`` and ``decode``, r(x) = decode(encode(x)), is known to have a code. Where it returns
+            several tensors (a tuple, a dict, a dataclass), :func:`reinject.walks.outputs.choose` picks one.
         event_shape: shape of one input, without the batch: (1, 28, 28), or its length: 784.
-        device: where to run.
+        device: where to run; modules are moved there. Default: where the module is, or the CPU for a function.
         noise_conditioned: the network is called as (x, sigma), sigma of shape (B,), in data units.
         sigma: the noise level to hold where a kernel does not set one; required with ``noise_conditioned``.
         execution: how the network is run; default: all points at once, in 32 bits. A network with convolutions gets as
@@ -155,8 +156,9 @@ def wrap(
     """
     label = name or _name_of(source)
     event_shape = check_shape(label, event_shape)
-    place = torch.device(device)
     parts = source if isinstance(source, tuple) else (source,)
+    place = place_of_weights(parts, label) if device is None else torch.device(device)
+    mode = Evaluating(*parts)
     execution = execution or Execution()
     if execution.chunk is None:
         execution = replace(execution, chunk=in_cache(parts, math.prod(event_shape), place))
@@ -164,12 +166,13 @@ def wrap(
         if sigma is None:
             raise ArgumentError(label, "noise-conditioned but no sigma given", "Give the level to hold")
         check_positive(label, "sigma", sigma)
-    whole = _function_of(source, place)
     levels = (sigma,) if noise_conditioned and sigma is not None else ()
-    function = execution.of(one_tensor(whole, _two_points(event_shape, place), levels, label), place)
+    with mode:
+        whole = one_tensor(_function_of(source, place), _two_points(event_shape, place), levels, label)
+    function = InEvaluation(execution.of(whole, place), mode)
     r = Reconstruction(function, event_shape, place, noise_conditioned, sigma, execution, label)
     _check(r, source)
-    return _with_code(r, source)
+    return _with_code(r, source, mode)
 
 
 def _name_of(source: Source) -> str:
@@ -182,27 +185,25 @@ def _name_of(source: Source) -> str:
 
 def _function_of(source: Source, device: torch.device) -> Callable[..., Tensor]:
     if isinstance(source, tuple):
-        encoder, decoder = (part.to(device).eval() for part in source)
+        encoder, decoder = (part.to(device) for part in source)
         return lambda x: decoder(encoder(x))
     if isinstance(source, nn.Module):
-        return source.to(device).eval()
+        return source.to(device)
     if callable(source):
         return source
     raise ModelError(
-        type(source).__name__,
-        "not a module, an (encoder, decoder) pair or a callable",
-        "Give one of these",
+        type(source).__name__, "not a module, an (encoder, decoder) pair or a callable", "Give one of these"
     )
 
 
-def _with_code(r: Reconstruction, source: Source) -> Reconstruction:
+def _with_code(r: Reconstruction, source: Source, mode: Evaluating) -> Reconstruction:
     """R with the encoder and decoder of a pair, or of a module whose halves, by their usual names, make up r."""
     if isinstance(source, tuple):
-        return replace(r, encoder=source[0], decoder=source[1])
+        return replace(r, encoder=InEvaluation(source[0], mode), decoder=InEvaluation(source[1], mode))
     halves = halves_of(source)
     if halves is None or r.noise_conditioned:
         return r
-    encode, decode = halves
+    encode, decode = (InEvaluation(half, mode) for half in halves)
     x = _two_points(r.event_shape, r.device)
     try:
         with torch.no_grad():
