@@ -1,15 +1,21 @@
 """What a user's program sees of the package: names, their types, and the values that settings are given as."""
 
 import ast
+import inspect
 import os
+import re
 import subprocess
 import sys
+from importlib import import_module
 from pathlib import Path
 
 import pytest
+import typer
 
 import reinject
 from reinject.base.errors import ArgumentError
+from reinject.cli import app
+from reinject.walks import kernels
 
 SOURCE = Path(__file__).parents[1] / "src"
 PROGRAM = """
@@ -18,6 +24,8 @@ import reinject
 from reinject import EvaluateSpec, Execution, plan_for
 
 r = reinject.wrap(torch.nn.Linear(4, 4), 4, execution=Execution(precision="bf16-mixed"))
+kernel = reinject.kernels.Langevin(r, lam=reinject.schedules.Linear(0.2, 0.1))
+start = reinject.starts.Normal(std=2.0)
 plan = plan_for("digits", classifier=reinject.ClassifierSpec("conv", epochs=3))
 print(reinject.train(plan, __import__("pathlib").Path("models"), device="cpu").result["seed"])
 done = reinject.evaluate("archive", "digits", spec=EvaluateSpec(["coverage"], seeds=1))
@@ -28,6 +36,8 @@ WRONG = {
     'reinject.ClassifierSpec("conv", epochs=3)': '"conv"',
     "spec=EvaluateSpec(": "spec=dict(",
     "seeds=1": 'seeds="1"',
+    "Langevin(r, lam=": "Langevin(r, lamb=",
+    "std=2.0": 'std="2.0"',
     "done.lines": "done.lins",
     "reinject.train(": "reinject.trian(",
 }
@@ -45,6 +55,44 @@ def test_every_public_name_is_listed_loaded_and_typed() -> None:
         reinject.smaple  # noqa: B018
 
 
+def test_the_listed_kernels_are_those_found_in_the_package() -> None:
+    tree = ast.parse(Path(kernels.__file__).read_text())
+    block = next(node for node in tree.body if isinstance(node, ast.If))
+    typed = {
+        (node.module, alias.asname) for node in block.body if isinstance(node, ast.ImportFrom) for alias in node.names
+    }
+    assert typed == {(cls.__module__, name) for name, cls in kernels._CLASSES.items()}
+    beside = {"KERNELS", "Info", "Kernel", "Named", "State", "Usage"}
+    assert {name for _, name in typed} == set(kernels.__all__) - beside
+    assert set(kernels.KERNELS.values()) <= {getattr(kernels, name) for _, name in typed}
+
+
+@pytest.mark.parametrize("name", sorted(reinject._MODULES))
+def test_a_module_lists_its_own_public_names(name: str) -> None:
+    module = getattr(reinject, name)
+    assert dir(module) == sorted(module.__all__)
+    assert all(getattr(module, one) is not None for one in module.__all__)
+    own = {one for one, value in vars(module).items() if getattr(value, "__module__", "").startswith(module.__name__)}
+    assert {one for one in own if not one.startswith("_")} <= set(module.__all__)
+
+
+def test_the_table_of_the_documentation_names_a_function_for_every_command() -> None:
+    page = (SOURCE.parent / "docs" / "api.md").read_text()
+    rows = dict(re.findall(r"^\| `(\w+)` \| (.*?) \| [^|]+ \|$", page, re.MULTILINE))
+    assert set(rows) == set(typer.main.get_command(app).commands)  # type: ignore[attr-defined]
+    for command, cell in rows.items():
+        links = re.findall(r"\[`([\w.]+)`\]\[([\w.]*)\]", cell)
+        assert links, command
+        for shown, target in links:
+            module, _, name = (target or shown).rpartition(".")
+            function = getattr(import_module(module), name)
+            assert inspect.isfunction(function), shown
+            assert function.__module__ == module, f"{shown} is documented under {function.__module__}"
+            assert "Arguments:" in function.__doc__ or not inspect.signature(function).parameters, shown
+            if target:
+                assert getattr(reinject, shown.removeprefix("reinject.")) is function
+
+
 @pytest.mark.slow
 def test_type_checkers_refuse_wrong_arguments(tmp_path: Path) -> None:
     right, wrong = tmp_path / "right.py", tmp_path / "wrong.py"
@@ -60,7 +108,8 @@ def test_type_checkers_refuse_wrong_arguments(tmp_path: Path) -> None:
     found = subprocess.run(words, capture_output=True, text=True, env=env, cwd=tmp_path, check=False).stdout
     lines = [line for line in found.splitlines() if ": error:" in line]
     assert all(line.startswith("wrong.py") for line in lines), found
-    for said in ('"precision"', '"ClassifierSpec | None"', '"EvaluateSpec | None"', '"lins"', '"trian"'):
+    specs = ('"ClassifierSpec | None"', '"EvaluateSpec | None"')
+    for said in (*specs, '"precision"', '"lins"', '"trian"', '"lamb"', '"Normal" has'):
         assert any(said in line for line in lines), f"{said} is not refused:\n{found}"
 
 

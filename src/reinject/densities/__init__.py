@@ -23,3 +23,7 @@ __all__ = [
     "ring",
     "two_modes",
 ]
+
+
+def __dir__() -> list[str]:
+    return sorted(__all__)

@@ -63,6 +63,13 @@ def demo(
 ) -> Outcome:
     """Train, sample with both presets, judge, draw, report; an earlier run that was cut is gone on with.
 
+    Arguments:
+        plan: the training, the number of walks and the seeds of students.
+        out: folder of everything that the demo writes.
+        data_dir: where to look for data sets first.
+        overwrite: whether an existing folder is replaced.
+        progress: progress reporter.
+
     Returns:
         The contents of ``metrics.json``.
 

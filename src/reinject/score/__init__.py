@@ -34,3 +34,7 @@ __all__ = [
     "trace",
     "value_and_jacobian",
 ]
+
+
+def __dir__() -> list[str]:
+    return sorted(__all__)

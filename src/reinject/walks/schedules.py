@@ -10,6 +10,21 @@ from typing import Protocol, Self, runtime_checkable
 
 from reinject.base.errors import ArgumentError, check_count
 
+__all__ = [
+    "SYNTAX",
+    "Cosine",
+    "Cycles",
+    "Geometric",
+    "Linear",
+    "Parameter",
+    "PerStep",
+    "Schedule",
+    "bounds_of",
+    "parse_number",
+    "parse_schedule",
+    "value_at",
+]
+
 
 @runtime_checkable
 class Schedule(Protocol):
@@ -286,3 +301,7 @@ def parse_schedule(text: str, radius: float = 1.0) -> Parameter:
     except ValueError as error:
         raise unknown from error
     raise unknown
+
+
+def __dir__() -> list[str]:
+    return sorted(__all__)

@@ -11,6 +11,18 @@ from reinject.base.errors import ArgumentError, check_positive
 from reinject.base.files import fingerprint
 from reinject.walks.schedules import parse_number
 
+__all__ = [
+    "Codes",
+    "Fitted",
+    "Mixture",
+    "Normal",
+    "Points",
+    "Start",
+    "Through",
+    "Uniform",
+    "parse_start",
+]
+
 
 class Start(Protocol):
     """Draws x_0, shape (B, *event), on the generator's device, from the generator and the walks' numbers alone."""
@@ -280,3 +292,7 @@ def parse_start(text: str, radius: float = 1.0) -> Start:
     except ValueError as error:
         raise unknown from error
     raise unknown
+
+
+def __dir__() -> list[str]:
+    return sorted(__all__)

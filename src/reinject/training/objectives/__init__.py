@@ -19,3 +19,7 @@ __all__ = [
     "reconstruction",
     "safe_lam",
 ]
+
+
+def __dir__() -> list[str]:
+    return sorted(__all__)
