@@ -4,7 +4,7 @@ SUDO := $(shell test $$(id -u) -eq 0 || echo sudo)
 BIN := .venv/bin
 STAMP := .venv/.installed
 
-.PHONY: setup demo test test-all test-lowest test-browser docs lint format clean
+.PHONY: setup demo test test-all test-lowest test-browser docs dist test-dist lint format clean
 
 setup: $(STAMP)
 
@@ -39,7 +39,7 @@ test-lowest:
 
 # Tests that need no extra and take seconds each.
 FAST := $(addprefix tests/test_,$(addsuffix .py,algorithm1 archive auto bundle cli config data densities diagnostics energy \
-	filters images jacobian kernels labelling objectives outputs progress reconstruction report schedules score \
+	filters images jacobian kernels labelling modes objectives outputs progress reconstruction report schedules score \
 	starts synthesis training verdict verify walks)) tests/evaluation
 
 # Chromium from the system's packages (asks for root where it is missing), driven by Playwright.
@@ -53,6 +53,24 @@ docs: $(STAMP)
 	$(BIN)/python docs/architecture.py
 	NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --quiet
 
+# The sdist and the wheel, into dist/, by tools in an environment of their own.
+DIST := .venv-dist
+dist:
+	test -x $(DIST)/bin/python || $(PYTHON) -m venv $(DIST)
+	$(DIST)/bin/python -m pip install --quiet build twine
+	rm -rf dist
+	$(DIST)/bin/python -m build --outdir dist .
+	$(DIST)/bin/python -m twine check --strict dist/*
+
+# The wheel without extras in an empty environment, where the whole demo runs.
+EMPTY := .venv-empty
+test-dist: dist
+	$(PYTHON) -m venv --clear $(EMPTY)
+	$(EMPTY)/bin/python -m pip install --quiet --constraint constraints.txt dist/*.whl
+	$(EMPTY)/bin/reinject --help
+	$(EMPTY)/bin/python -c 'from importlib.resources import files as f; assert f("reinject").joinpath("py.typed").is_file()'
+	$(EMPTY)/bin/reinject demo --out $(EMPTY)/demo
+
 lint: $(STAMP)
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
@@ -64,5 +82,5 @@ format: $(STAMP)
 	$(BIN)/ruff format .
 
 clean:
-	rm -rf .venv .venv-lowest demo site build dist .pytest_cache .mypy_cache .ruff_cache .hypothesis
+	rm -rf .venv .venv-lowest .venv-dist .venv-empty demo site build dist .pytest_cache .mypy_cache .ruff_cache .hypothesis
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +

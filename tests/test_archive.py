@@ -4,7 +4,6 @@ import errno
 import json
 from collections.abc import Iterator
 from dataclasses import replace
-from importlib.metadata import version
 from pathlib import Path
 
 import datasets
@@ -150,7 +149,7 @@ def test_the_manifest_says_everything(tmp_path: Path) -> None:
     assert manifest["schema_version"] == 3
     assert manifest["parameters"] == {"preset": "test", "walks": 21}
     assert {"reinject", "torch"} <= manifest["packages"].keys()
-    assert manifest["packages"]["reinject"] == __version__ == version("reinject")
+    assert manifest["packages"]["reinject"] == __version__
     assert [shard["rows"] for shard in manifest["shards"]] == [14, 14, 14]
     assert "42 samples in 3 classes" in (tmp_path / "a" / "README.md").read_text()
 

@@ -41,7 +41,7 @@ if TYPE_CHECKING:  # what type checkers and editors see
     from reinject.walks.specs import RunSpec as RunSpec
     from reinject.walks.specs import WalkSpec as WalkSpec
 
-__version__ = "0.1.0"
+__version__ = "0.2.0"  # the one place: pyproject.toml reads it here
 
 _PUBLIC = {
     "Archive": "reinject.archive.read",
