@@ -66,6 +66,7 @@ def test_the_tree_can_be_moved(tree: Path, tmp_path: Path) -> None:
 
 
 @pytest.mark.usefixtures("quick_students")
+@pytest.mark.slow
 def test_a_demo_that_was_cut_goes_on(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     class CutError(Exception):
         pass

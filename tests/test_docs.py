@@ -22,6 +22,7 @@ BLOCK = re.compile(
 )
 
 
+@pytest.mark.usefixtures("quick_students")
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: page.stem)
 def test_the_examples_of_a_page(page: Path, models: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """From above to below, in a folder with ``models``, if the page does not make its own."""

@@ -120,6 +120,7 @@ def test_the_student_that_is_attacked_is_that_of_the_samples() -> None:
     assert evidence.known[evidence.bench._determined_by(*job)] == Bench(test, digits.class_names).run([job])[0]
 
 
+@pytest.mark.slow
 def test_an_autoencoder_that_learned_by_heart_is_found_out_by_its_shadows(tmp_path: Path) -> None:
     """And better than by its error alone: some digits are harder than others, and shadows know which."""
     digits = data.load("digits")

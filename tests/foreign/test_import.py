@@ -8,7 +8,9 @@ from making import AUTOENCODERS, CLASSIFIERS, NETWORK, SHAPE, Made, onnx_graph, 
 
 from reinject import Archive
 from reinject.base.errors import ArgumentError, ModelError, ReinjectError
-from reinject.models import bundle
+from reinject.foreign import folder as kept
+from reinject.foreign import probe
+from reinject.models import bundle, importing
 from reinject.models.importing import Wanted, import_model
 from reinject.models.inspect import inspect
 from reinject.models.loading import load_models
@@ -20,9 +22,12 @@ from reinject.sampling.trace import trace
 
 
 @pytest.fixture(autouse=True)
-def home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Nothing that other tests have trusted is trusted here."""
+def home(request: pytest.FixtureRequest, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Nothing that other tests have trusted is trusted here; models are looked at in this process, but for some."""
     monkeypatch.setenv("REINJECT_HOME", str(tmp_path / "home"))
+    if "own_process" not in request.keywords:  # another process takes seconds to load the libraries
+        for module in (importing, kept):
+            monkeypatch.setattr(module, "probe", probe.look)
 
 
 def taken(made: Made, out: Path, role: str = "autoencoder", **said) -> bundle.Bundle:
@@ -153,14 +158,13 @@ def test_a_folder_from_elsewhere_is_not_trusted_until_it_is_said(
     bundle.load(tmp_path / "m" / "autoencoder")
 
 
+@pytest.mark.own_process
 def test_a_safe_folder_from_elsewhere_is_looked_at_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    from reinject.foreign import folder as module
-
     taken(AUTOENCODERS["onnx"](tmp_path), tmp_path / "m")
     monkeypatch.setenv("REINJECT_HOME", str(tmp_path / "another user"))
     looked = []
-    real = module.probe
-    monkeypatch.setattr(module, "probe", lambda *args: looked.append(args) or real(*args))
+    real = kept.probe
+    monkeypatch.setattr(kept, "probe", lambda *args: looked.append(args) or real(*args))
     for _ in range(2):
         bundle.load(tmp_path / "m" / "autoencoder")
     assert len(looked) == 1
@@ -173,6 +177,7 @@ def test_a_linear_layer_of_small_weights_does_not_say_its_range(tmp_path: Path) 
         import_model(str(tmp_path / "a.onnx"), tmp_path / "m")
 
 
+@pytest.mark.own_process
 def test_modules_of_the_present_folder_are_not_taken_for_libraries(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
