@@ -124,6 +124,13 @@ def test_runs_leave_every_submodule_in_its_mode_and_draw_no_dropout(name: str, t
     assert not any(modes(network, C)), "what was in evaluation mode is put in training mode"
 
 
+def test_a_classifier_of_a_users_own_is_asked_in_evaluation_mode() -> None:
+    C, x = classifier(), torch.ones(3, 4)
+    before = modes(C)
+    assert torch.equal(classify(C, x), classify(C, x))
+    assert modes(C) == before
+
+
 def test_between_two_steps_the_network_is_its_owners() -> None:
     network = Halves()
     before = modes(network)
