@@ -92,7 +92,7 @@ def test_a_share_has_a_classifier_taught_first(models: Path, tmp_path: Path, mon
     assert [Path(one["folder"]).name for one in manifest["models"]["students"]] == ["classifier"]
     asked.clear()
     refused = sentence("sample", models, "--out", tmp_path / "d", "--walks", 100, "--unlearned", 0.5, "--dry-run")
-    assert "--dry-run: writes nothing, and --unlearned trains a classifier" in refused
+    assert "--dry-run: writes nothing, but --unlearned trains a classifier" in refused
     assert not asked
 
 
@@ -243,7 +243,7 @@ def test_ctrl_c_says_so_and_the_same_command_goes_on(models: Path, tmp_path: Pat
     process.send_signal(signal.SIGINT)
     _, error = process.communicate()
     assert process.returncode == 130
-    assert error.strip().splitlines()[-1].startswith("reinject: interrupted. What is finished is kept")
+    assert error.strip().splitlines()[-1].startswith("reinject: interrupted. Finished parts are kept")
     assert not out.exists()
     finished = {path: path.stat().st_mtime_ns for path in (entries / "data").glob("*.parquet")}
     assert finished
@@ -393,7 +393,7 @@ def test_ctrl_c_ends_the_workers_too(models: Path, tmp_path: Path) -> None:
     os.killpg(process.pid, signal.SIGINT)
     _, error = process.communicate(timeout=60)
     assert process.returncode == 130
-    assert error.strip().splitlines()[-1].startswith("reinject: interrupted. What is finished is kept")
+    assert error.strip().splitlines()[-1].startswith("reinject: interrupted. Finished parts are kept")
     assert "Traceback" not in error
     with pytest.raises(ProcessLookupError):  # noqa: PT012
         while True:  # the tracker of shared memory ends a moment after its parent
@@ -409,8 +409,8 @@ def test_classes_can_be_asked_for_and_balanced(models: Path, tmp_path: Path) -> 
     assert run("sample", models, "--out", tmp_path / "all", "--classes", "all", *options)[0] == 0
     counts = Archive.open(tmp_path / "all").manifest["counts"]["per_class"]
     assert min(counts) > 0.06 * sum(counts)
-    assert "'cat' is none of them" in sentence("sample", models, "--out", tmp_path / "x", "--classes", "3,cat")
-    assert "no classes are asked for" in sentence("sample", models, "--out", tmp_path / "x", "--guidance", "3")
+    assert "'cat' is not a class" in sentence("sample", models, "--out", tmp_path / "x", "--classes", "3,cat")
+    assert "no classes are given" in sentence("sample", models, "--out", tmp_path / "x", "--guidance", "3")
 
 
 def test_walks_can_be_bounded_limited_and_latent(models: Path, blind_models: Path, tmp_path: Path) -> None:
@@ -494,7 +494,7 @@ def test_diagnose_has_acceptance_and_says_what_is_missing(models: Path, tmp_path
     assert "asymmetry" in text
     assert "start remembered" not in text  # the start's data is not at hand
     assert "no archive there" in sentence("diagnose", tmp_path / "none")
-    assert "is not there. Say where it is with --models" in sentence("diagnose", out, "--models", tmp_path / "none")
+    assert "is not there. Give its folder with --models" in sentence("diagnose", out, "--models", tmp_path / "none")
     assert run("diagnose", out, "--models", tmp_path / "none", "--models", models)[0] == 0  # found by its hash
 
 
@@ -509,7 +509,7 @@ def test_walks_that_began_at_data_are_appended_and_traced(models: Path, tmp_path
 
 
 def test_ranges_have_to_rise(models: Path, tmp_path: Path) -> None:
-    assert "--box: '1,0' is no range" in sentence("sample", models, "--out", tmp_path / "s", "--box", "1,0")
+    assert "--box: '1,0' is not a range" in sentence("sample", models, "--out", tmp_path / "s", "--box", "1,0")
 
 
 def test_tune_ranks_candidates_and_its_preset_is_sampled(models: Path, tmp_path: Path) -> None:
@@ -529,7 +529,7 @@ def test_tune_ranks_candidates_and_its_preset_is_sampled(models: Path, tmp_path:
     assert "already exists" in sentence("tune", models, "--out", best)
     assert "no such file" in sentence("sample", models, "--out", tmp_path / "x", "--preset", tmp_path / "none.json")
     best.write_text("{}")
-    assert "is no preset" in sentence("sample", models, "--out", tmp_path / "x", "--preset", best)
+    assert "is not a preset" in sentence("sample", models, "--out", tmp_path / "x", "--preset", best)
 
 
 def test_tune_serves_models_that_are_not_told_the_level(blind_models: Path) -> None:

@@ -47,10 +47,10 @@ def test_what_is_given_goes_first(models: Path, tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("text", "why"),
     [
-        ("walk = 3", "'walk' is no option of sample. Did you mean walks"),
-        ("walks = ", "is no TOML"),
+        ("walk = 3", "'walk' is not an option of sample. Did you mean walks"),
+        ("walks = ", "is not TOML"),
         ('command = "train"', "is for reinject train. Run reinject train --config"),
-        ("[sample]\nwalks = 3", "'sample' is no option of sample"),
+        ("[sample]\nwalks = 3", "'sample' is not an option of sample"),
         ("[walks]\na = 3", "'walks' is a table"),
     ],
 )
@@ -67,7 +67,7 @@ def test_no_file_lets_code_run(tmp_path: Path) -> None:
     (tmp_path / "c.toml").write_text("trust = true\n")
     status, _, said = run("import", "own.py:A", "--config", tmp_path / "c.toml", "--out", tmp_path / "m")
     assert status == 1
-    assert "'trust' is no option of import" in said
+    assert "'trust' is not an option of import" in said
 
 
 def test_a_run_leaves_no_second_copy_of_its_options(models: Path, tmp_path: Path) -> None:

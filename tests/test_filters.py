@@ -210,8 +210,8 @@ def test_apart_is_the_distance_to_the_nearest_point() -> None:
 
 
 WRONG = {
-    "confidence": (lambda: Confidence(-0.1), "--confidence: -0.1 is no probability"),
-    "unlearned": (lambda: Unlearned(says, 0.0), "--unlearned: 0.0 is no share"),
+    "confidence": (lambda: Confidence(-0.1), "--confidence: -0.1 is not a probability"),
+    "unlearned": (lambda: Unlearned(says, 0.0), "--unlearned: 0.0 is not a share"),
     "a share without a student": (
         lambda: Selection(unlearned=0.5).filters(Settings("langevin"), ("a", "b"), 8, 0, None),
         "--unlearned: needs a student",
@@ -220,32 +220,32 @@ WRONG = {
         lambda: Selection().filters(Settings("langevin"), ("a", "b"), 8, 0, None, student=first_two),
         "--unlearned: needs a student",
     ),
-    "unlabelled unlearned": (lambda: Selection("none", unlearned=0.5), "--unlearned: samples have no labels"),
+    "unlabelled unlearned": (lambda: Selection("none", unlearned=0.5), "--unlearned: needs labels"),
     "quota": (lambda: Quota(0), "quota = 0 is below 1"),
-    "weights": (lambda: Weights((0.0, 0.0)), "are no weights"),
+    "weights": (lambda: Weights((0.0, 0.0)), "are not weights"),
     "distinct": (lambda: Distinct(0.0), "--distinct: distance = 0.0"),
     "no points": (lambda: Apart(torch.zeros(0, 3), 1.0), "--private: points of shape"),
-    "broken points": (lambda: Apart(torch.full((1, 3), torch.nan), 1.0), "Give some finite ones"),
-    "abstain": (lambda: Labels(abstain=2), "--abstain: 2 is no probability"),
+    "broken points": (lambda: Apart(torch.full((1, 3), torch.nan), 1.0), "are empty or not finite"),
+    "abstain": (lambda: Labels(abstain=2), "--abstain: 2 is not a probability"),
     "source": (lambda: Selection("both"), "'both' is not known"),
     "half a rule": (lambda: Selection(private="digits"), "needs --apart"),
-    "unlabelled quota": (lambda: Selection("none", quota=3), "samples have no labels"),
-    "nothing asked": (lambda: Selection("asked").labels_of(Settings("langevin")), "no class is asked for"),
+    "unlabelled quota": (lambda: Selection("none", quota=3), "needs labels"),
+    "nothing asked": (lambda: Selection("asked").labels_of(Settings("langevin")), "'asked' needs classes"),
     "other classes": (
         lambda: Selection(class_weights=(1.0,)).filters(Settings("langevin"), ("a", "b"), 8, 0, None),
         "1 weights for 2 classes",
     ),
     "points that are not given": (
         lambda: Selection(private="x.npy", apart=0.1).filters(Settings("langevin"), ("a", "b"), 8, 0, None),
-        "--private: its points are not given",
+        "--private: its points are missing",
     ),
     "no number": (
         lambda: Selection(quota="some").filters(Settings("langevin"), ("a", "b"), 8, 0, None),
-        "'some' is no number",
+        "'some' is not a number",
     ),
     "other shape": (
         lambda: resolve_private(Selection(private="digits", apart=0.1), Inputs((1, 4, 4))),
-        r"points \(1, 8, 8\), the models take \(1, 4, 4\)",
+        r"points have shape \(1, 8, 8\), the models take \(1, 4, 4\)",
     ),
 }
 
@@ -425,7 +425,7 @@ def test_a_student_is_taught_by_the_first_of_the_same_walks(
     with pytest.raises(DataError, match=r"a-first: was walked otherwise: seed \(5 there, 6 here\)"):
         taught(models, tmp_path / "a", SampleSpec(preset="x", settings=SETTINGS), samples=100, **{**options, "seed": 6})
     shutil.rmtree(tmp_path / "a-first")
-    with pytest.raises(DataError, match=r"a-student: was taught by .*a-first, which is not there"):
+    with pytest.raises(DataError, match=r"a-student: was trained on .*a-first, which is not there"):
         taught(models, tmp_path / "a", SampleSpec(preset="x", settings=SETTINGS), samples=100, **options)
     with pytest.raises(ArgumentError, match="--unlearned: trains a classifier beside memory"):
         taught(models, place_of("memory://a"), SampleSpec(preset="x", settings=SETTINGS), **options)

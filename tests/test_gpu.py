@@ -230,7 +230,7 @@ def test_an_archive_is_the_same_again_and_as_good_as_the_cpus(trained: Path, tmp
     assert torch.equal(one[1], two[1])
     assert trace(tmp_path / "a", random=50).result["same"] == 50
     on_cpu = load_models([trained], "cpu")
-    with pytest.raises(ArchiveError, match=r"was made otherwise: .*device"):
+    with pytest.raises(ArchiveError, match=r"differs in .*device"):
         sample_models(
             on_cpu,
             tmp_path / "b",

@@ -94,7 +94,7 @@ def test_nothing_known_is_no_wrapper() -> None:
     [
         ({"known": "digits"}, ArgumentError, "--known: needs --mask"),
         ({"mask": "0:4,:"}, ArgumentError, "--known: needs --mask"),
-        ({"known": "digits", "mask": "0:4,:", "measured": "m.npz"}, ArgumentError, "says two things"),
+        ({"known": "digits", "mask": "0:4,:", "measured": "m.npz"}, ArgumentError, "cannot be combined with"),
         ({"known": "digits", "mask": "rows"}, ArgumentError, "'rows' is no file and not ROWS,COLUMNS"),
         ({"known": "digits", "mask": "9:,:"}, ArgumentError, "holds nothing"),
         ({"known": "no.png", "mask": "0:4,:"}, DataError, "no.png: no such file"),

@@ -16,7 +16,7 @@ from torch import Tensor, nn
 
 from reinject import data, wrap
 from reinject.base.errors import DataError, ModelError, ReinjectError, cure_of, reason, worker_died
-from reinject.cli.app import told
+from reinject.cli.app import report_errors
 from reinject.foreign import Foreign, Loaded, Native, is_trusted, trust
 from reinject.foreign import probe as probe_module
 from reinject.foreign.route import readable
@@ -134,7 +134,7 @@ def test_a_fault_of_the_disk_gets_a_cure_of_its_own() -> None:
 def test_a_path_in_the_way_is_not_told_to_free_space(capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
     (tmp_path / "file").write_text("no folder")
     for path, words in ((tmp_path / "file" / "x", "Look at what is there"), (tmp_path, "Look at what is there")):
-        with pytest.raises(typer.Exit), told():
+        with pytest.raises(typer.Exit), report_errors():
             path.write_text("x")
         said = capsys.readouterr().err
         assert words in said

@@ -1,4 +1,4 @@
-"""The command line: options in, functions called, results printed; no logic of its own."""
+"""Run the command line: read options, call functions, print results."""
 
 import logging
 import os
@@ -43,7 +43,7 @@ def main() -> None:
     keep_memory()
     share_cores()
     os.environ.setdefault("HF_HUB_DISABLE_PROGRESS_BARS", "1")
-    logging.getLogger("huggingface_hub").setLevel(logging.ERROR)  # its retries; the failure itself is ours to tell
+    logging.getLogger("huggingface_hub").setLevel(logging.ERROR)  # hide its retries; reinject reports the failure
     logging.getLogger("lightning_fabric").setLevel(logging.ERROR)  # the layout of processes
     logging.getLogger("lightning.fabric").setLevel(logging.ERROR)
     app()

@@ -1,4 +1,4 @@
-"""The command line's frame: the app, what turns failures into one sentence, what prints results."""
+"""Frame the command line: the app, failures as one sentence, printed results."""
 
 import errno
 import functools
@@ -25,30 +25,30 @@ app = typer.Typer(
     context_settings={"help_option_names": ["-h", "--help"]},
 )
 
-_DISK = (  # what a user's choice of folder, or a full disk, can cause
+_DISK = (  # errors that a user's choice of folder, or a full disk, can cause
     *(errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EROFS, errno.EACCES, errno.EPERM),
     *(errno.ENOENT, errno.ENOTDIR, errno.EISDIR, errno.EEXIST, errno.ENAMETOOLONG, errno.ELOOP, errno.EIO),
 )
 
 
 def guarded(command: Callable[..., None]) -> Callable[..., None]:
-    """Turn every failure that a user can cause into one sentence on standard error and an exit status that is not 0."""
+    """Turn failures that a user can cause into one sentence on standard error and a nonzero exit status."""
 
     @functools.wraps(command)
     def run(*args: Any, **kwargs: Any) -> None:
-        with told():
+        with report_errors():
             command(*args, **kwargs)
 
     return run
 
 
 @contextmanager
-def told() -> Iterator[None]:
+def report_errors() -> Iterator[None]:
     """Turn a failure that a user can cause into a sentence and a status."""
     try:
         yield
     except KeyboardInterrupt:
-        _fail("interrupted. What is finished is kept; run the same command again to go on.", 130)
+        _fail("interrupted. Finished parts are kept. Run the same command again to resume.", 130)
     except ReinjectError as error:
         _fail(str(error), 1)
     except OSError as error:
@@ -60,7 +60,7 @@ def told() -> Iterator[None]:
 
 
 def _elsewhere(error: OSError) -> str:
-    """How to name another place: by ``--out``, or by TMPDIR for what lies in the folder for temporary files."""
+    """Name the option for another place: ``--out``, or TMPDIR for temporary files."""
     temporary = str(error.filename or "").startswith(tempfile.gettempdir() + os.sep + "reinject-")
     return "another folder as TMPDIR" if temporary else "another --out"
 
@@ -75,13 +75,11 @@ def _fail(sentence: str, status: int) -> None:
 @app.callback(invoke_without_command=True)
 def root(
     version: Annotated[bool, typer.Option("--version", help="Print the version.")] = False,
-    log: Annotated[
-        Path | None, typer.Option(help="Write what is done, and when, to this file too.", metavar="FILE")
-    ] = None,
+    log: Annotated[Path | None, typer.Option(help="Log file: each step with its time.", metavar="FILE")] = None,
 ) -> None:
     """Sample from any autoencoder."""
     if log is not None:
-        with told():
+        with report_errors():
             log_to(log)
     if version:
         print(__version__)
@@ -89,12 +87,12 @@ def root(
 
 
 def finish(outcome: Outcome, as_json: bool) -> None:
-    """Print what a job has to say: its numbers as JSON, or its lines; exit with its status where it failed."""
+    """Print a job's numbers as JSON, or its lines; exit with its status if it failed."""
     for line in outcome.lines:
         LOG.info(line)
-    with told():
+    with report_errors():
         print(json_text(outcome.result, "--json") if as_json else "\n".join(outcome.lines))
     if outcome.failure:
         _fail(outcome.failure, outcome.status)
     if outcome.repeated:
-        raise typer.Exit  # nothing is left to do
+        raise typer.Exit  # nothing to do

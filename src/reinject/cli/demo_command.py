@@ -14,11 +14,11 @@ def demo(
     out: Annotated[Path, typer.Option(help="Folder to make: models, archives, figures, metrics.json, report.html.")],
     seed: Seed = 0,
     split_seed: SplitSeed = 0,
-    seeds: Annotated[int, typer.Option(help="Students a size, for the bands.", min=1)] = 3,
+    seeds: Annotated[int, typer.Option(help="Students for each training set size.", min=1)] = 3,
     overwrite: Overwrite = False,
     as_json: Json = False,
 ) -> None:
-    """From scikit-learn's digits to a report: train, sample (default preset and the paper's), judge, draw."""
+    """Run everything on scikit-learn's digits: train, sample, evaluate, report."""
     from reinject.experiments.demo import DemoPlan
     from reinject.experiments.demo import demo as run
     from reinject.training.plans import TrainPlan

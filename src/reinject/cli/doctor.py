@@ -1,4 +1,4 @@
-"""``reinject doctor``: what this machine has, and what of it reinject can use."""
+"""Say what this machine has, and what reinject can use: ``reinject doctor``."""
 
 import importlib.metadata
 import importlib.util
@@ -26,18 +26,18 @@ _EXTRAS = {
     "backbones": ("transformers",),
 }
 _LOW = 5e9  # bytes of disk
-_HUB = "from the hub, where there is a network"
+_HUB = "from the hub, by network"
 
 
 def doctor(data_dir: str | None = None, folder: Path = Path()) -> Outcome:
-    """Versions, devices, threads, data sets that are found, disk; and what is worth mending.
+    """List versions, devices, threads, data sets, free disk and advice. Uses no network.
 
     Arguments:
-        data_dir: where data sets are looked for first; default: the variable REINJECT_DATA.
-        folder: whose disk is looked at.
+        data_dir: folder to search for data sets first; default: the variable REINJECT_DATA.
+        folder: a folder on the disk to measure.
 
     Returns:
-        All of it; lines for people, those to mend at the end. Nothing is loaded from a network.
+        The findings as a dictionary and as lines; advice comes last.
     """
     free = shutil.disk_usage(folder).free
     result: dict[str, Any] = {
@@ -61,7 +61,7 @@ def doctor(data_dir: str | None = None, folder: Path = Path()) -> Outcome:
         "data: digits (embedded), " + ", ".join(f"{name} ({where})" for name, where in result["data"].items()),
         f"disk: {free / 1e9:.0f} GB free here",
     ]
-    return Outcome({**result, "advice": advice}, [*lines, *(advice or ["nothing to mend"])])
+    return Outcome({**result, "advice": advice}, [*lines, *(advice or ["nothing to fix"])])
 
 
 def _version(name: str) -> str | None:
@@ -77,7 +77,7 @@ def _devices() -> list[str]:
 
 
 def _where(name: str, data_dir: str | None) -> str:
-    """Where a data set would be read from."""
+    """Say where a data set would be read from."""
     folder = data.found_at(name, data_dir)
     return str(folder) if folder is not None else _HUB
 
@@ -85,9 +85,9 @@ def _where(name: str, data_dir: str | None) -> str:
 def _advice(result: dict[str, Any]) -> list[str]:
     found = []
     if result["threads"] > result["cores"]:
-        found.append(f"mend: {result['threads']} threads on {result['cores']} cores: set OMP_NUM_THREADS")
+        found.append(f"fix: {result['threads']} threads on {result['cores']} cores: set OMP_NUM_THREADS")
     if result["free_bytes"] < _LOW:
-        found.append("mend: little disk is free: a million samples take some hundred MB and more")
+        found.append("fix: little disk is free. A million samples take several hundred MB")
     if set(result["data"].values()) == {_HUB}:
-        found.append("no data set is on this machine but digits: set REINJECT_DATA to a folder that has some")
+        found.append("fix: only digits is on this machine: set REINJECT_DATA to a folder of data sets")
     return found

@@ -30,20 +30,20 @@ def evaluate(
     judge: Judge = None,
     features: Annotated[
         str | None,
-        advanced("What is compared: penultimate, outputs, pixels, pca, convolutions, a folder."),
+        advanced("Features to compare: penultimate, outputs, pixels, pca, convolutions, a folder."),
     ] = None,
     student: Annotated[
         Literal["mlp", "cnn", "logistic", "knn", "boosting"],
-        advanced("mlp, cnn, logistic, knn or boosting: trained for the utility.", metavar="KIND"),
+        advanced("Student for the utility: mlp, cnn, logistic, knn or boosting.", metavar="KIND"),
     ] = "mlp",
     models: MadeBy = None,
     out: Annotated[
         Path | None, typer.Option(help="Folder to make: metrics.json, figures, report.html.", show_default="none")
     ] = None,
     seeds: Students = 3,
-    most: Annotated[int, advanced("Synthetic samples read at most.", min=1)] = 300_000,
+    most: Annotated[int, advanced("Most synthetic samples to read.", min=1)] = 300_000,
     shadows: Annotated[
-        bool, advanced("Train 8 autoencoders like the one attacked, for a likelihood ratio.", "--shadows")
+        bool, advanced("Train 8 shadow autoencoders for a likelihood-ratio attack.", "--shadows")
     ] = False,
     device: Device = "cpu",
     data_dir: DataDir = None,
@@ -52,7 +52,7 @@ def evaluate(
     overwrite: Overwrite = False,
     as_json: Json = False,
 ) -> None:
-    """Say how far the samples can stand in for the real data, cover it, copy it, give it away."""
+    """Evaluate samples against real data: utility, coverage, copies, attacks."""
     from reinject.evaluation.evaluate_spec import EvaluateSpec
     from reinject.report.evaluated import evaluate as run
 

@@ -13,7 +13,9 @@ from reinject.cli.options import Json, Overwrite, Synthetic
 def export(
     synthetic: Synthetic,
     out: Annotated[Path, typer.Option(help="Folder to make.")],
-    to: Annotated[Literal["webdataset", "zarr"], typer.Option(help="Tar files of images and labels, or arrays.")],
+    to: Annotated[
+        Literal["webdataset", "zarr"], typer.Option(help="Format: tar files of images and labels, or arrays.")
+    ],
     overwrite: Overwrite = False,
     as_json: Json = False,
 ) -> None:

@@ -17,19 +17,19 @@ def extract(
         typer.Option(
             "--with",
             metavar="FOLDER|hf:NAME",
-            help="Folder of a classifier, ours or imported; or a vision backbone of transformers, by name or folder.",
+            help="Folder of a classifier, trained or imported, or a vision backbone of transformers.",
         ),
     ],
-    out: Annotated[Path, typer.Option(help="Folder to make, which is then a data set.")],
+    out: Annotated[Path, typer.Option(help="Folder to make: a data set of features.")],
     layer: Annotated[
-        Literal["penultimate", "output"], typer.Option(help="What goes into its last linear layer, or what comes out.")
+        Literal["penultimate", "output"], typer.Option(help="Input or output of the last linear layer.")
     ] = "penultimate",
     data_dir: DataDir = None,
     split_seed: SplitSeed = 0,
     overwrite: Overwrite = False,
     as_json: Json = False,
 ) -> None:
-    """Turn a data set into features of a frozen network, to train, walk, label and judge there."""
+    """Turn a data set into features of a frozen network, to train and sample there."""
     from reinject.models.extract import extract as run
 
     outcome = run(

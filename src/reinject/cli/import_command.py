@@ -26,8 +26,8 @@ from reinject.cli.options import (
 if TYPE_CHECKING:
     from reinject.foreign import Role
 
-_KINDS = "FILE.safetensors, .pt, .pth, .ckpt or .bin for a Python class"
-Weights = Annotated[Path | None, typer.Option(help=f"{_KINDS}.", show_default="its own")]
+_KINDS = "Weights of a Python class: .safetensors, .pt, .pth, .ckpt or .bin"
+Weights = Annotated[Path | None, typer.Option(help=f"{_KINDS}.", show_default="the class's own")]
 
 
 class _Role(StrEnum):
@@ -37,7 +37,7 @@ class _Role(StrEnum):
 
 Arguments = Annotated[
     list[str] | None,
-    typer.Option("--args", help="NAME=VALUE,...: of the constructor of a Python class; again and again."),
+    typer.Option("--args", help="NAME=VALUE,...: constructor arguments of a Python class. Repeatable."),
 ]
 
 
@@ -46,57 +46,59 @@ def import_(
         list[str],
         typer.Argument(
             metavar="MODEL...",
-            help="An autoencoder, a classifier, or one of each: FILE.onnx, FILE.skops, FILE.keras, FILE.pt2 "
-            "(torch.export), FILE.pt (TorchScript, a whole module), a folder of diffusers or pythae, or "
-            "PACKAGE.MODULE:NAME or FILE.py:NAME (an nn.Module, a pair of them, or what makes one).",
+            help="An autoencoder, a classifier, or one of each. Files: .onnx, .skops, .keras, .pt2 (torch.export), "
+            ".pt (TorchScript, whole module). Folders: diffusers, pythae. "
+            "Python: PACKAGE.MODULE:NAME or FILE.py:NAME (an nn.Module, a pair of them, or a function that makes one).",
         ),
     ],
-    out: Annotated[Path, typer.Option(help="Folder of models; its autoencoder/ and classifier/ are made.")] = Path(
+    out: Annotated[Path, typer.Option(help="Folder of models to make, with autoencoder/ and classifier/.")] = Path(
         "models"
     ),
     roles: Annotated[
         list[_Role] | None,
         typer.Option(
             "--as",
-            help="What the model is; of two, twice.",
-            show_default="autoencoder; of two, as their outputs are shaped",
+            help="Role of the model: autoencoder or classifier. For two models, give it twice.",
+            show_default="autoencoder; of two, by the shape of outputs",
         ),
     ] = None,
     route: Annotated[
         str | None,
-        advanced("module, torch-export, torchscript, pickle, onnx, diffusers, ..."),
+        advanced("Import route: module, torch-export, torchscript, pickle, onnx, diffusers, ..."),
     ] = None,
     shape: Annotated[
-        str | None, typer.Option(help="Of one input: CHANNELS,HEIGHT,WIDTH.", show_default="what the model says")
+        str | None, typer.Option(help="Shape of one input: CHANNELS,HEIGHT,WIDTH.", show_default="the model's")
     ] = None,
     bounds: Annotated[
         str | None,
-        typer.Option("--range", help="LOW,HIGH: darkest and brightest pixel.", show_default="found out, if it can be"),
+        typer.Option("--range", help="LOW,HIGH: darkest and brightest pixel.", show_default="detected, if possible"),
     ] = None,
-    units: Annotated[str | None, advanced("LOW,HIGH in the archives, converted from and to --range.")] = None,
+    units: Annotated[str | None, advanced("LOW,HIGH: range in archives, converted from and to --range.")] = None,
     class_names: Annotated[
-        str | None, typer.Option(help="A,B,...: of a classifier's outputs.", show_default="those of --data, or numbers")
+        str | None,
+        typer.Option(help="A,B,...: names of a classifier's outputs.", show_default="those of --data, or numbers"),
     ] = None,
     mean: Annotated[
-        str | None, typer.Option(help="A[,B,C]: the network takes (x - mean) / std, x in --range.", show_default="none")
+        str | None,
+        typer.Option(help="A[,B,C]: the network takes (x - mean) / std, with x in --range.", show_default="none"),
     ] = None,
     std: Annotated[str | None, typer.Option(help="A[,B,C]: see --mean.", show_default="none")] = None,
     outputs: Annotated[
         Literal["same", "plain", "logits"] | None,
-        advanced("An autoencoder's: same as inputs, plain (no --mean) or logits.", metavar="KIND"),
+        advanced("Outputs of an autoencoder: same as inputs, plain (no --mean) or logits.", metavar="KIND"),
     ] = None,
     layout: Annotated[
         Literal["chw", "hwc", "bgr", "hwc-bgr"] | None,
-        advanced("Of colours: chw, hwc, bgr or hwc-bgr.", metavar="ORDER"),
+        advanced("Layout of colours: chw, hwc, bgr or hwc-bgr.", metavar="ORDER"),
     ] = None,
     weights: Annotated[
         list[Path] | None,
-        typer.Option(help=f"{_KINDS}; of two, again, in the order of the models.", show_default="their own"),
+        typer.Option(help=f"{_KINDS}. For two models, give it twice, in their order.", show_default="the class's own"),
     ] = None,
     arguments: Arguments = None,
-    data: Annotated[str | None, typer.Option(help=f"What it was trained on: {DATASET}")] = None,
+    data: Annotated[str | None, typer.Option(help=f"Training data of the model: {DATASET}")] = None,
     trust: Annotated[
-        bool, typer.Option("--trust", help="Let it run code, now and later, with exactly this content.")
+        bool, typer.Option("--trust", help="Allow the model to run code, now and later, while its content is the same.")
     ] = False,
     moments: Moments = True,
     data_dir: DataDir = None,
@@ -104,7 +106,7 @@ def import_(
     overwrite: Overwrite = False,
     as_json: Json = False,
 ) -> None:
-    """Take models of other libraries in, after a look at whether they can be used."""
+    """Import models of other libraries, after checks that they work."""
     from reinject.foreign.arguments import arguments_of
     from reinject.models.importing import Wanted, import_models
     from reinject.models.trying import look_at
@@ -134,7 +136,7 @@ def import_(
         outcome = import_models(models, out, wanted, weights=weights, roles=said, **rest)
     except ReinjectError as error:
         if "--" in error.cure or error.owner == "import":
-            with suppress(ReinjectError):  # what is wrong has been said
+            with suppress(ReinjectError):  # the first error is raised below
                 typer.echo("\n".join(look_at(models, wanted, weights, said, out, error).lines), err=as_json)
         raise
     finish(outcome, as_json)
@@ -145,11 +147,11 @@ def try_(
     weights: Weights = None,
     arguments: Arguments = None,
     trust: Annotated[
-        bool, typer.Option("--trust", help="Run a FILE.py, to see which of its classes fits the weights.")
+        bool, typer.Option("--trust", help="Run a FILE.py to find the class that fits the weights.")
     ] = False,
     as_json: Json = False,
 ) -> None:
-    """Say what a model file holds, and the command that imports it; nothing is run, and nothing is written."""
+    """Describe a model file, and print the command that imports it. Runs and writes nothing."""
     from reinject.foreign.arguments import arguments_of
     from reinject.models.importing import Wanted
     from reinject.models.trying import look
@@ -158,16 +160,19 @@ def try_(
 
 
 def inspect(
-    models: Annotated[Path, typer.Argument(help="Folder that reinject train or import made.")],
-    against: Annotated[str | None, typer.Option(help="Their data set, for lambda.", show_default="none")] = None,
+    models: Annotated[Path, typer.Argument(help="Model folder of reinject train or import.")],
+    against: Annotated[
+        str | None, typer.Option(help="Data set of the models, to estimate lambda.", show_default="none")
+    ] = None,
     trust: Annotated[
-        bool, typer.Option("--trust", help="Let its models run code, now and later, with exactly this content.")
+        bool,
+        typer.Option("--trust", help="Allow the models to run code, now and later, while their content is the same."),
     ] = False,
     data_dir: DataDir = None,
     split_seed: SplitSeed = 0,
     as_json: Json = False,
 ) -> None:
-    """Say what the models in a folder are, whether they run, and whether the autoencoder loses anything."""
+    """Describe the models in a folder: whether they run, and whether the autoencoder is lossy."""
     from reinject.models.inspect import inspect as run
 
     where = {"data_dir": data_dir, "split_seed": split_seed, "progress": for_this_terminal()}

@@ -1,4 +1,4 @@
-"""Options of ``reinject sample`` that the kernels' dataclasses give, and ``reinject kernels``, which lists them."""
+"""Make options of ``reinject sample`` from the kernels' dataclasses; list them with ``reinject kernels``."""
 
 import inspect
 from collections import Counter
@@ -15,17 +15,17 @@ PANEL = f"{ADVANCED}: options of kernels (reinject kernels explains them)"
 
 
 class KernelCommand(Command):
-    """A command with the options of all kernels, which it leaves in ``context.obj`` as text, those that were given.
+    """Add the options of all kernels to a command; leave given ones in ``context.obj`` as text.
 
-    Reading them loads torch, so they are read when the command is about to run or to be explained, not before.
+    Reading the options loads torch. So they are read only before the command runs or shows its help.
     """
 
     def get_params(self, ctx: Any) -> list[Any]:
-        """The command's own parameters and those of the kernels."""
+        """Return the command's own parameters and those of the kernels."""
         return [*super().get_params(ctx), *_parameters()]
 
     def invoke(self, ctx: Any) -> Any:
-        """Runs the command with the kernels' options taken out of the way."""
+        """Move the kernels' options to ``context.obj``, then run the command."""
         given = {parameter.name: ctx.params.pop(parameter.name, None) for parameter in _parameters()}
         ctx.obj = {name: value for name, value in given.items() if value is not None}
         return super().invoke(ctx)
@@ -33,7 +33,7 @@ class KernelCommand(Command):
 
 @cache
 def _parameters() -> list[Any]:
-    """One option for every name that a field of a kernel has; those of several kernels share it."""
+    """Make one option for every field name; kernels with the same field share the option."""
     from reinject.walks.kernel_options import flag, options_of
     from reinject.walks.kernels import KERNELS
 
@@ -63,13 +63,13 @@ def _parameters() -> list[Any]:
 
 
 def _line(text: Mapping[str, str]) -> str:
-    """What an option means to most of its kernels, and their names."""
+    """Describe an option as most of its kernels do, and name the kernels."""
     [(most, _)] = Counter(text.values()).most_common(1)
     return f"{most} ({', '.join(text)})"
 
 
 def kernels(as_json: Json = False) -> None:
-    """List the kernels: what one step does, its options and their defaults."""
+    """List the kernels: what one step does, options and defaults."""
     from reinject.cli.app import finish
     from reinject.sampling.kernel_list import table
 

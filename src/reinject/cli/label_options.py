@@ -1,4 +1,4 @@
-"""Options that say where labels come from and which samples are kept."""
+"""Declare options for the source of labels and for filters of samples."""
 
 from pathlib import Path
 from typing import Annotated, Any, Literal
@@ -14,19 +14,17 @@ def _kept(text: str, **rest: Any) -> Any:
 
 LabelSource = Annotated[
     Literal["classifier", "asked", "none"],
-    _kept("classifier; asked: the class of --classes; or none.", metavar="SOURCE"),
+    _kept("classifier, asked (the class of --classes), or none.", metavar="SOURCE"),
 ]
 Voters = Annotated[
     list[Path] | None,
-    typer.Option(help="Folder of a classifier, again and again: they vote.", show_default="MODELS/classifier"),
+    typer.Option(help="Folder of a classifier. Repeatable: several vote.", show_default="MODELS/classifier"),
 ]
-Abstain = Annotated[float, _kept("No label below this probability of the class.")]
+Abstain = Annotated[float, _kept("Leave samples below this probability of the class unlabelled.")]
 Confidence = Annotated[float, _kept("Drop samples below this probability of the class.")]
 Unlearned = Annotated[float, _kept("Keep a share of each class; prefer what a small set does not teach.")]
-ClassWeights = Annotated[str | None, _kept("W0,W1,...: keep samples of class k with probability W_k over the largest.")]
-Quota = Annotated[str | None, _kept("Most samples of a class a block, or even.")]
-Distinct = Annotated[
-    float | None, _kept("Within a block of 1,024 walks, drop samples closer than this (RMS) to another.")
-]
-Private = Annotated[str | None, _kept("Points to keep away from: a DATASET's training rows, or a .npy file.")]
+ClassWeights = Annotated[str | None, _kept("W0,W1,...: keep class k with probability W_k / max W.")]
+Quota = Annotated[str | None, _kept("Most samples of a class in a block, or even.")]
+Distinct = Annotated[float | None, _kept("In a block of 1,024 walks, drop samples closer than this (RMS) to another.")]
+Private = Annotated[str | None, _kept("Points to avoid: a DATASET's training rows, or a .npy file.")]
 Apart = Annotated[float | None, _kept("Drop samples closer to --private than this (RMS).")]

@@ -10,11 +10,11 @@ from reinject.cli.options import Json, Synthetic
 
 def push(
     synthetic: Synthetic,
-    repository: Annotated[str, typer.Argument(help="OWNER/NAME on the Hugging Face hub; made where it is not there.")],
-    public: Annotated[bool, typer.Option("--public", help="For all to see; else what is made is private.")] = False,
+    repository: Annotated[str, typer.Argument(help="OWNER/NAME on the Hugging Face hub; made if missing.")],
+    public: Annotated[bool, typer.Option("--public", help="Make a public repository. Default: private.")] = False,
     as_json: Json = False,
 ) -> None:
-    """Upload an archive to the Hugging Face hub, after a look at every byte."""
+    """Check every byte of an archive, then upload it to the Hugging Face hub."""
     from reinject.archive.push import push as run
 
     finish(run(synthetic, repository, public=public), as_json)

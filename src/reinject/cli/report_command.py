@@ -13,15 +13,13 @@ from reinject.cli.options import DATASET, DataDir, Json, Judge, MadeBy, Overwrit
 
 def report(
     synthetic: Synthetic,
-    out: Annotated[Path, typer.Option(help="The HTML file to make.")],
+    out: Annotated[Path, typer.Option(help="HTML file to make.")],
     against: Annotated[
-        str | None, typer.Option(help=f"Real data to compare with: {DATASET}", show_default="none; nothing is judged")
+        str | None, typer.Option(help=f"Real data to compare with: {DATASET}", show_default="none: no evaluation")
     ] = None,
     beside: Annotated[
         list[Path] | None,
-        typer.Option(
-            parser=place_of, metavar="SYNTHETIC", help="Another archive, to be shown side by side; again and again."
-        ),
+        typer.Option(parser=place_of, metavar="SYNTHETIC", help="Another archive to show side by side. Repeatable."),
     ] = None,
     judge: Judge = None,
     models: MadeBy = None,
@@ -32,7 +30,7 @@ def report(
     overwrite: Overwrite = False,
     as_json: Json = False,
 ) -> None:
-    """Make one page to look at: samples, walks, a map, how good they are; opens offline."""
+    """Make one HTML page with samples, walks, a map and judgements. Opens offline."""
     from reinject.evaluation.evaluate_spec import EvaluateSpec
     from reinject.report.report import report as run
 

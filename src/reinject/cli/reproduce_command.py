@@ -12,29 +12,27 @@ from reinject.cli.options import DataDir, Device, Json, Seed
 
 def reproduce(
     targets: Annotated[list[str], typer.Argument(help="figure1, figure2, figure3, curves, table, or all.")],
-    out: Annotated[Path, typer.Option(help="Folder of the results; what is there is not made again.")] = Path(
-        "results"
-    ),
+    out: Annotated[Path, typer.Option(help="Folder of the results; finished ones are kept.")] = Path("results"),
     only: Annotated[
         list[str] | None,
         typer.Option(
             help="Experiment of curves and table: digits, mnist, fashion_mnist, "
-            "cifar10-features, cifar100-own-features, cifar100-features, cifar10-pixels, cifar10-pixels-untold; again "
-            "and again.",
+            "cifar10-features, cifar100-own-features, cifar100-features, cifar10-pixels, cifar10-pixels-untold. "
+            "Repeatable.",
             show_default="all but digits",
         ),
     ] = None,
     seeds: Annotated[int, typer.Option(help="Seeds of networks, walks, peers and students.", min=1)] = 3,
-    samples: Annotated[int, typer.Option(help="Of every synthetic set.", min=1)] = 90_000,
+    samples: Annotated[int, typer.Option(help="Samples in each synthetic set.", min=1)] = 90_000,
     precision: Annotated[
-        str, typer.Option(help="Of our networks and walks: 32-true, or bf16-mixed or 16-mixed.")
+        str, typer.Option(help="Precision of networks and walks: 32-true, bf16-mixed or 16-mixed.")
     ] = "32-true",
     device: Device = "cpu",
     data_dir: DataDir = None,
     seed: Seed = 0,
     as_json: Json = False,
 ) -> None:
-    """Make the paper's figures and its claim again, beside peers, with the numbers behind what is said of them."""
+    """Reproduce the paper's figures and claim, beside peers, with all numbers."""
     from reinject.experiments.experiment_spec import ExperimentSpec
     from reinject.experiments.reproduce import reproduce as run
 

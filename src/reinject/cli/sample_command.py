@@ -68,7 +68,7 @@ def sample(
     context: typer.Context,
     models: Annotated[
         list[Path],
-        typer.Argument(help="Folders that reinject train or import made; walks share several autoencoders."),
+        typer.Argument(help="Model folders of reinject train or import. Walks are shared among several."),
     ],
     out: Annotated[
         Path,
@@ -108,29 +108,29 @@ def sample(
     apart: Apart = None,
     store: Annotated[
         str | None,
-        advanced("uint8 (levels) or float.", panel=ARCHIVE, show_default="levels for images, float for vectors"),
+        advanced("Stored values: uint8 or float.", panel=ARCHIVE, show_default="uint8 for images, float for vectors"),
     ] = None,
     images: Images = "png",
     compression: Compression = "zstd",
     block_size: BlockSize = 1024,
-    chunk: Annotated[int | None, advanced("Most points in one call of the network, to save memory.")] = None,
+    chunk: Annotated[int | None, advanced("Most points in one network call; saves memory.")] = None,
     precision: HalfPrecision = "32-true",
     compiled: Compile = False,
     workers: Workers = None,
     on: Annotated[
         Literal["here", "ray"],
-        advanced("here, or ray: actors of a Ray cluster.", metavar="WHERE"),
+        advanced("Where to run: here, or ray (actors of a Ray cluster).", metavar="WHERE"),
     ] = "here",
     address: Annotated[
-        str | None, advanced("Of the Ray cluster; auto: the one of this machine.", show_default="a new one")
+        str | None, advanced("Address of the Ray cluster; auto: this machine's.", show_default="a new one")
     ] = None,
-    gpus: Annotated[float, advanced("Share of a GPU for each actor.")] = 0.0,
+    gpus: Annotated[float, advanced("GPUs for each Ray actor, such as 0.5.")] = 0.0,
     append: Annotated[
-        bool, advanced("Add the walks to the archive at --out; its rows stay.", "--append", panel=ARCHIVE)
+        bool, advanced("Add walks to the archive at --out; existing rows stay.", "--append", panel=ARCHIVE)
     ] = False,
     resume: Annotated[
         Literal["if-possible", "never", "always"],
-        advanced("After a cut: if-possible, never, or always (mends shards).", panel=ARCHIVE, metavar="WHEN"),
+        advanced("Resume: if-possible, never, or always (repairs shards).", panel=ARCHIVE, metavar="WHEN"),
     ] = "if-possible",
     data_dir: DataDir = None,
     device: Device = "cpu",
@@ -143,7 +143,7 @@ def sample(
     force: Force = False,
     as_json: Json = False,
 ) -> None:
-    """Walk, label, write a labelled synthetic data set; run again after a cut to go on."""
+    """Sample a labelled synthetic data set. Run again to resume an interrupted run."""
     from reinject.archive.reading import Reading
     from reinject.models.loading import load_models
     from reinject.sampling.appending import reach_of
@@ -213,7 +213,9 @@ def sample(
     here = Execution(chunk, precision, compiled)
     if unlearned != 1:
         if dry_run:
-            raise ArgumentError("--dry-run", "writes nothing, and --unlearned trains a classifier", "Leave one out")
+            raise ArgumentError(
+                "--dry-run", "writes nothing, but --unlearned trains a classifier", "Give one of the two"
+            )
         loaded = taught(loaded, out, spec, seed=seed, parallel=Parallel(here), progress=progress)
     prepared = functools.partial(run, loaded, spec=spec, seed=seed)
     if dry_run:

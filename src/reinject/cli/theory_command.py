@@ -17,14 +17,14 @@ def theory(
     only: Annotated[
         list[str] | None,
         typer.Option(
-            help="gaussian, proposition2, ring, mixture, energy, estimators, lam or kernels; may be repeated.",
+            help="gaussian, proposition2, ring, mixture, energy, estimators, lam or kernels. Repeatable.",
             show_default="all",
         ),
     ] = None,
     overwrite: Overwrite = False,
     as_json: Json = False,
 ) -> None:
-    """Check the paper's propositions by number: claim, exact, measured, error, verdict; exit 1 if one fails."""
+    """Check the paper's propositions numerically. Exit with status 1 if a check fails."""
     from reinject.experiments.theory import theory as run
 
     finish(run(only or (), out, overwrite=overwrite, progress=for_this_terminal()), as_json)

@@ -29,41 +29,41 @@ def train(
         str | None,
         typer.Option(
             help="denoising, lossy (Prop. 1), contractive or reconstruction.",
-            show_default="denoising, or what the autoencoder is for",
+            show_default="the autoencoder's; else denoising",
         ),
     ] = None,
     autoencoder: Annotated[
         str | None,
         typer.Option(
             help="mlp-denoiser, conv-denoiser, staged-denoiser, mlp, conv, mlp-residual or conv-residual.",
-            show_default="mlp-denoiser, or what the objective needs",
+            show_default="the objective's; else mlp-denoiser",
         ),
     ] = None,
-    lam: Annotated[float | None, advanced("lambda of lossy, contractive; squared data units.")] = None,
+    lam: Annotated[float | None, advanced("lambda of lossy and contractive, squared data units.")] = None,
     sigma: Annotated[float | None, advanced("Noise of denoising (median) or lossy, data units.")] = None,
-    spread: Annotated[float | None, advanced("Of denoising: deviation of log sigma; 0: one level.")] = None,
-    log_det: Annotated[str | None, advanced("Of lossy: exact, roulette or first-order.")] = None,
-    classifier: Annotated[str, typer.Option(help="mlp, conv or deep (the one to take features from).")] = "mlp",
+    spread: Annotated[float | None, advanced("Denoising: standard deviation of log sigma; 0: one level.")] = None,
+    log_det: Annotated[str | None, advanced("Log-determinant of lossy: exact, roulette or first-order.")] = None,
+    classifier: Annotated[str, typer.Option(help="mlp, conv or deep (for features).")] = "mlp",
     epochs: Annotated[
         int | None, typer.Option(help="Passes of the autoencoder over the data.", show_default="the preset's", min=1)
     ] = None,
     batch: Annotated[
-        int | None, advanced("Rows a gradient step of the autoencoder.", show_default="128", min=1)
+        int | None, advanced("Rows in a gradient step of the autoencoder.", show_default="128", min=1)
     ] = None,
     lr: Annotated[float | None, advanced("Highest learning rate.", show_default="0.001")] = None,
     classifier_epochs: Annotated[int | None, advanced("Passes of the classifier over the data.", min=1)] = None,
-    classifier_sees: Annotated[str, advanced("images, or reconstructions (half).")] = "images",
-    augment: Annotated[str, advanced("none, shift or mirror (and shift).")] = "none",
+    classifier_sees: Annotated[str, advanced("Training inputs: images, or half reconstructions.")] = "images",
+    augment: Annotated[str, advanced("Augmentation: none, shift or mirror (and shift).")] = "none",
     only: Annotated[
-        Literal["autoencoder", "classifier"] | None, typer.Option(help="Train this alone.", show_default="both")
+        Literal["autoencoder", "classifier"] | None, typer.Option(help="Train only this network.", show_default="both")
     ] = None,
     reconstructed_by: Annotated[str | None, advanced("Models that reconstruct, for --only classifier.")] = None,
-    value_range: Annotated[str, advanced("LOW,HIGH: darkest, brightest pixel.")] = "0,1",
+    value_range: Annotated[str, advanced("LOW,HIGH: darkest and brightest pixel.")] = "0,1",
     device: Device = "auto",
     precision: Annotated[
         str, advanced("32-true (default), 64-true, bf16-true, bf16-mixed, ...", show_default=False)
     ] = "32-true",
-    devices: Annotated[int, advanced("Devices, a process each (data parallel).", min=1)] = 1,
+    devices: Annotated[int, advanced("Devices, one process each (data parallel).", min=1)] = 1,
     moments: Moments = True,
     data_dir: DataDir = None,
     seed: Seed = 0,
@@ -71,7 +71,7 @@ def train(
     overwrite: Overwrite = False,
     as_json: Json = False,
 ) -> None:
-    """Train an autoencoder and a classifier; run again after a cut to go on from the last checkpoint."""
+    """Train an autoencoder and a classifier. Run again to resume from the last checkpoint."""
     from reinject.training.fabric_spec import FabricSpec
     from reinject.training.objective_options import Numbers
     from reinject.training.plans import AutoencoderSpec, ClassifierSpec, plan_for

@@ -11,16 +11,16 @@ from reinject.cli.options import DataDir, Device, Json, Overwrite, Seed, SplitSe
 
 
 def tune(
-    models: Annotated[list[Path], typer.Argument(help="Folders that reinject train made.")],
+    models: Annotated[list[Path], typer.Argument(help="Model folders of reinject train or import.")],
     out: Annotated[
         Path | None,
-        typer.Option(help="JSON file for the best settings, for sample --preset FILE.", show_default="none"),
+        typer.Option(help="JSON file for the best settings; use it with sample --preset FILE.", show_default="none"),
     ] = None,
-    walks: Annotated[int, typer.Option(help="Walks a candidate.", min=16)] = 128,
+    walks: Annotated[int, typer.Option(help="Walks for each candidate.", min=16)] = 128,
     data: Annotated[
         str | None,
         typer.Option(
-            help="The models' data set: rank the best six by what a student learns from their samples.",
+            help="Data set of the models: rank the best six by a student's accuracy.",
             show_default="none",
         ),
     ] = None,
@@ -31,7 +31,7 @@ def tune(
     overwrite: Overwrite = False,
     as_json: Json = False,
 ) -> None:
-    """Try kernels and noises; rank them by verdict, then by merit (no data needed) or by utility on real data."""
+    """Try kernels and noises. Rank them by verdict, then by merit, or with --data by utility."""
     from dataclasses import replace
 
     from reinject.data import load

@@ -11,20 +11,18 @@ from reinject.cli.options import DataDir, Json, Seed, Synthetic
 
 Models = Annotated[
     list[Path] | None,
-    typer.Option(help="Folders of the models that made it, in their order.", show_default="as the manifest says"),
+    typer.Option(help="Folders of the models that made the archive, in order.", show_default="the manifest's"),
 ]
 
 
 def verify(
     synthetic: Synthetic,
-    repair: Annotated[
-        bool, typer.Option("--repair", help="Make shards that are missing or damaged again, from the models.")
-    ] = False,
+    repair: Annotated[bool, typer.Option("--repair", help="Remake missing or damaged shards from the models.")] = False,
     models: Models = None,
     data_dir: DataDir = None,
     as_json: Json = False,
 ) -> None:
-    """Look at every byte and every row of an archive: hashes, counts, schema, ranges of rows, gaps."""
+    """Check every byte and row of an archive: hashes, counts, schema, ranges, gaps."""
     from reinject.sampling.verify import verify as run
 
     progress = for_this_terminal()
@@ -34,14 +32,14 @@ def verify(
 
 def trace(
     synthetic: Synthetic,
-    rows: Annotated[list[int] | None, typer.Argument(help="Numbers of rows, from 0.")] = None,
-    random: Annotated[int, typer.Option(help="So many more, drawn with the seed.", min=0)] = 0,
+    rows: Annotated[list[int] | None, typer.Argument(help="Row numbers, from 0.")] = None,
+    random: Annotated[int, typer.Option(help="Number of further rows, drawn with the seed.", min=0)] = 0,
     models: Models = None,
     data_dir: DataDir = None,
     seed: Seed = 0,
     as_json: Json = False,
 ) -> None:
-    """Make rows of an archive again, from its manifest and its models, and compare them to the last bit."""
+    """Remake rows of an archive from its manifest and models. Compare every bit."""
     from reinject.sampling.trace import trace as run
 
     progress = for_this_terminal()

@@ -1,4 +1,4 @@
-"""Options of ``reinject sample`` that say what a walk is, and what is asked for or known of its samples."""
+"""Declare options of ``reinject sample`` for walks, classes and constraints."""
 
 from typing import Annotated, Any
 
@@ -18,36 +18,38 @@ def _held(text: str, **rest: Any) -> Any:
 Preset = Annotated[
     str | None,
     typer.Option(
-        help="auto (chosen by pilot walks), default, paper (Algorithm 1), or a file of reinject tune.",
+        help="auto (pilot walks choose), default, paper (Algorithm 1), or a file of reinject tune.",
         show_default="auto",
         autocompletion=lambda: ["auto", "default", "paper"],
     ),
 ]
 Data = Annotated[
     str | None,
-    typer.Option(help="Real data, if at hand (see reinject train --help): walks begin among its codes."),
+    typer.Option(help="Real data, if available (see reinject train --help). Walks begin among its codes."),
 ]
 Walks = Annotated[int | None, typer.Option(help="Number of walks, N_s.", show_default="10000")]
 Rows = Annotated[int | None, typer.Option(help="Number of samples before filters, in place of --walks.")]
 KernelName = Annotated[
     str | None,
     typer.Option(
-        help="The transition; reinject kernels lists them.", show_default="the preset's", autocompletion=kernel_names
+        help="Transition of the walks; reinject kernels lists them.",
+        show_default="the preset's",
+        autocompletion=kernel_names,
     ),
 ]
 Classes = Annotated[
     str | None,
-    typer.Option(help="Ask for classes: A,B,... by name or number, walk after walk, or all, which balances."),
+    typer.Option(help="Classes to sample in turn: A,B,... by name or number; all balances them."),
 ]
-Steps = Annotated[int | None, _walk("Steps a walk, R.")]
-BurnIn = Annotated[int | None, _walk("First states left out, x_0 included.")]
-Thin = Annotated[int | None, _walk("Keep every so many-th state; 1 with --steps or --burn-in.")]
-Emitted = Annotated[str | None, _walk("What is kept: state or reconstruction.")]
-Begin = Annotated[str | None, _walk("normal, uniform, data:SET, fitted:SET, archive:FOLDER or points:FILE.")]
-Box = Annotated[str | None, _walk("LOW,HIGH: reflect walks there, data units.")]
-Limit = Annotated[float | None, _walk("Stop walks beyond this |value|, data units.")]
+Steps = Annotated[int | None, _walk("Steps in a walk, R.")]
+BurnIn = Annotated[int | None, _walk("First states to leave out, x_0 included.")]
+Thin = Annotated[int | None, _walk("Keep every n-th state; 1 with --steps or --burn-in.")]
+Emitted = Annotated[str | None, _walk("What to keep: state or reconstruction.")]
+Begin = Annotated[str | None, _walk("Start: normal, uniform, data:SET, fitted:SET, archive:FOLDER, points:FILE.")]
+Box = Annotated[str | None, _walk("LOW,HIGH: bounds that reflect walks, data units.")]
+Limit = Annotated[float | None, _walk("Stop walks that exceed this |value|, data units.")]
 Latent = Annotated[bool | None, _walk("Walk among the codes of an autoencoder.", "--latent/--no-latent")]
 Guidance = Annotated[float | None, _held("Weight of the classifier for --classes.")]
-Known = Annotated[str | None, _held("Images to fill in: an image, a .npy file, or a DATASET's test images.")]
-Mask = Annotated[str | None, _held("Which values of --known: an image, a .npy file, or ROWS,COLUMNS (0:14,:).")]
-Measured = Annotated[str | None, _held("A .npz file with matrix (k, n) and values (k,): hold M x = b.")]
+Known = Annotated[str | None, _held("Images to complete: an image, a .npy file, or a DATASET's test images.")]
+Mask = Annotated[str | None, _held("Known values of --known: an image, a .npy file, or ROWS,COLUMNS (0:14,:).")]
+Measured = Annotated[str | None, _held("A .npz file with matrix (k, n) and values (k,): constrain M x = b.")]

@@ -1,1 +1,1 @@
-"""Sampling: Algorithm 1, its settings, and the commands that make archives."""
+"""Sample: Algorithm 1, its settings, and the commands that make archives."""

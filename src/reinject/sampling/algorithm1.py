@@ -1,4 +1,4 @@
-"""Walks + classifier -> labelled samples: Algorithm 1 of the paper and its relatives."""
+"""Make labelled samples from walks and a classifier: Algorithm 1 of the paper and its relatives."""
 
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
@@ -21,15 +21,15 @@ from reinject.walks.starts import Normal, Start
 
 @dataclass(frozen=True)
 class Labels:
-    """Where labels come from.
+    """Choose the source of labels.
 
     Attributes:
-        asked: the classes that walks were drawn towards, which are then their labels: row k of a block has
-            asked[k modulo their number]; none: the classifier's most probable class.
-        abstain: probability of the most probable class below which a sample gets no label (-1), in [0, 1].
+        asked: classes that guide the walks and become their labels: row k of a block has asked[k modulo their
+            number]; none: the classifier's most probable class.
+        abstain: least probability of the most probable class for a label, in [0, 1]; below it the label is -1.
 
     Raises:
-        ArgumentError: ``abstain`` is no probability.
+        ArgumentError: ``abstain`` is not a probability.
     """
 
     asked: tuple[int, ...] = ()
@@ -37,10 +37,10 @@ class Labels:
 
     def __post_init__(self) -> None:
         if not 0 <= self.abstain <= 1:
-            raise ArgumentError("--abstain", f"{self.abstain} is no probability", "Give 0 to 1")
+            raise ArgumentError("--abstain", f"{self.abstain} is not a probability", "Give 0 to 1")
 
     def of(self, probabilities: Tensor, row: Tensor) -> Tensor:
-        """The labels of rows with these probabilities, (B, classes); int64, (B,).
+        """Label rows with these probabilities, (B, classes); int64, (B,).
 
         Example:
             >>> p = torch.tensor([[0.9, 0.1], [0.4, 0.6]])
@@ -53,14 +53,15 @@ class Labels:
 
 @dataclass(frozen=True)
 class StoreSpec:
-    """What is stored of what walks visit: how values are kept, who labels, which samples stay.
+    """Describe what to store of visited states: precision, labels, filters.
 
     Attributes:
-        storage: how samples are kept; default: uint8 levels of [0, 1].
-        labels: where labels come from; default: the classifier.
-        filters: which samples are kept (see :mod:`reinject.sampling.filters`), asked in this order.
-        models: how many autoencoders share the rows of a block (see :class:`reinject.walks.reconstruction.Ensemble`).
-        transform: what is emitted of a point, row by row; ``r.decode`` for a walk in the space of codes.
+        storage: how samples are stored; default: uint8 levels of [0, 1].
+        labels: source of labels; default: the classifier.
+        filters: filters of samples (see :mod:`reinject.sampling.filters`), in order of application.
+        models: number of autoencoders that share the rows of a block (see
+            :class:`reinject.walks.reconstruction.Ensemble`).
+        transform: function of a point that gives the emitted value, row by row; ``r.decode`` for latent walks.
     """
 
     storage: Storage = field(default_factory=Storage)
@@ -80,22 +81,22 @@ def synthesise(
     store: StoreSpec = StoreSpec(),
     device: str | torch.device | None = None,
 ) -> Iterator[LabelledSamples]:
-    """Walk and label what is visited; what is labelled is what is kept.
+    """Walk, and label the stored form of visited states.
 
-    Every emitted state is first brought to the stored precision and range, then labelled: y = argmax_k C(x)_k with
-    probabilities softmax(C(x)).
+    Every emitted state is first converted to the stored precision and range. Then it gets its label
+    y = argmax_k C(x)_k and the probabilities softmax(C(x)).
 
     Arguments:
-        kernel, start, event_shape, spec, run, device: as for :func:`reinject.walks.loop.walk`.
+        kernel, start, event_shape, spec, run, device: see :func:`reinject.walks.loop.walk`.
         classifier: C, x of shape (B, *event) -> logits (B, classes), probabilities, or one number for two classes;
-            None: samples get no labels.
-        store: how samples are kept, where labels come from, which samples stay.
+            None: no labels.
+        store: how to store samples, source of labels, filters.
 
     Returns:
-        An iterator of the rows of one block and step after another; nothing is held back.
+        An iterator over blocks and steps; each item holds the rows of one step of one block.
 
     Raises:
-        ArgumentError: a schedule shorter than the walk.
+        ArgumentError: the schedule is shorter than the walk.
         ModelError: the classifier does not give (B, classes) finite scores, see :func:`ready`.
     """
     visited = walk(kernel, start, event_shape, spec, run, transform=store.transform, device=device)
@@ -142,31 +143,31 @@ def algorithm1(
     """Algorithm 1 of the paper, "Langevin with few restarts", with its names and defaults.
 
     Each of N_s walks starts at x_0 ~ N(0, I) and moves R times: x_{i+1} = AE(x_i) + lambda * eps_i, eps_i ~ N(0, I).
-    The states x_i with i > 1 are kept, each with the label C.predict(x_i): R - 1 samples a walk, 90,000 in all.
+    The states x_i with i > 1 are kept, each with the label C.predict(x_i): R - 1 samples for each walk, 90,000 in all.
 
-    How the listing is read: as printed, the update stands inside ``if i > 1``, which leaves x_1 and x_2 undefined; the
-    only consistent reading is to move always and to keep from i = 2 on. As printed, the noise is lambda * eps
-    (``noise="printed"``), while Langevin theory asks for sqrt(lambda) * eps (``noise="matched"``). With several
-    autoencoders each walk uses one: walk n of a block uses AE number n modulo their number.
+    Reading of the listing: the printed update stands inside ``if i > 1``, which leaves x_1 and x_2 undefined. The only
+    consistent reading is to move always, and to keep states from i = 2 on. The printed noise is lambda * eps
+    (``noise="printed"``); Langevin theory needs sqrt(lambda) * eps (``noise="matched"``). Of several autoencoders,
+    walk n of a block uses AE number n modulo their number.
 
     Arguments:
-        AEs: one or several trained autoencoders of :func:`reinject.wrap`, on inputs of one shape; a noise-conditioned
-            one is held at sigma = sqrt(lambda/2), the level that corresponds to lambda.
-        C: trained classifier, x of shape (B, *event) -> logits (B, classes), or probabilities, which are found out.
+        AEs: one or several trained autoencoders of :func:`reinject.wrap`, with inputs of one shape. A noise-conditioned
+            one has the fixed level sigma = sqrt(lambda/2), which corresponds to lambda.
+        C: trained classifier, x of shape (B, *event) -> logits or probabilities (B, classes), detected automatically.
         R: random walk steps, >= 2.
         N_s: number of random walks, >= 1.
         lam: lambda, regularisation coefficient, > 0, squared data units.
         noise: "printed", "matched", or the standard deviation tau >= 0 itself.
-        seed: of all randomness, >= 0.
-        block_size: walks a block, >= 1.
+        seed: seed of all randomness, >= 0.
+        block_size: walks in a block, >= 1.
 
     Returns:
-        X, the synthetic samples as floats, shape (N_s (R - 1), *event), in the listing's order: walk by walk, step by
-        step; and Y, their labels, int64.
+        X, the synthetic samples as floats, shape (N_s (R - 1), *event), walk by walk, step by step, as in the listing;
+        and Y, their labels, int64.
 
     Raises:
         ArgumentError: a number out of range.
-        ModelError: autoencoders of different input shapes; a classifier that gives no scores of one label each.
+        ModelError: autoencoders with different input shapes, or a classifier without (B, classes) scores.
 
     Source: Algorithm 1 of the paper's supplementary material.
 
@@ -191,7 +192,7 @@ def algorithm1(
         )
     )
     number = torch.cat([part.walk for part in samples])
-    order = number.argsort(stable=True)  # parts come step by step, so a stable sort keeps the steps in order
+    order = number.argsort(stable=True)  # parts come step by step: a stable sort keeps the order of steps
     X = torch.cat([part.x for part in samples])[order]
     Y = torch.cat([part.label for part in samples])[order]
     return X, Y

@@ -1,4 +1,4 @@
-"""The choice of settings for an autoencoder that nobody has described: from what it is, and from pilot walks."""
+"""Choose settings for an autoencoder from its kind and from pilot walks."""
 
 import math
 from dataclasses import dataclass, replace
@@ -14,21 +14,21 @@ from reinject.walks.reconstruction import Ensemble
 from reinject.walks.starts import Start
 from reinject.walks.verdict import LEVELS, Figures, Verdict, judge, merit
 
-LEVELS_OF_NOISE: tuple[str, ...] = ("0.3", "0.6", "1", "cycles:1.5:0.3:8:1.5:8")  # in units of the value range
-USUAL = "0.6"  # of the range: near the best for most networks, and the best where walks begin among data
+LEVELS_OF_NOISE: tuple[str, ...] = ("0.3", "0.6", "1", "cycles:1.5:0.3:8:1.5:8")  # units of the value range
+USUAL = "0.6"  # of the range: near the best for most networks, and the best for walks that begin among data
 _FROM_NOISE = replace(settings_of("half-denoising"), steps=16, burn_in=7)
 _FROM_DATA = replace(settings_of("half-denoising"), steps=9, burn_in=1, start="codes")
 
 
 @dataclass(frozen=True)
 class Trial:
-    """A candidate and what its pilot walks gave.
+    """Hold a candidate and the results of its pilot walks.
 
     Attributes:
         settings: the candidate.
-        figures: of its samples; None: no walk was left.
-        verdict: on them.
-        merit: what candidates of one verdict are ranked by, 0..1.
+        figures: figures of the samples; None: no walk was left.
+        verdict: verdict on the samples.
+        merit: rank among candidates of the same verdict, 0..1.
     """
 
     settings: Settings
@@ -38,18 +38,18 @@ class Trial:
 
     @property
     def rank(self) -> tuple[int, float]:
-        """Smaller is better: the verdict first, then the merit."""
+        """Rank by verdict, then by merit; smaller is better."""
         return LEVELS.index(self.verdict.level), -self.merit
 
 
 @dataclass(frozen=True)
 class Choice:
-    """The settings that were chosen, and why.
+    """Hold the chosen settings and the reason.
 
     Attributes:
-        settings: what to walk with.
-        what: of the autoencoder decided on the kernel.
-        trials: of the pilot walks, by rising noise; none where nothing had to be tried.
+        settings: chosen settings.
+        what: property of the autoencoder that decides on the kernel.
+        trials: results of pilot walks, by rising noise; none if no trial was necessary.
     """
 
     settings: Settings
@@ -58,17 +58,17 @@ class Choice:
 
     @property
     def lines(self) -> list[str]:
-        """The choice and its reason in two lines."""
+        """Write the choice and its reason in two lines."""
         options = " ".join(f"--{name} {value}" for name, value in self.settings.options.items())
         chosen = f"chosen: --kernel {self.settings.kernel} {options}".rstrip()
         chosen += f", {self.settings.steps} steps, start {self.settings.start}"
         if not self.trials:
             return [chosen, f"because: {self.what}"]
         tried = ", ".join(f"{_noise_of(one.settings)}: {one.merit:.2f}" for one in self.trials)
-        return [chosen, f"because: {self.what}; merit of the pilot walks by noise {tried}"]
+        return [chosen, f"because: {self.what}; merit of pilot walks by noise {tried}"]
 
     def as_json(self) -> dict[str, Any]:
-        """JSON values, for the manifest."""
+        """Return JSON values for the manifest."""
         return {
             "because": self.what,
             "trials": [
@@ -88,7 +88,7 @@ def _noise_of(settings: Settings) -> str:
 
 
 def in_units(text: str, unit: float) -> str:
-    """A noise level or a schedule with its levels in another unit.
+    """Convert the levels of a noise or a schedule to another unit.
 
     Example:
         >>> in_units("0.5", 255), in_units("cycles:1:0.5:8:1:8", 2)
@@ -108,20 +108,20 @@ def choose_settings(
     begin: Start | None = None,
     seed: int = 0,
 ) -> Choice:
-    """Choose kernel, noise, start, length and what is emitted, from what r is and from short pilot walks.
+    """Choose kernel, noise, start, length and emission from the kind of r and from short pilot walks.
 
-    A noise-conditioned r takes the ancestral walk, any other r half-denoising. Walks begin among data where it is known
-    where data lies, with noise .6 of the range: there the information of labels is that of the start, and cannot
-    choose. Elsewhere walks begin at N(0, I) in units of the range, and 128 pilot walks try each of four noises. The
-    best verdict wins, then the largest merit. The pilots take a tenth of the calls of r of 10,000 walks.
+    A noise-conditioned r takes the ancestral walk, an unconditional denoiser half-denoising. With ``begin``, walks
+    begin among data with noise 0.6 of the range. Labels of such walks inform about the start, so they cannot choose
+    the noise. Without ``begin``, walks begin at N(0, I) in units of the range, and 128 pilot walks try each of four
+    noises. The best verdict wins, then the largest merit. Pilot walks take a tenth of the calls of r of 10,000 walks.
 
     Arguments:
-        r: the autoencoder.
-        C: the classifier; None: the noise is .6 of the range, which is near the best for most networks.
-        storage: whose range is the unit of noise.
-        radius: of the training data, data units.
-        begin: where walks begin, if it is known where data lies: a law of its codes, or of the data itself.
-        seed: of the pilot walks.
+        r: autoencoder.
+        C: classifier; None: the noise is 0.6 of the range, near the best for most networks.
+        storage: storage of samples; its range is the unit of noise.
+        radius: radius of the training data, data units.
+        begin: law of the start among data or their codes, if known.
+        seed: seed of the pilot walks.
 
     Example:
         >>> from reinject import wrap
@@ -149,7 +149,7 @@ def choose_settings(
 
 @dataclass(frozen=True)
 class Networks:
-    """What pilot walks are made with: r, C, how samples are kept, and the radius of the training data."""
+    """Hold r, C, the storage of samples and the radius of the training data, for pilot walks."""
 
     r: Ensemble
     C: Classifier | None
@@ -166,7 +166,7 @@ def try_settings(
     walks: int = WALKS,
     seed: int = 0,
 ) -> Trial:
-    """Walk some pilot walks and judge their samples; start and held: as for :meth:`Settings.build`."""
+    """Run pilot walks and judge their samples; start and constraint: see :meth:`Settings.build`."""
     r, C, storage = networks.r, networks.C, networks.storage
     walks = min(walks, walks_for(math.prod(r.event_shape)))
     walker = settings.build(r, networks.radius, start=start, classifier=C, constraint=constraint)

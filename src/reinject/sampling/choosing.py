@@ -1,4 +1,4 @@
-"""The automatic preset for models on disk: what is known of their codes, and the choice that follows."""
+"""Choose the automatic preset for models, on disk or in memory."""
 
 import json
 from collections.abc import Mapping
@@ -29,14 +29,14 @@ def choose_for(
     """Choose settings for models on disk, as :func:`reinject.sampling.auto.choose_settings` does.
 
     Arguments:
-        models: the models.
-        dataset: name of real data, whose training rows say where codes lie; default: the moments that the models keep.
-        seed: of the pilot walks.
-        among_data: whether walks begin where data lies, if that is known.
-        reading: how the data set is read.
+        models: loaded models.
+        dataset: name of real data, whose training rows locate the codes; default: the models' stored moments.
+        seed: seed of the pilot walks.
+        among_data: whether walks begin among data, if the models or ``dataset`` locate them.
+        reading: how to read the data set.
 
     Raises:
-        DataError: data of another shape or space than the models'.
+        DataError: the shape or space of the data differs from the models'.
     """
     inputs = models.inputs
     text = _start_text(models, dataset) if among_data else None
@@ -50,7 +50,7 @@ def choose_for(
 
 
 def _start_text(models: Models, dataset: str | None) -> str | None:
-    """Where walks begin, as on the command line, if it is known where data lies."""
+    """Name the start among data, as on the command line; None if data are not located."""
     if models.ensemble().noise_conditioned:
         return None
     if dataset is None:
@@ -70,28 +70,28 @@ def settings_for(
     reading: Reading | None = None,
     **given: Any,
 ) -> tuple[str, Settings, Choice | None]:
-    """The settings that a command line asks for, chosen by pilot walks where it names neither preset nor kernel.
+    """Make the settings of a command line; pilot walks choose if it names neither preset nor kernel.
 
     Arguments:
-        models: what will walk.
-        preset, kernel, options, given: as for :func:`reinject.sampling.presets.choose`; a preset may be a file
+        models: loaded models.
+        preset, kernel, options, given: see :func:`reinject.sampling.presets.choose`; a preset may be a file
             of ``tune``.
-        dataset, seed, reading: as for :func:`choose_for`.
+        dataset, seed, reading: see :func:`choose_for`.
 
     Returns:
-        The name of the preset, the settings, and the choice where there was one.
+        The name of the preset, the settings, and the choice or None.
 
     Raises:
-        ArgumentError: as :func:`reinject.sampling.presets.choose`, or data where nothing is to be chosen.
+        ArgumentError: see :func:`reinject.sampling.presets.choose`; or data without an automatic choice.
     """
     unnamed = preset is None and kernel is None
     if preset == "auto" or (unnamed and not (options and models.ensemble().noise_conditioned)):
-        among = given.get("start") is None  # or else walks begin where the user says
+        among = given.get("start") is None  # a given start has precedence
         choice = choose_for(models, dataset=dataset, seed=seed, among_data=among, reading=reading)
         name, settings = choose("auto", kernel, options, presets={**PRESETS, "auto": choice.settings}, **given)
         return name, settings, replace(choice, settings=settings) if name == "auto" else None
     if dataset is not None:
-        raise ArgumentError("--data", "is for the automatic choice", "Leave out --kernel and --preset, or --data")
+        raise ArgumentError("--data", "is only for the automatic choice", "Leave out --data, or --kernel and --preset")
     tuned = {preset: read_settings(Path(preset))} if preset and preset.endswith(".json") else {}
     name, settings = choose(preset, kernel, options, presets={**PRESETS, **tuned}, **given)
     return Path(name).stem if tuned else name, settings, None
@@ -103,11 +103,11 @@ OF_A_WALK = ("steps", "burn_in", "thin", "emit", "start", "classes", "guidance",
 def settings_in_memory(
     r: Ensemble, C: Classifier | None, storage: Storage, radius: float, seed: int, spec: SampleSpec
 ) -> tuple[str, Settings, Choice | None]:
-    """As :func:`settings_for`, for networks in memory.
+    """Make the settings of a spec for networks in memory, as :func:`settings_for` does.
 
     Arguments:
-        r, C, storage, radius, seed: as for :func:`reinject.sampling.auto.choose_settings`.
-        spec: its preset, kernel and options.
+        r, C, storage, radius, seed: see :func:`reinject.sampling.auto.choose_settings`.
+        spec: spec with preset, kernel and options.
 
     Raises:
         ArgumentError: an unknown preset, kernel or option.
@@ -123,10 +123,10 @@ def settings_in_memory(
 
 
 def read_settings(path: Path) -> Settings:
-    """The settings that :func:`reinject.evaluation.tune.tune` wrote.
+    """Read settings that :func:`reinject.evaluation.tune.tune` wrote.
 
     Raises:
-        ArchiveError: no such file, or not such a one.
+        ArchiveError: the file is missing, or is not a preset.
     """
     try:
         values = json.loads(path.read_text(encoding="utf-8"))
@@ -134,11 +134,11 @@ def read_settings(path: Path) -> Settings:
     except FileNotFoundError as error:
         raise ArchiveError(str(path), "no such file", "Make one with reinject tune --out") from error
     except (ValueError, TypeError, KeyError, AttributeError) as error:
-        raise ArchiveError(str(path), f"is no preset ({error!r})", "Make one with reinject tune --out") from error
+        raise ArchiveError(str(path), f"is not a preset ({error!r})", "Make one with reinject tune --out") from error
 
 
 def asked_of(path: Path) -> Any:
-    """What :func:`reinject.evaluation.tune.tune` was asked for when it wrote a file; None where it does not say."""
+    """Read the request of :func:`reinject.evaluation.tune.tune` from its file; None if there is none."""
     try:
         found = json.loads(path.read_text(encoding="utf-8"))
     except ValueError:  # some other file

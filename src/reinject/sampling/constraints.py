@@ -1,4 +1,4 @@
-"""What walks are held at, from the files that a command line names: ``--known``, ``--mask`` and ``--measured``."""
+"""Make constraints of walks from the files of ``--known``, ``--mask`` and ``--measured``."""
 
 from collections.abc import Callable
 from functools import partial
@@ -26,33 +26,37 @@ FILES = (*_IMAGES, ".npy")
 def resolve_constraint(
     settings: Settings, inputs: Inputs, *, most: int, reading: Reading | None = None
 ) -> Constraint | None:
-    """What is put back after every step, if the settings name anything that is known.
+    """Make the constraint that restores known values after every step, if the settings name any.
+
+    ``known`` is an image file, a data set (its test images, in order), or a .npy file of values in data units,
+    (*event) or (P, *event). ``mask`` is an image (known where brighter than half), a .npy file of booleans, or slices
+    ROWS,COLUMNS. For example, ``0:14,:`` is the upper half of 28 rows. ``measured`` is a .npz file with ``matrix`` M
+    (k, n) and ``values`` b (k,) or (P, k), for M x = b.
 
     Arguments:
-        settings: their ``known`` is an image file, a .npy file of values in data units, (*event) or (P, *event), or a
-            data set, whose test images are taken in their order; their ``mask`` an image (brighter than half: known), a
-            .npy file of booleans, or ROWS,COLUMNS as slices, such as ``0:14,:`` for the upper half of 28 rows; their
-            ``measured`` a .npz file with ``matrix`` (k, n) and ``values`` (k,) or (P, k), M x = b.
-        inputs: of the models.
-        most: known points that are used at most: the walks of a block.
-        reading: how data sets are read.
+        settings: settings with ``known`` and ``mask``, or ``measured``.
+        inputs: inputs of the models.
+        most: most known points to use: the walks of a block.
+        reading: how to read data sets.
 
     Returns:
-        A wrapper of kernels; None where nothing is known.
+        A wrapper of kernels; None without known values.
 
     Raises:
-        ArgumentError: one option without the other, both ways at once, arrays that do not fit the models.
-        DataError: a file or data set that is not there or cannot be read.
+        ArgumentError: ``known`` without ``mask`` or the reverse, both kinds at once, or arrays of a wrong shape.
+        DataError: a file or data set is missing or unreadable.
     """
     if settings.measured is not None:
         if settings.known is not None or settings.mask is not None:
-            raise ArgumentError("--measured", "with --known or --mask says two things", "Give one of them")
+            raise ArgumentError(
+                "--measured", "cannot be combined with --known or --mask", "Give one kind of constraint"
+            )
         arrays = _arrays(Path(settings.measured), ("matrix", "values"))
         return partial(Measured, matrix=arrays["matrix"].float(), values=arrays["values"].float())
     if settings.known is None and settings.mask is None:
         return None
     if settings.known is None or settings.mask is None:
-        raise ArgumentError("--known", "needs --mask, which says what of it is known", "Give both")
+        raise ArgumentError("--known", "needs --mask, which marks the known values", "Give both")
     mask = _mask(settings.mask, inputs)
     known = points_of(settings.known, inputs, part="test", most=most, reading=reading)
     return partial(Clamped, known=known, mask=mask)
@@ -66,13 +70,13 @@ def points_of(
     most: int | None = None,
     reading: Reading | None = None,
 ) -> Tensor:
-    """Points that a command line names: an image file, a .npy file of values, or a part of a data set.
+    """Read points from an image file, a .npy file of values, or a part of a data set.
 
     Returns:
-        (N, *event), data units, or (*event) where a .npy file holds one.
+        (N, *event), data units, or (*event) for a .npy file with one point.
 
     Raises:
-        DataError: a file or data set that is not there or cannot be read.
+        DataError: a file or data set is missing or unreadable.
     """
     path = Path(name)
     levels = levels_of(inputs)
@@ -116,6 +120,6 @@ def _read(path: Path, read: Callable[[Path], T]) -> T:
     try:
         return read(path)
     except FileNotFoundError as error:
-        raise DataError(str(path), "no such file", "Give one that is there") from error
+        raise DataError(str(path), "no such file", "Give an existing file") from error
     except (ValueError, TypeError, KeyError, EOFError, BadZipFile) as error:
         raise DataError(str(path), f"cannot be read ({error})", "Write it with numpy.save or numpy.savez") from error

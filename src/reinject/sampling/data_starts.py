@@ -1,4 +1,4 @@
-"""Starts that a command line names and that need data: those of a data set, of an archive, of a file."""
+"""Make starts from data: a data set, an archive or a file."""
 
 from dataclasses import replace
 from pathlib import Path
@@ -18,7 +18,7 @@ from reinject.networks import Inputs
 from reinject.sampling.constraints import FILES, points_of
 from reinject.walks.starts import Fitted, Points, Start
 
-_FIT = 10_000  # points that a Gaussian is fitted to
+_FIT = 10_000  # points for the fit of a Gaussian
 
 
 def resolve(
@@ -30,23 +30,22 @@ def resolve(
     models: Models | None = None,
     reading: Reading | None = None,
 ) -> Start | None:
-    """The start that a text names, if it needs data; None for those that :mod:`reinject.walks.starts` parses.
+    """Make the start that a text names, if it needs data; None for those of :mod:`reinject.walks.starts`.
 
     Arguments:
-        text: ``data:DATASET``: walks start at different training points, drawn at random; ``fitted:DATASET``: from the
-            Gaussian fitted to up to 10,000 of them; ``classes:DATASET``: from a Gaussian a class;
-            ``archive:FOLDER``: walk k where walk k of an archive ended;
-            ``points:FILE``: walk k at point k, modulo their number, of an image or a .npy file in data units;
-            ``codes``: at codes drawn from the moments that the models keep; ``codes:DATASET``: from those of a data
-            set's training points.
-        inputs: of the models, whose shape and range the data must have.
-        walks: one more than the number of the last walk; fewer of them begin at the same points.
-        seed: of the draw.
-        models: whose codes are meant.
-        reading: how data sets are read.
+        text: ``data:DATASET``: different training points, drawn at random. ``fitted:DATASET``: a Gaussian, fitted to up
+            to 10,000 training points. ``classes:DATASET``: a Gaussian for each class. ``archive:FOLDER``: walk k
+            begins at the end of the archive's walk k. ``points:FILE``: walk k begins at point k, modulo their number,
+            of an image or a .npy file in data units. ``codes``: codes, drawn from the models' stored moments.
+            ``codes:DATASET``: codes, drawn from the moments of a data set's training points.
+        inputs: inputs of the models; the data must have their shape and range.
+        walks: one more than the number of the last walk; the start of a walk does not depend on it.
+        seed: seed of the draw.
+        models: models that make the codes.
+        reading: how to read data sets.
 
     Raises:
-        ArgumentError: points of another shape than the models'; no moments of codes.
+        ArgumentError: the shape of the points differs from the models', or there are no moments of codes.
         DataError, ArchiveError: no such data set or archive.
     """
     kind, _, name = (text or "").partition(":")
@@ -67,13 +66,15 @@ def resolve(
         points = _points(name, kind, walks, seed, inputs, reading)
     if tuple(points.shape[1:]) != inputs.shape:
         raise ArgumentError(
-            "--start", f"{text!r} has points {tuple(points.shape[1:])}, the models take {inputs.shape}", "Give others"
+            "--start",
+            f"{text!r} has points {tuple(points.shape[1:])}, the models take {inputs.shape}",
+            "Give such points",
         )
     return Fitted(points) if kind == "fitted" else Points(points)
 
 
 def _codes(name: str, models: Models | None, reading: Reading) -> Start | None:
-    """The law of codes; None where the models keep none, which is an error once the start is needed."""
+    """Return the law of codes; None without stored moments, which fails once the start is needed."""
     if models is None:
         return None
     found = models.moments() if not name else codes_of(models, reading.load(name))
@@ -81,7 +82,7 @@ def _codes(name: str, models: Models | None, reading: Reading) -> Start | None:
 
 
 def by_class(dataset: data.Dataset, inputs: Inputs) -> Start:
-    """A Gaussian fitted to the training points of each class, up to 10,000 of all."""
+    """Fit a Gaussian to the training points of each class, up to 10,000 of all classes."""
     order = torch.randperm(len(dataset.train), generator=torch.Generator().manual_seed(0))[:_FIT]
     some = dataset.train.take(order)
     return moments_of(values_for(replace(dataset, train=some), inputs, "the model"), some.y).law
@@ -102,7 +103,7 @@ def _given(name: str, inputs: Inputs) -> Tensor:
 
 
 def _last_states(folder: str, reading: Reading) -> Tensor:
-    """The last sample of every walk of an archive, in the walks' order; data units."""
+    """Read the last sample of every walk of an archive, in the walks' order, data units."""
     archive = Archive.open(Path(folder))
     reading.begin_at(folder, archive.manifest)
     x, _ = archive.read()

@@ -1,7 +1,7 @@
-"""Which samples are kept: rules that stream, each a pure function of the block that it is given.
+"""Filter samples by streaming rules, each a pure function of one block.
 
-A block is the unit of work, so a rule that looks at more than one sample looks at those of one block: then the kept
-samples do not depend on the number of workers, or on where a run was cut.
+A block is the unit of work. A rule that compares samples compares those of one block. So the kept samples depend
+neither on the number of workers nor on interruptions.
 """
 
 import math
@@ -19,34 +19,34 @@ from reinject.base.files import fingerprint
 from reinject.data.samples import LabelledSamples, Storage
 
 Keep = Callable[[LabelledSamples, Tensor], Tensor]
-_KNOWN = 0.1  # weight of what a student is sure of, where what it would get wrong has 1.1
-_CHUNK = 8192  # points that a part is compared with at a time
+_KNOWN = 0.1  # weight at p(label) = 1; the weight at p(label) = 0 is 1.1
+_CHUNK = 8192  # points in one comparison
 
 
 class Filter(Protocol):
-    """A frozen dataclass with a name, under which the samples that it refuses are counted."""
+    """Describe a filter: a frozen dataclass with a name, under which dropped samples are counted."""
 
     @property
     def name(self) -> str:
-        """Of the rule."""
+        """Name of the rule."""
         ...
 
     def begin(self, block: int) -> Keep:
-        """What says of each part of a block, and of its samples in data units, which rows are kept: bool, (B,)."""
+        """Make the rule of one block: (part, samples in data units) -> rows to keep, bool, (B,)."""
         ...
 
 
 @dataclass(frozen=True)
 class Confidence:
-    """Keeps samples whose most probable class has at least this probability.
+    """Keep samples whose most probable class has at least this probability.
 
     Attributes:
-        least: in [0, 1].
+        least: least probability, in [0, 1].
 
     Example:
         >>> Confidence(1.5)
         Traceback (most recent call last):
-        reinject.base.errors.ArgumentError: --confidence: 1.5 is no probability. Give 0 to 1.
+        reinject.base.errors.ArgumentError: --confidence: 1.5 is not a probability. Give 0 to 1.
     """
 
     least: float
@@ -54,38 +54,36 @@ class Confidence:
 
     def __post_init__(self) -> None:
         if not 0 <= self.least <= 1:
-            raise ArgumentError("--confidence", f"{self.least} is no probability", "Give 0 to 1")
+            raise ArgumentError("--confidence", f"{self.least} is not a probability", "Give 0 to 1")
 
     def begin(self, block: int) -> Keep:  # noqa: ARG002
-        """p_max >= least."""
+        """Make the rule p_max >= least."""
         return lambda part, _: part.probabilities.amax(1) >= self.least
 
 
 @dataclass(frozen=True)
 class Unlearned:
-    """Prefer samples whose label a small classifier, the student, does not give yet: weights 1.1 - p(label).
+    """Prefer samples that a small classifier, the student, labels otherwise: weights w = 1.1 - p(label).
 
-    p are the student's probabilities. After each step, samples of a class are drawn until ceil(share n) of the n that
-    the block has had are kept, so each class keeps its share of the set. The draw is without replacement, one after
-    another, each with probability w_i over the sum of those that are left: the samples kept are those with the smallest
-    -log(u_i)/w_i, u uniform. Samples without a label go through. Fewer samples teach as much, since most of what is
-    left out is known already; not all of it goes, for the next student begins from nothing and has to see what a class
-    mostly looks like, which the 0.1 is for.
+    p are the student's probabilities. Each class keeps its share of the set: after each step the block keeps
+    ceil(share n) of its n samples of a class so far. The draw has no replacement: the kept samples have the smallest
+    -log(u_i)/w_i, u uniform. Samples without a label pass. Fewer samples teach as much: most dropped
+    samples are easy for the student already. The weight 0.1 keeps some typical samples, which a new student needs.
 
     Attributes:
         student: x (B, *event), data units -> p (B, classes), such as
             ``functools.partial(reinject.models.voting.classify, network)``.
-        share: in (0, 1]; 1 keeps all.
-        seed: of the draw, which is a function of (seed, block) too.
-        sha256: of what the student knows, for the record.
+        share: share of each class to keep, in (0, 1]; 1 keeps all.
+        seed: seed of the draw; the draw is a function of (seed, block).
+        sha256: fingerprint of the student, for the record.
 
-    Source: Paul, Ganguli and Dziugaite 2021 (the error of a student early in training says which rows teach);
+    Source: Paul, Ganguli and Dziugaite 2021 (the error of a student early in training ranks training rows);
         Efraimidis and Spirakis 2006 (the draw).
 
     Example:
         >>> Unlearned(lambda x: x, share=2.0)
         Traceback (most recent call last):
-        reinject.base.errors.ArgumentError: --unlearned: 2.0 is no share. Give more than 0, and 1 at most.
+        reinject.base.errors.ArgumentError: --unlearned: 2.0 is not a share. Give a number in (0, 1].
     """
 
     student: Callable[[Tensor], Tensor] = field(repr=False)
@@ -96,10 +94,10 @@ class Unlearned:
 
     def __post_init__(self) -> None:
         if not 0 < self.share <= 1:
-            raise ArgumentError("--unlearned", f"{self.share} is no share", "Give more than 0, and 1 at most")
+            raise ArgumentError("--unlearned", f"{self.share} is not a share", "Give a number in (0, 1]")
 
     def begin(self, block: int) -> Keep:
-        """Its -log(u)/(1.1 - p(label)) is one of the smallest of its class and step."""
+        """Make the rule: -log(u)/(1.1 - p(label)) is among the smallest of its class and step."""
 
         def weights(part: LabelledSamples, x: Tensor) -> Tensor:
             p = self.student(x).double().gather(1, part.label.clamp(min=0)[:, None])
@@ -110,14 +108,14 @@ class Unlearned:
 
 @dataclass(frozen=True)
 class Borders:
-    """The rule of ``--borders``, an option until version 0.1, by which old archives are made again.
+    """Prefer samples near class borders. Old archives need this rule; no option makes it.
 
-    As :class:`Unlearned`, with weights 1 - margin; the margin is p_1 - p_2 of the labelling classifier's two most
-    probable classes. No option makes it any more. The name, the fields and the draw are those of the manifests.
+    It was ``--borders`` until version 0.1. It draws as :class:`Unlearned` does, with weights 1 - margin. The margin is
+    p_1 - p_2 of the labelling classifier's two most probable classes. Old manifests fix name, fields and draw.
 
     Attributes:
-        share: in (0, 1]; 1 keeps all.
-        seed: of the draw, which is a function of (seed, block) too.
+        share: share of each class to keep, in (0, 1]; 1 keeps all.
+        seed: seed of the draw; the draw is a function of (seed, block).
     """
 
     share: float
@@ -125,7 +123,7 @@ class Borders:
     name = "far from borders"
 
     def begin(self, block: int) -> Keep:
-        """Its -log(u)/(1 - margin) is one of the smallest of its class and step."""
+        """Make the rule: -log(u)/(1 - margin) is among the smallest of its class and step."""
 
         def weights(part: LabelledSamples, _: Tensor) -> Tensor:
             first, second = part.probabilities.double().topk(2, dim=1).values.unbind(1)
@@ -135,9 +133,9 @@ class Borders:
 
 
 def _drawing(weights: Callable[[LabelledSamples, Tensor], Tensor], share: float, rng: np.random.Generator) -> Keep:
-    """Keeps a share of each class of a block, drawn with weights w >= 0 after each step; and what has no label.
+    """Draw a share of each class of a block with weights w >= 0, after each step; keep unlabelled samples.
 
-    The generator is that of (seed, block, 0, one more word): the walks' noise comes from three words.
+    The generator has four words, (seed, block, 0, k). The walks' noise has three, so the two are independent.
     """
     seen: Counter[int] = Counter()
 
@@ -156,11 +154,11 @@ def _drawing(weights: Callable[[LabelledSamples, Tensor], Tensor], share: float,
 
 @dataclass(frozen=True)
 class Quota:
-    """Keeps the first so many samples of each class of a block; samples without a label go through.
+    """Keep the first samples of each class of a block; samples without a label pass.
 
     Attributes:
-        most: samples of a class a block, >= 1.
-        each: the same for each block by its number, where blocks of fewer walks have fewer; none: ``most`` for all.
+        most: most samples of a class in a block, >= 1.
+        each: ``most`` of each block by its number, for blocks of different sizes; none: ``most`` for all.
     """
 
     most: int
@@ -171,7 +169,7 @@ class Quota:
         check_count("--quota", "quota", self.most)
 
     def begin(self, block: int) -> Keep:
-        """The number of samples of its class up to it, itself included, is at most the block's."""
+        """Make the rule: a sample's number within its class and block is at most the quota."""
         seen: dict[int, int] = {}
         most = self.each[block] if self.each else self.most
 
@@ -190,16 +188,16 @@ class Quota:
 
 @dataclass(frozen=True)
 class Weights:
-    """Keeps a sample of class k with probability w_k / max w; samples without a label go through.
+    """Keep a sample of class k with probability w_k / max w; samples without a label pass.
 
     Attributes:
         weights: w_k >= 0 of every class, not all 0.
-        seed: of the draw, which is a function of (seed, block) too.
+        seed: seed of the draw; the draw is a function of (seed, block).
 
     Example:
         >>> Weights((1.0, -1.0))
         Traceback (most recent call last):
-        reinject.base.errors.ArgumentError: --class-weights: (1.0, -1.0) are no weights. Give numbers >= 0, not all 0.
+        reinject.base.errors.ArgumentError: --class-weights: (1.0, -1.0) are not weights. Give numbers >= 0, not all 0.
     """
 
     weights: tuple[float, ...]
@@ -209,11 +207,11 @@ class Weights:
     def __post_init__(self) -> None:
         fine = all(math.isfinite(w) and w >= 0 for w in self.weights) and any(self.weights)
         if not fine:
-            raise ArgumentError("--class-weights", f"{self.weights} are no weights", "Give numbers >= 0, not all 0")
+            raise ArgumentError("--class-weights", f"{self.weights} are not weights", "Give numbers >= 0, not all 0")
 
     def begin(self, block: int) -> Keep:
-        """U < w_label / max w, u uniform."""
-        rng = np.random.default_rng([self.seed, block, 0, 1])  # the walks' noise comes from three words
+        """Make the rule u < w_label / max w, u uniform."""
+        rng = np.random.default_rng([self.seed, block, 0, 1])  # the walks' noise has three words
         share = torch.tensor(self.weights, dtype=torch.float64) / max(self.weights)
 
         def keep(part: LabelledSamples, _: Tensor) -> Tensor:
@@ -225,10 +223,10 @@ class Weights:
 
 @dataclass(frozen=True)
 class Distinct:
-    """Keeps samples that are no near-duplicates of one kept before in the same block; blocks are not compared.
+    """Drop near-duplicates of earlier samples in the same block. Samples of different blocks are not compared.
 
     Attributes:
-        distance: root mean square difference of two samples below which one of them goes, > 0, data units.
+        distance: least root mean square difference of two samples, > 0, data units.
     """
 
     distance: float
@@ -238,13 +236,15 @@ class Distinct:
         check_positive("--distinct", "distance", self.distance)
 
     def begin(self, block: int) -> Keep:  # noqa: ARG002
-        """No sample kept before is closer than ``distance``."""
+        """Make the rule: no kept sample is closer than ``distance``."""
         kept: list[Tensor] = []
 
         def keep(_: LabelledSamples, x: Tensor) -> Tensor:
             flat = x.flatten(1)
             yes = ~_near(flat, kept, self.distance)
-            exact = torch.cdist(flat, flat, compute_mode="donot_use_mm_for_euclid_dist")  # copies are at 0, not nearly
+            exact = torch.cdist(
+                flat, flat, compute_mode="donot_use_mm_for_euclid_dist"
+            )  # exact: copies have distance 0
             close = exact / math.sqrt(flat.shape[1]) < self.distance
             for row in range(len(flat)):
                 if yes[row]:
@@ -257,12 +257,12 @@ class Distinct:
 
 @dataclass(frozen=True)
 class Apart:
-    """Refuses samples closer than a stated distance to any of some points: records that must not come out again.
+    """Drop samples closer than a given distance to private points.
 
-    The nearest point is found by matrix products, then its distance is computed directly.
+    Matrix products find the nearest point; then its distance is computed directly.
 
     Attributes:
-        points: (N, *event), data units.
+        points: private points, (N, *event), data units.
         distance: least root mean square difference to a point, > 0, data units.
 
     Example:
@@ -279,17 +279,19 @@ class Apart:
     def __post_init__(self) -> None:
         check_positive("--apart", "distance", self.distance)
         if len(self.points) == 0 or not bool(torch.isfinite(self.points).all()):
-            raise ArgumentError("--private", f"points of shape {tuple(self.points.shape)}", "Give some finite ones")
+            raise ArgumentError(
+                "--private", f"points of shape {tuple(self.points.shape)} are empty or not finite", "Give finite points"
+            )
         object.__setattr__(self, "sha256", fingerprint(self.points))
 
     def begin(self, block: int) -> Keep:  # noqa: ARG002
-        """The distance to the nearest point is at least ``distance``."""
+        """Make the rule: the distance to the nearest point is at least ``distance``."""
         points = self.points.float().flatten(1)
         return lambda _, x: ~_near(x.flatten(1), torch.split(points, _CHUNK), self.distance)
 
 
 def _near(x: Tensor, parts: Iterable[Tensor], distance: float) -> Tensor:
-    """Whether a point of the parts is closer than ``distance`` to each row of x, (B, n)."""
+    """Find the rows of x, (B, n), that are closer than ``distance`` to a point of the parts."""
     found = torch.zeros(len(x), dtype=torch.bool)
     for points in parts:
         if len(points) and len(x):
@@ -301,12 +303,12 @@ def _near(x: Tensor, parts: Iterable[Tensor], distance: float) -> Tensor:
 def filtered(
     parts: Iterable[LabelledSamples], filters: Sequence[Filter], storage: Storage
 ) -> Iterator[LabelledSamples]:
-    """The parts with the rows that every filter keeps, and with what each of them dropped, in their order.
+    """Apply filters to parts, and count what each filter drops.
 
     Arguments:
-        parts: labelled samples, those of a block one after another.
-        filters: asked in this order; a sample that one refuses is not shown to the next.
-        storage: how the samples are kept.
+        parts: labelled samples; parts of a block are consecutive.
+        filters: filters, applied in this order; each one sees only the rows that the earlier ones keep.
+        storage: how the samples are stored.
     """
     block, keeps = -1, list[Keep]()
     for part in parts:

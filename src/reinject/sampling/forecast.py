@@ -1,4 +1,4 @@
-"""``reinject sample --dry-run``: what a run would take, from a small one."""
+"""Predict time, memory and disk of a run from a small one: ``reinject sample --dry-run``."""
 
 import shutil
 import sys
@@ -17,20 +17,20 @@ from reinject.base.outcome import Outcome
 from reinject.base.staging import check_free
 
 _PROBES = (32, 128, 512, 1024)
-_ENOUGH = 2.0  # seconds of a probe that are taken for the whole
+_ENOUGH = 2.0  # seconds of a probe that predict the whole run well enough
 
 
 @dataclass(frozen=True)
 class Forecast:
-    """What a run would take.
+    """Hold the predicted time, memory and disk of a run.
 
     Attributes:
         rows: samples.
-        seconds: with all workers, at best.
-        bytes: of disk.
-        free_bytes: of the disk that the archive would be on; None: not on a disk of this machine.
-        memory_bytes: of all processes.
-        probed_rows, probed_walks, probed_seconds: of the run that it is reckoned from.
+        seconds: duration with all workers, at best.
+        bytes: disk space of the archive.
+        free_bytes: free space on the archive's disk; None: the archive is not on this machine.
+        memory_bytes: memory of all processes.
+        probed_rows, probed_walks, probed_seconds: size and duration of the small run.
     """
 
     rows: int
@@ -52,21 +52,21 @@ def forecast(
     workers: int | None = None,
     replace: bool = False,
 ) -> Outcome:
-    """Make fewer walks in a folder that is thrown away, and say what all of them would take.
+    """Predict time, memory and disk of a run from fewer walks in a temporary folder.
 
     Arguments:
-        out: where the archive would be made; nothing is written there.
-        run: makes an archive of so many walks in a folder.
-        walks: of the run that is asked about, >= 1.
-        block_size: walks a block: memory grows with it.
-        workers: processes of one thread each; None: this one.
-        replace: whether what is at ``out`` may be replaced, or added to.
+        out: folder of the archive; nothing is written there.
+        run: function (folder, walks) that makes an archive.
+        walks: number of walks to predict for, >= 1.
+        block_size: walks in a block; memory grows with it.
+        workers: processes of one thread each; None: this process.
+        replace: whether an archive at ``out`` may be replaced or appended to.
 
     Returns:
-        Rows, seconds, bytes of disk and of memory, and what of them is there.
+        Rows, seconds, needed bytes of disk and memory, free bytes of disk.
 
     Raises:
-        ReinjectError: whatever the run itself would refuse.
+        ReinjectError: every error of the run itself.
     """
     if not is_remote(out):
         check_free(out, MANIFEST, replace)
@@ -106,10 +106,10 @@ def _lines(out: Path, found: Forecast, workers: int | None) -> list[str]:
     others = f" with {workers} workers, at best" if workers else ""
     free = "" if found.free_bytes is None else f"; {_size(found.free_bytes)} are free there"
     return [
-        f"would write some {found.rows:,} samples to {out}: {_size(found.bytes)} of disk{free}",
+        f"would write about {found.rows:,} samples to {out}: {_size(found.bytes)} of disk{free}",
         f"would take {_duration(found.seconds)}{others}, and {_size(found.memory_bytes)} of memory",
-        f"from {found.probed_rows:,} samples of {found.probed_walks:,} walks in {found.probed_seconds} s; "
-        "nothing has been written",
+        f"measured on {found.probed_rows:,} samples of {found.probed_walks:,} walks in {found.probed_seconds} s; "
+        "nothing was written",
     ]
 
 
@@ -121,12 +121,12 @@ def _failure(out: Path, found: Forecast) -> str:
 
 
 def _existing(path: Path) -> Path:
-    """The nearest folder above that is there."""
+    """Find the nearest existing folder at or above a path."""
     return next(one for one in (path.absolute(), *path.absolute().parents) if one.is_dir())
 
 
 def _peak() -> int:
-    """Most memory that this process had at once, bytes; 0 where the system does not say."""
+    """Return the peak memory of this process, bytes; 0 if the system does not report it."""
     try:
         import resource
     except ImportError:  # Windows
@@ -135,7 +135,7 @@ def _peak() -> int:
 
 
 def _size(value: float) -> str:
-    """A number of bytes.
+    """Write a number of bytes with a unit.
 
     Example:
         >>> _size(999), _size(12_300_000)
@@ -149,7 +149,7 @@ def _size(value: float) -> str:
 
 
 def _duration(seconds: float) -> str:
-    """Seconds in words.
+    """Write seconds with a unit.
 
     Example:
         >>> _duration(3.2), _duration(600), _duration(7200.0)

@@ -1,4 +1,4 @@
-"""``reinject kernels``: what there is to walk with."""
+"""List the kernels: ``reinject kernels``."""
 
 import inspect
 
@@ -9,7 +9,7 @@ from reinject.walks.kernels import KERNELS
 
 
 def table() -> Outcome:
-    """Every kernel: the first line of its docstring, how it is run by default, its options with their defaults.
+    """List every kernel: first line of its docstring, default length and emission, options with defaults.
 
     Example:
         >>> table().result["half-denoising"]["options"]["sigma"]["default"]

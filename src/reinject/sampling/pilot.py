@@ -1,4 +1,4 @@
-"""Short walks, and what is measured of their samples: what a choice of settings and a verdict rest on."""
+"""Run short walks and measure their samples, for the choice of settings and for verdicts."""
 
 import math
 from collections.abc import Sequence
@@ -17,21 +17,21 @@ from reinject.walks.specs import RunSpec
 from reinject.walks.verdict import Figures
 
 WALKS = 128
-POINTS = 1000  # samples that are looked at
-_LEAST = 16  # walks and samples, however large they are
+POINTS = 1000  # samples to measure
+_LEAST = 16  # walks and samples, of any size
 _MEMORY = 2**22  # values of all pilot walks at one step
-_FAR = 1e3  # ranges from the middle: a walk there has diverged
-_SMALL = 0.02  # noise that r ought to undo, in units of the range
-_TOLD = 0.6  # the same for a noise-conditioned r: told of little noise, it rightly keeps most
-_TWICE = 64  # samples that r is called on again, to see whether it is a function
-_NEAR = 0.01  # of the typical distance: closer samples repeat each other
+_FAR = 1e3  # a walk this many ranges from the middle has diverged
+_SMALL = 0.02  # noise that r should remove, units of the range
+_TOLD = 0.6  # the same for a noise-conditioned r: at a low noise level it rightly keeps most of the noise
+_TWICE = 64  # samples for a second call of r, which shows whether r is deterministic
+_NEAR = 0.01  # of the typical distance: closer samples are repetitions
 _AMONG_DATA = ("codes", "classes", "fitted")  # starts
 _MARGIN = 0.1  # of the range: values beyond are far outside
-_MANY = 32  # values of a sample, from which on few directions are a fault
+_MANY = 32  # least number of values of a sample for which few directions are a fault
 
 
 def far_from(storage: Storage) -> float:
-    """The largest |value| of a walk that has not diverged, data units.
+    """Return the largest |value| of a walk that has not diverged, data units.
 
     Example:
         >>> far_from(Storage())
@@ -41,7 +41,7 @@ def far_from(storage: Storage) -> float:
 
 
 def walks_for(values: int) -> int:
-    """Pilot walks for samples of so many values: 128; fewer where all that they visit would take some 300 MB.
+    """Choose the number of pilot walks for samples with ``values`` values: 128, or fewer to stay below about 300 MB.
 
     Example:
         >>> walks_for(784), walks_for(3 * 256 * 256)
@@ -51,7 +51,7 @@ def walks_for(values: int) -> int:
 
 
 def points_for(values: int) -> int:
-    """Samples of so many values that are looked at: 1,000; fewer where they are large.
+    """Choose the number of samples to measure, each with ``values`` values: 1,000, or fewer large ones.
 
     Example:
         >>> points_for(784), points_for(3 * 256 * 256)
@@ -61,14 +61,14 @@ def points_for(values: int) -> int:
 
 
 def visit(walker: Walker, settings: Settings, storage: Storage, *, walks: int = WALKS, seed: int = 0) -> list[Visited]:
-    """Walk some walks in one block, within bounds; what they visit.
+    """Run walks in one block, within bounds, and return the visited states.
 
     Arguments:
         walker: kernel and start, from ``settings.build``.
-        settings: steps and what is kept.
-        storage: whose range says when a walk has diverged.
-        walks: >= 2.
-        seed: of all randomness.
+        settings: length and emission of the walks.
+        storage: storage of samples; its range defines divergence.
+        walks: number of walks, >= 2.
+        seed: seed of all randomness.
     """
     bounded = replace(settings.walk, limit=min(settings.limit, far_from(storage)))
     run = RunSpec(walks, seed, block_size=walks)
@@ -78,13 +78,13 @@ def visit(walker: Walker, settings: Settings, storage: Storage, *, walks: int = 
 def remembered(
     walker: Walker, settings: Settings, parts: Sequence[Visited], *, walks: int = WALKS, seed: int = 0
 ) -> float:
-    """Share of their start that the walks of :func:`visit` carry at the last step.
+    """Measure the share of the start that remains in walks of :func:`visit` at the last step.
 
-    NaN for fewer than two walks, and where the start is drawn from a law of data: it need not be forgotten.
+    NaN for fewer than two walks, and for starts from a law of data, which walks may remember.
 
     Arguments:
-        walker, settings, walks, seed: as :func:`visit` was called.
-        parts: what it gave.
+        walker, settings, walks, seed: arguments of :func:`visit`.
+        parts: result of :func:`visit`.
     """
     last = parts[-1]
     if len(last.x) < 2 or settings.start.partition(":")[0] in _AMONG_DATA:
@@ -107,17 +107,17 @@ def figures(
     remembered: float = math.nan,
     seed: int = 0,
 ) -> Figures:
-    """Measure samples: their spread and classes, and what r and C make of them.
+    """Measure samples: spread, classes, and the outputs of r and C.
 
     Arguments:
-        x: samples, (N, *event), data units; at most 1,000 of them, drawn by the seed, are looked at.
-        r: the autoencoder.
-        C: the classifier; None: nothing is said of classes.
-        storage: how samples are kept.
-        stopped: share of walks that were stopped.
-        clipped: share of values far outside of the range before they were clipped; default: that of the samples.
-        remembered: share of their start that walks carry.
-        seed: of the choice of samples and of the noise.
+        x: samples, (N, *event), data units; at most 1,000 of them, drawn by the seed, are measured.
+        r: autoencoder.
+        C: classifier; None: no figures of classes.
+        storage: how samples are stored.
+        stopped: share of stopped walks.
+        clipped: share of values far outside of the range before clipping; default: that of the samples.
+        remembered: share of the start that remains in the walks.
+        seed: seed of the choice of samples and of the noise.
     """
     generator = torch.Generator().manual_seed(seed)
     some = torch.randperm(len(x), generator=generator)[: points_for(x[0].numel())]
@@ -160,9 +160,9 @@ def figures(
 
 
 def far_outside(x: Tensor, storage: Storage) -> float:
-    """Share of the values that lie outside of the range by more than a tenth of it.
+    """Measure the share of values outside of the range by more than a tenth of it.
 
-    A linear last layer overshoots a little wherever data lies on the border; that does no harm.
+    A linear last layer overshoots a little where data lies on the border. This is harmless.
 
     Example:
         >>> far_outside(torch.tensor([-0.2, -0.05, 0.5, 1.05]), Storage())
@@ -173,10 +173,10 @@ def far_outside(x: Tensor, storage: Storage) -> float:
 
 
 def _neighbours(x: Tensor, typical: float) -> tuple[float, float]:
-    """What the distances of nearest other rows say of N rows, beside the typical distance sqrt(2 typical).
+    """Compare the distances of N rows to their nearest other row with the typical distance sqrt(2 typical).
 
-    ``repeated``: the share within 1% of it. ``directions``: the d with which N points, spread evenly over a ball of d
-    dimensions, have such a median: ln N / -ln(median / sqrt(2 typical)).
+    ``repeated``: share of rows within 1% of the typical distance. ``directions``: ln N / -ln(median / sqrt(2 typical)),
+    the d for which N points, uniform in a ball of d dimensions, have this median.
     """
     if len(x) < 2 or typical == 0:
         return math.nan, math.inf
@@ -185,5 +185,5 @@ def _neighbours(x: Tensor, typical: float) -> tuple[float, float]:
     ratio = (square.amin(1) / (2 * typical)).sqrt()
     median = float(ratio.median())
     directions = math.log(len(x)) / -math.log(median) if 0 < median < 1 else (0.0 if median == 0 else math.inf)
-    few_values = x.shape[1] < _MANY  # data of few values varies in few directions
+    few_values = x.shape[1] < _MANY  # data with few values varies in few directions
     return float((ratio <= _NEAR).cpu().double().mean()), math.inf if few_values else directions

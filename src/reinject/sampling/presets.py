@@ -1,4 +1,4 @@
-"""Named settings of a walk: the paper's listing, the best that we know, and what a command line makes of them."""
+"""Name settings of a walk: the paper's, the defaults, and those of a command line."""
 
 import math
 from collections.abc import Callable, Mapping, Sequence
@@ -25,25 +25,25 @@ Constraint = Callable[[Kernel], Kernel]
 
 @dataclass(frozen=True)
 class Settings:
-    """A kernel, its options, the start, and what is kept; all that a walk needs besides r.
+    """Hold all that a walk needs besides r: kernel, options, start, length, emission.
 
     Attributes:
         kernel: name of a kernel, a key of ``reinject.walks.kernels.KERNELS``.
-        options: its options as on the command line; an r behind a number makes it a multiple of the data's radius
+        options: its options as on the command line; a number with suffix r is a multiple of the data's radius
             std * sqrt(n).
-        steps: R, transitions a walk.
-        burn_in: first states left out, x_0 included.
+        steps: R, transitions in a walk.
+        burn_in: first states to leave out, x_0 included.
         emit: "state" or "reconstruction".
         thin: keep every thin-th state after the burn-in.
         start: as on the command line: normal, normal:STD, uniform, uniform:LOW:HIGH, codes. Plain ``normal`` has the
-            standard deviation of the kernel's first noise level where it has levels, and 1 where not; given points get
+            standard deviation of the kernel's first noise level, or 1 for kernels without levels. Given points get
             that noise added.
-        classes: asked of walks 0, 1, ..., again and again; none: not guided.
+        classes: classes of walks 0, 1, ..., in turn; none: no guidance.
         guidance: weight of the classifier, >= 0.
-        box: LOW, HIGH: walks are reflected at these values, data units.
+        box: LOW, HIGH: values that reflect walks, data units.
         limit: largest |value| of a state, data units; walks beyond are stopped.
         latent: walk in the space of codes.
-        known, mask: what of x is known and held after every step, as on the command line: inpainting.
+        known, mask: known values of x, restored after every step (inpainting), as on the command line.
         measured: file of M and b, as on the command line, with M x = b after every step.
     """
 
@@ -64,13 +64,13 @@ class Settings:
     measured: str | None = None
 
     def as_json(self) -> dict[str, Any]:
-        """JSON values that say all of it."""
+        """Return all fields as JSON values."""
         values = asdict(self)
         return {**values, "limit": None if math.isinf(self.limit) else self.limit, "options": dict(self.options)}
 
     @property
     def walk(self) -> WalkSpec:
-        """What a walk of these settings is: its length, and what it emits.
+        """Return the length and the emission of a walk.
 
         Raises:
             ArgumentError: a number out of range.
@@ -79,7 +79,7 @@ class Settings:
 
     @classmethod
     def from_json(cls, values: Mapping[str, Any]) -> "Settings":
-        """The settings of which :meth:`as_json` spoke.
+        """Make settings from the values of :meth:`as_json`.
 
         Example:
             >>> Settings.from_json(PAPER.as_json()) == PAPER
@@ -98,18 +98,18 @@ class Settings:
         classifier: Classifier | None = None,
         constraint: Constraint | None = None,
     ) -> "Walker":
-        """The kernel and the start for an autoencoder whose training data has this radius (data units).
+        """Build the kernel and the start for an autoencoder.
 
         Arguments:
-            r: the autoencoder.
+            r: autoencoder.
             radius: std * sqrt(n) of its training data, data units.
-            start: in place of the one that the settings name.
-            classifier: C, for walks that are drawn towards classes.
-            constraint: wraps the kernel, to put back what is known.
+            start: start of walks; replaces the settings' start.
+            classifier: C, for guidance towards classes.
+            constraint: wrapper of the kernel that restores known values.
 
         Raises:
-            ArgumentError: a parameter that is unknown or out of range, or a start that the kernel cannot use.
-            ModelError: an autoencoder that the kernel cannot walk.
+            ArgumentError: a parameter is unknown or out of range, or the start does not fit the kernel.
+            ModelError: the autoencoder does not fit the kernel.
         """
         space = latent(r) if self.latent else r
         kernel = build_kernel(self.kernel, space, self.options, radius)
@@ -117,12 +117,12 @@ class Settings:
         if self.classes:
             if classifier is None or self.latent:
                 raise ArgumentError(
-                    "--classes", "guidance needs a classifier, and a walk outside of the codes", "Leave out --latent"
+                    "--classes", "guidance needs a classifier and does not work with --latent", "Leave out --latent"
                 )
             kernel = Guided(kernel, classifier, self.classes, self.guidance)
         if self.box is not None:
             kernel = Bounded(kernel, *self.box)
-        if constraint is not None:  # outermost, so that what is known stays exactly that
+        if constraint is not None:  # outermost, so that known values stay exact
             if self.latent:
                 raise ArgumentError("--latent", "codes have no known values", "Leave out --known or --latent")
             kernel = constraint(kernel)
@@ -149,12 +149,12 @@ class Settings:
 
 
 class Walker(NamedTuple):
-    """What :func:`reinject.walks.loop.walk` is called with.
+    """Hold arguments of :func:`reinject.walks.loop.walk`.
 
     Attributes:
-        kernel, start: of the walk.
-        event_shape: of its points, which are codes where it walks among codes.
-        transform: what is emitted of a point.
+        kernel, start: kernel and start of the walk.
+        event_shape: shape of a point, or of a code for latent walks.
+        transform: function of a point that gives the emitted value.
     """
 
     kernel: Kernel
@@ -164,10 +164,10 @@ class Walker(NamedTuple):
 
 
 def settings_of(kernel: str) -> Settings:
-    """How a kernel is run where nothing else is said.
+    """Return the default settings of a kernel.
 
     Raises:
-        ArgumentError: no kernel of that name.
+        ArgumentError: an unknown kernel.
 
     Example:
         >>> settings_of("langevin").steps
@@ -197,17 +197,17 @@ def choose(
     presets: Mapping[str, Settings] | None = None,
     **given: Any,
 ) -> tuple[str, Settings]:
-    """The settings that a command line asks for: a preset, with what was given in place of its values.
+    """Make the settings of a command line: a preset, with given values in place of its own.
 
-    A kernel other than the preset's comes with its own steps, burn-in and so on. Options that the preset's kernel does
-    not have choose the kernel, where only one has them all, or the Langevin kernel, where it does. Giving
-    ``steps`` or ``burn_in`` without ``thin`` keeps every state after the burn-in.
+    A kernel other than the preset's has its own defaults. Options that the preset's kernel lacks choose the kernel:
+    the Langevin kernel if it has all of them, else the only kernel with all of them. ``steps`` or ``burn_in`` without
+    ``thin`` keeps every state after the burn-in.
 
     Returns:
-        The name of the preset, "custom" where the kernel is not its own; and the settings.
+        The name of the preset, or "custom" for another kernel than the preset's; and the settings.
 
     Raises:
-        ArgumentError: an unknown preset or kernel, options that no such kernel has, or guidance towards no class.
+        ArgumentError: an unknown preset or kernel, an option that the kernel lacks, or guidance without classes.
 
     Example:
         >>> choose("paper", None, steps=20)[1].steps
@@ -219,7 +219,7 @@ def choose(
     """
     known = presets or PRESETS
     if preset is not None and preset not in known:
-        cure = f"Use one of {', '.join(known)}, or a file that reinject tune wrote"
+        cure = f"Use one of {', '.join(known)}, or a file of reinject tune"
         raise ArgumentError("--preset", f"{preset!r} is not known", cure)
     name, options = preset or "default", options or {}
     settings = known[name]
@@ -230,13 +230,13 @@ def choose(
     build_options = {**settings.options, **options}
     for option in options:
         if option not in names:
-            build_kernel(wanted, None, {option: ""})  # type: ignore[arg-type]  # says what is wrong
+            build_kernel(wanted, None, {option: ""})  # type: ignore[arg-type]  # raises the error
     values = {key: value for key, value in given.items() if value is not None}
     if ("steps" in values or "burn_in" in values) and "thin" not in values:
         values["thin"] = 1
     settings = replace(settings, options=build_options, **values)
     if "guidance" in values and not settings.classes:
-        raise ArgumentError("--guidance", "no classes are asked for", "Ask for some with --classes, or leave it out")
+        raise ArgumentError("--guidance", "no classes are given", "Give --classes, or leave out --guidance")
     return name, settings
 
 
@@ -248,10 +248,10 @@ def _kernel_for(usual: str, options: Mapping[str, str]) -> str:
 
 
 def classes_of(text: str | None, names: Sequence[str]) -> tuple[int, ...] | None:
-    """The classes that a command line asks for, by number or name; ``all`` for all of them.
+    """Read the classes of a command line, by number or name; ``all`` for all of them.
 
     Raises:
-        ArgumentError: a class that there is not.
+        ArgumentError: an unknown class.
 
     Example:
         >>> classes_of("dog,0", ("cat", "dog")), classes_of("all", ("cat", "dog")), classes_of(None, ())
@@ -264,12 +264,12 @@ def classes_of(text: str | None, names: Sequence[str]) -> tuple[int, ...] | None
     known = {**{str(k): k for k in range(len(names))}, **{name: k for k, name in enumerate(names)}}
     for part in text.split(","):
         if part not in known:
-            raise ArgumentError("--classes", f"{part!r} is none of them", f"Give some of {', '.join(names)}, or all")
+            raise ArgumentError("--classes", f"{part!r} is not a class", f"Give some of {', '.join(names)}, or all")
     return tuple(known[part] for part in text.split(","))
 
 
 def words_of(settings: Settings, class_names: Sequence[str] = ()) -> list[str]:
-    """The options of a command line of which :func:`choose` makes these settings again.
+    """Write the command line options from which :func:`choose` makes these settings.
 
     Example:
         >>> words_of(Settings("reinjection", steps=5))[:4]

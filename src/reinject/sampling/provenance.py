@@ -1,4 +1,4 @@
-"""The models behind an archive, found by its manifest and held against its hashes."""
+"""Find the models of an archive by its manifest, and compare their hashes."""
 
 from collections.abc import Iterator, Sequence
 from pathlib import Path
@@ -14,35 +14,35 @@ from reinject.models.loading import Models, classifier_in
 
 
 def find_classifiers(archive: Archive, models: Sequence[Path] = (), device: str = "cpu") -> tuple[Bundle, ...]:
-    """The classifiers that labelled the archive, several voted; their hashes must be those in the manifest.
+    """Find the classifiers that labelled the archive, by the hashes in its manifest.
 
     Arguments:
         archive: the archive.
-        models: folders of models, or of classifiers, to look through; default: where the manifest says they were.
-        device: where to put them.
+        models: folders of models or classifiers to search; default: the manifest's.
+        device: device of the loaded models.
 
     Raises:
-        ModelError: not there, or others.
+        ModelError: a model is missing, or its hash differs.
     """
     noted = archive.manifest["models"].get("classifiers", [])
     if not noted and archive.class_names:
         raise ModelError(
-            str(archive.folder), "was labelled by a classifier that is not on disk", "Give it to reinject.evaluate"
+            str(archive.folder), "was labelled by a classifier in memory", "Give the classifier to reinject.evaluate"
         )
     places = [classifier_in(folder) for folder in models]
     return tuple(_find("classifier", entry, places or [_noted(archive, entry)], device) for entry in noted)
 
 
 def find_models(archive: Archive, models: Sequence[Path] = (), device: str = "cpu") -> Models:
-    """The models that made an archive; their hashes must be those in the manifest.
+    """Find the models that made an archive, by the hashes in its manifest.
 
     Arguments:
         archive: the archive.
-        models: folders to look through; default: where the manifest says they were.
-        device: where to put them.
+        models: folders to search; default: the manifest's.
+        device: device of the loaded models.
 
     Raises:
-        ModelError: not there, or others.
+        ModelError: a model is missing, or its hash differs.
     """
     noted = archive.manifest["models"].get("autoencoders", [])
     classifiers = find_classifiers(archive, models, device)
@@ -56,40 +56,40 @@ def find_models(archive: Archive, models: Sequence[Path] = (), device: str = "cp
 
 
 def _noted(archive: Archive, entry: dict[str, str]) -> Path:
-    """Where the manifest says that a model was."""
+    """Return the folder of a model in the manifest."""
     return Path(entry["folder"]) if is_remote(archive.folder) else (archive.folder / entry["folder"]).resolve()
 
 
 def _find(what: str, entry: dict[str, str], places: Sequence[Path], device: str) -> Bundle:
-    """The model of an entry of a manifest, in the first place where its hash is right."""
+    """Load the model of a manifest's entry from the first folder with the right hash."""
     there = [folder for folder in places if folder.is_dir()]
     for folder in there:
         bundle = load(folder, device)
         if bundle.sha256 == entry["sha256"]:
             return bundle
     if there:
-        raise ModelError(str(there[0]), f"is not the archive's {what} (another hash)", "Give the right --models")
-    raise ModelError(
-        str(places[0]), f"the {what} that the archive was made with is not there", "Say where it is with --models"
-    )
+        raise ModelError(
+            str(there[0]), f"is not the archive's {what} (another hash)", "Give the right folder with --models"
+        )
+    raise ModelError(str(places[0]), f"the archive's {what} is not there", "Give its folder with --models")
 
 
 def shares(archive: Archive) -> list[float]:
-    """Share of each class among the labelled samples of the archive, in the order of its class names."""
+    """Return the share of each class among the archive's labelled samples, in the order of class names."""
     counts = archive.manifest["counts"]
     return [count / sum(counts["per_class"]) for count in counts["per_class"]]
 
 
 def check_split(archive: Archive, dataset: Dataset, models: Models | None = None) -> list[str]:
-    """Refuse to judge an archive on rows that its models have seen; remarks where that is not known.
+    """Refuse to judge an archive on training rows of its models; return remarks if these rows are unknown.
 
     Arguments:
         archive: the archive.
-        dataset: the real data, whose test part it is judged on.
-        models: that made it, where they are at hand; older archives do not say what their models were trained on.
+        dataset: the real data with the test part for judging.
+        models: models of the archive, if available; older archives do not record training rows.
 
     Raises:
-        DataError: it was made from another split of the data set.
+        DataError: the archive was made from another split of the data set.
     """
     remarks, here = [], dataset.split
     for kind, known in _seen(archive, models):
@@ -99,12 +99,12 @@ def check_split(archive: Archive, dataset: Dataset, models: Models | None = None
     for name, read in read_by(parameters).items():
         check_unseen(str(archive.folder), read, here)
         if name == parameters["settings"].get("known") and read.rows == here.rows:
-            remarks.append(f"{archive.folder} was filled in from held-out rows (--known {name}): it is judged too well")
+            remarks.append(f"{archive.folder} completes held-out rows (--known {name}): its scores are too high")
     return list(dict.fromkeys(filter(None, remarks)))
 
 
 def _seen(archive: Archive, models: Models | None) -> Iterator[tuple[str, Split | None]]:
-    """What each model of an archive was trained on; None where nothing says it, as of other libraries' models."""
+    """Yield each model's training split; None if unknown, as for models of other libraries."""
     noted = archive.manifest["models"]
     students = () if models is None or models.student is None else (models.student,)
     found = ((), (), ()) if models is None else (models.autoencoders, models.classifiers, students)

@@ -1,8 +1,8 @@
-"""Shards made on a Ray cluster: a block is a task on an actor that holds the models.
+"""Make shards on a Ray cluster: a block is a task on an actor that holds the models.
 
-An actor writes its shard to a disk of its own and sends the bytes; the driver puts them into the archive, so the nodes
-need no disk in common, and the archive is that of one machine, byte by byte. An actor or a node that is lost costs the
-blocks that it was at, which are made again elsewhere.
+An actor writes its shard to its own disk and sends the bytes. The driver puts the bytes into the archive, so nodes need
+no common disk. The archive is the same as that of one machine, byte by byte. When an actor or node is lost, others
+remake its unfinished blocks.
 """
 
 import functools
@@ -20,18 +20,18 @@ import torch
 from reinject.archive import MakeBlock, Plan, Run, adopt_shard, write_shard
 from reinject.base.errors import ArgumentError, ReinjectError, check_count, reason
 
-_TRIES = 5  # of a block, when its worker dies: one that kills every worker must not go on for ever
+_TRIES = 5  # of a block whose worker dies: a block that kills every worker must not repeat for ever
 Prepared = Callable[[Mapping[str, Path]], MakeBlock]
 
 
 @dataclass(frozen=True)
 class Cluster:
-    """Where to run, and on how much of it.
+    """Describe a Ray cluster and the resources to use.
 
     Attributes:
-        address: of a running cluster ("auto": the one of this machine); None: a new one, on this machine, for this run.
+        address: address of a running cluster ("auto": this machine's); None: a new cluster on this machine.
         workers: number of actors, >= 1, each with one processor and one thread.
-        gpus: share of a GPU for each of them, >= 0.
+        gpus: GPUs for each actor, >= 0; may be a fraction.
 
     Raises:
         ArgumentError: a number out of range.
@@ -44,29 +44,29 @@ class Cluster:
     def __post_init__(self) -> None:
         check_count("--workers", "workers", self.workers)
         if self.gpus < 0:
-            raise ArgumentError("--gpus", f"{self.gpus} of a GPU", "Give 0 or more")
+            raise ArgumentError("--gpus", f"{self.gpus} GPUs for each actor", "Give 0 or more")
 
 
 def on_ray(cluster: Cluster, folders: Sequence[Path], prepared: Prepared) -> Run:
-    """How :func:`reinject.archive.write` makes its shards on a Ray cluster.
+    """Return a function with which :func:`reinject.archive.write` makes shards on a Ray cluster.
 
     Arguments:
-        cluster: where, and on how much of it.
-        folders: what an actor needs of this machine's disk: folders of models, which are sent to it.
-        prepared: called once in each actor with the places of these folders there, by their names here; gives what
-            makes a block; has to be picklable.
+        cluster: cluster and resources.
+        folders: folders of models to send to each actor.
+        prepared: picklable function, called once in each actor with {folder here: folder there}; returns the function
+            that makes a block.
     """
     return functools.partial(_run, cluster, tuple(folders), prepared)
 
 
 class Worker:
-    """What an actor is: models, and the blocks that are asked for."""
+    """Hold the models in an actor, and make requested blocks."""
 
     def __init__(self, sent: Mapping[str, Mapping[str, bytes]], prepared: Prepared, plan: Plan) -> None:
         torch.set_num_threads(1)
         self.disk = tempfile.TemporaryDirectory()
         root = Path(self.disk.name)
-        os.environ["REINJECT_HOME"] = str(root / "home")  # what the driver trusts comes with the models
+        os.environ["REINJECT_HOME"] = str(root / "home")  # the models bring the driver's trust along
         places = {}
         for number, (name, files) in enumerate(sent.items()):
             places[name] = root / str(number)
@@ -80,7 +80,7 @@ class Worker:
         self.make_block = prepared(places)
 
     def shard(self, number: int) -> tuple[dict[str, Any], bytes]:
-        """The entry of a block's shard, and its bytes."""
+        """Make a block's shard; return its entry and its bytes."""
         entry = write_shard(self.root, self.plan, number, self.make_block(number))
         path = self.root / entry["file"]
         data = path.read_bytes()
@@ -88,7 +88,7 @@ class Worker:
         return entry, data
 
     def pid(self) -> int:
-        """Number of the actor's process."""
+        """Return the number of the actor's process."""
         return os.getpid()
 
 
@@ -131,7 +131,7 @@ def _run(
 def _shards(
     ray: Any, actors: list[Any], partial: Path, missing: list[int], on_rows: Callable[[int], None]
 ) -> Iterator[dict[str, Any]]:
-    """Two blocks at a time for each actor, so that none waits for the driver."""
+    """Give each actor two blocks at a time, so that it never waits for the driver."""
     todo = iter(missing)
     running: dict[Any, Any] = {}
 
@@ -155,8 +155,8 @@ def _shards(
         except ray.exceptions.RayError as error:
             raise ReinjectError(
                 "--on ray",
-                f"an actor does not come up, or dies at every try ({reason(error)})",
-                "Look at the cluster, then run the same command again to go on",
+                f"an actor does not start, or dies at every try ({reason(error)})",
+                "Check the cluster, then run the same command again to resume",
             ) from error
         adopt_shard(partial, entry, data)
         on_rows(entry["rows"])
@@ -164,10 +164,10 @@ def _shards(
 
 
 def connected(cluster: Cluster, blocks: int) -> Any:
-    """Ray, on the cluster, or on a new one of this machine with a processor for each worker that has a block.
+    """Connect Ray to the cluster, or start one on this machine with a processor for each worker.
 
     Raises:
-        ReinjectError: Ray is not installed, or nobody answers at the address.
+        ReinjectError: Ray is not installed, or no cluster answers at the address.
     """
     try:
         import ray
@@ -185,15 +185,17 @@ def connected(cluster: Cluster, blocks: int) -> Any:
     except (ConnectionError, RuntimeError, ValueError, OSError) as error:
         why = reason(error)
         if cluster.address is None:
-            raise ReinjectError("--on ray", f"Ray does not start here ({why})", "Use --workers without it") from error
+            raise ReinjectError(
+                "--on ray", f"Ray does not start here ({why})", "Use --workers without --on ray"
+            ) from error
         raise ReinjectError(
-            "--address", f"no cluster answers at {cluster.address} ({why})", "Give the address of a running one"
+            "--address", f"no cluster answers at {cluster.address} ({why})", "Give the address of a running cluster"
         ) from error
     return ray
 
 
 def _check_answers(address: str | None) -> None:
-    """Raises OSError where nobody listens at HOST:PORT; Ray would go on asking for minutes."""
+    """Raise OSError if nothing listens at HOST:PORT; Ray itself would retry for minutes."""
     host, colon, port = (address or "").removeprefix("ray://").rpartition(":")
     if colon and port.isdigit():
         socket.create_connection((host, int(port)), timeout=5).close()

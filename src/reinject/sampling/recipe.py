@@ -1,4 +1,4 @@
-"""What makes the rows of a block: models, settings, seed and ranges of walks put together."""
+"""Put together what determines the rows of a block: models, settings, seed, ranges of walks."""
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -22,7 +22,7 @@ from reinject.walks.starts import Start
 
 
 def samples_per_walk(settings: Settings) -> int:
-    """How many samples a walk keeps.
+    """Count the samples that a walk emits.
 
     Example:
         >>> samples_per_walk(Settings("langevin", steps=10, burn_in=2, thin=3))
@@ -32,7 +32,7 @@ def samples_per_walk(settings: Settings) -> int:
 
 
 def blocks_in(ranges: Sequence[tuple[int, int]], block_size: int) -> list[tuple[int, int]]:
-    """First walk, and one behind the last, of every block of some ranges of walks."""
+    """Return (first, last + 1) walk of every block in some ranges of walks."""
     return blocks_of({"ranges": [{"walks": pair} for pair in ranges], "block_size": block_size})
 
 
@@ -44,20 +44,20 @@ def first_block(parameters: Mapping[str, Any]) -> RunSpec:
 
 @dataclass(frozen=True)
 class Recipe:
-    """All that determines the rows of every block, beside the networks; what a worker process is given.
+    """Hold what determines the rows of every block, besides the networks. Worker processes get it.
 
     Attributes:
-        settings: kernel, start and what is kept.
-        ranges: numbers of the walks, first and one behind the last, of every run that added some.
-        seed: of all randomness, >= 0.
-        block_size: walks a block, >= 1.
-        storage: how samples are kept.
-        radius: of the training data, data units.
-        start: in place of the settings' start.
-        constraint: wraps the kernel, to put back what is known.
-        labels: where labels come from; None: samples get none.
-        filters: which samples are kept.
-        scheme: of the noise, see :func:`reinject.base.streams.stream`.
+        settings: kernel, start, length and emission.
+        ranges: (first, last + 1) walk of every run that added walks.
+        seed: seed of all randomness, >= 0.
+        block_size: walks in a block, >= 1.
+        storage: how samples are stored.
+        radius: radius of the training data, data units.
+        start: start of walks; replaces the settings' start.
+        constraint: wrapper of the kernel that restores known values.
+        labels: source of labels; None: no labels.
+        filters: filters of samples.
+        scheme: scheme of the noise, see :func:`reinject.base.streams.stream`.
     """
 
     settings: Settings
@@ -74,20 +74,20 @@ class Recipe:
 
     @property
     def blocks(self) -> list[tuple[int, int]]:
-        """First walk, and one behind the last, of every block."""
+        """(first, last + 1) walk of every block."""
         return blocks_in(self.ranges, self.block_size)
 
     @property
     def rows(self) -> int:
-        """Samples, if no walk is stopped."""
+        """Number of samples if no walk stops."""
         return samples_per_walk(self.settings) * sum(last - first for first, last in self.ranges)
 
 
 def block_sampler(r: Ensemble, C: Classifier | None, recipe: Recipe) -> tuple[MakeBlock, Walker]:
-    """What makes the rows of a block, after a look at whether it can; and what walks.
+    """Check a recipe; return the function that makes the rows of a block, and the walker.
 
     Raises:
-        ReinjectError: a number out of range, a kernel that cannot walk this r.
+        ReinjectError: a number is out of range, or the kernel does not fit r.
     """
     settings = recipe.settings
     walker = settings.build(r, recipe.radius, start=recipe.start, classifier=C, constraint=recipe.constraint)
@@ -112,13 +112,13 @@ def prepare(
     recipe: Recipe,
     places: Mapping[str, Path] = MappingProxyType({}),
 ) -> MakeBlock:
-    """As :func:`block_sampler`, in another process, which reads the models itself.
+    """Read the models in a worker process, then call :func:`block_sampler`.
 
     Arguments:
-        autoencoders, classifiers: their folders.
-        device, execution: where and how they are run.
-        recipe: what determines the rows.
-        places: where the folders lie, by their names, if elsewhere.
+        autoencoders, classifiers: folders of the models.
+        device, execution: where and how to run the models.
+        recipe: recipe of the rows.
+        places: name of a folder -> its place on this machine, if they differ.
     """
     networks, judges = (
         tuple(load(places.get(str(folder), folder), device) for folder in folders)

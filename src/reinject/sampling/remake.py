@@ -1,4 +1,4 @@
-"""The blocks of an archive, made again from its manifest."""
+"""Remake the blocks of an archive from its manifest."""
 
 from collections.abc import Sequence
 from pathlib import Path
@@ -24,30 +24,32 @@ def remake(
     data_dir: str | None = None,
     progress: Progress | None = None,
 ) -> MakeBlock:
-    """What makes the blocks of an archive again, from its manifest, its models and the data that walks began at.
+    """Return the function that remakes blocks of an archive from its manifest, its models and its starts.
 
     Arguments:
         archive: the archive.
-        models: folders of the models that made it; default: where the manifest says they were.
-        data_dir: where to look for data sets that walks began at.
-        progress: who is told.
+        models: folders of the models that made the archive; default: the manifest's.
+        data_dir: folder to search for data sets of starts.
+        progress: progress reporter.
 
     Raises:
-        ArchiveError: from models or starts that are not on disk; made on a kind of device that is not here.
-        ModelError: the models are not to be found, or are others.
+        ArchiveError: models or starts are not on disk, or this machine lacks the archive's kind of device.
+        ModelError: a model is missing, or its hash differs.
     """
     manifest, parameters = archive.manifest, archive.manifest["parameters"]
     place = parameters.get("device", "cpu")
     try:
         torch.zeros(1, device=torch.device(place)).item()
-    except (AssertionError, RuntimeError, TypeError, ValueError) as error:  # how PyTorch says that it is not there
+    except (AssertionError, RuntimeError, TypeError, ValueError) as error:  # PyTorch's errors for a missing device
         raise ArchiveError(
-            str(archive.folder), f"was made on {place!r}, which is not here and has other noise", "Do this where it is"
+            str(archive.folder),
+            f"was made on {place!r}, which this machine lacks; other devices draw other noise",
+            f"Run this on a machine with {place!r}",
         ) from error
     found = find_models(archive, models, place)
     if not found.autoencoders:
         raise ArchiveError(
-            str(archive.folder), "was made by an autoencoder that is not on disk", "Sample from a folder of models"
+            str(archive.folder), "was made by an autoencoder in memory", "Sample from a folder of models"
         )
     settings, inputs = Settings.from_json(parameters["settings"]), found.inputs
     selection = Selection.from_json(parameters["selection"])
@@ -85,7 +87,7 @@ def remake(
         if manifest["parameters"][name] != made:
             raise ArchiveError(
                 str(archive.folder),
-                f"its {name} cannot be put together again: it was {manifest['parameters'][name]}, and is {made}",
-                "Give the data that it was made with",
+                f"its {name} cannot be remade: it was {manifest['parameters'][name]}, and is {made}",
+                "Give the data that the archive was made with",
             )
     return make_block

@@ -1,4 +1,4 @@
-"""What the manifest of an archive says beside its counts: the verdict, its figures, and why the walk was chosen."""
+"""Make the manifest's verdict, its figures, and the reason for the chosen walk."""
 
 import math
 from dataclasses import replace
@@ -18,17 +18,17 @@ from reinject.walks.verdict import judge
 def remarks(
     walker: Walker, settings: Settings, r: Ensemble, C: Classifier | None, choice: Choice | None, archive: Archive
 ) -> dict[str, Any]:
-    """The verdict on an archive that is about to be finished, from its counts, 1,000 of its rows and 128 pilot walks.
+    """Judge an almost finished archive by its counts, 1,000 rows and 128 pilot walks.
 
     Arguments:
-        walker, settings: what walked.
-        r: the autoencoder.
-        C: the classifier; None: nothing is said of classes.
-        choice: why these settings were chosen, where they were.
+        walker, settings: kernel, start and settings of the walks.
+        r: autoencoder.
+        C: classifier; None: no figures of classes.
+        choice: reason for the settings, if pilot walks chose them.
         archive: the archive.
 
     Returns:
-        ``verdict``, ``figures`` and, where there is a choice, ``chosen``; JSON values.
+        JSON values: ``verdict``, ``figures`` and, with a choice, ``chosen``.
     """
     manifest = archive.manifest
     counts, seed = manifest["counts"], manifest["parameters"]["seed"]

@@ -1,4 +1,4 @@
-"""``reinject sample``: walk trained autoencoders, label what they visit, write the archive."""
+"""Walk trained autoencoders, label the samples, write the archive: ``reinject sample``."""
 
 import functools
 import json
@@ -49,24 +49,24 @@ def sample(
     spec: SampleSpec | Settings | str = "auto",
     writing: Writing = Writing(),
 ) -> Outcome:
-    """Write the archive that r, C, the spec and the seed determine; resume a run that was cut.
+    """Sample an archive that r, C, the spec and the seed determine. Resume an interrupted run.
 
     Arguments:
-        r: the autoencoder of :func:`reinject.wrap`, or several.
-        C: the classifier that labels, x of shape (B, *event) -> logits (B, classes), probabilities, or one number for
-            two classes; None: samples get no labels.
+        r: autoencoder of :func:`reinject.wrap`, or several.
+        C: classifier that labels, x of shape (B, *event) -> logits (B, classes), probabilities, or one number for
+            two classes; None: no labels.
         out: folder to make.
         walks: number of walks, >= 1.
-        seed: of all randomness, >= 0.
-        class_names: of the classifier's outputs; default: those of the spec, or "0", "1", ...
-        spec: what is sampled: the name of a preset or of a kernel, settings, or all of it. "auto": pilot walks choose.
-        writing: what becomes of an earlier archive at ``out``, whether the new one is judged, who reports progress.
+        seed: seed of all randomness, >= 0.
+        class_names: names of the classifier's outputs; default: those of the spec, or "0", "1", ...
+        spec: name of a preset or kernel, settings, or a full spec. "auto": pilot walks choose.
+        writing: how to treat an earlier archive at ``out``, whether to judge the new one, progress reporter.
 
     Returns:
         The folder, counts, seconds, samples a second.
 
     Raises:
-        ReinjectError: a parameter out of range, the output holds something, a model cannot be used.
+        ReinjectError: a parameter is out of range, ``out`` is not empty, or a model is unusable.
 
     Example:
         >>> import tempfile
@@ -93,13 +93,13 @@ def sample_models(
     writing: Writing = Writing(),
     parallel: Parallel = Parallel(),
 ) -> Outcome:
-    """As :func:`sample`, for models on disk, which say themselves what their inputs mean.
+    """Sample an archive from models on disk, as :func:`sample` does.
 
     Arguments:
-        models: from :func:`reinject.models.loading.load_models`.
-        out, walks, seed, writing: as for :func:`sample`.
-        spec: as there; names of classes, range, radius and space are those of the models.
-        parallel: how networks are run, in how many processes.
+        models: result of :func:`reinject.models.loading.load_models`.
+        out, walks, seed, writing: see :func:`sample`.
+        spec: see :func:`sample`; the models determine class names, range, radius and space.
+        parallel: how to run networks, and in how many processes.
     """
     check_count("sample", "walks", walks)
     inputs = models.inputs
@@ -146,7 +146,7 @@ def _described(bundle: Bundle, out: Path) -> dict[str, Any]:
 
 @dataclass(frozen=True)
 class _Planned:
-    """What determines the rows, found before anything is written."""
+    """Hold what determines the rows, before anything is written."""
 
     preset: str
     choice: Choice | None
@@ -159,7 +159,7 @@ class _Planned:
 
 @dataclass(frozen=True)
 class _Sampling:
-    """One call of :func:`sample`."""
+    """Run one call of :func:`sample`."""
 
     r: Ensemble
     C: Classifier | None
@@ -194,7 +194,7 @@ class _Sampling:
         return Storage(kept.kind or begun or usual_kind(self.r.event_shape), *kept.value_range)
 
     def _asked(self, walks: int, seed: int, C: Classifier | None) -> dict[str, Any]:
-        """What is asked for, JSON values, by the names that manifests have had from the first."""
+        """Describe the request as JSON values, by the names that all manifests use."""
         spec, kept = self.spec, self.spec.format
         names = ("kernel", "class_names", "preset", "settings", "radius", "rows", "block_size", "selection")
         given = {name: getattr(spec, name) for name in (*names, "private")}
@@ -285,7 +285,7 @@ class _Sampling:
         self, planned: _Planned, walker: Walker, C: Classifier | None, asked: Mapping[str, Any]
     ) -> Callable[[archive.Archive], dict[str, Any]]:
         def said(written: archive.Archive) -> dict[str, Any]:
-            added = self.writing.append  # walks that are added are asked for by another command
+            added = self.writing.append  # another command asks for appended walks
             judging = (walker, planned.recipe.settings, self.r, C if planned.class_names else None, planned.choice)
             return ({} if added else {"asked": asked}) | (remarks(*judging, written) if self.writing.judged else {})
 

@@ -1,4 +1,4 @@
-"""What ``reinject sample`` was asked for, and whether an archive holds it already."""
+"""Describe a request of ``reinject sample``, and check whether an archive holds its result."""
 
 import functools
 import hashlib
@@ -17,14 +17,14 @@ from reinject.models.voting import Classifier, classify
 from reinject.sampling.summary import summary
 from reinject.walks.reconstruction import Autoencoder
 
-_NOT_OF_SAMPLE = (  # what neither its rows nor their order depend on, and what is named by a hash
+_NOT_OF_SAMPLE = (  # parameters without influence on rows, or with a hash in their place
     *("models", "classifier", "workers", "on", "address", "gpus", "append", "resume", "dry_run", "force", "as_json"),
 )
-_GONE = {"borders": (1.0,), "student": ("None", "auto")}  # options before 0.2, and what asked for nothing more
+_GONE = {"borders": (1.0,), "student": ("None", "auto")}  # options before 0.2, with their neutral values
 
 
 def answers(function: Any, shape: tuple[int, ...], device: str | torch.device = "cpu") -> str:
-    """What tells a network in memory from another one: a hash of its outputs at 16 points, to four digits."""
+    """Identify a network in memory: a hash of its outputs at 16 points, to four digits."""
     x = torch.randn(16, *shape, generator=torch.Generator().manual_seed(0)).to(device)
     with torch.no_grad():
         y = function(x).double().cpu().flatten()
@@ -34,7 +34,7 @@ def answers(function: Any, shape: tuple[int, ...], device: str | torch.device = 
 def asked_of_networks(
     r: Autoencoder, C: Classifier | None, student: Classifier | None, described: Mapping[str, Any]
 ) -> dict[str, Any]:
-    """What a request says of its networks: hashes of those on disk, or of the answers of those in memory."""
+    """Identify the networks of a request: hashes of files on disk, or of outputs in memory."""
     if described:
         return {kind: [one["sha256"] for one in entries] for kind, entries in described.items()}
     functions = [r, *(functools.partial(classify, one) for one in (C, student) if one is not None)]
@@ -42,12 +42,12 @@ def asked_of_networks(
 
 
 def asked_by_command(given: Mapping[str, Any], options: Mapping[str, str] | None, models: Models) -> dict[str, Any]:
-    """What ``reinject sample`` is asked for.
+    """Describe the request of one ``reinject sample`` command.
 
     Arguments:
         given: the command's parameters.
-        options: of the kernel.
-        models: that are walked, in place of their folders.
+        options: options of the kernel.
+        models: the loaded models, which replace their folders.
     """
     bundles = (*models.autoencoders, *models.classifiers)
     named = ("preset", "data", "start", "known", "mask", "measured", "private")
@@ -57,14 +57,14 @@ def asked_by_command(given: Mapping[str, Any], options: Mapping[str, str] | None
 
 
 def sampled_already(out: Path, asked: Mapping[str, Any]) -> Outcome | None:
-    """What is said of the archive at ``out``, where the same request made it; None where it has to be made.
+    """Summarise the archive at ``out`` if the same request made it; else return None.
 
     Raises:
-        ArchiveError: that archive is damaged.
+        ArchiveError: the archive is damaged.
     """
     try:
         there = read_manifest(out).get("asked") or {}
-    except ArchiveError:  # nothing, or nothing of ours: said by who would write there
+    except ArchiveError:  # no archive here: the writer reports a folder in the way
         return None
     if {name: value for name, value in there.items() if value not in _GONE.get(name, ())} != asked:
         return None

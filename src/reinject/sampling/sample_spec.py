@@ -1,4 +1,4 @@
-"""How an archive is sampled, as values: what is asked for, how it is kept, how it is written, who makes it."""
+"""Describe a sampling run as values: what to sample, how to store and write it, how to run networks."""
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -23,15 +23,15 @@ from reinject.walks.starts import Start
 
 @dataclass(frozen=True)
 class Format:
-    """How an archive keeps samples.
+    """Describe how an archive stores samples.
 
     Attributes:
-        kind: "uint8" (levels of the value range) or "float" (as they are); None: that of the run that is resumed or
-            added to, else levels for images and floats for vectors.
+        kind: "uint8" (levels of the value range) or "float" (unchanged values). None: as in the run to resume or to
+            append to; else uint8 for images and float for vectors.
         value_range: values of levels 0 and 255, data units.
         images: "png" or "array", for images of uint8 levels.
         compression: of the columns: "zstd", "snappy", "gzip", "brotli", "lz4" or "none".
-        space: that the samples live in; "": pixels, or nothing that has a name.
+        space: name of the samples' space; "": pixels, or an unnamed space.
     """
 
     kind: str | None = None
@@ -43,29 +43,30 @@ class Format:
 
 @dataclass(frozen=True)
 class SampleSpec:
-    """What is sampled, besides r, C, the number of walks and the seed.
+    """Describe what to sample, besides r, C, the number of walks and the seed.
 
     Attributes:
-        preset: name of the settings, for the manifest; and the settings, where none are given. "auto": chosen by
-            pilot walks (:func:`reinject.sampling.auto.choose_settings`); "paper": Algorithm 1 as printed.
-        kernel: name of the kernel, as on the command line, in place of a preset.
-        options: ``steps``, ``burn_in``, ``thin``, ``emit``, and options of the kernel, such as ``{"sigma": 0.5}``, in
-            place of those of the preset or the kernel.
-        settings: kernel, start and what is kept, in place of all of these.
-        choice: why these settings were chosen, where pilot walks chose them.
-        start: where walks begin, in place of the settings' start.
-        constraint: wraps the kernel, to put back what is known: ``functools.partial(Clamped, known=..., mask=...)``.
-        selection: where labels come from, and which samples are kept.
-        private: points that samples must keep away from, by the selection's distance, (N, *event), data units.
-        splits: of the data sets that were read for ``start``, ``constraint`` and ``private``, by their names.
-        class_names: of the classifier's outputs; default: "0", "1", ...
-        rows: number of samples before filters, in place of a number of walks.
-        block_size: walks a block, >= 1; a block is a shard.
-        radius: distance of a typical training input from their mean, data units; scales the ancestral kernel.
-        format: how the archive keeps samples.
+        preset: name of the settings. "auto": pilot walks choose (:func:`reinject.sampling.auto.choose_settings`);
+            "paper": Algorithm 1 as printed.
+        kernel: name of the kernel, as on the command line; replaces the preset.
+        options: ``steps``, ``burn_in``, ``thin``, ``emit``, and options of the kernel, such as ``{"sigma": 0.5}``;
+            replace those of the preset or the kernel.
+        settings: kernel, start, length and emission; replace the preset, the kernel and the options.
+        choice: reason for the settings, if pilot walks chose them.
+        start: start of the walks; replaces the settings' start.
+        constraint: wrapper of the kernel that restores known values:
+            ``functools.partial(Clamped, known=..., mask=...)``.
+        selection: source of labels, and filters.
+        private: points that samples must avoid, by the selection's distance, (N, *event), data units.
+        splits: name -> split of the data sets read for ``start``, ``constraint`` and ``private``.
+        class_names: names of the classifier's outputs; default: "0", "1", ...
+        rows: number of samples before filters; replaces the number of walks.
+        block_size: walks in a block, >= 1; a block is a shard.
+        radius: distance of a typical training input from the mean, data units; scales the ancestral kernel.
+        format: how the archive stores samples.
 
     Raises:
-        ArgumentError: settings and a kernel or options too.
+        ArgumentError: settings together with a kernel or options.
 
     Example:
         >>> SampleSpec(kernel="half-denoising", options={"sigma": 0.5, "steps": 20}).kernel
@@ -100,7 +101,7 @@ class SampleSpec:
 
     @classmethod
     def of(cls, asked: "SampleSpec | Settings | str") -> "SampleSpec":
-        """From what a caller gives: all of it, settings alone, or the name of a preset or of a kernel.
+        """Make a spec from a spec, from settings, or from the name of a preset or kernel.
 
         Example:
             >>> SampleSpec.of("paper").preset, SampleSpec.of("half-denoising").kernel
@@ -115,15 +116,15 @@ class SampleSpec:
 
 @dataclass(frozen=True)
 class Writing:
-    """How an archive is written: what becomes of an earlier one, and whether it is judged.
+    """Describe how to write an archive: how to treat an earlier one, and whether to judge the new one.
 
     Attributes:
-        overwrite: replace an archive that is there.
-        append: add the walks to the archive that is there, as a new range of walks; its rows stay as they are.
-        resume: whether a run that was cut is resumed, see :func:`reinject.archive.write.write`.
-        judged: whether the set gets a verdict, for which 128 more walks are made.
-        asked: what is asked for, JSON values; default: the arguments of the call. Where the archive that is there was
-            made for the same, nothing is done.
+        overwrite: replace an existing archive.
+        append: add the walks to an existing archive, as a new range of walks; existing rows stay.
+        resume: whether to resume an interrupted run, see :func:`reinject.archive.write.write`.
+        judged: whether the archive gets a verdict, which takes 128 further walks.
+        asked: the request, JSON values; default: the arguments of the call. An existing archive of the same
+            request is kept.
         progress: progress reporter.
     """
 
@@ -136,19 +137,19 @@ class Writing:
 
     @property
     def looks(self) -> bool:
-        """Whether an archive that is there may be the answer already."""
+        """Whether an existing archive may be the result."""
         return not (self.overwrite or self.append or self.resume == "always")
 
 
 @dataclass(frozen=True)
 class MadeBy:
-    """Who makes the blocks.
+    """Describe who makes the blocks.
 
     Attributes:
-        described: what the manifest says of the models, JSON values; a run that is resumed must agree in it.
-        student: the classifier that the selection's ``unlearned`` asks (:func:`.taught.taught`); x -> logits as C.
-        run: makes the shards in other processes (see :mod:`reinject.sampling.workers`).
-        place: the device of those processes; None: that of r. Another kind of device draws other noise.
+        described: the manifest's description of the models, JSON values; a resumed run must have the same.
+        student: classifier for the selection's ``unlearned`` (:func:`.taught.taught`); x -> logits as C.
+        run: function that makes the shards in other processes (see :mod:`reinject.sampling.workers`).
+        place: device of those processes; None: that of r. Each kind of device draws its own noise.
     """
 
     described: Mapping[str, Any] = field(default_factory=dict)
@@ -159,12 +160,12 @@ class MadeBy:
 
 @dataclass(frozen=True)
 class Parallel:
-    """How networks are run. The archive is the same for any number of workers.
+    """Describe how to run networks. The archive is the same for any number of workers.
 
     Attributes:
-        execution: how the autoencoders are run; part of what a run that is resumed must agree in.
+        execution: how to run the autoencoders; a resumed run must have the same.
         workers: processes of one thread each; None: this process, with torch's threads.
-        cluster: a Ray cluster, in place of processes.
+        cluster: a Ray cluster; replaces processes.
     """
 
     execution: Execution = field(default_factory=Execution)

@@ -1,4 +1,4 @@
-"""Labels and filters as a command line names them, and what they need of the data."""
+"""Choose labels and filters as a command line names them, and read the data that they need."""
 
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
@@ -23,17 +23,17 @@ from reinject.sampling.recipe import samples_per_walk
 from reinject.walks.classifier_outputs import Labeller
 from reinject.walks.reconstruction import Ensemble
 
-WALKS = 10_000  # where neither walks nor rows are asked for
+WALKS = 10_000  # default, without a number of rows
 SOURCES = ("classifier", "asked", "none")
 
 
 @dataclass(frozen=True)
 class Rows:
-    """Keeps the first samples of one walk, the last of a set that has a number of samples and not of walks.
+    """Keep the first samples of one walk: the last walk of a set with a given number of samples.
 
     Attributes:
-        walk: its number.
-        most: of its samples.
+        walk: number of the walk.
+        most: most samples of the walk.
     """
 
     walk: int
@@ -41,7 +41,7 @@ class Rows:
     name = "beyond --rows"
 
     def begin(self, block: int) -> Keep:  # noqa: ARG002
-        """Not of this walk, or one of its first."""
+        """Make the rule: samples of other walks, and the first samples of this walk, stay."""
         seen = 0
 
         def keep(part: LabelledSamples, _: Tensor) -> Tensor:
@@ -54,10 +54,10 @@ class Rows:
 
 
 def walks_for(rows: int, settings: Settings) -> tuple[int, int | None]:
-    """How many walks give so many samples, and ``Selection.rows`` where the last of them gives too many.
+    """Compute the walks for a number of samples, and ``Selection.rows`` if the last walk gives too many.
 
     Raises:
-        ArgumentError: no samples.
+        ArgumentError: ``rows`` is below 1.
 
     Example:
         >>> from reinject.sampling.presets import PAPER
@@ -70,33 +70,33 @@ def walks_for(rows: int, settings: Settings) -> tuple[int, int | None]:
 
 
 def walks_asked(rows: int, walks: int | None, append: bool, settings: Settings) -> tuple[int, int | None]:
-    """As :func:`walks_for`; raises ArgumentError where walks are given too, or are added to others."""
+    """Compute :func:`walks_for`; raise ArgumentError if walks are given too, or with ``append``."""
     if walks is not None or append:
-        cure = "Say with --walks how many walks are added" if append else "Give one of the two"
-        raise ArgumentError("--rows", f"with {'--append' if append else '--walks'}", cure)
+        cure = "Give the number of further walks with --walks" if append else "Give one of the two"
+        raise ArgumentError("--rows", f"cannot be combined with {'--append' if append else '--walks'}", cure)
     return walks_for(rows, settings)
 
 
 @dataclass(frozen=True)
 class Selection:
-    """Where labels come from, and which samples are kept; JSON values, as in the manifest.
+    """Choose the source of labels and the filters of samples; JSON values, as in the manifest.
 
     Attributes:
-        labels: "classifier", "asked" (the class that a walk was drawn towards) or "none".
-        abstain: probability of the most probable class below which a sample gets no label.
-        confidence: the same, below which it is dropped.
-        unlearned: share of each class that is kept, drawn with weights 1.1 - p(label) of a small classifier, the
-            student, which the first of these walks have taught; 1: all.
-        class_weights: w_k >= 0 of every class: samples of class k are kept with probability w_k / max w.
-        quota: most samples of a class a block; "even": those of a block shared out evenly.
-        distinct: root mean square difference below which the later of two samples goes, data units.
-        private: points that samples must keep away from: a DATASET's training images or a .npy file, and
-        apart: by how much, root mean square difference, data units.
-        rows: samples that are made, where that is no multiple of those of a walk: the last walk has fewer.
-        borders: of archives from before 0.2 only, which are traced and repaired by it; no option sets it.
+        labels: "classifier", "asked" (the class that guides the walk) or "none".
+        abstain: least probability of the most probable class for a label, in [0, 1].
+        confidence: least probability of the most probable class for a sample to stay, in [0, 1].
+        unlearned: share of each class to keep, in (0, 1], drawn with weights 1.1 - p(label); 1: all. p comes from a
+            small classifier, the student, trained on the first of these walks.
+        class_weights: w_k >= 0 of every class: samples of class k stay with probability w_k / max w.
+        quota: most samples of a class in a block; "even": equal shares of a block.
+        distinct: least root mean square difference of two samples in a block, data units; the later one goes.
+        private: points that samples must avoid: a DATASET's training images or a .npy file.
+        apart: least root mean square difference to ``private``, data units.
+        rows: number of samples, if it is not a multiple of a walk's: the last walk has fewer.
+        borders: share for archives of versions before 0.2, to trace and repair them; no option sets it.
 
     Raises:
-        ArgumentError: a source that is unknown, or ``private`` without ``apart``.
+        ArgumentError: an unknown source, or ``private`` without ``apart``.
     """
 
     labels: str = "classifier"
@@ -115,36 +115,36 @@ class Selection:
         if self.labels not in SOURCES:
             raise ArgumentError("--labels", f"{self.labels!r} is not known", f"Give one of {', '.join(SOURCES)}")
         if (self.private is None) != (self.apart is None):
-            raise ArgumentError("--private", "needs --apart, a distance, and that needs points", "Give both")
+            raise ArgumentError("--private", "needs --apart, and --apart needs --private", "Give both")
         if self.labels == "none":
             for name in ("abstain", "confidence", "unlearned", "class_weights", "quota"):
                 if getattr(self, name) != getattr(type(self), name):
                     flag = name.replace("_", "-")
-                    raise ArgumentError(f"--{flag}", "samples have no labels", "Leave one of them out")
+                    raise ArgumentError(f"--{flag}", "needs labels, but --labels is none", "Leave one of the two out")
 
     @classmethod
     def from_json(cls, values: dict[str, Any]) -> "Selection":
-        """The selection of which ``dataclasses.asdict`` spoke."""
+        """Make a selection from the values of ``dataclasses.asdict``."""
         return cls(**{**values, "class_weights": tuple(values["class_weights"])})
 
     def as_json(self) -> dict[str, Any]:
-        """JSON values that say all of it; those of archives from before there were such shares are without them."""
+        """Return all fields as JSON values; fields that older archives lack are left out at their defaults."""
         values = {**asdict(self), "class_weights": list(self.class_weights)}
         later = {"borders": 1, "unlearned": 1, "rows": None}
         return {name: value for name, value in values.items() if name not in later or value != later[name]}
 
     def labels_of(self, settings: Settings) -> Labels | None:
-        """Where labels come from, for walks of these settings; None: samples get none.
+        """Return the source of labels for walks of these settings; None: no labels.
 
         Raises:
-            ArgumentError: the asked class as a label, where none is asked for.
+            ArgumentError: ``labels`` is "asked", but the settings have no classes.
         """
         if self.labels == "none":
             return None
         if self.labels != "asked":
             return Labels(abstain=self.abstain)
         if not settings.classes:
-            raise ArgumentError("--labels", "no class is asked for", "Ask for some with --classes")
+            raise ArgumentError("--labels", "'asked' needs classes", "Give --classes")
         return Labels(settings.classes, self.abstain)
 
     def filters(
@@ -157,16 +157,16 @@ class Selection:
         blocks: Sequence[tuple[int, int]] = (),
         student: Classifier | None = None,
     ) -> tuple[Filter, ...]:
-        """The filters, cheap ones first.
+        """Make the filters, cheap ones first.
 
         Arguments:
-            settings, class_names, block_size, seed: of the walks.
-            points: what ``private`` names, data units.
-            blocks: first walk, and one behind the last, of every block; an even quota is a share of what it has.
-            student: what ``unlearned`` asks.
+            settings, class_names, block_size, seed: settings of the walks.
+            points: points of ``private``, (N, *event), data units.
+            blocks: (first, last + 1) walk of every block; an even quota is a share of the block's samples.
+            student: classifier for ``unlearned``.
 
         Raises:
-            ArgumentError: a number out of range, weights of other classes, no points to keep away from, no student.
+            ArgumentError: a number out of range, a wrong number of weights, missing points or a missing student.
         """
         found: list[Filter] = []
         if self.rows is not None:
@@ -194,7 +194,7 @@ class Selection:
             found.append(Quota(most(block_size), each))
         if self.apart is not None:
             if points is None:
-                raise ArgumentError("--private", "its points are not given", "Give them, or leave out the distance")
+                raise ArgumentError("--private", "its points are missing", "Give the points, or leave out apart")
             found.append(Apart(points, self.apart))
         if self.distinct is not None:
             found.append(Distinct(self.distinct))
@@ -206,11 +206,11 @@ class Selection:
         try:
             return int(self.quota or 0)
         except ValueError as error:
-            raise ArgumentError("--quota", f"{self.quota!r} is no number", "Give a number, or even") from error
+            raise ArgumentError("--quota", f"{self.quota!r} is not a number", "Give a number, or even") from error
 
 
 def names_of(C: Classifier, r: Ensemble, names: Sequence[str]) -> tuple[str, ...]:
-    """The names of a classifier's outputs: those that are given, or "0", "1", ...
+    """Return the names of a classifier's outputs: the given ones, or "0", "1", ...
 
     Raises:
         ArgumentError: see :func:`reinject.data.classes.check_names`.
@@ -220,23 +220,25 @@ def names_of(C: Classifier, r: Ensemble, names: Sequence[str]) -> tuple[str, ...
 
 
 def knowledge(student: Classifier) -> str:
-    """What says in a manifest which student it was: a fingerprint of its weights; "" where it is no module."""
+    """Identify a student in a manifest: a fingerprint of its weights; "" if it is not a module."""
     inner = student.function if isinstance(student, Labeller) else student
     return fingerprint(*inner.state_dict().values()) if isinstance(inner, nn.Module) else ""
 
 
 def resolve_private(selection: Selection, inputs: Inputs, reading: Reading | None = None) -> Tensor | None:
-    """The points that samples must keep away from, data units, (N, *event); None where none are named.
+    """Read the points that samples must avoid, (N, *event), data units; None without ``private``.
 
     Raises:
-        ArgumentError: points of another shape than the models'.
-        DataError: a file or data set that is not there or cannot be read.
+        ArgumentError: the shape of the points differs from the models'.
+        DataError: a file or data set is missing or unreadable.
     """
     if selection.private is None:
         return None
     points = points_of(selection.private, inputs, part="train", reading=reading)
     if tuple(points.shape[1:]) != inputs.shape:
         raise ArgumentError(
-            "--private", f"points {tuple(points.shape[1:])}, the models take {inputs.shape}", "Give others"
+            "--private",
+            f"points have shape {tuple(points.shape[1:])}, the models take {inputs.shape}",
+            "Give points of that shape",
         )
     return points

@@ -1,4 +1,4 @@
-"""Samples on the fly: a PyTorch data set that walks while a student learns, and never touches a disk."""
+"""Stream samples as a PyTorch data set that walks during training, without a disk."""
 
 from collections.abc import Iterator, Sequence
 from pathlib import Path
@@ -20,23 +20,22 @@ from reinject.sampling.selection import resolve_private
 
 
 class Stream(IterableDataset[tuple[Tensor, int]]):
-    """Pairs (x, label) in data units, made as they are asked for; every pass walks anew.
+    """Stream pairs (x, label) in data units; every pass makes new walks.
 
-    The same rows as in the archive of ``reinject sample`` with the same seed, in its order, if one process loads them;
-    workers of a DataLoader take every so many-th block each. Pass e has the seed ``seed + e``; workers do not know
-    which pass it is, so with them call :meth:`set_epoch` before each. Rows of a block and step come one after another,
-    so shuffle with a buffer, or take batches from several workers.
+    One process yields the rows that ``reinject sample`` writes with the same seed, in the same order. Each of n workers
+    of a DataLoader makes every n-th block. Pass e has the seed ``seed + e``. Workers do not count passes: call
+    :meth:`set_epoch` before each. Rows of a block and step are consecutive: shuffle with a buffer, or use several
+    workers.
 
     Arguments:
-        models: folder of models, or several, as for ``reinject sample``.
-        spec: what is sampled, as for :func:`reinject.sample`; default: chosen by pilot walks.
-        walks: a pass, >= 1.
-        seed: of the first pass, >= 0.
-        block_size: walks a block, >= 1.
-        selection: where labels come from, and which samples are kept; not by ``unlearned``, which trains a classifier.
-        data_dir: where to look first for the data sets of starts and of the selection's private points.
-        split_seed: of the split of a data set that has no test part.
-        device: where the models run.
+        models: one or several folders of models, as for ``reinject sample``.
+        spec: what to sample, as for :func:`reinject.sample`; default: pilot walks choose. Its selection must not use
+            ``unlearned``, which trains a classifier.
+        walks: walks in a pass, >= 1.
+        seed: seed of the first pass, >= 0.
+        data_dir: folder to search first for data sets of starts and private points.
+        split_seed: seed that splits a data set without a test part.
+        device: device of the models.
 
     Example:
         >>> from torch.utils.data import DataLoader
@@ -67,7 +66,7 @@ class Stream(IterableDataset[tuple[Tensor, int]]):
         start = resolve(self.settings.start, loaded.inputs, walks=walks, seed=seed, models=loaded, reading=reading)
         self.start = self.spec.start or start
         self.private = resolve_private(self.selection, loaded.inputs, reading)
-        self._blocks(self.seed)  # fails here, and not in a worker
+        self._blocks(self.seed)  # fail here rather than in a worker
 
     def _chosen(self, loaded: Models, reading: Reading) -> Settings:
         spec = self.spec
@@ -83,7 +82,7 @@ class Stream(IterableDataset[tuple[Tensor, int]]):
         return f"Stream({folders}: {self.walks:,} walks of {samples_per_walk(self.settings)} samples a pass)"
 
     def set_epoch(self, epoch: int) -> None:
-        """The number of the next pass, from 0."""
+        """Set the number of the next pass, from 0."""
         self.epoch = epoch
 
     def _models(self) -> Models:
@@ -91,7 +90,7 @@ class Stream(IterableDataset[tuple[Tensor, int]]):
         return load_models(self.folders, self.device, labelled=wanted)
 
     def _blocks(self, seed: int) -> Iterator[Iterator[tuple[Tensor, int]]]:
-        """The rows of the blocks that are this process's."""
+        """Make the rows of this process's blocks."""
         loaded, chosen = self._models(), self.selection
         inputs = loaded.inputs
         recipe = Recipe(

@@ -1,4 +1,4 @@
-"""What ``reinject sample`` says of the archive that it has made, from its manifest."""
+"""Summarise an archive from its manifest, for ``reinject sample``."""
 
 from pathlib import Path
 
@@ -11,11 +11,11 @@ BROKEN = 3  # exit status of a run whose walks are broken
 
 
 def summary(out: Path, seconds: float = 0.0) -> Outcome:
-    """Counts, speed and verdict of a finished archive; a failure where it is broken.
+    """Summarise a finished archive: counts, speed and verdict. Fail if the verdict is "broken".
 
     Arguments:
         out: the archive.
-        seconds: that it took; 0: it was there already.
+        seconds: duration of the run, s; 0: the archive existed before.
     """
     manifest = Archive.open(out).manifest
     names, preset = manifest["class_names"], manifest["parameters"]["preset"]
@@ -43,8 +43,8 @@ def summary(out: Path, seconds: float = 0.0) -> Outcome:
 
     lines = [
         f"{result['rows']:,} {'labelled ' if names else ''}samples in {out}" + rate_of(counts["rows"]),
-        f"{result['stopped_walks']} walks stopped as non-finite, {result['strayed_walks']} as out of range, "
-        f"{counts['clipped_values'] / max(1, counts['values']):.2%} of the values clipped",
+        f"stopped walks: {result['stopped_walks']} non-finite, {result['strayed_walks']} out of range; "
+        f"clipped values: {counts['clipped_values'] / max(1, counts['values']):.2%}",
     ]
     if sum(counts["per_class"]):
         total = sum(counts["per_class"])
@@ -52,11 +52,11 @@ def summary(out: Path, seconds: float = 0.0) -> Outcome:
         (least, rarest), (most, commonest) = shares[0], shares[-1]
         lines.append(f"classes: {rarest} has the fewest samples ({least:.1%}), {commonest} the most ({most:.1%})")
     if effective:
-        lines.append(f"as good as {effective:,.0f} independent labels for the classes' shares" + rate_of(effective))
+        lines.append(f"effective sample size of the class shares: {effective:,.0f}" + rate_of(effective))
     if counts["dropped"]:
         of = counts["rows"] + sum(counts["dropped"].values())
         reasons = ", ".join(f"{count:,} {name}" for name, count in counts["dropped"].items())
-        lines.append(f"dropped of {of:,} samples: {reasons}")
+        lines.append(f"filters dropped, of {of:,} samples: {reasons}")
     if names:
         split_seed = seed_of(made_from(manifest)) or None
         lines.append("Next: " + command_line("evaluate", out, against="DATASET", split_seed=split_seed))
@@ -64,5 +64,5 @@ def summary(out: Path, seconds: float = 0.0) -> Outcome:
         return Outcome(result, lines)
     verdict = Verdict(**result["verdict"])
     lines.append(verdict.line)
-    broken = f"{out}: {verdict.reason}. The set is written; use it only after a look, or say --force"
+    broken = f"{out}: {verdict.reason}. The archive is written. Look at it before use; --force accepts it"
     return Outcome(result, lines, broken if verdict.level == "broken" else "", status=BROKEN)

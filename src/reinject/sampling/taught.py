@@ -1,4 +1,4 @@
-"""The student of ``--unlearned``, taught by a small set of the same walks; and whether an archive is of such walks."""
+"""Train the student of ``--unlearned`` on a small set of the same walks."""
 
 import json
 import math
@@ -18,7 +18,7 @@ from reinject.sampling.selection import Selection
 from reinject.training.plans import plan_for
 from reinject.training.train import train
 
-FIRST = 30_000  # samples of the set that teaches a student, who then says what it does not know yet
+FIRST = 30_000  # samples of the student's training set
 
 
 def taught(
@@ -31,33 +31,35 @@ def taught(
     parallel: Parallel = Parallel(),
     progress: Progress,
 ) -> Models:
-    """The models with a student whom a small set of these walks has taught; resumes what is there already.
+    """Train a student on a small set of these walks, and add it to the models. Resume from existing results.
 
-    The set is ``OUT-first``: the first walks of ``out`` itself, all that they keep. The student is ``OUT-student``, the
-    usual classifier.
+    The set is ``OUT-first``: the first walks of ``out``, without filters. The student is ``OUT-student``, the default
+    classifier.
 
     Arguments:
-        models: without a student.
-        out: where the archive will be.
-        spec: of its walks, with settings; its selection is left out.
-        samples: of the set, at least.
-        seed: of its walks.
-        parallel: how networks are run.
+        models: models without a student.
+        out: folder of the archive to make.
+        spec: spec of the walks, with settings; its selection does not apply to the set.
+        samples: least number of samples in the set.
+        seed: seed of the walks.
+        parallel: how to run networks.
         progress: progress reporter.
 
     Raises:
-        ArgumentError: ``out`` is a URL, beside which nothing is trained.
-        DataError: the set that is there is of other walks, or there is a student without it.
+        ArgumentError: ``out`` is a URL.
+        DataError: the existing set has other walks, or a student exists without its set.
     """
     if is_remote(out):
-        raise ArgumentError("--unlearned", f"trains a classifier beside {out}", "Sample into a folder of this machine")
+        raise ArgumentError(
+            "--unlearned", f"trains a classifier beside {out}, which is a URL", "Sample into a folder of this machine"
+        )
     first, student = (out.with_name(f"{out.name}-{what}") for what in ("first", "student"))
     settings = spec.settings
     assert settings is not None
     walks = math.ceil(samples / samples_per_walk(settings))
     if not first.is_dir():
         if student.is_dir():
-            raise DataError(str(student), f"was taught by {first}, which is not there", "Remove it")
+            raise DataError(str(student), f"was trained on {first}, which is not there", f"Remove {student}")
         everything = SampleSpec(
             spec.preset,
             settings=settings,
@@ -78,7 +80,7 @@ def taught(
 
 
 def check_walked(out: Path, models: Models, settings: Settings, walks: int, seed: int, selection: Selection) -> Archive:
-    """The archive in a folder; raises DataError where it was made by others, or otherwise."""
+    """Open an archive; raise DataError unless these models and settings made it."""
     archive = Archive.open(out)
     made_by = {"autoencoders": models.autoencoders, "classifiers": models.classifiers}
     asked = {

@@ -1,4 +1,4 @@
-"""``reinject trace``: rows of an archive made again, from the seed, and compared."""
+"""Remake rows of an archive from the seed, and compare: ``reinject trace``."""
 
 from collections.abc import Sequence
 from pathlib import Path
@@ -29,27 +29,27 @@ def trace(
     data_dir: str | None = None,
     progress: Progress | None = None,
 ) -> Outcome:
-    """Walk again to the rows of an archive, from its manifest and its models alone, and compare.
+    """Remake rows of an archive from its manifest and models alone, and compare every bit.
 
-    A row is the state of one walk after some steps; it is made again with its block, the unit of randomness, so that
-    even rounding is the same: the sample as kept, its label and its probabilities are compared to the last bit.
+    A row is the state of one walk after some steps. Its whole block is remade, because a block is the unit of
+    randomness: then even rounding is the same. The stored sample, label and probabilities must agree to the last bit.
 
     Arguments:
         folder: the archive.
-        rows: numbers of rows, from 0, in the archive's order.
-        random: so many more, drawn with the seed.
-        seed: of that draw.
-        models: folders of the models that made it; default: where the manifest says they were.
-        data_dir: where to look for data sets that walks began at.
-        progress: who is told.
+        rows: row numbers, from 0, in the archive's order.
+        random: number of further rows, drawn with the seed.
+        seed: seed of the draw.
+        models: folders of the models that made the archive; default: the manifest's.
+        data_dir: folder to search for data sets of starts.
+        progress: progress reporter.
 
     Returns:
-        For each row its walk, step, model and label, and whether it came out the same; a failure where one did not.
+        For each row its walk, step, model and label, and whether it is the same; a failure if one differs.
 
     Raises:
-        ArchiveError: no archive, or one whose walks cannot be made again: from models or starts that are not on disk.
-        ArgumentError: no such row, or none given.
-        ModelError: the models are not to be found, or are others.
+        ArchiveError: no archive, or models or starts that are not on disk.
+        ArgumentError: an unknown row, or no row.
+        ModelError: a model is missing, or its hash differs.
     """
     archive = Archive.open(folder)
     wanted = _wanted(archive, rows, random, seed)
@@ -67,18 +67,18 @@ def trace(
                 advance(len(here))
     unlike = [one for one in found if not one["same"]]
     lines = [_line(one) for one in (unlike or found)[:20]]
-    lines.append(f"{len(found) - len(unlike)} of {len(found)} rows come out the same, to the last bit")
-    failure = f"{folder}: {len(unlike)} rows come out otherwise.{_why(archive)}" if unlike else ""
+    lines.append(f"{len(found) - len(unlike)} of {len(found)} rows are the same, to the last bit")
+    failure = f"{folder}: {len(unlike)} rows differ.{_why(archive)}" if unlike else ""
     return Outcome({"archive": str(folder), "same": len(found) - len(unlike), "rows": found}, lines, failure)
 
 
 def _wanted(archive: Archive, rows: Sequence[int], random: int, seed: int) -> list[int]:
     for row in rows:
         if not 0 <= row < archive.rows:
-            raise ArgumentError("trace", f"row {row} is none of the {archive.rows}", f"Give 0..{archive.rows - 1}")
+            raise ArgumentError("trace", f"row {row} is beyond the {archive.rows} rows", f"Give 0..{archive.rows - 1}")
     check_count("--random", "random", random, 0)
     if not rows and not random:
-        raise ArgumentError("trace", "no row is asked for", "Give numbers of rows, or --random N")
+        raise ArgumentError("trace", "no row is given", "Give row numbers, or --random N")
     drawn = np.random.default_rng(seed).permutation(archive.rows)[:random]
     return sorted({*rows, *drawn.tolist()})
 
@@ -105,7 +105,7 @@ def _bits(table: pa.Table, row: int) -> bytes:
 
 
 def _joined(made: list[LabelledSamples]) -> dict[str, Tensor]:
-    """The columns of a block."""
+    """Join the columns of a block."""
     columns = {name: torch.cat([getattr(part, name) for part in made]) for name in ("x", "walk", "model", "label")}
     columns["probabilities"] = torch.cat([part.probabilities for part in made])
     columns["step"] = torch.cat([torch.full((len(part.label),), part.step) for part in made])
@@ -119,10 +119,10 @@ def _line(one: dict[str, Any]) -> str:
 
 
 def _why(archive: Archive) -> str:
-    """What may be the cause: versions that are not those of the archive."""
+    """Suggest a cause: package versions that differ from the archive's, or another device."""
     here = packages()
     made = {
         name: version for one in archive.manifest["parameters"]["ranges"] for name, version in one["packages"].items()
     }
     unlike = [f"{name} {made[name]} there, {here.get(name)} here" for name in made if made[name] != here.get(name)]
-    return f" Packages differ: {', '.join(unlike)}." if unlike else " Was it made on another device?"
+    return f" Packages differ: {', '.join(unlike)}." if unlike else " Was the archive made on another device?"

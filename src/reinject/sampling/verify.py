@@ -1,4 +1,4 @@
-"""``reinject verify``: whether an archive is what its manifest says."""
+"""Check an archive against its manifest: ``reinject verify``."""
 
 from collections.abc import Sequence
 from pathlib import Path
@@ -19,21 +19,21 @@ def verify(
     data_dir: str | None = None,
     progress: Progress | None = None,
 ) -> Outcome:
-    """Look at every byte and every row of an archive; a failure where something is wrong.
+    """Check every byte and row of an archive; fail if one is wrong.
 
     Arguments:
         folder: the archive.
-        repair: make shards that are missing or damaged again first, from the models.
-        models: folders of the models that made it; default: where the manifest says they were.
-        data_dir: where to look for data sets that walks began at.
-        progress: who is told.
+        repair: first remake missing or damaged shards from the models.
+        models: folders of the models that made the archive; default: the manifest's.
+        data_dir: folder to search for data sets of starts.
+        progress: progress reporter.
 
     Returns:
-        ``faults``, a list of sentences, and ``rows``, the number of rows that the manifest counts.
+        ``faults``, a list of sentences, and ``rows``, the manifest's number of rows.
 
     Raises:
-        ArchiveError: no archive, or a manifest that cannot be read; with ``repair``: see
-            :func:`reinject.sampling.remake.remake`, or shards that come out otherwise than they were.
+        ArchiveError: no archive, or an unreadable manifest; with ``repair``: see
+            :func:`reinject.sampling.remake.remake`, or remade shards that differ.
     """
     if repair:
         archive = Archive(folder, read_manifest(folder))
@@ -43,6 +43,6 @@ def verify(
         faults = faults_of(folder, advance)
     result = {"archive": str(folder), "rows": rows, "faults": faults}
     if not faults:
-        return Outcome(result, [f"{rows:,} rows in {folder}, every byte and every row as the manifest says"])
-    cure = "Make damaged shards again with --repair" if not repair else "Sample again"
+        return Outcome(result, [f"{rows:,} rows in {folder}: every byte and row is as in the manifest"])
+    cure = "Remake damaged shards with --repair" if not repair else "Sample again"
     return Outcome(result, faults, f"{folder}: faults: {len(faults)}. {cure}.")

@@ -1,4 +1,4 @@
-"""Shards made by several processes, each with one thread; which of them makes a block does not matter to it."""
+"""Make shards in several processes, each with one thread. A block does not depend on its process."""
 
 import functools
 from collections.abc import Callable, Iterator
@@ -17,11 +17,11 @@ _make_block: MakeBlock | None = None  # of a worker process, set once when it be
 
 
 def in_processes(workers: int, prepare: Callable[[], MakeBlock]) -> Run:
-    """How :func:`reinject.archive.write` makes its shards in so many processes.
+    """Return a function with which :func:`reinject.archive.write` makes shards in several processes.
 
     Arguments:
         workers: number of processes, >= 1.
-        prepare: called once in each of them, gives what makes a block; has to be picklable.
+        prepare: picklable function, called once in each process; returns the function that makes a block.
 
     Raises:
         ArgumentError: ``workers`` below 1.
