@@ -489,7 +489,7 @@ def test_diagnose_has_acceptance_and_says_what_is_missing(models: Path, tmp_path
     options = ["--kernel", "metropolis", "--walks", 20, "--steps", 4, "--burn-in", 2, "--start", "data:digits"]
     assert run("sample", models, "--out", out, *options)[0] == 0
     text = run("diagnose", out)[1]
-    assert "walks of fewer than 4 draws" in text
+    assert "walks have fewer than 4 draws" in text
     assert "accepted 0." in text or "accepted 1." in text
     assert "asymmetry" in text
     assert "start remembered" not in text  # the start's data is not at hand
@@ -573,4 +573,4 @@ def test_tune_by_real_data_ranks_by_utility_and_knows_lambda(blind_models: Path,
         (tmp_path / "other" / name).mkdir(parents=True)
         for k in range(8):
             Image.new("RGB", (4, 4), (k, 0, 0)).save(tmp_path / "other" / name / f"{k}.png")
-    assert "Give --data the data set" in sentence("tune", blind_models, "--data", tmp_path / "other")
+    assert "Give the models' training data" in sentence("tune", blind_models, "--data", tmp_path / "other")

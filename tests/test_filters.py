@@ -398,7 +398,7 @@ def test_archives_made_with_borders_are_traced(two: list[Path], tmp_path: Path) 
     assert archive.manifest["parameters"]["selection"]["borders"] == 0.4
     assert 0 < archive.manifest["counts"]["dropped"]["far from borders"] == 90 - archive.rows
     assert trace(archive.folder, random=archive.rows).result["same"] == archive.rows
-    assert "no option any more" in command_of(archive)
+    assert "a former option" in command_of(archive)
 
 
 @pytest.mark.usefixtures("quick_students")

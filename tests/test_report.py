@@ -82,7 +82,7 @@ def test_what_must_not_be_overlooked() -> None:
         "two-sample": [judgement("classifier", 0.9, 0.5, (0.85, 0.95))],
     }
     members, told = alarms(loud)
-    assert "likelihood ratio on the classifier finds 3.0%" in members
+    assert "likelihood ratio on the classifier' finds 3.0%" in members
     assert "90% of the time" in told
 
 
@@ -173,7 +173,7 @@ def test_archives_that_cannot_be_compared(models: Path, small_models: Path, tmp_
 def test_an_earlier_page_is_kept(models: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     folder, page = archive(models, tmp_path / "s"), tmp_path / "r.html"
     page.write_text("mine")
-    with pytest.raises(ArchiveError, match="exists already"):
+    with pytest.raises(ArchiveError, match="already exists"):
         report(folder, page)
     with pytest.raises(ArgumentError, match="is a folder"):
         report(folder, tmp_path)
@@ -255,7 +255,7 @@ def test_the_command(models: Path, tmp_path: Path) -> None:
         "--judge",
         "two-sample",
     )[2]
-    assert "--judge: none, and others" in said
+    assert "--judge: 'none' is combined with other names" in said
     html = (tmp_path / "r.html").read_text()
     assert "real images of class 3" in html
     assert "Judgements</h2>" not in html

@@ -103,7 +103,7 @@ def test_evaluate_prints_the_verdict_first(tmp_path: Path) -> None:
     verdict = {"level": "doubtful", "reason": "walks carry 40% of their start at their end"}
     lines = lines_of(bare(tmp_path / "a", verdict=verdict))
     assert lines[0] == Verdict(**verdict).line
-    assert lines[1].startswith("not checked: what a student learns (utility)")
+    assert lines[1].startswith("not checked: accuracy of a student (utility)")
 
 
 def test_copies_lead_even_where_the_archive_is_good(tmp_path: Path) -> None:
@@ -124,7 +124,8 @@ def test_a_low_ratio_is_said_before_the_ratio(tmp_path: Path) -> None:
     wrong = findings(utility(0.31), {}, Classes())
     lines = Examined("noise", folder, DIGITS, None, utility(0.31), {}, wrong, (), {"notes": []}).lines()  # type: ignore[arg-type]
     assert lines[0] == (
-        "verdict: broken: the ratio is 0.310: a student of the samples is less accurate than one of real data"
+        "verdict: broken: the ratio is 0.310: a student trained on the samples is less accurate "
+        "than its twin trained on real data"
     )
     assert lines[1] == "next: reinject inspect MODELS"
     assert "0.310 of its twin" in lines[2]
@@ -178,7 +179,7 @@ def test_the_page_shows_figures_and_the_choice(small_models: Path, tmp_path: Pat
     )
     report(tmp_path / "s", tmp_path / "r.html")
     html = (tmp_path / "r.html").read_text()
-    assert '<p class="verdict good"><b>Good:</b> the samples show no fault that can be seen without real data.' in html
+    assert '<p class="verdict good"><b>Good:</b> no fault shows without real data.' in html
     cells = re.findall(r"<td>(.*?)</td>", html)
     assert cells[:3] == ["walkback --sigma 0.3", "0.50", "doubtful"]
     shown = dict(zip(cells[3::2], cells[4::2], strict=False))
@@ -186,7 +187,7 @@ def test_the_page_shows_figures_and_the_choice(small_models: Path, tmp_path: Pat
     assert shown["most frequent class"] == "a: 70.0%"
     assert shown["values far outside the range"] == "1.2%"
     assert shown["start kept at the end"] == "4%"
-    assert shown["information, of 1"] == "0.83"
+    assert shown["information of labels, 0 to 1"] == "0.83"
     assert shown["directions of variation"] == "14"
     assert "mean confidence" not in shown
     assert re.search(r"Chosen: <code>--kernel .*</code> because r is not noise-conditioned\.", html)

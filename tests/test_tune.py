@@ -83,7 +83,7 @@ def test_where_no_walk_is_sane_that_is_said_and_nothing_written(
     ]
     assert done.stdout.splitlines()[-1] == "1 candidate diverged"
     (sentence,) = done.stderr.strip().splitlines()
-    assert "none of the 1 candidates gave sane walks; the best is broken: more than half of the walks" in sentence
+    assert "all 1 candidates are broken. The best one: more than half of the walks" in sentence
     assert not out.exists()
 
 

@@ -108,7 +108,7 @@ def test_a_set_without_skill_says_so(in_units: dict[tuple[float, float], Utility
     none = replace(in_units[0, 1], skill=None, standard_skill=None)
     assert none.as_json()["skill"] is None
     json_text(none.as_json())
-    assert "skill is not defined" in headline(none)
+    assert "Skill is not defined" in headline(none)
     assert table({"one": none})[2][-1] == "not defined"
     assert numbers(none, {})[1].value == "not defined"
 

@@ -1,4 +1,4 @@
-"""``reinject diagnose``: whether the walks behind an archive can be believed."""
+"""Diagnose the walks of an archive: ``reinject diagnose``."""
 
 import math
 import time
@@ -42,27 +42,30 @@ _WITH_DATA = (
     "points:",
     "codes:",
 )  # starts that cannot be drawn again from the manifest alone
-_LEAST = 4  # draws of a walk that convergence can be read off
-_AXES = 3  # leading principal axes that are followed
+_LEAST = 4  # draws of a walk that convergence needs
+_AXES = 3  # leading principal axes to follow
 
 
 def diagnose(folder: Path, *, models: Sequence[Path] = (), walks: int = 1000) -> Outcome:
-    """Follow an archive's walks, and walk its first block again to see what is left of the start.
+    """Follow an archive's walks, and remake its first block to measure what remains of the start.
 
     Arguments:
         folder: the archive.
-        models: folders of the models that made it, in their order; default: where the manifest says they were.
-        walks: most walks that are followed, >= 2.
+        models: folders of the models that made the archive, in order; default: the manifest's.
+        walks: most walks to follow, >= 2.
 
     Returns:
-        ESS, R-hat and autocorrelation time of the energy proxy |r(x) - x|^2 / n, of the leading principal axes and of
-        the class probabilities; the least ESS a second of walking (without labelling and writing); start remembered,
-        over all and by axis; label switches a step; class entropy and shares; the Stein discrepancy against the
-        autoencoder's own score; acceptance and asymmetry where there were.
+        - ESS, R-hat and autocorrelation time of the energy proxy |r(x) - x|^2 / n, of the leading principal axes and
+          of the class probabilities;
+        - the least ESS a second of walking, without labelling and writing;
+        - start remembered, over all and by axis;
+        - label switches a step, class entropy and class shares;
+        - the Stein discrepancy against the autoencoder's own score;
+        - acceptance and asymmetry, for kernels that have them.
 
     Raises:
         ArchiveError: no archive.
-        ModelError: its models are not to be found.
+        ModelError: the models are not found.
         ArgumentError: fewer than two walks.
     """
     check_count("--walks", "walks", walks, 2)
@@ -94,11 +97,11 @@ def diagnose(folder: Path, *, models: Sequence[Path] = (), walks: int = 1000) ->
 
 
 class _Followed:
-    """The samples of some walks that were not stopped, walk by walk and draw by draw, in data units."""
+    """Hold the samples of complete walks, walk by walk and draw by draw, in data units."""
 
     def __init__(self, archive: Archive, walks: int) -> None:
         xs, columns, seen = [], [], 0
-        for x, table in archive.shards():  # no more of them than it takes
+        for x, table in archive.shards():  # read only as many as necessary
             xs.append(x)
             columns.append(table.to_pydict())
             seen += len(set(columns[-1]["walk"]))
@@ -109,9 +112,7 @@ class _Followed:
         names, first, counts = np.unique(number[order], return_index=True, return_counts=True)
         whole = first[counts == counts.max()][:walks]
         if len(whole) < 2:
-            raise ArchiveError(
-                str(archive.folder), f"has {len(names)} walks", "Follow an archive of two walks at least"
-            )
+            raise ArchiveError(str(archive.folder), f"has {len(names)} walks", "Give an archive of at least two walks")
         rows = order[whole[:, None] + np.arange(counts.max())[None]]
         index = torch.from_numpy(rows)
         self.x: Tensor = archive.storage.load(torch.cat(xs)[index])
@@ -125,7 +126,7 @@ class _Followed:
 
 
 def _followed(walks: _Followed, r: Ensemble) -> dict[str, Convergence | None]:
-    """Convergence of every summary; None where walks are too short to say."""
+    """Compute the convergence of every summary; None for walks that are too short."""
     flat = walks.x.flatten(0, 1)
     shape = walks.x.shape[:2]
     with torch.no_grad():
@@ -139,7 +140,7 @@ def _followed(walks: _Followed, r: Ensemble) -> dict[str, Convergence | None]:
 
 
 def _remembered(archive: Archive, models: Models, r: Ensemble, axes: Tensor) -> dict[str, Any] | None:
-    """What the ends of the first block's walks keep of their starts; None where the start's data is not at hand."""
+    """Measure what the ends of the first block's walks keep of their starts; None without the start's data."""
     parameters = archive.manifest["parameters"]
     settings = Settings.from_json(parameters["settings"])
     if settings.start.startswith(_WITH_DATA) or settings.known or settings.measured:
@@ -167,7 +168,7 @@ def _remembered(archive: Archive, models: Models, r: Ensemble, axes: Tensor) -> 
 def _effective(
     archive: Archive, summaries: dict[str, Convergence | None], followed: _Followed, seconds: float
 ) -> float | None:
-    """Draws a second of the first block, walked again here, times the least ESS a draw; None for short walks."""
+    """Multiply draws a second of the remade first block by the least ESS a draw; None for short walks."""
     least = [value.ess for value in summaries.values() if value is not None and not math.isnan(value.ess)]
     if not least:
         return None
@@ -176,10 +177,10 @@ def _effective(
 
 
 def last_states(parts: Iterable[Visited]) -> tuple[Tensor, Tensor]:
-    """The walks of one block that were emitted, rising, and the last emission of each; they may end at different steps.
+    """Find the emitted walks of one block, ascending, and the last emission of each; ends may be at different steps.
 
     Arguments:
-        parts: of one block, in the order of the steps; one at least.
+        parts: parts of one block, in the order of steps; at least one.
 
     Returns:
         Numbers of the walks, int64, (K,); states, (K, *event), data units.
@@ -200,17 +201,17 @@ def last_states(parts: Iterable[Visited]) -> tuple[Tensor, Tensor]:
 def own_stein(
     r: Ensemble, x: Tensor, radius: float, *, lam: float = 0.1, points: int = 2000, seed: int = 0
 ) -> Discrepancy:
-    """Stein discrepancy of samples against their autoencoder's own score.
+    """Compute the Stein discrepancy of samples against their autoencoder's own score.
 
-    An r that is told the noise level has the score of the smoothed density, so the samples get that noise first.
+    A noise-conditioned r has the score of the smoothed density, so the samples get that noise first.
 
     Arguments:
-        r: the autoencoder.
+        r: autoencoder.
         x: samples, (N, *event), data units.
         radius: length of the discrepancy's kernel, data units.
-        lam: of an r that is not told the noise level, squared data units.
-        points: most samples that are looked at; all their pairs are.
-        seed: of the draw and of the noise.
+        lam: lambda of an unconditional denoiser, squared data units.
+        points: most samples to use, with all their pairs.
+        seed: seed of the draw and of the noise.
     """
     generator = torch.Generator().manual_seed(seed)
     some = x[torch.randperm(len(x), generator=generator)[:points]]
@@ -223,7 +224,7 @@ def own_stein(
 
 
 def _numbers(value: Convergence) -> dict[str, float | None] | None:
-    """Its numbers; None where the summary does not vary."""
+    """Return the numbers of a summary; None if it does not vary."""
     return None if math.isnan(value.ess) else {name: finite(one) for name, one in value._asdict().items()}
 
 
@@ -232,10 +233,10 @@ def _said(value: float | None, form: str) -> str:
 
 
 def _lines(result: dict[str, Any]) -> list[str]:
-    lines = [f"{result['walks_followed']:,} walks of {result['draws_a_walk']} draws followed"]
+    lines = [f"followed {result['walks_followed']:,} walks of {result['draws_a_walk']} draws"]
     known = {name: value for name, value in result["convergence"].items() if value is not None}
     if result["draws_a_walk"] < _LEAST:
-        lines.append("walks of fewer than 4 draws: no ESS and no R-hat; keep more of each walk (--steps, --thin)")
+        lines.append("no ESS and no R-hat: walks have fewer than 4 draws. Keep more of each walk (--steps, --thin)")
     draws = result["walks_followed"] * result["draws_a_walk"]
     lines += [
         f"{name:12s} ESS {_said(value['ess'], '8.0f')} of {draws:,}   R-hat {_said(value['rhat'], '.3f')}   "
@@ -259,7 +260,7 @@ def _lines(result: dict[str, Any]) -> list[str]:
     for name in ("accepted", "asymmetry"):
         if result[name] is not None:
             lines.append(f"{name} {result[name]:.3f}")
-    lines.append(f"{result['stopped_walks']} walks stopped as non-finite, {result['strayed_walks']} as out of range")
+    lines.append(f"stopped walks: {result['stopped_walks']} non-finite, {result['strayed_walks']} out of range")
     if sum(result["dropped"].values()):
-        lines.append("filters dropped some samples: the walks followed are those of which most are left")
+        lines.append("filters dropped samples: the followed walks are those with most samples left")
     return lines

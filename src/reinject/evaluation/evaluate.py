@@ -1,4 +1,4 @@
-"""``reinject evaluate``: how far an archive can stand in for the real data."""
+"""Evaluate an archive against real data: ``reinject evaluate``."""
 
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -27,18 +27,18 @@ from reinject.walks.verdict import Verdict
 
 @dataclass(frozen=True)
 class Examined:
-    """What was found of an archive.
+    """Hold the results of an evaluation.
 
     Attributes:
-        name: of its preset.
+        name: name of the archive's preset.
         archive: the archive.
-        dataset: the real data, without what its parts have in common.
-        evidence: what the judgements were made from.
-        utility: how a student learns from it; None: not judged.
-        judgements: group -> what else was judged.
-        findings: what the comparison with the real data found wrong, the worst first.
-        models: folders with the models that made the samples, where they were given.
-        metrics: all of it, as JSON values.
+        dataset: the real data, without test rows that are training rows too.
+        evidence: basis of the judgements.
+        utility: utility of the archive; None: not judged.
+        judgements: group -> other judgements.
+        findings: faults from the comparison with the real data, worst first.
+        models: given folders of the models that made the samples.
+        metrics: all results as JSON values.
     """
 
     name: str
@@ -52,7 +52,7 @@ class Examined:
     metrics: dict[str, Any]
 
     def lines(self) -> list[str]:
-        """Print what is wrong first, then ratio and skill, then every number."""
+        """Write faults first, then ratio and skill, then every number."""
         worst = findings.worst_first(verdict_of(self.archive), self.findings)
         left = findings.unchecked(self.utility, self.judgements)
         return [
@@ -74,7 +74,7 @@ def examine(
     classifier: Classifier | None = None,
     progress: Progress | None = None,
 ) -> Examined:
-    """As :func:`evaluate`, for who goes on with what is found; nothing is written."""
+    """Evaluate as :func:`reinject.report.evaluated.evaluate` does, and return the results; write nothing."""
     spec = spec or EvaluateSpec()
     progress = progress or Silent()
     archive = Archive.open(folder)
@@ -85,8 +85,10 @@ def examine(
     made_by, notes = _made_by(archive, models)
     if spec.shadows:
         if made_by is None or "membership" not in names:
-            raise ArgumentError("--shadows", "needs --judge membership and the autoencoder", "Leave it out")
-        plan_of(made_by)  # refused now, not after an hour
+            raise ArgumentError(
+                "--shadows", "needs --judge membership and the autoencoder", "Leave --shadows out, or give both"
+            )
+        plan_of(made_by)  # fail now rather than after an hour
     dataset = data.load(against, spec.data_dir, spec.split_seed, progress)
     check_match(archive, dataset)
     split = dataset.split
@@ -96,7 +98,7 @@ def examine(
         with _left_out(UTILITY, spec.judgements, names, notes):
             check_enough(archive, dataset)
     dataset, shared = disjoint(dataset)
-    notes += [f"{shared} test images that are training images too were left out"] if shared else []
+    notes += [f"{shared} test images are training images too; they are left out"] if shared else []
     evidence = gather(archive, dataset, C, made_by, spec, progress)
     evidence = replace(evidence, shadows=spec.shadows, progress=progress)
     metrics: dict[str, Any] = {
@@ -133,10 +135,10 @@ def examine(
 
 @contextmanager
 def _left_out(name: str, asked: Sequence[str], names: list[str], notes: list[str]) -> Iterator[None]:
-    """Leave a judgement out that cannot be made, and note why; what is asked for by name has to be made."""
+    """Leave out a judgement that fails, and note the reason; if it was named, raise its error."""
     try:
         yield
-    except (DataError, ArchiveError) as error:  # too few rows; all else, such as a process that died, ends the run
+    except (DataError, ArchiveError) as error:  # too few rows; other errors, such as a dead process, end the run
         if asked:
             raise
         names.remove(name)
@@ -149,9 +151,11 @@ def _classifier(archive: Archive, models: Sequence[Path]) -> Classifier:
 
 
 def _made_by(archive: Archive, models: Sequence[Path]) -> tuple[Models | None, list[str]]:
-    """The models of an archive, or why judgements of the autoencoder are left out."""
+    """Find the models of an archive, or the reason why judgements of the autoencoder are left out."""
     try:
         found = find_models(archive, models)
     except ReinjectError as error:
         return None, [f"judgements of the autoencoder are left out: {error}"]
-    return (found, []) if found.autoencoders else (None, ["the autoencoder is not on disk: nothing is said about it"])
+    return (
+        (found, []) if found.autoencoders else (None, ["the autoencoder is not on disk: its judgements are left out"])
+    )

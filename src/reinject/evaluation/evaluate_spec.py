@@ -1,4 +1,4 @@
-"""What is asked of an evaluation, in one value."""
+"""Describe an evaluation in one value."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -13,26 +13,25 @@ MOST = 300_000
 
 @dataclass(frozen=True)
 class EvaluateSpec:
-    """How an archive is judged.
+    """Describe how to judge an archive.
 
     Attributes:
-        judgements: some of utility, coverage, two-sample, spurious, memorisation, membership; none: all that can be
-            made. A judgement that has too few rows is then left out, and the result says so.
-        features: what coverage, two-sample and spurious are judged in: a name of
-            :data:`reinject.models.features.NAMES`, or the folder of a classifier; None: the penultimate layer of the
-            classifier that labelled, or pixels where nothing did.
-        student: kind of the students of the utility: mlp, cnn, logistic, knn or boosting.
-        seeds: number of students a size, >= 1; their mean and spread are reported.
-        most: synthetic samples that are read at most, >= 1, drawn at random; the number used is reported.
-        seed: of the first student and of the draws, >= 0.
-        split_seed: of the split of a data set that has no test part, >= 0: that by which the models were trained.
-        shadows: train eight autoencoders like the one that made the samples, on random halves of the rows, for the
-            likelihood ratio attack on it.
-        device: where students train: cpu, cuda, mps or auto.
-        data_dir: where to look for the data set first; None: where ``reinject train`` looks.
+        judgements: some of utility, coverage, two-sample, spurious, memorisation, membership; (): all that apply.
+            Then a judgement with too few rows is left out, and a note gives the reason.
+        features: features for coverage, two-sample and spurious: a name of :data:`reinject.models.features.NAMES`, or
+            the folder of a classifier. None: the penultimate layer of the labelling classifier, or pixels without one.
+        student: kind of the students for the utility: mlp, cnn, logistic, knn or boosting.
+        seeds: students for each training set size, >= 1; mean and spread are reported.
+        most: most synthetic samples to read, >= 1, drawn at random; the number used is reported.
+        seed: seed of the first student and of the draws, >= 0.
+        split_seed: seed that splits a data set without a test part, >= 0; must be that of the models.
+        shadows: train eight autoencoders like the one that made the samples, on random halves of the rows, for a
+            likelihood-ratio attack.
+        device: device of the students: cpu, cuda, mps or auto.
+        data_dir: folder to search for the data set first; None: as ``reinject train``.
 
     Raises:
-        ArgumentError: a number out of range, an unknown student, a text in place of several judgements.
+        ArgumentError: a number is out of range, an unknown student, or a text in place of a list of judgements.
 
     Example:
         >>> EvaluateSpec(judgements=["coverage"], seeds=1).judgements

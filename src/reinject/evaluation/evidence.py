@@ -1,4 +1,4 @@
-"""What judgements are made from: real and synthetic rows, walks, features, models."""
+"""Gather the basis of judgements: real and synthetic rows, walks, features, models."""
 
 from collections.abc import Callable
 from dataclasses import dataclass, field, replace
@@ -28,26 +28,26 @@ from reinject.models.loading import Models, classifier_in
 from reinject.models.voting import Classifier
 from reinject.training.students import Bench, Marks, workers_for
 
-MOST_NEAR = 10_000  # samples whose neighbours are looked at
+MOST_NEAR = 10_000  # most samples in the search for neighbours
 
 
 @dataclass(frozen=True)
 class Evidence:
-    """All that judgements are made from.
+    """Hold the basis of all judgements.
 
     Attributes:
-        train, test: the real sets.
-        synthetic: the samples that have labels, or all where none has.
-        walk: their walks, int64, (N,).
-        class_names: of all; none where samples have no labels.
-        extractor: of the features.
-        classifier: that labelled; None where nothing did.
-        models: that made the samples; None where they are not at hand.
-        seed: of draws and students.
-        device: where students train.
-        shadows: whether autoencoders are trained like the one that is attacked.
-        progress: who is told where something takes long.
-        known: marks of students that were trained for a judgement, by what determines them.
+        train, test: real sets.
+        synthetic: labelled samples, or all samples of an archive without labels.
+        walk: numbers of their walks, int64, (N,).
+        class_names: class names; none without labels.
+        extractor: extractor of features.
+        classifier: labelling classifier; None without labels.
+        models: models that made the samples; None if not available.
+        seed: seed of draws and students.
+        device: device of students.
+        shadows: whether to train autoencoders like the attacked one.
+        progress: progress reporter.
+        known: marks of trained students, by what determines them.
     """
 
     train: Table
@@ -66,12 +66,12 @@ class Evidence:
 
     @cached_property
     def draws(self) -> list[Draw]:
-        """Of rows, for all judgements that compare sets."""
+        """Draws of rows for all judgements that compare sets."""
         return draws(len(self.train), len(self.test), self.walk, seed=self.seed)
 
     @cached_property
     def parts(self) -> list[Sets]:
-        """The features of each draw."""
+        """Features of each draw."""
         of = self.extractor.rows
         return [
             (of(self.train, one.reference), of(self.test, one.held_out), of(self.synthetic, one.synthetic))
@@ -80,24 +80,24 @@ class Evidence:
 
     @cached_property
     def some_near(self) -> NDArray[np.int64]:
-        """Numbers of the samples whose neighbours are looked at."""
+        """Numbers of the samples in the search for neighbours."""
         return self.some(len(self.synthetic), MOST_NEAR)
 
     @cached_property
     def near(self) -> Neighbourhood:
-        """What is near to these among real rows, in pixels."""
+        """Neighbours of these samples among real rows, in pixels."""
         of = pixels().rows
         train, test = (of(table, np.arange(len(table))) for table in (self.train, self.test))
         return neighbourhood(of(self.synthetic, self.some_near), train, test)
 
     @property
     def bench(self) -> Bench:
-        """Where students are tested."""
+        """Bench that tests students."""
         workers = workers_for(device_of(self.device))
         return Bench(self.test, self.class_names, self.device, workers, known=self.known)
 
     def probabilities(self, table: Table, index: NDArray[np.int64]) -> Tensor:
-        """What the classifier says of some rows, float64, (N, classes)."""
+        """Compute the classifier's probabilities of some rows, float64, (N, classes)."""
         assert self.classifier is not None
         found = []
         with torch.no_grad():
@@ -107,15 +107,15 @@ class Evidence:
         return torch.cat(found)
 
     def some(self, rows: int, most: int) -> NDArray[np.int64]:
-        """Numbers of ``most`` rows at most, drawn at random."""
+        """Draw at most ``most`` row numbers at random."""
         return np.random.default_rng(self.seed).permutation(rows)[:most]
 
 
 def disjoint(dataset: data.Dataset) -> tuple[data.Dataset, int]:
-    """The data set without test images that are training images too, and how many there were.
+    """Remove test images that are training images too; return the data set and the number removed.
 
     Raises:
-        DataError: more than 1% of the test images: a mistake in the split.
+        DataError: more than 1% of the test images, which suggests a wrong split.
 
     Example:
         >>> disjoint(data.load("digits"))[1]
@@ -141,18 +141,18 @@ def gather(
     spec: EvaluateSpec,
     progress: Progress,
 ) -> Evidence:
-    """The evidence of an archive and a data set.
+    """Gather the evidence from an archive and a data set.
 
     Arguments:
-        archive: the synthetic samples.
-        dataset: the real ones.
-        C: the classifier that labelled; None where nothing did.
-        models: that made the samples; None where they are not at hand.
-        spec: which features, how many samples, by which seed, and where students will train.
+        archive: archive of synthetic samples.
+        dataset: real data.
+        C: labelling classifier; None without labels.
+        models: models that made the samples; None if not available.
+        spec: features, number of samples, seed, and device of students.
         progress: progress reporter.
 
     Raises:
-        ReinjectError: the extractor is not known, or does not fit.
+        ReinjectError: the extractor is unknown, or does not fit.
     """
     levels = levels_for(dataset, archive)
     with progress.task("reading the samples", min(spec.most, archive.rows), "samples") as advance:
@@ -167,7 +167,7 @@ def gather(
 
 
 def _extractor(features: str | Path | None, C: Classifier | None, train: Table) -> Extractor:
-    """By its name, or from a folder."""
+    """Find an extractor by its name, or in a folder."""
     shape = tuple(train.x.shape[1:])
     if features is None:
         features = usual(C)
@@ -192,12 +192,14 @@ def _extractor(features: str | Path | None, C: Classifier | None, train: Table) 
         )
     bundle = load(classifier_in(folder))
     if bundle.network.inputs.shape != shape:
-        raise ModelError(str(folder), f"takes {bundle.network.inputs.shape}, not {shape}", "Give one for these inputs")
+        raise ModelError(
+            str(folder), f"takes {bundle.network.inputs.shape}, not {shape}", "Give a classifier for these inputs"
+        )
     return penultimate(bundle.network, bundle.sha256)
 
 
 def check_extractor(features: str | Path | None, split: Split) -> None:
-    """Raise DataError where the classifier in a folder, if one is named, has seen rows that are held out."""
+    """Raise DataError if ``features`` is the folder of a classifier trained on held-out rows."""
     if features is not None and Path(features).is_dir():
         folder = classifier_in(Path(features))
         known = split_of(folder)
@@ -206,5 +208,5 @@ def check_extractor(features: str | Path | None, split: Split) -> None:
 
 
 def levels_for(dataset: data.Dataset, archive: Archive) -> Storage:
-    """How real data is kept whose values mean what those of the archive do."""
+    """Choose the storage of real data whose values have the archive's meaning."""
     return dataset.levels(archive.storage.low, archive.storage.high)

@@ -1,4 +1,4 @@
-"""What is wrong with a set, the worst first; what its manifest says of its walk, in plain words."""
+"""Find what is wrong with a set, worst first, and describe its walk in plain words."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -11,24 +11,24 @@ from reinject.walks.verdict import ABSENT, LEVELS, WALKS_A_CLASS, Verdict
 
 _GOOD, _LITTLE = 0.9, 0.5  # ratios: below the first a set is doubtful, below the second broken
 _ASKED = {
-    "utility": "what a student learns",
+    "utility": "accuracy of a student",
     "coverage": "coverage of the real data",
-    "two-sample": "likeness to the real data",
+    "two-sample": "differences from the real data",
     "spurious": "spurious samples",
     "memorisation": "copies of training rows",
-    "membership": "traces of who was in the training data",
+    "membership": "identification of training rows",
 }
 
 
 @dataclass(frozen=True)
 class Classes:
-    """The shares of the classes in a set and in the real data.
+    """Hold the shares of the classes in a set and in the real data.
 
     Attributes:
-        names: of the classes.
-        shares: in the set.
-        real: in the real data.
-        walks: that the set comes from.
+        names: names of the classes.
+        shares: shares in the set.
+        real: shares in the real data.
+        walks: number of walks of the set.
     """
 
     names: Sequence[str] = ()
@@ -38,7 +38,7 @@ class Classes:
 
     @property
     def missing(self) -> list[str]:
-        """Classes that the real data has and the set lacks; none where few walks cannot say.
+        """Classes of the real data that the set lacks; none if the walks are too few to tell.
 
         Example:
             >>> Classes(("cat", "dog"), (1.0, 0.0), (0.5, 0.5), 100).missing
@@ -52,11 +52,11 @@ class Classes:
 
 
 def findings(judged: Utility | None, found: Mapping[str, Sequence[Judgement]], classes: Classes) -> list[Verdict]:
-    """What a comparison with real data finds wrong, the worst first; nothing where nothing is found.
+    """List the faults that a comparison with real data finds, worst first.
 
     Arguments:
-        judged: how a student learns from the set; None: not judged.
-        found: group -> what else was judged.
+        judged: utility of the set; None: not judged.
+        found: group -> other judgements.
         classes: shares of the classes.
 
     Example:
@@ -72,17 +72,17 @@ def findings(judged: Utility | None, found: Mapping[str, Sequence[Judgement]], c
         wrong.append(Verdict(level, f"{len(missing)} of {len(classes.names)} classes {verb} missing: {named}"))
     if judged is not None and not judged.ratio.mean >= _GOOD:
         level = LEVELS[1] if judged.ratio.mean >= _LITTLE else LEVELS[2]
-        reason = "a student of the samples is less accurate than one of real data"
+        reason = "a student trained on the samples is less accurate than its twin trained on real data"
         wrong.append(Verdict(level, f"the ratio is {judged.ratio.mean:.3f}: {reason}"))
     return worst_first(None, wrong)
 
 
 def worst_first(verdict: Verdict | None, found: Sequence[Verdict]) -> list[Verdict]:
-    """A set's own verdict among what a comparison found: the worst first, and good only where nothing is wrong.
+    """Sort a set's own verdict and the faults of a comparison, worst first; "good" stays only without faults.
 
     Arguments:
-        verdict: from what needs no data; None: there is none.
-        found: what a comparison with real data found; it comes before a verdict of its level.
+        verdict: verdict that needs no real data; None: no verdict.
+        found: faults of a comparison with real data; they precede a verdict of the same level.
 
     Example:
         >>> [one.line for one in worst_first(Verdict("good"), [Verdict("doubtful", "copies")])]
@@ -93,11 +93,11 @@ def worst_first(verdict: Verdict | None, found: Sequence[Verdict]) -> list[Verdi
 
 
 def unchecked(judged: Utility | None, found: Mapping[str, Sequence[Judgement]]) -> str:
-    """What has not been compared with real data, as ``not checked: ...``; "" where everything was.
+    """List the omitted comparisons with real data as ``not checked: ...``; "" if none is missing.
 
     Example:
         >>> unchecked(None, {name: () for name in ("coverage", "two-sample", "spurious", "memorisation")})
-        'not checked: what a student learns (utility), traces of who was in the training data (membership)'
+        'not checked: accuracy of a student (utility), identification of training rows (membership)'
     """
     done = {*found, *(["utility"] if judged is not None else [])}
     left = [f"{what} ({name})" for name, what in _ASKED.items() if name not in done]
@@ -105,11 +105,11 @@ def unchecked(judged: Utility | None, found: Mapping[str, Sequence[Judgement]]) 
 
 
 def standing_lines(worst: Sequence[Verdict], command: str) -> list[str]:
-    """The verdict for a terminal, what else is wrong, and what to try next.
+    """Write the verdict, further faults and the next command for a terminal.
 
     Arguments:
-        worst: from :func:`worst_first`.
-        command: to try next; "": none.
+        worst: result of :func:`worst_first`.
+        command: command to try next; "": none.
 
     Example:
         >>> standing_lines([Verdict("broken", "50% of the walks diverged")], "reinject inspect MODELS")
@@ -120,7 +120,7 @@ def standing_lines(worst: Sequence[Verdict], command: str) -> list[str]:
 
 
 def figure_rows(figures: Mapping[str, Any], names: Sequence[str]) -> dict[str, str]:
-    """The figures of a manifest in plain words, name -> value, without those that were not measured.
+    """Write the measured figures of a manifest in plain words, name -> value.
 
     Example:
         >>> figure_rows({"shares": [0.4, 0.6], "clipped": 0.012, "information": None}, ("cat", "dog"))
@@ -137,9 +137,9 @@ def figure_rows(figures: Mapping[str, Any], names: Sequence[str]) -> dict[str, s
     for key, what, form in (
         ("stopped", "walks that diverged", "{:.1%}"),
         ("clipped", "values far outside the range", "{:.1%}"),
-        ("repeated", "samples that repeat another", "{:.1%}"),
+        ("repeated", "repeated samples", "{:.1%}"),
         ("remembered", "start kept at the end", "{:.0%}"),
-        ("information", "information, of 1", "{:.2f}"),
+        ("information", "information of labels, 0 to 1", "{:.2f}"),
         ("confidence", "mean confidence", "{:.2f}"),
         ("directions", "directions of variation", "{:.0f}"),
     ):
@@ -150,12 +150,12 @@ def figure_rows(figures: Mapping[str, Any], names: Sequence[str]) -> dict[str, s
 
 @dataclass(frozen=True)
 class Chosen:
-    """Why a walk was chosen.
+    """Hold the reason for a chosen walk.
 
     Attributes:
-        settings: as options of the command line.
-        because: the reason.
-        trials: pilot walks, a row each: settings, merit, verdict.
+        settings: settings as options of the command line.
+        because: reason.
+        trials: one row for each pilot: settings, merit, verdict.
     """
 
     settings: str
@@ -164,7 +164,7 @@ class Chosen:
 
     @classmethod
     def of(cls, settings: str, chosen: Mapping[str, Any]) -> "Chosen":
-        """From what a manifest says.
+        """Read the choice from a manifest.
 
         Example:
             >>> Chosen.of("--kernel ancestral", {"because": "r is noise-conditioned", "trials": []}).because

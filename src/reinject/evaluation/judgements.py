@@ -1,4 +1,4 @@
-"""The judgements of ``reinject evaluate``: which rows and features each of them is given."""
+"""Make the judgements of ``reinject evaluate`` from their rows and features."""
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
@@ -21,13 +21,13 @@ from reinject.evaluation.two_sample import two_sample
 from reinject.models.features import pixels
 from reinject.training.students import Student
 
-MOST_ROWS = 10_000  # of training and of held-out rows that are attacked
+MOST_ROWS = 10_000  # attacked rows, of the training part and of the held-out part
 MOST_ATTRACTED = 1_000
-_SIGMA = 0.02  # noise beside a row whose attraction is tested, a multiple of the radius a value
+_SIGMA = 0.02  # noise for the test of attraction, a multiple of the radius for each value
 
 
 def judge_coverage(evidence: Evidence) -> list[Judgement]:
-    """Coverage in features, and the shares of the classes."""
+    """Judge coverage in features, and the shares of the classes."""
     found = coverage(evidence.parts)
     if evidence.class_names:
         sets = (evidence.train, evidence.test, evidence.synthetic)
@@ -43,14 +43,14 @@ def judge_coverage(evidence: Evidence) -> list[Judgement]:
 
 
 def judge_two_sample(evidence: Evidence) -> list[Judgement]:
-    """Whether samples can be told from held-out rows, in features."""
+    """Judge whether tests distinguish samples from held-out rows, in features."""
     of = evidence.extractor.rows
     rows = pairs(len(evidence.test), evidence.walk, seed=evidence.seed)
     return two_sample([(of(evidence.test, a), of(evidence.synthetic, b)) for a, b in rows], evidence.seed)
 
 
 def judge_spurious(evidence: Evidence) -> list[Judgement]:
-    """Samples that are nothing in particular."""
+    """Judge spurious samples: far from real data, without a clear class."""
     given = []
     for part, draw in zip(evidence.parts, evidence.draws, strict=True):
         certain, certainty = (
@@ -62,7 +62,7 @@ def judge_spurious(evidence: Evidence) -> list[Judgement]:
 
 
 def judge_memorisation(evidence: Evidence) -> list[Judgement]:
-    """Copies, in pixels; attractors, where the autoencoder is at hand."""
+    """Judge copies in pixels, and attractors if the autoencoder is available."""
     of = pixels().rows
     train, test = (of(table, np.arange(len(table))) for table in (evidence.train, evidence.test))
     x, near = of(evidence.synthetic, evidence.some_near), evidence.near
@@ -78,7 +78,7 @@ def judge_memorisation(evidence: Evidence) -> list[Judgement]:
 
 
 def judge_membership(evidence: Evidence) -> list[Judgement]:
-    """Attacks on the classifier, on a student of the samples, and on the autoencoder where it is at hand."""
+    """Attack the classifier, a student of the samples, and the autoencoder if it is available."""
     train, test = evidence.train, evidence.test
     count = min(len(train), len(test), MOST_ROWS)
     chosen = [
@@ -118,9 +118,10 @@ def judge_membership(evidence: Evidence) -> list[Judgement]:
 
 
 def closest(evidence: Evidence, rows: int = 12) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
-    """The samples that are nearest to training rows, without two of one row, and these rows; images in [0, 1].
+    """Find the samples nearest to training rows, one for each row, and these rows; images in [0, 1].
 
-    Near is measured by the training row's distance to its nearest other one, or else the simplest images come first.
+    Distances are relative to the training row's distance to its nearest other row. Absolute distances would put the
+    simplest images first.
     """
     of, found, chosen = pixels().rows, evidence.near, evidence.some_near
     order = (found.distance / found.apart.clamp_min(1e-12)).argsort(stable=True).numpy()
@@ -136,10 +137,10 @@ def closest(evidence: Evidence, rows: int = 12) -> tuple[NDArray[np.float32], ND
 
 @dataclass(frozen=True)
 class Group:
-    """Some judgements made together.
+    """Group judgements that are made together.
 
     Attributes:
-        make: them.
+        make: function that makes the judgements.
         labelled: whether they need a classifier.
     """
 
@@ -158,10 +159,11 @@ UTILITY = "utility"
 
 
 def wanted(names: Sequence[str], labelled: bool) -> list[str]:
-    """The judgements to make: those that are asked for, or all that can be made; ``none``: none.
+    """Choose the judgements to make: the named ones, or all that apply; ``none``: no judgement.
 
     Raises:
-        ArgumentError: a name that is none, none beside others, or one that needs labels where there are none.
+        ArgumentError: an unknown name, or "none" beside other names.
+        ModelError: a judgement needs labels, and the archive has none.
 
     Example:
         >>> wanted((), False), wanted(("none",), True)
@@ -169,7 +171,7 @@ def wanted(names: Sequence[str], labelled: bool) -> list[str]:
     """
     if "none" in names:
         if len(names) > 1:
-            raise ArgumentError("--judge", "none, and others", "Leave out one of the two")
+            raise ArgumentError("--judge", "'none' is combined with other names", "Give none alone, or leave it out")
         return []
     known = [UTILITY, *GROUPS]
     needing = [name for name in known if name == UTILITY or GROUPS[name].labelled]

@@ -1,4 +1,4 @@
-"""How an archive stands: its verdict, what a comparison with real data finds wrong, and what to try next."""
+"""Collect an archive's verdict, the faults from a comparison with real data, and the next command."""
 
 import re
 from collections.abc import Mapping, Sequence
@@ -16,11 +16,11 @@ from reinject.sampling.provenance import shares
 from reinject.walks.diagnostics import class_shares
 from reinject.walks.verdict import Verdict
 
-_OF_THE_NETWORK = re.compile(r"\br\b")  # a reason that speaks of the autoencoder, which no other walk cures
+_OF_THE_NETWORK = re.compile(r"\br\b")  # a reason in the autoencoder, which no other walk cures
 
 
 def verdict_of(archive: Archive) -> Verdict | None:
-    """The verdict in the manifest; None in an archive that was written before there were any."""
+    """Read the verdict from the manifest; None for older archives without verdicts."""
     found = archive.manifest.get("verdict")
     return None if found is None else Verdict(**found)
 
@@ -28,12 +28,12 @@ def verdict_of(archive: Archive) -> Verdict | None:
 def found_wrong(
     archive: Archive, judged: Utility | None, found: Mapping[str, Sequence[Judgement]], dataset: data.Dataset
 ) -> list[Verdict]:
-    """What the comparison of an archive with real data finds wrong, the worst first.
+    """List the faults from the comparison of an archive with real data, worst first.
 
     Arguments:
         archive: the archive.
-        judged: how a student learns from it; None: not judged.
-        found: group -> what else was judged.
+        judged: utility of the archive; None: not judged.
+        found: group -> other judgements.
         dataset: the real data.
     """
     classes = Classes()
@@ -46,14 +46,15 @@ def found_wrong(
 
 
 def next_command(archive: Archive, worst: Sequence[Verdict], models: Sequence[Path] = ()) -> str:
-    """The command to try next where a set is broken; "" where it is not.
+    """Return the command to try next for a broken set; else "".
 
-    ``reinject inspect`` where the reason lies in the autoencoder or nothing labels, else ``reinject tune``.
+    The command is ``reinject inspect`` if the reason lies in the autoencoder or there are no labels. Else it is
+    ``reinject tune``.
 
     Arguments:
         archive: the archive.
-        worst: what is wrong, the worst first.
-        models: folders of its models; default: where the manifest says, if that is below the working folder.
+        worst: faults, worst first.
+        models: folders of the models; default: the manifest's, if below the working folder.
     """
     if not worst or worst[0].level != "broken":
         return ""
@@ -64,7 +65,7 @@ def next_command(archive: Archive, worst: Sequence[Verdict], models: Sequence[Pa
 
 
 def _below(archive: Archive) -> list[str]:
-    """Folders of the models as they are called from the working folder; none where one is elsewhere."""
+    """Name the models' folders relative to the working folder; none if one is elsewhere."""
     noted = archive.manifest["models"].get("autoencoders", [])
     if is_remote(archive.folder):
         return []
@@ -75,7 +76,7 @@ def _below(archive: Archive) -> list[str]:
 
 
 def chosen_of(archive: Archive) -> Chosen | None:
-    """Why the walk of an archive was chosen; None where somebody gave it, or the archive does not say."""
+    """Read why the walk of an archive was chosen; None for given settings or older archives."""
     manifest = archive.manifest
     found = manifest.get("chosen")
     if found is None or "settings" not in manifest["parameters"]:

@@ -1,4 +1,4 @@
-"""``reinject tune``: which kernel, with which noise, for an autoencoder that nobody knows anything about."""
+"""Find a kernel and its noise for an unknown autoencoder: ``reinject tune``."""
 
 import math
 from collections.abc import Sequence
@@ -25,9 +25,9 @@ from reinject.sampling.summary import BROKEN
 from reinject.score import estimate_lam
 from reinject.walks.starts import Start
 
-_METHODS: tuple[Literal["matched", "effective"], ...] = ("matched", "effective")  # the surer first
-_BEST = 6  # candidates that students learn from
-_REAL = 5_000  # images that students are tested on, at most
+_METHODS: tuple[Literal["matched", "effective"], ...] = ("matched", "effective")  # the more reliable method first
+_BEST = 6  # candidates with students
+_REAL = 5_000  # most images for the test of students
 _SHOWN = 10  # rows of the table
 
 
@@ -42,31 +42,30 @@ def tune(
     data_dir: str | None = None,
     progress: Progress | None = None,
 ) -> Outcome:
-    """Try kernels and noises on a few walks each, and rank them by verdict, then by merit or by utility.
+    """Try kernels and noises on a few walks each. Rank them by verdict, then by merit or by utility.
 
-    Without data, the merit of :func:`reinject.walks.verdict.merit`: it prefers samples that the classifier is certain
-    of, in all classes. It cannot see whether they look like data. With data, students learn from the best six
-    candidates whose verdict is not "broken": from up to 5,000 samples of walks that take 20,000 steps together. The
-    utility is their accuracy on up to 5,000 training images. A candidate is dropped as soon as more than
-    half of its walks diverge.
+    Without data, the merit of :func:`reinject.walks.verdict.merit` prefers samples of all classes with a certain label.
+    Merit cannot tell whether samples look like data. With data, students train on samples of the best six candidates
+    whose verdict is not "broken": up to 5,000 samples, from 20,000 steps in all. The utility is a student's accuracy on
+    up to 5,000 training images. A candidate is dropped as soon as more than half of its walks diverge.
 
     Arguments:
-        models: from :func:`reinject.models.loading.load_models`.
-        dataset: real data, of the models' shape and classes, under the name with which ``sample`` finds it.
-        walks: walks a candidate, >= 16.
-        seed: of all randomness.
-        out: JSON file for the best settings, which ``reinject sample --preset FILE`` takes; default: not written.
-        overwrite: replace that file.
-        data_dir: where the data set lies, for the command that is printed.
-        progress: who is told.
+        models: result of :func:`reinject.models.loading.load_models`.
+        dataset: real data with the models' shape and classes, under its name for ``sample``.
+        walks: walks for each candidate, >= 16.
+        seed: seed of all randomness.
+        out: JSON file for the best settings, for ``reinject sample --preset FILE``; default: no file.
+        overwrite: replace an existing file.
+        data_dir: folder of the data set, for the printed command.
+        progress: progress reporter.
 
     Returns:
-        All candidates, best first; a failure where none is sane, and then no file.
+        All candidates, best first; a failure and no file if no candidate is sane.
 
     Raises:
         ArgumentError: a number out of range.
-        DataError: data of another shape or other classes than the models', or a split whose held-out rows they have
-            seen.
+        DataError: the shape or classes of the data differ from the models', or the models were trained on its
+            held-out rows.
         ArchiveError: ``out`` exists.
     """
     given = {"walks": walks, "seed": seed, "dataset": dataset and [dataset.name, fingerprint(dataset.train.x)]}
@@ -77,7 +76,7 @@ def tune(
         return made_already(out, Outcome(settings.as_json(), [_next(out, settings, models, data_dir, dataset)]))
     check_count("--walks", "walks", walks, 16)
     if out is not None and out.exists() and not overwrite:
-        raise ArchiveError(str(out), "already exists", "Choose another --out, or replace it with --overwrite")
+        raise ArchiveError(str(out), "already exists", "Give another --out, or --overwrite")
     if out is not None:
         out.parent.mkdir(parents=True, exist_ok=True)
     progress = progress or Silent()
@@ -97,7 +96,7 @@ def tune(
     lines = _lines(ranked, result)
     if not ranked[0].sane:
         reason = ranked[0].trial.verdict.reason
-        why = f"tune: none of the {len(ranked)} candidates gave sane walks; the best is broken: {reason}"
+        why = f"tune: all {len(ranked)} candidates are broken. The best one: {reason}"
         return Outcome(result, lines, why, status=BROKEN)
     if out is not None:
         best = ranked[0].trial.settings
@@ -107,7 +106,7 @@ def tune(
 
 
 def _next(out: Path, settings: Settings, models: Models, data_dir: str | None, dataset: Dataset | None) -> str:
-    """Where the settings are, and how to walk with them."""
+    """Name the file of settings, and the command that uses it."""
     split_seed = None if dataset is None else dataset.split_seed
     folders = [bundle.folder.parent for bundle in models.autoencoders]
     reads = settings.start.startswith(("codes:", "classes:"))
@@ -117,7 +116,7 @@ def _next(out: Path, settings: Settings, models: Models, data_dir: str | None, d
 
 
 def _real(dataset: Dataset, models: Models, seed: int) -> Table:
-    """Training images that students are tested on; the test images stay unseen until ``reinject evaluate``."""
+    """Choose training images for the test of students; test images stay unused until ``reinject evaluate``."""
     inputs = models.inputs
     check_space(dataset, inputs, "the model")
     models.check_unseen(dataset)
@@ -126,7 +125,7 @@ def _real(dataset: Dataset, models: Models, seed: int) -> Table:
             dataset.name,
             f"has images {dataset.shape} of {len(dataset.class_names)} classes, the models take {inputs.shape} of "
             f"{len(inputs.class_names)}",
-            "Give --data the data set that the models were trained on",
+            "Give the models' training data with --data",
         )
     order = torch.randperm(len(dataset.train), generator=torch.Generator().manual_seed(seed))[:_REAL]
     part = dataset.train.take(order)
@@ -134,7 +133,7 @@ def _real(dataset: Dataset, models: Models, seed: int) -> Table:
 
 
 def _begin(models: Models, dataset: Dataset | None) -> tuple[Start | None, str]:
-    """Where walks of a blind autoencoder begin, if it is known where data lies; and its name on a command line."""
+    """Choose the start of an unconditional denoiser among data, if known, and its name on a command line."""
     if models.ensemble().noise_conditioned:
         return None, "normal"
     moments = models.moments() if dataset is None else codes_of(models, dataset)
@@ -145,7 +144,7 @@ def _begin(models: Models, dataset: Dataset | None) -> tuple[Start | None, str]:
 
 
 def _lam(models: Models, real: Table | None) -> tuple[float | None, str]:
-    """Lambda of blind autoencoders and how it is known; None without data, or where no method has an answer."""
+    """Estimate lambda of an unconditional denoiser, and name the method; None without data or an estimate."""
     r = models.ensemble()
     if r.noise_conditioned:
         return None, "noise-conditioned"
@@ -156,12 +155,12 @@ def _lam(models: Models, real: Table | None) -> tuple[float | None, str]:
         try:
             return estimate_lam(r, x.to(r.device), method).value, f"Stein's identity on real data, {method}"
         except ModelError:
-            continue  # the source says which method had an answer
+            continue  # the returned text names the method that succeeds
     return None, "unknown"
 
 
 def _screened(bench: Bench, grid: Sequence[Settings], progress: Progress) -> list[Candidate]:
-    """All candidates tried without data, best first."""
+    """Try all candidates without data; return them best first."""
     found = bench.automatic()
     with progress.task("tuning", len(found) + len(grid), "candidates") as advance:
         advance(len(found))
@@ -172,7 +171,7 @@ def _screened(bench: Bench, grid: Sequence[Settings], progress: Progress) -> lis
 
 
 def _taught(bench: Bench, ranked: Sequence[Candidate], progress: Progress) -> list[Candidate]:
-    """The same with the utilities of the best that are sane, best first."""
+    """Add the utilities of the best sane candidates; return all best first."""
     best = [one for one in ranked if one.sane][:_BEST]
     with progress.task("training students", len(best), "students") as advance:
         taught = []
@@ -183,7 +182,7 @@ def _taught(bench: Bench, ranked: Sequence[Candidate], progress: Progress) -> li
 
 
 def agreement(found: Sequence[Candidate]) -> dict[str, Any] | None:
-    """Spearman's rank correlation of merit and utility, and over how many; None for fewer than three, or for ties only.
+    """Compute Spearman's rank correlation of merit and utility; None for fewer than three candidates, or ties only.
 
     Example:
         >>> from reinject.sampling.auto import Trial
@@ -196,7 +195,7 @@ def agreement(found: Sequence[Candidate]) -> dict[str, Any] | None:
     pairs = [(one.trial.merit, one.utility) for one in found if not math.isnan(one.utility)]
     if len(pairs) < 3 or any(len(set(values)) == 1 for values in zip(*pairs, strict=True)):
         return None
-    from scipy.stats import spearmanr  # a second of imports, which most commands can do without
+    from scipy.stats import spearmanr  # imported here: it takes a second
 
     return {"rank_correlation": round(float(spearmanr(pairs).statistic), 4), "over": len(pairs)}
 
@@ -208,13 +207,13 @@ def _lines(ranked: Sequence[Candidate], result: dict[str, Any]) -> list[str]:
     if result["agreement"] is not None:
         value, over = result["agreement"].values()
         value = round(value, 1) + 0.0  # no -0.0
-        lines.append(f"agreement of the criterion without data with utility: rank correlation {value} over {over}")
+        lines.append(f"rank correlation of merit and utility: {value} over {over} candidates")
     diverged = result["diverged"]
     return [*lines, f"{diverged} candidate{'' if diverged == 1 else 's'} diverged"]
 
 
 def _table(shown: Sequence[Candidate]) -> list[str]:
-    """Aligned columns under a header; merits, or utilities where there are some."""
+    """Write aligned columns under a header, with utilities if known, else merits."""
     by_utility = any(not math.isnan(one.utility) for one in shown)
     head = ("walk", "steps", "utility" if by_utility else "merit", "classes %", "start kept %", "verdict")
     rows = [head, *(_row(one, one.utility if by_utility else one.trial.merit) for one in shown)]

@@ -1,4 +1,4 @@
-"""The numbers of a report, for people: a sentence, four numbers, tables."""
+"""Write the numbers of a report as text: a headline, four numbers, tables."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -12,18 +12,20 @@ _ALARM = 0.01  # p below which the report warns
 
 
 def headline(judged: Utility) -> str:
-    """What a student learns, in a sentence; what is wrong with the set comes before it."""
-    carried = "skill is not defined: real data teaches no more than labelled noise"
+    """Write the utility in two or three sentences."""
+    carried = "Skill is not defined: real data teaches no more than labelled noise."
     if judged.skill is not None:
-        carried = f"the samples carry {judged.skill.mean:.0%} of what real data would teach beyond labelled noise"
+        carried = (
+            f"At equal n, the samples teach {judged.skill.mean:.0%} of what real data teaches beyond labelled noise."
+        )
     return (
         f"A classifier trained on {judged.n:,} synthetic samples alone reaches {judged.full.mean:.1%} on real test "
-        f"data, {judged.ratio.mean:.3f} of its twin trained on the real data; at equal n {carried}."
+        f"data. This is {judged.ratio.mean:.3f} of its twin trained on the real data. {carried}"
     )
 
 
 def pm(figure: Figure | None) -> str:
-    """A mean and its standard error, as text.
+    """Write a mean and its standard error.
 
     Example:
         >>> pm(Figure((0.5, 0.7))), pm(None)
@@ -36,7 +38,7 @@ def pm(figure: Figure | None) -> str:
 
 
 def table(judged: Mapping[str, Utility]) -> list[list[str]]:
-    """The numbers, a header and a row a set: accuracy at each n, all samples, ratio, skill."""
+    """Make a header and a row for each set: accuracy at each n, all samples, ratio, skill."""
     one = next(iter(judged.values()))
     header = ["student trained on", *(f"n = {n:,}" for n in one.real.sizes), "all", "ratio", "skill"]
     twin = max(one.twin_epochs, one.twin_steps, key=lambda figure: figure.mean)
@@ -58,12 +60,12 @@ def table(judged: Mapping[str, Utility]) -> list[list[str]]:
 
 
 def text(judged: Mapping[str, Utility]) -> list[str]:
-    """The table for a terminal, one line a row, columns aligned."""
+    """Write the table for a terminal, with aligned columns."""
     return _aligned(table(judged), 1)
 
 
 def _aligned(rows: Sequence[Sequence[str]], left: int) -> list[str]:
-    """Rows of cells as lines, the first ``left`` columns to the left, the others to the right."""
+    """Align cells in lines: the first ``left`` columns to the left, the others to the right."""
     widths = [max(len(row[k]) for row in rows) for k in range(len(rows[0]))]
     return [
         "  ".join(
@@ -74,7 +76,7 @@ def _aligned(rows: Sequence[Sequence[str]], left: int) -> list[str]:
 
 
 def judgement_rows(found: Mapping[str, Sequence[Judgement]]) -> list[list[str]]:
-    """A header and a row a judgement: group, name, value, null, interval, p."""
+    """Make a header and a row for each judgement: group, name, value, null, interval, p."""
     header = ["", "judgement", "value", "if nothing were wrong", "95% interval", "p"]
     return [header] + [
         [
@@ -91,19 +93,19 @@ def judgement_rows(found: Mapping[str, Sequence[Judgement]]) -> list[list[str]]:
 
 
 def judgement_lines(found: Mapping[str, Sequence[Judgement]]) -> list[str]:
-    """The same for a terminal; nothing where there is nothing."""
+    """Write the judgements for a terminal; no lines without judgements."""
     return _aligned(judgement_rows(found), 2) if found else []
 
 
 @dataclass(frozen=True)
 class Number:
-    """One of the few numbers of the first screen.
+    """Hold one of the few numbers on the first screen.
 
     Attributes:
-        name: of the number.
-        value: as text.
-        interval: 95% interval as text, or why there is none.
-        meaning: what it says, and what it would be if nothing were wrong.
+        name: name of the number.
+        value: value as text.
+        interval: 95% interval as text, or the reason for its absence.
+        meaning: meaning of the number, and its value without a fault.
     """
 
     name: str
@@ -113,19 +115,19 @@ class Number:
 
 
 def numbers(judged: Utility | None, found: Mapping[str, Sequence[Judgement]]) -> list[Number]:
-    """The numbers that matter most, of those that are known: four at most."""
+    """Choose the most important known numbers, four at most."""
     shown = []
     if judged is not None:
         shown = [
-            _of_figure("ratio", judged.ratio, "accuracy of a student over that of its real twin; 1: as good"),
-            _of_figure("skill", judged.skill, "at equal n, from labelled noise (0) to real data (1)"),
+            _of_figure("ratio", judged.ratio, "accuracy of a student / accuracy of its real twin; 1: equal"),
+            _of_figure("skill", judged.skill, "progress at equal n, from labelled noise (0) to real data (1)"),
         ]
     known = {one.name: one for group in found.values() for one in group}
     for name, meaning in (
-        ("recall", "share of real data that the samples reach; real data itself: {null}"),
-        ("copies", "share of samples nearer to training rows than chance explains; held-out data: {null}"),
-        ("classifier", "how often a classifier tells samples from real data; not at all: {null}"),
-        ("precision", "share of samples that lie where real data lies; real data itself: {null}"),
+        ("recall", "share of real data near a sample; for real data itself: {null}"),
+        ("copies", "share of samples closer to training rows than by chance; for held-out data: {null}"),
+        ("classifier", "accuracy of a classifier that tells samples from real data; by chance: {null}"),
+        ("precision", "share of samples near real data; for real data itself: {null}"),
     ):
         if name in known and len(shown) < 4:
             one = known[name]
@@ -144,29 +146,29 @@ def _of_figure(name: str, figure: Figure | None, meaning: str) -> Number:
 
 
 def alarms(found: Mapping[str, Sequence[Judgement]]) -> list[str]:
-    """What a reader must not overlook: what has been found of copies and of members.
+    """Write the alarms: copies, traces of training rows, visible differences.
 
     Example:
         >>> copied = Judgement("copies", "Any?", 0.1, 0.0, (0.08, 0.12), 1000, 1e-9)
         >>> alarms({"memorisation": [copied]})
-        ['copies of training rows: 10.0% of the samples are nearer to training rows than chance explains (p = 1e-09)']
+        ['copies of training rows: 10.0% of the samples are closer to training rows than by chance (p = 1e-09)']
     """
     known = {one.name: one for group in found.values() for one in group}
     lines = []
     copied, told = known.get("copies"), known.get("classifier")
     if copied is not None and copied.p is not None and copied.p < _ALARM:
         lines.append(
-            f"copies of training rows: {copied.value:.1%} of the samples are nearer to training rows than chance "
-            f"explains (p = {copied.p:.1g})"
+            f"copies of training rows: {copied.value:.1%} of the samples are closer to training rows than by chance "
+            f"(p = {copied.p:.1g})"
         )
     attacks = found.get("membership", ())
     telling = [one for one in attacks if one.p is not None and one.p * len(attacks) < _ALARM]
     if telling:
         worst = max(telling, key=lambda one: one.value)
         lines.append(
-            f"members can be told: an attack by {worst.name} finds {worst.value:.1%} of the training rows where chance "
-            f"finds {worst.null:.1%}"
+            f"training rows can be identified: the attack '{worst.name}' finds {worst.value:.1%} of them, "
+            f"chance {worst.null:.1%}"
         )
     if told is not None and told.interval[0] > 0.75:
-        lines.append(f"a classifier tells samples from real data {told.value:.0%} of the time: they do not look alike")
+        lines.append(f"samples look unlike real data: a classifier tells them apart {told.value:.0%} of the time")
     return lines

@@ -133,7 +133,7 @@ def demo(
     }
     write_page(
         partial / "report.html",
-        f"A synthetic {dataset.name}, sampled from an autoencoder",
+        f"Synthetic {dataset.name}, sampled from an autoencoder",
         found,
         dataset,
         command_line("demo", out=out, seed=seed, split_seed=split_seed or None, seeds=plan.seeds),

@@ -1,1 +1,1 @@
-"""One self-contained HTML page, and the pictures beside it."""
+"""Make one self-contained HTML page, and the pictures beside it."""

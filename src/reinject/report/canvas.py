@@ -1,4 +1,4 @@
-"""What all pictures share: the sheet, the colours, one small image on it."""
+"""Share what all pictures need: the sheet, the colours, one small image."""
 
 from pathlib import Path
 from typing import Any
@@ -15,15 +15,15 @@ DPI = 110
 
 
 def new_figure(width: float, height: float, rows: int = 1, columns: int = 1) -> tuple[Figure, NDArray[Any]]:
-    """A figure and its axes without pyplot, whose global state a library has no business with."""
+    """Make a figure and its axes without pyplot, which keeps global state."""
     figure = Figure(figsize=(width, height), dpi=DPI, layout="constrained")
     return figure, figure.subplots(rows, columns, squeeze=False)
 
 
 def save(figure: Figure, path: Path) -> Path:
-    """Write the figure to ``path``, whose folder is made; the path.
+    """Make the folder of ``path``, write the figure there, and return the path.
 
-    SVG is for pages: text stays text, the background is the page's, and the same figure is the same file.
+    SVG is for pages: text stays text, the background is the page's, and equal figures give equal files.
     """
     path.parent.mkdir(parents=True, exist_ok=True)
     if path.suffix == ".svg":
@@ -35,7 +35,7 @@ def save(figure: Figure, path: Path) -> Path:
 
 
 def show(ax: Axes, x: Array, low: float, high: float) -> None:
-    """One image (C, H, W), data units, values beyond the range shown as its ends."""
+    """Draw one image (C, H, W), data units; values beyond the range are clipped."""
     picture = np.clip((x - low) / (high - low), 0, 1).transpose(1, 2, 0)
     ax.imshow(picture.squeeze(-1) if picture.shape[2] == 1 else picture, cmap="gray", vmin=0, vmax=1)
     bare(ax)

@@ -1,4 +1,4 @@
-"""``reinject evaluate``: judge an archive against real data; write the numbers, the figures and a page."""
+"""Judge an archive against real data; write numbers, figures and a page: ``reinject evaluate``."""
 
 import time
 from collections.abc import Sequence
@@ -35,20 +35,19 @@ def evaluate(
     Arguments:
         folder: the archive.
         against: name of the data set, as for ``reinject train``.
-        spec: what is judged, by which students, and where; default: ``EvaluateSpec()``, all judgements that can be
-            made.
-        models: folders with the models that made the samples; default: where the manifest says they were.
-        classifier: the one that labelled, where it is not on disk: x (B, *event) -> logits (B, classes).
-        out: folder for metrics.json, figures and report.html; default: none is written.
+        spec: judgements, students and device; default: ``EvaluateSpec()``, all judgements that apply.
+        models: folders of the models that made the samples; default: the manifest's.
+        classifier: labelling classifier, if it is not on disk: x (B, *event) -> logits (B, classes).
+        out: folder for metrics.json, figures and report.html; default: no folder.
         overwrite: replace an earlier evaluation at ``out``.
         progress: progress reporter.
 
     Returns:
-        The archive's verdict, what is wrong, utility, judgements, class shares, confidence.
+        The archive's verdict, faults, utility, judgements, class shares, confidence.
 
     Raises:
-        ReinjectError: no archive, or no data set; they do not match; the archive's models have seen rows that are held
-            out; the classifier is not to be found.
+        ReinjectError: the archive, the data set or the classifier is missing; archive and data do not match; or the
+            archive's models were trained on held-out rows.
     """
     spec = spec or EvaluateSpec()
     asked = asked_for(
@@ -75,14 +74,14 @@ def evaluate(
 
 
 def _options(spec: EvaluateSpec, models: Sequence[Path]) -> dict[str, Any]:
-    """The options of the command line that ask for the same; ``--shadows`` has no value."""
+    """Make the command line options of the same request, without ``--shadows``, which has no value."""
     who = {"judge": spec.judgements, "features": spec.features, "student": spec.student, "models": models}
     split = {"split_seed": spec.split_seed} if spec.split_seed else {}
     return {**who, "seeds": spec.seeds, **split, "most": spec.most, "seed": spec.seed}
 
 
 def _write(out: Path, metrics: dict[str, Any], one: Examined, command: str, data_dir: str | None) -> Path:
-    """Fill the unfinished folder of ``out``; where that is."""
+    """Fill the unfinished folder of ``out``; return its path."""
     partial = partial_of(out)
     found = {one.name: judged_of(one)}
     draw(partial / "figures", found, one.dataset)

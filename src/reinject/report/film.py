@@ -1,4 +1,4 @@
-"""Some walks of an archive, walked again and kept step by step, to be watched."""
+"""Remake some walks of an archive step by step, for the film on a page."""
 
 from collections.abc import Iterator
 from dataclasses import dataclass, field
@@ -27,22 +27,22 @@ FRAMES = 20
 
 
 def film(archive: Archive, models: Models, data_dir: str | None = None) -> Film:
-    """The first walks of an archive from their start to their end, as states and as reconstructions.
+    """Film the first walks of an archive from start to end, as states and as reconstructions.
 
     Arguments:
-        archive: the archive, of images.
-        models: that made it.
-        data_dir: where to look for data sets that walks began at.
+        archive: archive of images.
+        models: models that made it.
+        data_dir: folder to search for data sets of starts.
 
     Raises:
-        ReinjectError: a start that is not at hand.
+        ReinjectError: the start is not available.
     """
     settings, walker = walker_of(archive, models, data_dir)
     numbers = range(min(WALKS, blocks_of(archive.manifest["parameters"])[0][1]))
     steps = sorted({round(at) for at in np.linspace(0, settings.steps, FRAMES)})
     states, means = _frames(archive, settings, walker, numbers, steps)
     kept = archive.storage
-    captions = _captions(kept.load(kept.store(means)[0]), models)  # as the archive labels what it keeps
+    captions = _captions(kept.load(kept.store(means)[0]), models)  # label the stored form, as the archive does
     pairs = torch.stack([states, means], 2).flatten(0, 2)
     levels = levels_of(models.inputs)
     unit = ((pairs - levels.low) / (levels.high - levels.low)).numpy()
@@ -50,13 +50,15 @@ def film(archive: Archive, models: Models, data_dir: str | None = None) -> Film:
 
 
 def walker_of(archive: Archive, models: Models, data_dir: str | None = None) -> tuple[Settings, Walker]:
-    """The settings of an archive, and what walked.
+    """Return the settings of an archive and their walker.
 
     Raises:
-        ReinjectError: a start that is not at hand.
+        ReinjectError: the start is not available.
     """
     if not models.autoencoders:
-        raise ArchiveError(str(archive.folder), "was made by an autoencoder that is not on disk", "Sample from models")
+        raise ArchiveError(
+            str(archive.folder), "was made by an autoencoder in memory", "Sample from a folder of models"
+        )
     parameters, inputs = archive.manifest["parameters"], models.inputs
     settings = Settings.from_json(parameters["settings"])
     last = parameters["ranges"][-1]["walks"][1]
@@ -68,13 +70,13 @@ def walker_of(archive: Archive, models: Models, data_dir: str | None = None) -> 
 
 
 def starts_of(archive: Archive, settings: Settings, walker: Walker, most: int) -> Tensor:
-    """The starts x_0 of the first walks, data units."""
+    """Draw the starts x_0 of the first walks, data units."""
     return next(_walked(archive, settings, walker, 0, None)).x[:most]
 
 
 @dataclass(frozen=True)
 class _Watched:
-    """A kernel, and the states that the last step was given: one walk shows both them and their reconstructions."""
+    """Wrap a kernel and keep the last step's input, so that one walk shows states and reconstructions."""
 
     kernel: Kernel
     given: list[Tensor] = field(default_factory=list)
@@ -105,7 +107,7 @@ def _walked(
 def _frames(
     archive: Archive, settings: Settings, walker: Walker, numbers: range, steps: list[int]
 ) -> tuple[Tensor, Tensor]:
-    """States and reconstructions, (walks, frames, *event) each; a walk that has ended stands still."""
+    """Collect states and reconstructions, (walks, frames, *event) each; an ended walk stands still."""
     wanted, found = set(steps), []
     watched = _Watched(walker.kernel)
     last: Tensor | None = None
@@ -124,7 +126,7 @@ def _frames(
 
 
 def _captions(x: Tensor, models: Models) -> list[list[str]]:
-    """Label and probability of each frame of each walk; nothing where nothing labels."""
+    """Write label and probability of each frame of each walk; empty without a classifier."""
     if models.C is None:
         return [[""] * x.shape[1] for _ in x]
     names = models.inputs.class_names

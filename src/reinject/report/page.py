@@ -1,4 +1,4 @@
-"""What a page shows, and writing it."""
+"""Hold the contents of a page, and write it."""
 
 import re
 from collections.abc import Mapping, Sequence
@@ -26,13 +26,13 @@ _THEMED = {
 
 @dataclass(frozen=True)
 class Film:
-    """Some walks, state after state.
+    """Hold some walks, state after state.
 
     Attributes:
-        walks: numbers of the walks, W of them.
-        steps: after how many steps each of the F frames is.
-        captions: label and confidence of r(x) of each walk and frame, W rows of F.
-        sprites: images in the order walk, frame, (state, reconstruction of it).
+        walks: numbers of the W walks.
+        steps: number of steps before each of the F frames.
+        captions: label and confidence of r(x) for each walk and frame, W rows of F.
+        sprites: images in the order walk, frame, (state, reconstruction).
     """
 
     walks: Sequence[int]
@@ -41,7 +41,7 @@ class Film:
     sprites: Sprites
 
     def as_json(self) -> dict[str, object]:
-        """As JSON values, for the page's script."""
+        """Return JSON values for the page's script."""
         return {
             "walks": list(self.walks),
             "steps": list(self.steps),
@@ -52,14 +52,14 @@ class Film:
 
 @dataclass(frozen=True)
 class Map:
-    """Points of several sets in a plane.
+    """Hold points of several sets in a plane.
 
     Attributes:
         groups: name -> points, (N, 2), in the order of the images.
-        texts: name -> what each point is, in words.
+        texts: name -> description of each point.
         classes: name -> class of each point, -1: none.
-        class_names: of the classes.
-        sprites: an image a point, of the groups one after another; None: the samples are no images.
+        class_names: names of the classes.
+        sprites: one image for each point, group by group; None: the samples are not images.
     """
 
     groups: Mapping[str, NDArray[np.float64]]
@@ -69,7 +69,7 @@ class Map:
     sprites: Sprites | None
 
     def as_json(self) -> dict[str, object]:
-        """As JSON values, for the page's script."""
+        """Return JSON values for the page's script."""
         first = np.cumsum([0, *(len(points) for points in self.groups.values())])
         return {
             "groups": [
@@ -89,23 +89,23 @@ class Map:
 
 @dataclass(frozen=True)
 class Side:
-    """What is known of one archive.
+    """Hold the results of one archive.
 
     Attributes:
-        about: a sentence: how many samples of what.
-        command: that makes the archive again.
-        provenance: its parameters.
-        walks: what the diagnostics say of its walks, line by line.
-        judged: its utility, if that was judged.
-        judgements: group -> what else was judged.
-        samples: a strip of images a class; none where samples are no images.
-        film: some of its walks; None where they cannot be walked again.
-        nearest: the samples that are nearest to training rows, and below them these rows.
-        notes: what was left out, and why.
-        worst: its verdict and what else is wrong, the worst first; none where nothing is known.
-        figures: what was measured of its walk, name -> value.
-        chosen: why its walk was chosen; None where somebody gave it.
-        next: command to try where it is broken.
+        about: a sentence with the number and kind of samples.
+        command: command that remakes the archive.
+        provenance: parameters of the archive.
+        walks: lines of the diagnostics of its walks.
+        judged: utility, if judged.
+        judgements: group -> other judgements.
+        samples: a strip of images for each class; none if samples are not images.
+        film: some walks; None if they cannot be remade.
+        nearest: samples nearest to training rows, above these rows.
+        notes: omissions and their reasons.
+        worst: verdict and further faults, worst first; none if unknown.
+        figures: name -> measured figure of the walk.
+        chosen: reason for the chosen walk; None for given settings.
+        next: command to try for a broken archive.
     """
 
     about: str
@@ -126,14 +126,14 @@ class Side:
 
 @dataclass(frozen=True)
 class Page:
-    """A report on one archive, or on several side by side.
+    """Hold a report on one archive, or on several side by side.
 
     Attributes:
-        title: what it is about.
-        sides: name -> what is known of an archive; the first is the one that the headline speaks of.
-        command: that makes the page again.
-        class_names: of the samples; none where they have no labels.
-        real: a strip of real images a class, to be shown beside the samples.
+        title: title of the page.
+        sides: name -> results of an archive; the headline is about the first one.
+        command: command that remakes the page.
+        class_names: class names of the samples; none without labels.
+        real: a strip of real images for each class.
         curves, classes: charts as SVG; "": none.
         map: real, synthetic and start points in a plane.
     """
@@ -149,7 +149,7 @@ class Page:
 
 
 def write(path: Path, page: Page) -> Path:
-    """Write the page; it loads nothing from anywhere."""
+    """Write the page as one file that loads nothing else."""
     environment = jinja2.Environment(
         loader=jinja2.PackageLoader("reinject.report"),
         autoescape=True,
@@ -178,7 +178,7 @@ def write(path: Path, page: Page) -> Path:
         charts={"curves": themed(page.curves, "curves"), "classes": themed(page.classes, "classes")},
     )
     path.parent.mkdir(parents=True, exist_ok=True)
-    partial = path.with_name(path.name + ".partial")  # an earlier page stays until this one is whole
+    partial = path.with_name(path.name + ".partial")  # an earlier page stays until this one is complete
     try:
         partial.write_text(html, encoding="utf-8")
         partial.replace(path)
@@ -188,21 +188,21 @@ def write(path: Path, page: Page) -> Path:
 
 
 def _unchecked(side: Side) -> str:
-    """What was not compared with real data; "" where everything was."""
+    """Name the missing comparisons with real data; "" if there are none."""
     if side.judged is None and not side.judgements:
         return "not checked: nothing was compared with real data"
     return unchecked(side.judged, side.judgements)
 
 
 def _figures(sides: Mapping[str, Side]) -> list[list[str]]:
-    """A header and a row a figure, with a value for each side; nothing where no side has any."""
+    """Make a header and a row for each figure, with a value for each side; no rows without figures."""
     names = dict.fromkeys(name for side in sides.values() for name in side.figures)
     rows = [[name, *(side.figures.get(name, "") for side in sides.values())] for name in names]
     return [["figure", *sides], *rows] if rows else []
 
 
 def themed(svg: str, name: str) -> str:
-    """A chart that takes the page's colours, light or dark, and can stand on it beside others.
+    """Adapt a chart to the page: its colours, light or dark, and unique ids.
 
     Example:
         >>> themed('<?xml version="1.0"?><svg><path id="a" style="stroke: #000000"/><use href="#a"/></svg>', "c")

@@ -1,4 +1,4 @@
-"""What a report shows of archives: images, walks, a map, charts, diagnostics, put on one page."""
+"""Gather images, walks, a map, charts and diagnostics of archives on one page."""
 
 import tempfile
 from collections.abc import Mapping, Sequence
@@ -27,12 +27,12 @@ from reinject.sampling.presets import PRESETS, Settings, words_of
 from reinject.sampling.provenance import find_models
 from reinject.sampling.selection import Selection
 
-_CLASSES = 10  # that are shown
+_CLASSES = 10  # shown classes
 _EACH = 8  # images of a class
-_ON_MAP = 1200  # points of a set
+_ON_MAP = 1200  # points of a set on the map
 _STARTS = 300
 _SHEET = 1_500_000  # bytes of the map's images
-_FITTED = 5000  # rows that the plane is fitted to
+_FITTED = 5000  # rows for the fit of the plane
 _USUAL = Selection().as_json()
 
 
@@ -44,15 +44,15 @@ def write_page(
     command: str,
     data_dir: str | None = None,
 ) -> Path:
-    """Gather what a report shows, and write it.
+    """Gather the contents of a report, and write it.
 
     Arguments:
         path: the HTML file.
-        title: of the page.
-        found: name -> what was found of an archive; the first is the one that the headline speaks of.
-        dataset: the real data, if there is any to compare with.
-        command: that makes the page again.
-        data_dir: where to look for data sets that walks began at.
+        title: title of the page.
+        found: name -> results of an archive; the headline is about the first one.
+        dataset: real data for comparison, if any.
+        command: command that remakes the page.
+        data_dir: folder to search for data sets of starts.
     """
     names = next(iter(found.values())).archive.class_names
     sides, starts = {}, {}
@@ -74,7 +74,7 @@ def write_page(
 
 
 def _side(one: Judged, data_dir: str | None) -> tuple[Side, Tensor | None]:
-    """One archive, and where its walks began; None where that cannot be had."""
+    """Gather one archive and the starts of its walks; None if the starts are not available."""
     archive, shown, x0 = one.archive, None, None
     try:
         models = find_models(archive, one.models)
@@ -116,13 +116,13 @@ def _about(archive: Archive) -> str:
 
 
 def command_of(archive: Archive) -> str:
-    """The commands that make an archive again, one a range of walks; paths are those seen from its folder."""
+    """Write the commands that remake an archive, one for each range of walks; paths are relative to its folder."""
     manifest = archive.manifest
     parameters, models = manifest["parameters"], manifest["models"]
     if "settings" not in parameters or not models.get("autoencoders"):
-        return "# written from Python: its networks, or the settings of its walks, are not on disk"
+        return "# made from Python: the networks or the settings are not on disk"
     if "borders" in parameters["selection"]:
-        return "# made with --borders, which is no option any more; verify --repair makes damaged shards again"
+        return "# made with --borders, a former option; verify --repair remakes damaged shards"
     folders = [str(Path(entry["folder"]).parent) for entry in models["autoencoders"]]
     judges = [entry["folder"] for entry in models.get("classifiers", [])]
     selection = {name: value for name, value in parameters["selection"].items() if value != _USUAL.get(name)}
@@ -150,14 +150,14 @@ def command_of(archive: Archive) -> str:
 
 
 def _units(dataset: data.Dataset) -> tuple[NDArray[np.float32], NDArray[np.int64]]:
-    """Some training rows in [0, 1], and their classes."""
+    """Choose some training rows, in [0, 1], and their classes."""
     order = torch.randperm(len(dataset.train), generator=torch.Generator().manual_seed(0))[:_FITTED]
     some = dataset.train.take(order)
     return _unit(some.x, dataset.levels()), some.y.numpy()
 
 
 def _unit(x: Tensor, storage: Storage) -> NDArray[np.float32]:
-    """Kept values of images in [0, 1]; those of features as they are."""
+    """Convert stored images to [0, 1]; keep features unchanged."""
     return _in_unit(storage.load(x), storage)
 
 
@@ -168,14 +168,14 @@ def _in_unit(values: Tensor, storage: Storage) -> NDArray[np.float32]:
 
 
 def _strips(x: NDArray[np.float32], y: NDArray[np.int64], classes: int) -> list[Sprites | None]:
-    """A strip of images a class, drawn at random; one strip where there are no classes."""
+    """Make a strip of images for each class, drawn at random; one strip without classes."""
     order = np.random.default_rng(0).permutation(len(x))  # neighbours share a walk
     members = [order[y[order] == k][:_EACH] for k in range(min(classes, _CLASSES))] or [order[: 2 * _EACH]]
     return [Sprites.of(x[rows], len(rows)) if len(rows) else None for rows in members]
 
 
 def _charts(found: Mapping[str, Judged], dataset: data.Dataset | None) -> tuple[str, str]:
-    """Learning curves and class shares as SVG; "" where there are none."""
+    """Draw learning curves and class shares as SVG; "" for missing ones."""
     with tempfile.TemporaryDirectory() as folder:
         drawn = (
             path and path.read_text()
@@ -189,7 +189,7 @@ def _charts(found: Mapping[str, Judged], dataset: data.Dataset | None) -> tuple[
 
 
 def _map(archives: Mapping[str, Archive], dataset: data.Dataset | None, starts: Mapping[str, Tensor]) -> Map | None:
-    """Real, synthetic and start points in the plane of the first of them."""
+    """Project real, synthetic and start points on the plane of the first group."""
     rows: dict[str, NDArray[np.float32]] = {}
     texts: dict[str, list[str]] = {}
     classes: dict[str, list[int]] = {}
@@ -217,7 +217,7 @@ def _map(archives: Mapping[str, Archive], dataset: data.Dataset | None, starts: 
 
 
 def _on_map(archive: Archive) -> tuple[NDArray[np.float32], NDArray[np.int64], list[str]]:
-    """Some samples in [0, 1], their labels, and what they are, in words."""
+    """Choose some samples in [0, 1], with labels and descriptions."""
     x, y = archive.read(_ON_MAP, seed=1)
     walk, step = (archive.numbers(name, _ON_MAP, 1) for name in ("walk", "step"))
     said = [

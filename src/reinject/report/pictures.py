@@ -1,4 +1,4 @@
-"""The figures of an evaluation, and what they are drawn from."""
+"""Draw the figures of an evaluation."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
@@ -26,16 +26,16 @@ _READ = 5000
 
 @dataclass(frozen=True)
 class Judged:
-    """What was found of one archive before it is shown.
+    """Hold the results of one archive for figures and pages.
 
     Attributes:
         archive: the archive.
-        utility: how a student learns from it, if that was judged.
-        judgements: group -> what else was judged.
-        nearest: samples near to training rows, and these rows, images in [0, 1].
-        models: folders of the models that made it; default: where the manifest says.
-        notes: what was left out, and why.
-        findings: what the comparison with real data found wrong, the worst first.
+        utility: utility, if judged.
+        judgements: group -> other judgements.
+        nearest: samples near training rows, and these rows, images in [0, 1].
+        models: folders of the models that made it; default: the manifest's.
+        notes: omissions and their reasons.
+        findings: faults from the comparison with real data, worst first.
     """
 
     archive: Archive
@@ -48,19 +48,19 @@ class Judged:
 
 
 def judged_of(one: Examined) -> Judged:
-    """What an examination found, as a page shows it."""
+    """Convert the results of an evaluation for figures and pages."""
     near = "memorisation" in one.judgements and drawable(one.archive.event_shape)
     nearest = closest(one.evidence) if near else None
     return Judged(one.archive, one.utility, one.judgements, nearest, one.models, one.metrics["notes"], one.findings)
 
 
 def draw(figures: Path, found: Mapping[str, Judged], dataset: data.Dataset) -> None:
-    """All figures as PNG, of those that there is something for.
+    """Draw all figures that the results allow, as PNG.
 
     Arguments:
         figures: folder to make.
-        found: name -> what was found of an archive.
-        dataset: the real data.
+        found: name -> results of an archive.
+        dataset: real data.
     """
     archives = {name: one.archive for name, one in found.items()}
     names = next(iter(archives.values())).class_names
@@ -74,7 +74,7 @@ def draw(figures: Path, found: Mapping[str, Judged], dataset: data.Dataset) -> N
 
 
 def draw_curves(path: Path, found: Mapping[str, Judged]) -> Path | None:
-    """The learning curves of all sets; None where none was judged."""
+    """Draw the learning curves of all sets; None without a utility."""
     judged = {name: one.utility for name, one in found.items() if one.utility is not None}
     if not judged:
         return None
@@ -85,7 +85,7 @@ def draw_curves(path: Path, found: Mapping[str, Judged]) -> Path | None:
 
 
 def draw_classes(path: Path, found: Mapping[str, Judged], dataset: data.Dataset | None) -> Path | None:
-    """The share of each class in each set; None where samples have no labels."""
+    """Draw the share of each class in each set; None without labels."""
     bars = {name: shares(one.archive) for name, one in found.items() if one.archive.class_names}
     if not bars:
         return None
@@ -95,7 +95,7 @@ def draw_classes(path: Path, found: Mapping[str, Judged], dataset: data.Dataset 
 
 
 def pictured(dataset: data.Dataset, archives: Mapping[str, Archive]) -> dict[str, Any]:
-    """Images in [0, 1] and labels of the real and each synthetic set, some thousand of each, for the figures."""
+    """Choose some thousand images in [0, 1], with labels, of the real and each synthetic set."""
     unit = dataset.levels()
     sets = {"real": (unit.load(dataset.train.x[:_READ]).numpy(), dataset.train.y[:_READ].numpy())}
     for name, archive in archives.items():

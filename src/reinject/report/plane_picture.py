@@ -1,4 +1,4 @@
-"""The plane of the data's first two principal components."""
+"""Draw the plane of the data's first two principal components."""
 
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -15,7 +15,7 @@ _DRAWN = 5000
 
 
 def projected(train: Array, *others: Array) -> tuple[Plane, ...]:
-    """Rows in the plane of the first two principal components of the training rows, which come first; (N, *event)."""
+    """Project rows, (N, *event), on the first two principal components of the training rows, which come first."""
     fitted = PCA(2, random_state=0).fit(train.reshape(len(train), -1))
     return tuple(fitted.transform(rows.reshape(len(rows), -1)).astype(np.float64) for rows in (train, *others))
 
@@ -23,13 +23,13 @@ def projected(train: Array, *others: Array) -> tuple[Plane, ...]:
 def noise_in_plane(
     path: Path, panels: Mapping[str, tuple[Plane, Plane]], y: NDArray[np.int64], class_names: Sequence[str]
 ) -> Path:
-    """Data in colours of its classes, and points in black, a panel each.
+    """Draw data in the colours of its classes and points in black, one pair in each panel.
 
     Arguments:
-        path: the PNG to write.
+        path: PNG to write.
         panels: title -> data and points in the plane, (N, 2) and (M, 2).
         y: classes of the data, (N,).
-        class_names: of the classes.
+        class_names: names of the classes.
     """
     figure, axes = new_figure(4.2 * len(panels) + 1, 4, 1, len(panels))
     colours = matplotlib.colormaps["tab10"].colors  # type: ignore[attr-defined]

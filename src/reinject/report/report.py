@@ -1,4 +1,4 @@
-"""``reinject report``: one page to look at an archive, or at several side by side."""
+"""Make one page about an archive, or about several side by side: ``reinject report``."""
 
 import hashlib
 import json
@@ -33,26 +33,26 @@ def report(
     overwrite: bool = False,
     progress: Progress | None = None,
 ) -> Outcome:
-    """Write a page that shows an archive: samples, walks, where they lie, and how good they are.
+    """Write a page about an archive: samples, walks, a map, judgements.
 
     Arguments:
         folder: the archive.
-        out: the HTML file to make.
-        against: name of the real data to compare with; default: none, and nothing is judged.
-        beside: other archives of the same shape and classes, shown side by side with it.
-        spec: what is judged, as for :func:`reinject.evaluate`; ``judgements=["none"]``: real data is only shown. Its
-            features, student, most, shadows and device stay at their defaults: :func:`reinject.evaluate` changes them,
-            and makes a page too.
-        models: folders with the models that made the samples; default: as the manifests say.
+        out: HTML file to make.
+        against: name of the real data to compare with; default: none, without judgements.
+        beside: further archives with the same shape and classes, shown side by side.
+        spec: what to judge, as for :func:`reinject.evaluate`; ``judgements=["none"]`` only shows real data. Features,
+            student, most, shadows and device must have their defaults: :func:`reinject.evaluate` changes them, and
+            makes a page too.
+        models: folders of the models that made the samples; default: the manifests'.
         overwrite: replace an earlier page.
         progress: progress reporter.
 
     Returns:
-        Where the page is, and its size.
+        The place and the size of the page.
 
     Raises:
-        ReinjectError: no archive; archives or data that do not match; a file at ``out``; a field of ``spec`` that a
-            report does not have.
+        ReinjectError: no archive, archives or data that do not match, a file at ``out``, or a field of ``spec`` that
+            a report does not support.
     """
     spec = _checked(spec or EvaluateSpec())
     hashes = [manifest_hash(place_of(one)) for one in (folder, *beside)]
@@ -61,12 +61,12 @@ def report(
     progress = progress or Silent()
     began = time.monotonic()
     if out.is_dir():
-        raise ArgumentError("--out", f"{out} is a folder", "Give the name of a file, such as report.html")
+        raise ArgumentError("--out", f"{out} is a folder", "Give a file, such as report.html")
     stamp = f"<!-- asked: {hashlib.sha256(json.dumps(request).encode()).hexdigest()} -->"
     if out.is_file() and not overwrite and out.read_bytes().endswith(stamp.encode()):
         return made_already(out, Outcome({"report": str(out), "bytes": out.stat().st_size, "seconds": 0.0}, []))
     if out.exists() and not overwrite:
-        raise ArchiveError(str(out), "exists already", "Give --overwrite, or another --out")
+        raise ArchiveError(str(out), "already exists", "Give --overwrite, or another --out")
     archives = _named([Archive.open(one) for one in (folder, *beside)])
     _check_alike(list(archives.values()))
     judged = against is not None and bool(wanted(spec.judgements, bool(next(iter(archives.values())).class_names)))
@@ -97,16 +97,16 @@ def report(
 
 
 def _checked(spec: EvaluateSpec) -> EvaluateSpec:
-    """The spec; raises ArgumentError for what a report is not asked for, so that nothing is passed over in silence."""
+    """Return the spec; raise ArgumentError for fields that a report does not support."""
     for name in ("features", "student", "most", "shadows", "device"):
         if getattr(spec, name) != getattr(EvaluateSpec, name):
-            problem = f"{name} = {getattr(spec, name)!r} is nothing that a report changes"
+            problem = f"{name} = {getattr(spec, name)!r} is not supported"
             raise ArgumentError("report", problem, "Call evaluate(..., out=FOLDER), which makes a page too")
     return spec
 
 
 def _named(archives: Sequence[Archive]) -> dict[str, Archive]:
-    """By the names of their presets where these differ, or of their folders."""
+    """Name archives by their presets if these differ, else by their folders."""
     presets = [str(archive.manifest["parameters"]["preset"]) for archive in archives]
     folders = [archive.folder.name for archive in archives]
     for names in (presets, folders, [str(archive.folder) for archive in archives]):

@@ -1,4 +1,4 @@
-"""The pictures of a synthetic data set; every function writes one PNG."""
+"""Draw pictures of a synthetic data set; every function writes one PNG."""
 
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -19,14 +19,14 @@ def samples_by_class(
     high: float,
     each: int = 5,
 ) -> Path:
-    """Real beside synthetic samples, a row a class (ten classes at most), ``each`` of every set, its first ones.
+    """Draw real beside synthetic samples: one row for each of at most ten classes.
 
     Arguments:
-        path: the PNG to write.
+        path: PNG to write.
         sets: name -> (images (N, C, H, W) in data units, labels (N,)).
-        class_names: of the labels.
-        low, high: values drawn black and white.
-        each: images of one class and set.
+        class_names: names of the labels.
+        low, high: values of black and white, data units.
+        each: images of one class and set, the first ones.
     """
     rows = min(10, len(class_names))
     columns = len(sets) * each
@@ -54,14 +54,14 @@ def film_strip(
     low: float,
     high: float,
 ) -> Path:
-    """The first steps of one walk from noise: the states above, their reconstructions below.
+    """Draw the first steps of one walk from noise: states above, reconstructions below.
 
     Arguments:
-        path: the PNG to write.
+        path: PNG to write.
         states: x_0, x_1, ..., (frames, C, H, W), data units.
         reconstructions: r(x_0), r(x_1), ..., same shape.
-        captions: one a step, under the reconstructions.
-        low, high: values drawn black and white.
+        captions: one caption for each step, under the reconstructions.
+        low, high: values of black and white, data units.
     """
     figure, axes = new_figure(0.8 * len(states) + 0.6, 2.2, 2, len(states))
     for i in range(len(states)):
@@ -82,12 +82,13 @@ def pca_plane(
     noise: Array,
     ends: Mapping[str, Array],
 ) -> Path:
-    """The plane of the paper's Figures 1-3, once with N(0, I) points and once for the end points of each set of walks.
+    """Draw the plane of the paper's Figures 1-3: a panel with N(0, I) points, and one for each set of end points.
 
     Arguments:
-        path: the PNG to write.
-        x, y: training data, (N, *event), data units, and its classes; the first two principal components are its own.
-        class_names: of the classes.
+        path: PNG to write.
+        x, y: training data, (N, *event), data units, and its classes; its first two principal components span the
+            plane.
+        class_names: names of the classes.
         noise: points of N(0, I), (M, *event), drawn black.
         ends: name -> end points of walks, (K, *event), drawn black.
     """
@@ -99,7 +100,7 @@ def pca_plane(
 
 
 def class_histogram(path: Path, shares: Mapping[str, Sequence[float]], class_names: Sequence[str]) -> Path:
-    """Share of each class in each set, side by side; ``shares`` maps a set's name to its shares, which sum to 1."""
+    """Draw the share of each class in each set; ``shares`` maps a set's name to shares that sum to 1."""
     figure, axes = new_figure(7, 3)
     ax = axes[0, 0]
     at = np.arange(len(class_names))
@@ -116,7 +117,7 @@ def class_histogram(path: Path, shares: Mapping[str, Sequence[float]], class_nam
 
 
 def learning_curves(path: Path, curves: Mapping[str, Curve]) -> Path:
-    """Accuracy against n on a log axis: the mean over seeds, and a band from the worst to the best seed."""
+    """Draw accuracy against n on a log axis: mean over seeds, and a band from the worst to the best seed."""
     figure, axes = new_figure(6, 4)
     ax = axes[0, 0]
     for name, curve in curves.items():
@@ -124,7 +125,7 @@ def learning_curves(path: Path, curves: Mapping[str, Curve]) -> Path:
         (line,) = ax.plot(curve.sizes, values.mean(0), "o-", ms=4, label=name, color=COLOURS.get(name))
         ax.fill_between(curve.sizes, values.min(0), values.max(0), alpha=0.2, color=line.get_color(), lw=0)
     ax.set_xscale("log")
-    ax.set_xlabel("n, samples that the student is trained on")
+    ax.set_xlabel("n, training samples of the student")
     ax.set_ylabel("accuracy on real test data, %")
     ax.grid(alpha=0.3)
     ax.legend(fontsize=9)
@@ -132,10 +133,10 @@ def learning_curves(path: Path, curves: Mapping[str, Curve]) -> Path:
 
 
 def nearest_rows(path: Path, samples: Array, training: Array) -> Path:
-    """The samples that are nearest to training rows above, these rows below.
+    """Draw the samples nearest to training rows above, and these rows below.
 
     Arguments:
-        path: the PNG to write.
+        path: PNG to write.
         samples, training: (N, C, H, W), in [0, 1].
     """
     figure, axes = new_figure(0.7 * len(samples) + 1, 1.9, 2, len(samples))

@@ -1,4 +1,4 @@
-"""Many small images in one, which a page cuts out again."""
+"""Pack many small images in one sheet, which a page cuts apart."""
 
 import base64
 import io
@@ -10,20 +10,20 @@ from numpy.typing import NDArray
 from PIL import Image
 
 _LARGEST = 48  # pixels of a side: a thumbnail
-_LOSSY = 150_000  # bytes of a sheet above which a lossy format is used
+_LOSSY = 150_000  # larger sheets, in bytes, use a lossy format
 _QUALITIES = (80, 50, 20)
-_WEBP = 16_384  # pixels that a side of a WebP may not have
+_WEBP = 16_384  # a side of a WebP must have fewer pixels
 
 
 @dataclass(frozen=True)
 class Sprites:
-    """A sheet of images of one size, numbered row by row.
+    """Hold a sheet of images of one size, numbered row by row.
 
     Attributes:
         uri: the sheet, as a data URI.
         columns: images in a row.
-        width, height: of one image, pixels.
-        count: of images.
+        width, height: size of one image, pixels.
+        count: number of images.
     """
 
     uri: str
@@ -34,12 +34,12 @@ class Sprites:
 
     @classmethod
     def of(cls, x: NDArray[np.float32], columns: int | None = None, most: int = 500_000) -> "Sprites":
-        """A sheet of images.
+        """Make a sheet of images.
 
         Arguments:
-            x: (N, C, H, W) with one channel or three, in [0, 1]; values beyond are shown as the ends.
-            columns: images in a row; default: a sheet that is about square.
-            most: bytes of the sheet; large ones are kept with loss, and smaller where that is not enough.
+            x: (N, C, H, W) with one channel or three, in [0, 1]; values beyond are clipped.
+            columns: images in a row; default: the sheet is about square.
+            most: most bytes of the sheet; larger sheets get lossy compression, then fewer pixels.
 
         Example:
             >>> sheet = Sprites.of(np.zeros((5, 1, 4, 4), np.float32))
@@ -59,12 +59,12 @@ class Sprites:
         return cls.of(small[:, :, ::2, ::2], wide, most) if uri is None else cls(uri, wide, width, height, count)
 
     def as_json(self) -> dict[str, object]:
-        """As JSON values, for the page's script."""
+        """Return JSON values for the page's script."""
         return {"uri": self.uri, "columns": self.columns, "width": self.width, "height": self.height}
 
 
 def drawable(shape: tuple[int, ...]) -> bool:
-    """Whether samples of a shape can be shown as images.
+    """Say whether samples of a shape can be shown as images.
 
     Example:
         >>> drawable((1, 28, 28)), drawable((64,)), drawable((2, 8, 8))
@@ -74,7 +74,7 @@ def drawable(shape: tuple[int, ...]) -> bool:
 
 
 def _uri(pixels: NDArray[np.uint8], most: int) -> str | None:
-    """The sheet as a data URI, without loss where it is small; None where it does not fit."""
+    """Encode the sheet as a data URI, lossless if small; None if it does not fit."""
     image = Image.fromarray(pixels.squeeze(2) if pixels.shape[2] == 1 else pixels)
     file = io.BytesIO()
     image.save(file, "PNG", optimize=True)

@@ -1,4 +1,4 @@
-"""The pictures of the propositions: scores, errors against lambda, eigenvalues, r in one dimension."""
+"""Draw the propositions: scores, errors against lambda, eigenvalues, r in one dimension."""
 
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -15,11 +15,11 @@ _EXACT, _LEARNED, _AWAY, _GUIDE = "#222222", "#0072b2", "#d55e00", "#888888"
 
 
 def score_fields(path: Path, x: Values, fields: Mapping[str, Values], samples: Values) -> Path:
-    """Vector fields in the plane side by side, to one scale, over samples of the density.
+    """Draw vector fields in the plane side by side, on one scale, over samples of the density.
 
     Arguments:
-        path: the PNG to write.
-        x: where the arrows start, (N, 2), data units.
+        path: PNG to write.
+        x: starts of the arrows, (N, 2), data units.
         fields: title -> arrows (N, 2), inverse data units.
         samples: points of the density, (M, 2), drawn as a shade.
     """
@@ -41,13 +41,13 @@ def convergence(
     trained: tuple[Sequence[float], Sequence[float]],
     floor: float,
 ) -> Path:
-    """Error of the score against lambda, both on log axes, with a line of slope 1.
+    """Draw the error of the score against lambda on log axes, with a line of slope 1.
 
     Arguments:
-        path: the PNG to write.
+        path: PNG to write.
         exact: lambda, L2(p) error of the boundary-value solution, and the slope of their logarithms.
         trained: lambda and L2(p) error of trained networks.
-        floor: error that training reaches when lambda does not matter, drawn as a line.
+        floor: error of training that does not depend on lambda, drawn as a line.
     """
     figure, axes = new_figure(5.2, 4)
     ax = axes[0, 0]
@@ -66,12 +66,12 @@ def convergence(
 
 
 def eigenvalues(path: Path, measured: Mapping[str, tuple[Values, Values]], collapsing: Values) -> Path:
-    """Eigenvalues of trained linear r against v/lambda, on the closed form, with the threshold v = 2 lambda.
+    """Draw eigenvalues of trained linear r against v/lambda, on the closed form, with the threshold v = 2 lambda.
 
     Arguments:
-        path: the PNG to write.
+        path: PNG to write.
         measured: label -> v/lambda and eigenvalues of the trained r, above the threshold.
-        collapsing: v/lambda of the directions that were refused, drawn as crosses on the axis.
+        collapsing: v/lambda of refused directions, drawn as crosses on the axis.
     """
     figure, axes = new_figure(5.6, 4)
     ax = axes[0, 0]
@@ -94,10 +94,10 @@ def eigenvalues(path: Path, measured: Mapping[str, tuple[Values, Values]], colla
 
 
 def reconstructions(path: Path, x: Values, curves: Mapping[float, Mapping[str, Values]], density: Values) -> Path:
-    """R(x) - x in one dimension, one panel a lambda: trained beside the boundary-value solution and lambda s/2.
+    """Draw r(x) - x in one dimension, one panel for each lambda: trained, boundary-value solution, lambda s/2.
 
     Arguments:
-        path: the PNG to write.
+        path: PNG to write.
         x: abscissa, (N,), data units.
         curves: lambda -> label -> r(x) - x, (N,); drawn in order: black, blue, dotted grey.
         density: p(x), (N,), drawn as a shade.
@@ -125,13 +125,13 @@ def reconstructions(path: Path, x: Values, curves: Mapping[float, Mapping[str, V
 
 
 def walks(path: Path, paths: Mapping[str, Values], samples: Values, ends: int = 400) -> Path:
-    """Walks in the plane, one panel a kernel: a line for one of them, points where many ended.
+    """Draw walks in the plane, one panel for each kernel: a line for one walk, points for the ends of many.
 
     Arguments:
-        path: the PNG to write.
+        path: PNG to write.
         paths: title -> states of one walk, then the last states of ``ends`` walks, (N, 2), data units.
         samples: points of the density, (M, 2), drawn as a shade.
-        ends: how many of the rows are last states.
+        ends: number of rows that are last states.
     """
     columns = 4
     figure, axes = new_figure(2.6 * columns, 2.7 * -(-len(paths) // columns), -(-len(paths) // columns), columns)
