@@ -128,7 +128,7 @@ def test_walks_that_break_are_counted_and_stand_still() -> None:
 
 @given(st.binary(max_size=200))
 def test_what_is_no_image_is_refused_in_a_sentence(data: bytes) -> None:
-    with pytest.raises(DataError, match="is no image that can be read"):
+    with pytest.raises(DataError, match="is not a readable image"):
         pictures.picture(b"\x89PNG" + data, Inputs((1, 8, 8)))
 
 
@@ -389,7 +389,7 @@ def test_a_port_that_is_taken(models: Path, tmp_path: Path) -> None:
         taken.bind(("127.0.0.1", 0))
         with pytest.raises(ArgumentError, match=r"--port: \d+ is taken"):
             explore(models, tmp_path, port=taken.getsockname()[1], show=False)
-    with pytest.raises(ArgumentError, match="99999 is no port"):
+    with pytest.raises(ArgumentError, match="99999 is not a port"):
         explore(models, tmp_path, port=99999, show=False)
     with pytest.raises(ModelError, match="no such folder of models"):
         explore(tmp_path / "none", tmp_path, show=False)

@@ -298,10 +298,10 @@ def test_images_are_shaken_in_training_alone() -> None:
 
 
 def test_bad_plans(features: Path, tmp_path: Path) -> None:
-    with pytest.raises(ArgumentError, match=r"mirror, but inputs of shape \(256,\)"):
+    with pytest.raises(ArgumentError, match=r"'mirror' needs images, the inputs have shape \(256,\)"):
         train(plan_for(str(features), classifier=ClassifierSpec(augment="mirror")), tmp_path / "m", device="cpu")
     assert not list(tmp_path.iterdir())
     with pytest.raises(ArgumentError, match="'flip' is not known"):
         ClassifierSpec(augment="flip")
-    with pytest.raises(ArgumentError, match="no autoencoder is trained"):
+    with pytest.raises(ArgumentError, match="needs an autoencoder"):
         plan_for("digits", only="classifier", classifier=ClassifierSpec(sees="reconstructions"))

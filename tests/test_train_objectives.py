@@ -64,7 +64,7 @@ def test_lossy_on_flat_data_asks_for_noise(tmp_path: Path) -> None:
     [
         (("--objective", "lossless"), "'lossless' is not known. Use one of denoising, lossy"),
         (("--objective", "lossy", "--autoencoder", "mlp"), "mlp is not of full rank"),
-        (("--objective", "contractive", "--autoencoder", "mlp-denoiser"), "is told a noise level"),
+        (("--objective", "contractive", "--autoencoder", "mlp-denoiser"), "is noise-conditioned"),
         (("--objective", "reconstruction", "--autoencoder", "mlp-residual"), "identity before training"),
         (("--objective", "reconstruction", "--lam", 0.1), "--lam: --objective reconstruction has none"),
         (("--objective", "contractive", "--sigma", 0.1), "--sigma"),

@@ -158,7 +158,7 @@ def test_a_student_that_was_asked_of_other_rows_is_not_trained_again(workers) ->
     bench = Bench(TEST, DIGITS.class_names, workers=workers)
     said = bench.probabilities(jobs, TRAIN)
     assert [p.shape for p in said] == [(len(TRAIN), 10)] * 2
-    expected = [marks(one, one.rows_of(table), TRAIN, DIGITS.class_names, "cpu") for one, table in jobs]
+    expected = [marks(one, one.training_rows(table), TRAIN, DIGITS.class_names, "cpu") for one, table in jobs]
     assert [graded(p, torch.from_numpy(TRAIN.y)) for p in said] == expected
     again = Bench(TEST, DIGITS.class_names, on_student=lambda: told.append(len(again.known)), known=bench.known)
     assert again.run(jobs) == Bench(TEST, DIGITS.class_names).run(jobs)
@@ -202,7 +202,7 @@ def test_progress_is_told_of_every_student() -> None:
 @pytest.mark.parametrize("kind", KINDS)
 def test_every_kind_of_student_learns_digits(kind) -> None:
     student = Student(0, 600, kind=kind)
-    rows = student.rows_of(TRAIN)
+    rows = student.training_rows(TRAIN)
     got = marks(student, rows, TEST, DIGITS.class_names, "cpu")
     assert len(rows) == 600
     assert got.accuracy > 0.85

@@ -141,7 +141,7 @@ def test_a_picture_and_what_is_none(open_page: Open, place: tuple[str, Path], tm
     choose(page, "start from", "an image file")
     (tmp_path / "no.png").write_bytes(b"this is no image")
     page.locator("input[type=file]").set_input_files(tmp_path / "no.png")
-    page.get_by_text("is no image that can be read").wait_for()
+    page.get_by_text("is not a readable image").wait_for()
     before = shown(page)
     Image.fromarray(np.tile(np.arange(0, 256, 4, dtype=np.uint8), (64, 1))).save(tmp_path / "yes.png")
     page.locator("input[type=file]").set_input_files(tmp_path / "yes.png")

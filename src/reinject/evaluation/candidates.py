@@ -190,7 +190,7 @@ class Bench:
         student = Student(self.seed, min(_SAMPLES, len(kept)), _RECIPE)
         threads = torch.get_num_threads()
         try:
-            rows = student.rows_of(Table.of(kept, y, self.storage))
+            rows = student.training_rows(Table.of(kept, y, self.storage))
             found = marks(student, rows, self.real, inputs.class_names, "cpu")
         finally:
             torch.set_num_threads(threads)  # the student set it

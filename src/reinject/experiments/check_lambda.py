@@ -29,7 +29,7 @@ def trained(train: Tensor, sigma: float, on_step: Callable[[int], None] = lambda
     return network
 
 
-def known(network: MLPResidual, held_out: Tensor, sigma: float) -> Row:
+def found_lambda(network: MLPResidual, held_out: Tensor, sigma: float) -> Row:
     """Claim: lambda = 2 sigma^2 is found from clean held-out points without being told sigma."""
     exact = lam_of_sigma(sigma)
     found, gaussian = (estimate_lam(network, held_out, method) for method in ("matched", "effective"))

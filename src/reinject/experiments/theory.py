@@ -216,7 +216,7 @@ def _lam(progress: Progress) -> Finding:
     train, held_out = (Storage().load(part.x) for part in (digits.train, digits.test))
     with progress.task("lam", lam.COURSE.steps * len(lam.SIGMAS), "steps") as advance:
         networks = {sigma: lam.trained(train, sigma, advance) for sigma in lam.SIGMAS}
-    return Finding([lam.known(network, held_out, sigma) for sigma, network in networks.items()])
+    return Finding([lam.found_lambda(network, held_out, sigma) for sigma, network in networks.items()])
 
 
 def _kernels(progress: Progress) -> Finding:

@@ -1,1 +1,1 @@
-"""The live page: walks that one can watch and steer, on 127.0.0.1 (extra ``explorer``)."""
+"""Serve the live page, on which visitors watch and steer walks, on 127.0.0.1 (extra ``explorer``)."""

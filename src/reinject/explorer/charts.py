@@ -1,4 +1,4 @@
-"""The charts beside the wall: reconstruction errors along the walks, and how many walks each class has."""
+"""Draw the charts beside the wall: reconstruction errors along the walks, and walks of each class."""
 
 from collections.abc import Sequence
 from typing import Any
@@ -9,22 +9,22 @@ from nicegui import ui
 from reinject.explorer.session import Frame, Live
 from reinject.explorer.tiles import colour_of
 
-_GREY = "#888"  # can be read on white and on black
+_GREY = "#888"  # readable on white and on black
 _USUAL = {"grid": {"left": 60, "right": 30, "top": 25, "bottom": 25}, "animation": False}
 
 
 class Charts:
-    """A line chart of reconstruction errors and a bar chart of classes.
+    """Hold a line chart of reconstruction errors and a bar chart of classes.
 
     Arguments:
-        names: of the classes; empty: nothing labels.
+        names: names of the classes; empty: no classifier.
     """
 
     def __init__(self, names: Sequence[str]) -> None:
         self.names = names
 
     def build(self) -> None:
-        """Lay them out."""
+        """Lay the charts out."""
         ui.label("Reconstruction error |r(x) − x|²/n at each step").classes("text-sm")
         lines = [_line("mean", "#999"), _line("selected walk", "#5898d4")]
         axes = {"xAxis": _axis("value", name="step"), "yAxis": _axis("log")}
@@ -38,11 +38,11 @@ class Charts:
         box.set_visibility(bool(self.names))
 
     def draw(self, live: Live, frame: Frame, chosen: int) -> None:
-        """Draw what the walks have done up to a frame.
+        """Draw the walks up to a frame.
 
         Arguments:
             live: the walks.
-            frame: the last one.
+            frame: last frame to draw.
             chosen: number of the selected walk.
         """
         curves = ([float(e.mean()) for e in live.history], [float(e[chosen]) for e in live.history])

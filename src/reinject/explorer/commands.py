@@ -1,4 +1,4 @@
-"""The command line and the Python snippet that make what is on the screen."""
+"""Write the command line and the Python snippet that make the walks on the screen."""
 
 import shlex
 from collections.abc import Callable, Sequence
@@ -13,19 +13,19 @@ Start = Callable[[Sequence[str], "Bar"], str]
 
 @dataclass
 class Bar:
-    """How far a run is, from 0 to 1; written by the thread that waits for it, read by the page."""
+    """Hold the progress of a run, from 0 to 1; a waiting thread writes it, the page reads it."""
 
     share: float = 0.0
 
 
 def arguments(world: World, choice: Choice, out: str, *, picture: str = "", walks: int = 0) -> list[str]:
-    """Of ``reinject``, without its name.
+    """Write the words of a ``reinject`` command, without its name.
 
     Arguments:
-        world, choice: what is on the screen.
+        world, choice: networks and settings of the walks on the screen.
         out: folder to make.
-        picture: file of the choice's picture, where it has one.
-        walks: how many, if more than there are on the screen; the first of them are those on the screen.
+        picture: file of the choice's picture, if it has one.
+        walks: number of walks, if more than on the screen; the first ones are those on the screen.
     """
     settings = _with_files(choice, picture)
     if picture and not choice.mask:
@@ -38,12 +38,12 @@ def arguments(world: World, choice: Choice, out: str, *, picture: str = "", walk
 
 
 def command(words: Sequence[str]) -> str:
-    """As a shell reads it."""
+    """Quote a command for a shell."""
     return shlex.join(["reinject", *words])
 
 
 def snippet(world: World, choice: Choice, *, picture: str = "") -> str:
-    """Python that walks the walks on the screen, step by step."""
+    """Write Python that makes the walks on the screen, step by step."""
     settings = _with_files(choice, picture)
     begins, holds = bool(picture and not choice.mask), bool(picture and choice.mask)
     start = [f"start = resolve({f'points:{picture}'!r}, models.inputs, walks={choice.walks})"] if begins else []
@@ -84,7 +84,7 @@ def _with_files(choice: Choice, picture: str) -> Settings:
 
 
 def _source(settings: Settings) -> str:
-    """Python that makes the settings.
+    """Write Python that makes the settings.
 
     Example:
         >>> _source(Settings("langevin", {"lam": "0.2"}, steps=3))
@@ -97,5 +97,5 @@ def _source(settings: Settings) -> str:
 
 
 def folder_for(root: Path) -> Path:
-    """The next folder of a run that is not there yet."""
+    """Choose the next unused folder for a run."""
     return next(path for k in range(1, 10**6) if not (path := root / f"run-{k}").exists())

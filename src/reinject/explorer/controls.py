@@ -1,4 +1,4 @@
-"""The controls of the walks: kernel and its options, steps, seed, target class."""
+"""Lay out the controls of the walks: kernel and its options, steps, seed, target class."""
 
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import replace
@@ -19,11 +19,11 @@ REGIONS = {
     ":,:{w}": "left half",
     ":,{w}:": "right half",
 }
-_SPREAD = 3.0  # a slider goes from 1/8 of the default to 8 times it
+_SPREAD = 3.0  # a slider reaches from 1/8 of the default to 8 times the default
 
 
 def rows_and_columns(kind: str, shape: tuple[int, ...]) -> str:
-    """A region as ``--mask`` takes it; "" for nothing.
+    """Write a region for ``--mask``; "" for no region.
 
     Example:
         >>> rows_and_columns(":{h},:", (1, 28, 28))
@@ -33,13 +33,13 @@ def rows_and_columns(kind: str, shape: tuple[int, ...]) -> str:
 
 
 class Controls:
-    """Selects, sliders and fields, and the choice that they make.
+    """Hold selects, sliders and fields, and the choice that they make.
 
     Arguments:
-        world: the networks.
-        initial: settings that the page opens with, and those of their kernel whenever it is chosen.
-        kept: what :meth:`kept` returned before a reload; empty: use ``initial``.
-        changed: called when a visitor changes something.
+        world: networks.
+        initial: first settings of the page, and of their kernel whenever a visitor chooses it.
+        kept: result of :meth:`kept` before a reload; empty: use ``initial``.
+        changed: function called when a visitor changes something.
     """
 
     def __init__(
@@ -71,18 +71,18 @@ class Controls:
         self._fill(kept.get("options", {}))
         for name in _NAMES:
             getattr(self, name).set_value(kept.get(name, getattr(self, name).value))
-        self.kernel.on_value_change(self._other_kernel)  # last, or filling would call them
+        self.kernel.on_value_change(self._other_kernel)  # last, so that filling does not call it
         for name in _NAMES:
             getattr(self, name).on_value_change(changed)
 
     @property
     def _base(self) -> Settings:
-        """What the chosen kernel runs with where a visitor changes nothing."""
+        """Return the chosen kernel's default settings."""
         kernel = self.kernel.value
         return self.initial if kernel == self.initial.kernel else settings_of(kernel)
 
     def _fill(self, options: Mapping[str, str]) -> None:
-        """Make the fields of the chosen kernel, with these values or its own."""
+        """Make the fields of the chosen kernel, with these values or its defaults."""
         settings = self._base
         self.summary.set_text((KERNELS[settings.kernel].__doc__ or "").splitlines()[0])
         self.steps.set_value(settings.steps)
@@ -104,7 +104,7 @@ class Controls:
         self.seed.set_value(int(self.seed.value or 0) + 1)
 
     def choice(self) -> Choice:
-        """Return what the visitor asks for; raise ArgumentError where a field is empty."""
+        """Return the visitor's choice; raise ArgumentError if a field is empty."""
         usual = self._base
         options = {name: str(field.value).strip() for name, field in self.values.items() if str(field.value).strip()}
         for name, field in (("steps", self.steps), ("seed", self.seed)):
@@ -124,7 +124,7 @@ class Controls:
         return Choice(settings, int(self.walks.value), int(self.seed.value))
 
     def kept(self) -> dict[str, Any]:
-        """Return what a reload restores."""
+        """Return the values that a reload restores."""
         return {
             "kernel": self.kernel.value,
             "options": {name: field.value for name, field in self.values.items()},
@@ -136,7 +136,7 @@ _NAMES = ("steps", "walks", "seed", "emit", "asked", "guidance")
 
 
 def asked_of(classes: tuple[int, ...], count: int) -> str:
-    """Return the value of the select "target class" for settings that ask for these classes.
+    """Return the value of the select "target class" for these classes.
 
     Example:
         >>> asked_of((), 3), asked_of((1,), 3), asked_of((0, 1, 2), 3)
@@ -146,14 +146,14 @@ def asked_of(classes: tuple[int, ...], count: int) -> str:
 
 
 def _field(name: str, text: str, default: str, value: str) -> Any:
-    """A field for an option, and a slider for one that is a number; an r behind it is the data's radius."""
+    """Make a field for an option, and a slider for a number; the suffix r is the data's radius."""
     field = ui.input(f"{flag(name)}: {text}", value=value).classes("w-full").props("dense debounce=400")
     _slider(name, text, default, field.set_value)
     return field
 
 
 def _slider(name: str, text: str, default: str, put: Callable[[str], object]) -> None:
-    """A slider where the default is a number: of factors for noises and the like, of shares from 0 to 1 for others."""
+    """Make a slider if the default is a number: factors for noises and similar options, else shares from 0 to 1."""
     number, unit = (default[:-1], "r") if default.endswith("r") else (default, "")
     try:
         base = float(number)

@@ -1,4 +1,4 @@
-"""``reinject explore``: the live page, on the user's models or on digits."""
+"""Serve the live page on the user's models or on digits: ``reinject explore``."""
 
 import atexit
 import contextlib
@@ -38,12 +38,12 @@ def explore(
     """Serve the page on 127.0.0.1 until interrupted.
 
     Arguments:
-        models: folder that ``reinject train`` or ``import`` made; None: small models of digits, trained into ``out``.
-        out: folder of what visitors keep.
-        port: to listen at; None: one that is free.
-        show: whether a browser is opened.
-        device: where the networks run.
-        progress: who is told of the training.
+        models: model folder of ``reinject train`` or ``import``; None: small models of digits, trained into ``out``.
+        out: folder for what visitors keep.
+        port: port on 127.0.0.1; None: a free one.
+        show: whether to open a browser.
+        device: device of the networks.
+        progress: progress reporter of the training.
 
     Raises:
         ModelError: the extra ``explorer`` is not installed, or the folder holds no models.
@@ -55,7 +55,7 @@ def explore(
     place = _free(port)
     folder = models or out / "models"
     if models is None and not folder.is_dir():
-        progress.say("no models given: training small ones on the embedded digits")
+        progress.say("no models given: training small models on the embedded digits")
         out.mkdir(parents=True, exist_ok=True)
         train(TrainPlan("digits"), folder, device="cpu", progress=progress)
     labelled = (folder / "classifier").is_dir()
@@ -63,19 +63,19 @@ def explore(
     world = World(loaded.ensemble(), loaded.C, loaded.inputs, str(folder))
     from reinject.explorer.serve import serve
 
-    progress.say(f"http://127.0.0.1:{place}  (Ctrl-C ends it)")
-    with contextlib.suppress(KeyboardInterrupt):  # that is how it ends
+    progress.say(f"http://127.0.0.1:{place}  (press Ctrl-C to stop)")
+    with contextlib.suppress(KeyboardInterrupt):  # the usual way to stop
         serve(world, initial_settings(loaded), out, _run, port=place, show=show)
 
 
 def initial_settings(models: Models) -> Settings:
-    """Choose the settings that the page opens with, as ``reinject sample`` does; nothing else decides them."""
+    """Choose the page's first settings as ``reinject sample`` does."""
     inputs = models.inputs
     return choose_settings(models.ensemble(), models.C, range_of(inputs), inputs.radius).settings
 
 
 def _run(words: Sequence[str], bar: Bar) -> str:
-    """Run a command line beside this process, to its end; what came of it, in words."""
+    """Run a command line in another process to its end; return its result in words."""
     out = Path(words[words.index("--out") + 1])
     blocks = -(-int(words[words.index("--walks") + 1]) // int(words[words.index("--block-size") + 1]))
     program = [sys.executable, "-c", "from reinject.cli import main; main()", *words]
@@ -93,18 +93,18 @@ def _run(words: Sequence[str], bar: Bar) -> str:
 
 
 def _free(port: int | None) -> int:
-    """A port that nobody listens at.
+    """Find a free port.
 
     Raises:
-        ArgumentError: the given one is taken, or is none.
+        ArgumentError: the given port is taken, or is not a port.
     """
     with socket.socket() as probe:
         try:
             probe.bind(("127.0.0.1", port or 0))
         except OSError as error:
             taken = error.errno == errno.EADDRINUSE
-            problem = f"{port} is taken" if taken else f"{port} cannot be had ({error.strerror})"
-            raise ArgumentError("--port", problem, "Give another one, or none") from error
+            problem = f"{port} is taken" if taken else f"{port} is not available ({error.strerror})"
+            raise ArgumentError("--port", problem, "Give another port, or leave out --port") from error
         except OverflowError as error:
-            raise ArgumentError("--port", f"{port} is no port", "Give 1 to 65535, or none") from error
+            raise ArgumentError("--port", f"{port} is not a port", "Give 1 to 65535, or leave out --port") from error
         return int(probe.getsockname()[1])

@@ -1,7 +1,7 @@
-"""What a server on 127.0.0.1 lets through: its own page's requests, of sensible size; everything else is refused.
+"""Guard a server on 127.0.0.1: accept only requests of its own page, of limited size.
 
-A page elsewhere can make a browser send requests to this machine (cross-origin posts, rebound host names). So the Host
-header has to be this machine's, the Origin, where there is one, this page's, and bodies are cut off where they grow.
+Another page can make a browser send requests to this machine (cross-origin posts, rebound host names). So the Host
+header must be this machine's, an Origin header must be this page's, and too large bodies are cut off.
 """
 
 from collections.abc import Awaitable, Callable, MutableMapping
@@ -18,18 +18,18 @@ HOSTS = ("127.0.0.1", "localhost")
 
 
 class Guard:
-    """An ASGI application in front of another one.
+    """Put an ASGI application in front of another one.
 
     Arguments:
-        app: the other one.
-        largest: bytes of a body that are let through.
+        app: the guarded application.
+        largest: most bytes of a body.
     """
 
     def __init__(self, app: App, largest: int = LARGEST) -> None:
         self.app, self.largest = app, largest
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Answer, or let the other one answer."""
+        """Refuse a request, or pass it on."""
         if scope["type"] not in ("http", "websocket"):
             await self.app(scope, receive, send)
             return
@@ -46,7 +46,7 @@ class Guard:
 
 
 def refused(headers: dict[bytes, bytes], largest: int) -> tuple[int, str] | None:
-    """Status and sentence where a request with these headers is refused.
+    """Return status and sentence for a request to refuse; None for an acceptable one.
 
     Example:
         >>> refused({b"host": b"evil.example"}, 10)
@@ -66,7 +66,7 @@ def refused(headers: dict[bytes, bytes], largest: int) -> tuple[int, str] | None
 
 
 def _name(host: str) -> str | None:
-    """The name in a Host header; None where it is none."""
+    """Return the name in a Host header; None if it has no name."""
     try:
         return urlsplit(f"//{host}").hostname
     except ValueError:
@@ -74,7 +74,7 @@ def _name(host: str) -> str | None:
 
 
 def _counted(receive: Receive, largest: int) -> Receive:
-    """Ends a body that grows beyond what is let through, as if its sender had gone."""
+    """End a body that exceeds the limit, as if its sender had disconnected."""
     seen = 0
 
     async def counted() -> MutableMapping[str, Any]:

@@ -1,4 +1,4 @@
-"""Reproduce what is on the screen: its command line, its Python, and a run in the background."""
+"""Reproduce the walks on the screen: command line, Python, and a run in the background."""
 
 from collections.abc import Callable
 from pathlib import Path
@@ -13,36 +13,36 @@ _MOST = 100_000
 
 
 class Keeping:
-    """The button, and what it opens.
+    """Hold the button and its dialog.
 
     Arguments:
-        world: the networks.
+        world: networks.
         out: folder of the runs.
-        start_run: makes an archive from the words of a command line.
-        shown: what is on the screen; None: nothing yet.
+        start_run: function that makes an archive from the words of a command line.
+        shown: function that returns the walks on the screen; None: none yet.
     """
 
     def __init__(self, world: World, out: Path, start_run: Start, shown: Callable[[], Choice | None]) -> None:
         self.world, self.out, self.start_run, self.shown = world, out, start_run, shown
 
     def build(self) -> None:
-        """Lay it out."""
+        """Lay the button out."""
         ui.button("keep these walks", icon="bookmark", on_click=self.open).props("outline no-caps")
         self.runs = ui.column().classes("w-full gap-1")
 
     def open(self) -> None:
-        """Show how to make what is on the screen again, and offer to make more of it."""
+        """Show how to remake the walks on the screen, and offer to make more walks."""
         choice = self.shown()
         if choice is None:
             return
         folder = folder_for(self.out)
         picture = f"{folder}.npy" if choice.picture is not None else ""
         with ui.dialog() as dialog, ui.card().classes("w-full max-w-3xl"):
-            ui.label("This command makes the walks on the screen again. The snippet below does the same in Python.")
+            ui.label("This command remakes the walks on the screen. The snippet below does the same in Python.")
             words = arguments(self.world, choice, str(folder), picture=picture)
             ui.code(command(words), language="bash").classes("w-full")
             ui.code(snippet(self.world, choice, picture=picture), language="python").classes("w-full")
-            ui.label("Make more walks. The first ones are those on the screen.")
+            ui.label("Make more walks. The first ones are the walks on the screen.")
             walks = ui.number("walks", value=1000, min=1, max=_MOST, precision=0)
 
             async def begin() -> None:
@@ -57,7 +57,7 @@ class Keeping:
         dialog.open()
 
     async def run(self, choice: Choice, folder: Path, picture: str, words: list[str]) -> None:
-        """A run of ``reinject sample`` beside the page, with its progress."""
+        """Run ``reinject sample`` in the background, and show its progress."""
         folder.parent.mkdir(parents=True, exist_ok=True)
         if choice.picture is not None:
             np.save(picture, choice.picture.numpy())

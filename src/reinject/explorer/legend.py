@@ -1,4 +1,4 @@
-"""The legend of the wall: which colour is which class, and what a tile shows."""
+"""Draw the legend of the wall: the colours of classes, and the contents of a tile."""
 
 from collections.abc import Sequence
 
@@ -6,7 +6,7 @@ from nicegui import ui
 
 from reinject.explorer.tiles import SURE, UNSURE, colour_of, ink_on
 
-_MOST = 20  # classes that are listed
+_MOST = 20  # listed classes
 SHOWN = {
     "state": "Each tile shows the state x of one walk, with its noise",
     "reconstruction": "Each tile shows the reconstruction r(x) of one walk",
@@ -14,18 +14,18 @@ SHOWN = {
 
 
 class Legend:
-    """What is shown, and a chip for each class.
+    """Hold the contents of tiles in words, and a chip for each class.
 
     Arguments:
-        names: of the classes; empty: nothing labels.
-        tile: what a walk is drawn as: "tile" or "dot".
+        names: names of the classes; empty: no classifier.
+        tile: shape of a walk: "tile" or "dot".
     """
 
     def __init__(self, names: Sequence[str], tile: str = "tile") -> None:
         self.names, self.tile = names, tile
 
     def build(self) -> None:
-        """Lay it out."""
+        """Lay the legend out."""
         with ui.column().classes("legend w-full gap-1").props('role=region aria-label="legend"'):
             self.what = ui.label().classes("text-sm")
             if not self.names:

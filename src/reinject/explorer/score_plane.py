@@ -1,4 +1,4 @@
-"""Models of two numbers: the score around the walks, as arrows, and the walks as dots on them."""
+"""Draw models of two numbers: the score as arrows, and the walks as dots."""
 
 import io
 from collections.abc import Sequence
@@ -16,11 +16,11 @@ _REACH = 3.5  # standard deviations of the data
 
 
 class Plane:
-    """A square around the data; the score there is drawn once.
+    """Hold a square around the data, with the score drawn once.
 
     Arguments:
-        world: the networks, with inputs of shape (2,).
-        lam: of an r that is not told the noise level, squared data units; scales the arrows alike.
+        world: networks, with inputs of shape (2,).
+        lam: lambda of an unconditional denoiser, squared data units; scales all arrows equally.
     """
 
     def __init__(self, world: World, lam: float = 0.1) -> None:
@@ -42,12 +42,12 @@ class Plane:
         self.field = file.getvalue()
 
     def points(self, x: Tensor, chosen: int, colours: Sequence[str] = ()) -> str:
-        """Draw the walks as SVG over the field; those beyond its ends lie on its border.
+        """Draw the walks as SVG over the field; walks beyond the field lie on its border.
 
         Arguments:
-            x: of the walks, (walks, 2), data units.
+            x: states of the walks, (walks, 2), data units.
             chosen: number of the walk with a larger dot.
-            colours: of the walks; empty: black, and orange for the chosen one.
+            colours: colours of the walks; empty: black, and orange for the chosen walk.
         """
         at = ((x - self.low) / (self.high - self.low)).nan_to_num(0).clamp(0, 1) * _SIDE
         fills = colours or ["#d55e00" if k == chosen else "#222" for k in range(len(x))]

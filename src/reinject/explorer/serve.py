@@ -1,4 +1,4 @@
-"""The server of the page."""
+"""Serve the page."""
 
 import os
 from pathlib import Path
@@ -12,11 +12,11 @@ def serve(world: World, initial: Settings, out: Path, start_run: Start, *, port:
     """Answer on 127.0.0.1 until interrupted.
 
     Arguments:
-        world: the networks.
-        initial: settings that the page opens with.
-        out: folder of what visitors keep; nothing is written elsewhere.
-        start_run: makes an archive from the words of a command line.
-        port: to listen at.
+        world: networks.
+        initial: first settings of the page.
+        out: folder for what visitors keep; nothing is written elsewhere.
+        start_run: function that makes an archive from the words of a command line.
+        port: port on 127.0.0.1.
         show: whether to open a browser.
     """
     os.environ.setdefault("NICEGUI_STORAGE_PATH", str(out / ".storage"))
@@ -38,6 +38,6 @@ def serve(world: World, initial: Settings, out: Path, start_run: Start, *, port:
         dark=None,
         title="reinject explorer",
         show_welcome_message=False,
-        uvicorn_logging_level="critical",  # or Ctrl-C prints where it came from
+        uvicorn_logging_level="critical",  # else Ctrl-C prints a traceback
         favicon="🎲",
     )

@@ -1,4 +1,4 @@
-"""One visitor's walks: a step forth, back by the seed, and what there is to see of them; no page in here."""
+"""Run one visitor's walks: forward by steps, back by the seed. The page is elsewhere."""
 
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -23,13 +23,13 @@ from reinject.walks.starts import Points
 
 @dataclass(frozen=True)
 class World:
-    """The networks that all visitors share.
+    """Hold the networks that all visitors share.
 
     Attributes:
-        r: the autoencoder.
-        C: the classifier; None: nothing labels.
-        inputs: what their inputs mean.
-        models: their folder, as a command line would name it.
+        r: autoencoder.
+        C: classifier; None: no labels.
+        inputs: meaning of the networks' inputs.
+        models: folder of the networks, as on a command line.
     """
 
     r: Ensemble
@@ -40,14 +40,14 @@ class World:
 
 @dataclass(frozen=True)
 class Choice:
-    """What a visitor asked for, all that determines the walks.
+    """Hold a visitor's choice, which determines the walks.
 
     Attributes:
-        settings: kernel, its options, steps, what is shown, asked classes.
+        settings: kernel, its options, steps, emission, target classes.
         walks: number of walks, at most 256.
-        seed: of all randomness.
-        picture: where walks begin, (*event), data units; None: at the settings' start.
-        mask: what of the picture is known and held, as ROWS,COLUMNS; "": nothing is held, walks begin at the picture.
+        seed: seed of all randomness.
+        picture: start of the walks, (*event), data units; None: the settings' start.
+        mask: known region of the picture, as ROWS,COLUMNS; "": no known region, walks begin at the picture.
     """
 
     settings: Settings
@@ -59,16 +59,16 @@ class Choice:
 
 @dataclass(frozen=True)
 class Frame:
-    """What there is to see after one step.
+    """Hold the walks after one step.
 
     Attributes:
-        step: how many steps led here.
-        x: of every walk, (walks, *event), data units; a walk that ended stands still.
-        label: most probable class of each, int64, -1 where nothing labels.
-        confidence: its probability, (walks,).
-        energy: |r(x) - x|^2 / n of each, (walks,).
-        level: noise level of the step, data units; None: the kernel has none.
-        stopped: walks that became non-finite or left the range so far.
+        step: number of steps so far.
+        x: states, (walks, *event), data units; an ended walk stands still.
+        label: most probable classes, int64, (walks,); -1 without a classifier.
+        confidence: probability of these classes, (walks,).
+        energy: |r(x) - x|^2 / n, (walks,).
+        level: noise level of the step, data units; None: the kernel has no level.
+        stopped: number of walks that became non-finite or left the range so far.
     """
 
     step: int
@@ -81,11 +81,11 @@ class Frame:
 
 
 class Live:
-    """Walks that are made as they are looked at; the noise is that of ``reinject sample`` with blocks of this size.
+    """Make walks on demand; the noise is that of ``reinject sample`` with blocks of this size.
 
     Arguments:
-        world: the networks.
-        choice: what is asked for.
+        world: networks.
+        choice: settings of the walks.
 
     Raises:
         ReinjectError: a kernel, an option or a start that does not fit.
@@ -101,7 +101,7 @@ class Live:
         self._parts = self._walk()
         self.step, self.stopped = -1, 0
         self._x: Tensor | None = None
-        self.history: list[Tensor] = []  # of the energies, by step
+        self.history: list[Tensor] = []  # energies, by step
 
     def _walk(self) -> Iterator[Visited]:
         settings, walker = self.choice.settings, self.walker
@@ -120,7 +120,7 @@ class Live:
         return self.step >= self.choice.settings.steps
 
     def advance(self) -> Frame | None:
-        """The next step; None where there is none."""
+        """Take the next step; None after the last one."""
         part = next(self._parts, None)
         if part is None:
             return None
@@ -133,7 +133,7 @@ class Live:
         return frame
 
     def goto(self, step: int) -> Frame | None:
-        """The frame after so many steps, by the seed: what is behind is walked again."""
+        """Return the frame after a number of steps; earlier steps are remade from the seed."""
         if step <= self.step:
             self._begin()
         frame = None
@@ -154,7 +154,7 @@ class Live:
 
 
 def walker_of(world: World, choice: Choice) -> Walker:
-    """What walks; raises ReinjectError where the choice does not fit."""
+    """Make the walker; raise ReinjectError if the choice does not fit."""
     start, constraint = None, None
     if choice.picture is not None and not choice.mask:
         start = Points(choice.picture[None])
@@ -167,7 +167,7 @@ def noise_level(kernel: Any, step: int) -> float | None:
     """Return the noise level of a step, data units: the kernel's level, its sigma, or sqrt(lambda / 2).
 
     Arguments:
-        kernel: or a wrapper of one, whose schedules have lengths.
+        kernel: a kernel, or a wrapper of one, whose schedules have lengths.
         step: number of the step, from 0.
 
     Example:
@@ -180,6 +180,6 @@ def noise_level(kernel: Any, step: int) -> float | None:
         kernel = kernel.kernel
     if hasattr(kernel, "level"):
         return float(kernel.level(step))
-    if hasattr(kernel, "sigma") and not isinstance(kernel, Tangent):  # whose noise is one of codes
+    if hasattr(kernel, "sigma") and not isinstance(kernel, Tangent):  # the noise of Tangent is in codes
         return value_at(kernel.sigma, step)
     return sigma_of_lam(value_at(kernel.lam, step)) if hasattr(kernel, "lam") else None

@@ -1,4 +1,4 @@
-"""The wall's layout: where each tile lies, and the coloured frame and caption that show its class."""
+"""Lay out the wall: the place of each tile, and the frame and caption that show its class."""
 
 import html
 import math
@@ -8,14 +8,14 @@ from dataclasses import dataclass
 
 from torch import Tensor
 
-# Colours of classes 0, 1, ...: Okabe and Ito's, which colour-blind readers tell apart, then four more.
+# Colours of classes 0, 1, ...: Okabe and Ito's, which colour-blind readers can distinguish, then four more.
 PALETTE = (
     *("#56b4e9", "#e69f00", "#009e73", "#f0e442", "#0072b2", "#d55e00", "#cc79a7"),
     *("#7b5cc4", "#8c564b", "#a6d854"),
 )
 UNSURE = "#8a8a8a"
 SURE = 0.5  # least probability of a class whose colour a tile shows
-_LETTER = 0.62  # width of a letter over the font's size
+_LETTER = 0.62  # width of a letter, relative to the font's size
 
 STYLE = """
 .wall svg { overflow: visible; }
@@ -47,7 +47,7 @@ def ink_on(colour: str) -> str:
 
 
 def _luminance(colour: str) -> float:
-    """Relative luminance as WCAG defines it, in [0, 1]."""
+    """Compute the relative luminance as WCAG defines it, in [0, 1]."""
     shares = (int(colour[k : k + 2], 16) / 255 for k in (1, 3, 5))
     linear = [share / 12.92 if share <= 0.04045 else ((share + 0.055) / 1.055) ** 2.4 for share in shares]
     return 0.2126 * linear[0] + 0.7152 * linear[1] + 0.0722 * linear[2]
@@ -55,11 +55,11 @@ def _luminance(colour: str) -> float:
 
 @dataclass(frozen=True)
 class Grid:
-    """Tiles side by side, as square as can be, with a gap around each and room for a caption below.
+    """Place tiles side by side, about square, with a gap around each and space for a caption below.
 
     Attributes:
         count: number of tiles, >= 1.
-        height, width: of a tile, pixels of the wall's image.
+        height, width: size of a tile, pixels of the wall's image.
         captioned: whether tiles have captions.
     """
 
@@ -80,12 +80,12 @@ class Grid:
 
     @property
     def gap(self) -> int:
-        """Pixels between a tile and the next."""
+        """Pixels between neighbouring tiles."""
         return max(1, round(self.width / 8))
 
     @property
     def caption(self) -> int:
-        """Height of a caption, pixels: more where tiles are many, to keep captions legible."""
+        """Height of a caption, pixels; larger for many tiles, to keep captions legible."""
         return max(math.ceil(self.width / 6), round(0.03 * self.columns * self.width)) if self.captioned else 0
 
     @property
@@ -119,7 +119,7 @@ class Grid:
         Arguments:
             label: class of each tile, int64, (count,); -1: none, no frame.
             confidence: its probability, (count,).
-            names: of the classes.
+            names: names of the classes.
             chosen: number of the tile with an outline.
         """
         rim = 0.25 * self.gap
@@ -157,11 +157,11 @@ class Grid:
         return 0.8 * self.caption
 
     def _fitting(self, name: str, mark: str) -> str:
-        """The name with a mark behind it, cut off where the caption ends."""
+        """Write the name with a mark behind it, cut to the width of the caption."""
         most = max(1, int(self.width / (_LETTER * self._font)) - len(mark))
         return (name if len(name) <= most else name[: max(1, most - 1)] + "…") + mark
 
 
 def _box(left: float, top: float, width: float, height: float) -> str:
-    """A rectangle as part of an SVG path."""
+    """Write a rectangle as part of an SVG path."""
     return f"M{left:g} {top:g}h{width:g}v{height:g}h{-width:g}z"

@@ -1,4 +1,4 @@
-"""The page of one visitor: controls on the left, walks in the middle, charts on the right."""
+"""Lay out the page of one visitor: controls on the left, walks in the middle, charts on the right."""
 
 import asyncio
 import contextlib
@@ -23,11 +23,11 @@ from reinject.explorer.tiles import STYLE, Grid, colour_of
 from reinject.report.sprites import drawable
 from reinject.sampling.presets import Settings
 
-_SPEEDS = {4: "4 steps a second", 15: "15 steps a second", 60: "as fast as possible"}  # by steps a second at most
+_SPEEDS = {4: "4 steps a second", 15: "15 steps a second", 60: "as fast as possible"}  # most steps a second -> text
 _FASTEST = max(_SPEEDS)
-_PAINT = 0.25  # seconds that a browser may take for a frame before the next is made
-_SHORT = 60  # steps of a walk that is shown slowly
-_CHART = 0.3  # seconds from one drawing of the charts to the next
+_PAINT = 0.25  # most seconds to wait for a browser to show a frame
+_SHORT = 60  # walks of at most this many steps play slowly
+_CHART = 0.3  # seconds between drawings of the charts
 _KEPT = "choice"
 _STYLE = """
 .wall img, .large img, .pad img { image-rendering: pixelated; width: 100%; }
@@ -40,13 +40,13 @@ _STYLE = """
 
 
 class Visitor:
-    """One page, its walks and its controls; visitors share the networks and nothing else.
+    """Hold one page with its walks and controls; visitors share only the networks.
 
     Arguments:
-        world: the networks.
-        initial: settings that the page opens with.
-        out: folder of what the visitor keeps.
-        start_run: makes an archive from the words of a command line.
+        world: networks.
+        initial: first settings of the page.
+        out: folder for what the visitor keeps.
+        start_run: function that makes an archive from the words of a command line.
     """
 
     def __init__(self, world: World, initial: Settings, out: Path, start_run: Start) -> None:
@@ -54,8 +54,8 @@ class Visitor:
         self.live: Live | None = None
         self.frame: Frame | None = None
         self.playing = False
-        self.paused = False  # by the visitor; else new walks play by themselves
-        self.turn = 0  # number of the loop that plays: one that was paused and has not noticed yet is an earlier one
+        self.paused = False  # set by the visitor; else new walks play automatically
+        self.turn = 0  # number of the current playing loop; a paused loop that still runs has an earlier number
         self.chosen = 0
         self.plane: Plane | None = None
         self.lock = asyncio.Lock()
@@ -67,12 +67,12 @@ class Visitor:
     async def build(self) -> None:
         """Lay the page out and play the walks; a reloaded tab keeps its settings.
 
-        Where the visitor prefers reduced motion, show the last step instead.
+        For visitors who prefer reduced motion, show the last step instead.
         """
         ui.add_css(_STYLE + STYLE)
-        self.client = ui.context.client  # asked for later, it is an error where the tab was closed
+        self.client = ui.context.client  # read now: after the tab closes it raises an error
         try:
-            await self.client.connected(timeout=10)  # before, there is no tab that could have kept anything
+            await self.client.connected(timeout=10)  # before the connection there is no storage of a tab
         except TimeoutError:
             return
         still = self.paused = await _prefers_stillness()
@@ -153,10 +153,10 @@ class Visitor:
         self.keeping.build()
 
     def choice(self) -> Choice:
-        """Return what the controls ask for.
+        """Return the choice of the controls.
 
         Raises:
-            ReinjectError: a value that does not parse.
+            ReinjectError: a value does not parse.
         """
         choice = self.controls.choice()
         kind = self.start.value if self.pad is not None else "noise"
@@ -167,7 +167,7 @@ class Visitor:
         return replace(choice, picture=picture, mask=mask)
 
     async def restart(self) -> None:
-        """Begin at step 0 with what the controls ask for, and play unless paused; report what does not fit."""
+        """Begin at step 0 with the controls' choice, and play unless paused; report values that do not fit."""
         async with self.lock:
             try:
                 choice = self.choice()
@@ -197,7 +197,7 @@ class Visitor:
         await self.play()
 
     async def play(self) -> None:
-        """Step to the end, where samples are, at the speed that is chosen; return at once where a walk plays."""
+        """Step to the end at the chosen speed; return at once if a walk is playing."""
         if self.playing:
             return
         self.playing = True
@@ -206,7 +206,7 @@ class Visitor:
         while self.playing and self.turn == turn and self.live is not None and not self.client.is_deleted:
             began = time.monotonic()
             await self.one()
-            with contextlib.suppress(TimeoutError):  # or a slow browser shows captions of one step on tiles of another
+            with contextlib.suppress(TimeoutError):  # else a slow browser mixes captions and tiles of different steps
                 most = _PAINT if self.speed.value < _FASTEST else 1 / _FASTEST
                 await asyncio.wait_for(self.painted.wait(), most)
             if self.live.ended:
@@ -226,7 +226,7 @@ class Visitor:
         await self.go(0)
 
     async def go(self, step: int) -> None:
-        """Go to a step; the seed makes it the same again."""
+        """Go to a step, remade from the seed."""
         await self._with(lambda live: live.goto(step))
 
     async def _with(self, move: Callable[[Live], Frame | None]) -> None:
@@ -261,7 +261,7 @@ class Visitor:
         return Grid(len(frame.x), height, width, captioned=bool(self.names))
 
     def _overlay(self) -> None:
-        """Draw what lies over the wall's image: frames and captions, or the dots of a plane."""
+        """Draw over the wall's image: frames and captions, or the dots of a plane."""
         frame = self.frame
         if frame is None or self.wall is None:
             return
@@ -319,13 +319,11 @@ class Visitor:
         await self.restart()
 
     def _rejected(self) -> None:
-        ui.notify(
-            "upload: is not an image, or is larger than 4 MB. Give a PNG or a JPEG.", type="negative", timeout=8000
-        )
+        ui.notify("upload: not an image, or larger than 4 MB. Give a PNG or a JPEG.", type="negative", timeout=8000)
 
 
 async def _prefers_stillness() -> bool:
-    """Whether the visitor's system asks pages for reduced motion."""
+    """Say whether the visitor prefers reduced motion."""
     try:
         return bool(await ui.run_javascript("matchMedia('(prefers-reduced-motion: reduce)').matches", timeout=5))
     except TimeoutError:

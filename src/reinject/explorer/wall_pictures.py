@@ -1,4 +1,4 @@
-"""Images of the page: a wall of walks, what a visitor uploads or draws, the field of a plane."""
+"""Make images of the page: a wall of walks, uploads and drawings, the field of a plane."""
 
 import base64
 import io
@@ -16,11 +16,11 @@ from reinject.explorer.tiles import Grid
 from reinject.networks import Inputs
 
 _LARGEST = 20_000_000  # pixels of an upload
-_BRUSH = 0.045  # radius of the pen, of the picture's width
+_BRUSH = 0.045  # radius of the pen, relative to the picture's width
 
 
 def levels(x: Tensor, inputs: Inputs) -> NDArray[np.uint8]:
-    """Values as what a screen shows, uint8, of x's shape."""
+    """Convert values to screen levels, uint8, with x's shape."""
     unit = (x - inputs.low) / (inputs.high - inputs.low)
     found: NDArray[np.uint8] = (unit.nan_to_num(0).clamp(0, 1) * 255).round().to(torch.uint8).numpy()
     return found
@@ -31,7 +31,7 @@ def tile(x: Tensor, inputs: Inputs) -> bytes:
 
     Arguments:
         x: (C, H, W), data units.
-        inputs: what its values mean.
+        inputs: meaning of the values.
     """
     return next(encode(levels(x[None], inputs)))
 
@@ -41,8 +41,8 @@ def wall(x: Tensor, inputs: Inputs, grid: Grid) -> bytes:
 
     Arguments:
         x: (walks, C, H, W), data units.
-        inputs: what its values mean.
-        grid: where the tiles lie.
+        inputs: meaning of the values.
+        grid: places of the tiles.
     """
     sheet = np.zeros((1, x.shape[1], *grid.size), np.uint8)
     for k, pixels in enumerate(levels(x, inputs)):
@@ -52,32 +52,32 @@ def wall(x: Tensor, inputs: Inputs, grid: Grid) -> bytes:
 
 
 def uri(png: bytes) -> str:
-    """An image that a page can show by itself."""
+    """Encode an image that a page can show."""
     return f"data:image/png;base64,{base64.b64encode(png).decode()}"
 
 
 def picture(data: bytes, inputs: Inputs) -> Tensor:
-    """An uploaded image as a point, (C, H, W), data units: brought to the size and the colours of the models.
+    """Convert an uploaded image to a point, (C, H, W), data units, with the models' size and colours.
 
     Raises:
-        DataError: no image, or one of more pixels than is sensible.
+        DataError: the upload is not an image, or has too many pixels.
     """
     channels, height, width = inputs.shape
     try:
         with warnings.catch_warnings(), Image.open(io.BytesIO(data)) as image:
             warnings.simplefilter("error", Image.DecompressionBombWarning)
             if image.width * image.height > _LARGEST:
-                raise DataError("upload", f"{image.width} x {image.height} pixels are too many", "Give a smaller one")
+                raise DataError("upload", f"{image.width} x {image.height} pixels are too many", "Give a smaller image")
             image.draft("RGB", (8 * width, 8 * height))
             small = image.convert("L" if channels == 1 else "RGB").resize((width, height), Image.Resampling.BOX)
     except (OSError, ValueError, SyntaxError, Image.DecompressionBombError, Warning) as error:
-        raise DataError("upload", "is no image that can be read", "Give a PNG or a JPEG") from error
+        raise DataError("upload", "is not a readable image", "Give a PNG or a JPEG") from error
     unit = torch.from_numpy(np.asarray(small, np.float32).reshape(height, width, channels) / 255).permute(2, 0, 1)
     return unit.contiguous() * (inputs.high - inputs.low) + inputs.low
 
 
 class Pad:
-    """A picture that is drawn with a round pen, white on black."""
+    """Draw a picture with a round pen, white on black."""
 
     def __init__(self, inputs: Inputs) -> None:
         self.inputs = inputs
@@ -85,7 +85,7 @@ class Pad:
         self.ink = torch.zeros(self.height, self.width)
 
     def stroke(self, x: float, y: float) -> None:
-        """Put the pen down at (x, y), in [0, 1] of the width and of the height."""
+        """Put the pen down at (x, y), as shares of width and height in [0, 1]."""
         rows = (torch.arange(self.height) + 0.5)[:, None] / self.height
         columns = (torch.arange(self.width) + 0.5)[None] / self.width
         radius = max(_BRUSH, 0.6 / self.width)
@@ -93,6 +93,6 @@ class Pad:
         self.ink = torch.maximum(self.ink, ink)
 
     def point(self) -> Tensor:
-        """What is drawn, (C, H, W), data units."""
+        """The drawing, (C, H, W), data units."""
         scaled = self.ink * (self.inputs.high - self.inputs.low) + self.inputs.low
         return scaled.expand(self.inputs.shape).clone()

@@ -1,1 +1,1 @@
-"""Losses, fitting, and the students that judge samples."""
+"""Train networks: losses, fitting, and the students that judge samples."""

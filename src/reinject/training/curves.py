@@ -1,4 +1,4 @@
-"""Numbers over seeds: learning curves, figures with their standard error, and the skill between curves."""
+"""Summarise numbers over seeds: learning curves, figures with standard error, skill between curves."""
 
 import math
 from collections.abc import Sequence
@@ -8,11 +8,11 @@ import numpy as np
 
 LEAST = 100
 LEVEL = 0.95  # of every interval
-_EQUAL = 1e-9  # area between curves that are the same but for rounding
+_EQUAL = 1e-9  # area between curves that differ only by rounding
 
 
 def interval_of(values: Sequence[float]) -> tuple[float, float]:
-    """Student's interval of the mean of independent values; endless for a single one.
+    """Compute Student's interval of the mean of independent values; infinite for a single one.
 
     Example:
         >>> [round(end, 3) for end in interval_of([1.0, 2.0, 3.0])]
@@ -20,7 +20,7 @@ def interval_of(values: Sequence[float]) -> tuple[float, float]:
     """
     if len(values) < 2:
         return -math.inf, math.inf
-    from scipy import stats  # sampling reads this module, and needs no scipy
+    from scipy import stats  # imported here: sampling uses this module without scipy
 
     error = np.std(values, ddof=1) / math.sqrt(len(values)) * stats.t.ppf((1 + LEVEL) / 2, len(values) - 1)
     return float(np.mean(values) - error), float(np.mean(values) + error)
@@ -28,22 +28,22 @@ def interval_of(values: Sequence[float]) -> tuple[float, float]:
 
 @dataclass(frozen=True)
 class Curve:
-    """A learning curve: ``accuracy[s][k]`` of the student of seed s on ``sizes[k]`` samples, tested on real data."""
+    """Hold a learning curve: ``accuracy[s][k]`` on real data of seed s's student after ``sizes[k]`` samples."""
 
     sizes: tuple[int, ...]
     accuracy: tuple[tuple[float, ...], ...]
 
     @property
     def mean(self) -> tuple[float, ...]:
-        """Mean accuracy over the seeds, one a size."""
+        """Mean accuracy over the seeds, for each size."""
         return tuple(float(a) for a in np.mean(self.accuracy, axis=0))
 
 
 @dataclass(frozen=True)
 class Figure:
-    """A number over seeds: its values, their mean, the standard error and the 95% interval of the mean.
+    """Hold a number over seeds: values, mean, standard error and 95% interval of the mean.
 
-    The last two are None for one seed.
+    Standard error and interval are None for one seed.
     """
 
     values: tuple[float, ...]
@@ -66,14 +66,14 @@ class Figure:
         return interval_of(self.values) if len(self.values) > 1 else None
 
     def as_json(self) -> dict[str, object]:
-        """As JSON values."""
+        """Return JSON values."""
         interval = self.interval and list(self.interval)
         error = self.standard_error
         return {"mean": self.mean, "standard_error": error, "interval": interval, "values": list(self.values)}
 
 
 def sizes_for(rows: int) -> tuple[int, ...]:
-    """100, 300, 1,000, 3,000, ... up to the number of real training rows, which closes the list.
+    """List the sizes 100, 300, 1,000, 3,000, ... up to the number of real training rows, the last size.
 
     Example:
         >>> sizes_for(1347)
@@ -86,17 +86,16 @@ def sizes_for(rows: int) -> tuple[int, ...]:
 def skill(
     synthetic: Sequence[float], real: Sequence[float], noise: Sequence[float], sizes: Sequence[int]
 ) -> float | None:
-    """Area between the synthetic and the noise curve over that between the real and the noise curve, in log n.
+    """Divide the area between synthetic and noise curve by that between real and noise curve, in log n.
 
     int (synthetic - noise) d log n / int (real - noise) d log n, by the trapezoid rule.
 
     Arguments:
         synthetic, real, noise: accuracies at the sizes.
-        sizes: n, rising, two at least.
+        sizes: n, ascending, at least two.
 
     Returns:
-        None where the real curve is not above the noise curve: real data teaches nothing beyond noise then, and skill
-        is not defined.
+        Skill; None if the real curve is not above the noise curve. Then real data teaches nothing beyond noise.
 
     Example:
         >>> skill([0.5, 0.8], [0.6, 0.9], [0.1, 0.4], [100, 1000])

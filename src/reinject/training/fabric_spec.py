@@ -1,4 +1,4 @@
-"""How Lightning Fabric runs a training, in one value."""
+"""Describe in one value how Lightning Fabric runs a training."""
 
 from dataclasses import dataclass
 
@@ -7,11 +7,11 @@ from reinject.base.errors import check_count
 
 @dataclass(frozen=True)
 class FabricSpec:
-    """In which precision a training runs, and on how many devices.
+    """Describe the precision of a training, and its number of devices.
 
     Attributes:
         precision: Lightning's name: 32-true, bf16-mixed, 16-mixed, bf16-true or 64-true.
-        devices: how many of the device, >= 1, a process each, by distributed data parallelism (gloo, or NCCL on GPUs).
+        devices: number of devices, >= 1, one process each, with distributed data parallelism (gloo, or NCCL on GPUs).
 
     Raises:
         ArgumentError: fewer than one device.

@@ -1,4 +1,4 @@
-"""Fit a network on Lightning Fabric: device, precision, checkpoints, best-by-validation, loss curves."""
+"""Fit a network on Lightning Fabric: device, precision, checkpoints, best weights by validation, loss curves."""
 
 import json
 import math
@@ -23,20 +23,20 @@ if TYPE_CHECKING:
 Parts = Mapping[str, Tensor]
 Loss = Callable[[nn.Module, Tensor, Tensor, torch.Generator], tuple[Tensor, Parts]]
 Batches = Callable[[Tensor], Tensor]
-_FEW_OPERATIONS = 1e8  # in a step: a millisecond or two, of which threads take as much to begin and to wait
+_FEW_OPERATIONS = 1e8  # a step this short takes a millisecond or two; starting threads takes as long
 
 
 @dataclass(frozen=True)
 class Recipe:
-    """How long and how fast to train: Adam, learning rate rising for a while, then falling as a cosine to 0.
+    """Describe a training: Adam, a learning rate that rises during a warm-up, then falls as a cosine to 0.
 
     Attributes:
         epochs: passes over the training rows, >= 1.
-        batch: rows a gradient step, >= 1; fewer where there are fewer rows.
+        batch: rows in a gradient step, >= 1; fewer if there are fewer rows.
         lr: highest learning rate, > 0.
-        least_steps: gradient steps at least; more epochs are made where these would be fewer.
+        least_steps: least number of gradient steps; more epochs follow if necessary.
         warm_up: steps over which the learning rate rises, >= 0.
-        average: decay of the exponential moving average of the weights that is kept, in [0, 1); 0 keeps the last.
+        average: decay of the kept exponential moving average of weights, in [0, 1); 0 keeps the last weights.
     """
 
     epochs: int
@@ -54,24 +54,24 @@ class Recipe:
             raise ArgumentError("recipe", f"average = {self.average}", "Give a decay in [0, 1)")
 
     def steps(self, rows: int) -> int:
-        """Gradient steps on that many training rows."""
+        """Count the gradient steps for a number of training rows."""
         return max(self.least_steps, self.epochs * self.steps_an_epoch(rows))
 
     def steps_an_epoch(self, rows: int) -> int:
-        """Gradient steps a pass; rows that do not fill a batch wait for another epoch's order."""
+        """Count the gradient steps in a pass; rows that do not fill a batch wait for another epoch."""
         return max(1, rows // self.batch)
 
     def rate(self, step: int, steps: int) -> float:
-        """Learning rate of gradient step ``step``, counted from 0, of ``steps``."""
+        """Compute the learning rate of gradient step ``step``, counted from 0, of ``steps``."""
         rise = min(1.0, (step + 1) / (self.warm_up + 1))
         return self.lr * rise * 0.5 * (1 + math.cos(math.pi * step / steps))
 
 
 @dataclass(frozen=True)
 class Rows:
-    """Training rows: x as kept (uint8 or float, (N, *event)), y (N,), and what turns a batch of x into data units.
+    """Hold training rows: stored x (uint8 or float, (N, *event)), y (N,), and a function of x to data units.
 
-    ``validation`` holds the rows whose loss picks the weights that are kept; None: the last weights are kept.
+    The loss of the ``validation`` rows chooses the weights to keep. None: keep the last weights.
     """
 
     x: Tensor
@@ -83,7 +83,7 @@ class Rows:
         return len(self.y)
 
     def batch(self, index: Tensor, device: torch.device) -> tuple[Tensor, Tensor]:
-        """The rows of the given numbers, x in data units."""
+        """Return the rows with the given numbers, x in data units."""
         x, y = (kept.index_select(0, index).to(device) for kept in (self.x, self.y))  # whole rows, not value by value
         return self.load(x), y
 
@@ -101,28 +101,27 @@ def fit(
 ) -> list[dict[str, float]]:
     """Train ``network`` in place and return its loss curve.
 
-    The order of the rows and all noise are pure functions of (seed, epoch), so a run that goes on from a checkpoint
-    ends where the uninterrupted one does; a GPU draws the noise itself, and other noise than a CPU. The global random
-    generator is left as it was. Where the fabric has several processes, each takes every so many-th row of a batch,
-    with noise of its own (a function of its rank too), and gradients are averaged: without noise, and where batches
-    divide evenly, the weights are those of one process, by rounding.
+    The order of rows and all noise are pure functions of (seed, epoch). So a resumed run ends with the weights of an
+    uninterrupted one. A GPU draws its own noise, which differs from a CPU's. The global random generator does not
+    change. With n processes, each takes every n-th row of a batch, with its own noise, and gradients are averaged.
+    Without noise and with even batches, the weights equal those of one process up to rounding.
 
     Arguments:
-        network: any module; ends in evaluation mode.
-        loss: (network, x, y, generator) -> (the scalar to minimise, what it is made of by name, to be logged).
-        rows: to train on, and those to validate by.
-        recipe: how long and how fast.
-        seed: of order and noise, >= 0.
-        fabric: where, and in which precision.
-        checkpoint: file to go on from, and to write after each evaluation; removed by nobody here.
-        on_steps: told the number of finished gradient steps and the latest loss, some times an epoch.
+        network: any module; it ends in evaluation mode.
+        loss: (network, x, y, generator) -> (scalar to minimise, its parts by name for the log).
+        rows: rows for training, with rows for validation.
+        recipe: length and rate of the training.
+        seed: seed of order and noise, >= 0.
+        fabric: device and precision.
+        checkpoint: file to resume from and to write after each evaluation; it is not removed here.
+        on_steps: function (finished gradient steps, latest loss), called several times an epoch.
 
     Returns:
-        One entry an evaluation: {"step", "epoch", "train", "validation"}, losses as means over rows, and for each
-        part of the loss its mean in training.
+        One entry for each evaluation: {"step", "epoch", "train", "validation"}, losses as means over rows, and the
+        mean of each part of the loss in training.
 
     Raises:
-        ModelError: the loss becomes non-finite; the checkpoint is damaged or of another run.
+        ModelError: the loss becomes non-finite, or the checkpoint is damaged or belongs to another run.
     """
     with (
         torch.random.fork_rng(devices=[fabric.device] if fabric.device.type == "cuda" else []),
@@ -133,7 +132,7 @@ def fit(
 
 @dataclass
 class _Run:
-    """One call of :func:`fit`: its arguments, and what changes from epoch to epoch."""
+    """Run one call of :func:`fit`."""
 
     network: nn.Module
     loss: Loss
@@ -163,7 +162,7 @@ class _Run:
             self._resume(adam)
         model, optimizer = self.fabric.setup(self.network, adam)
         if self.fabric.world_size == 1 and self.fabric.strategy.precision.precision == "32-true":
-            model, optimizer = self.network, adam  # its wrappers do nothing then, and take time every step
+            model, optimizer = self.network, adam  # its wrappers would only take time
         means: list[dict[str, Tensor]] = []
         for epoch in range(self.epoch, self.epochs):
             self.network.train()
@@ -179,7 +178,7 @@ class _Run:
         return self.history
 
     def _choose_threads(self) -> None:
-        """Take one thread where a step has few operations; weights must not depend on what else a machine does."""
+        """Use one thread for steps of few operations; weights must not depend on other load of the machine."""
         if self.fabric.device.type != "cpu" or torch.get_num_threads() == 1:
             return
         present = _copy(self.network)
@@ -223,7 +222,7 @@ class _Run:
         return means
 
     def _noise(self, generator: torch.Generator, epoch: int, *rank: int) -> torch.Generator:
-        """Where a loss draws from: on a GPU its own generator, since a network there would wait for a CPU's."""
+        """Choose the loss's generator: on a GPU its own, because a network there would wait for a CPU's."""
         on_gpu = self.fabric.device.type == "cuda"
         if not on_gpu and self.fabric.world_size == 1:
             return generator
@@ -260,7 +259,7 @@ class _Run:
         present = _copy(self.network)
         self.network.load_state_dict(weights)
         self.network.eval()
-        generator = self._noise(_generator(self.seed, 2**32), 2**32)  # always the same, so that losses can be compared
+        generator = self._noise(_generator(self.seed, 2**32), 2**32)  # always the same: losses are comparable
         total = 0.0
         for index in torch.split(torch.arange(len(validation)), 1024):
             x, y = validation.batch(index, self.fabric.device)
@@ -287,7 +286,7 @@ class _Run:
         copies = {k: v.detach().cpu().clone(memory_format=torch.contiguous_format) for k, v in tensors.items()}
         try:
             save_file(copies, temporary, {"progress": json.dumps(progress, allow_nan=False), "run": self._signature()})
-        except SafetensorError as error:  # how safetensors reports a full disk, or another fault of it
+        except SafetensorError as error:  # safetensors' error for a full or faulty disk
             cure = f"{cure_of(error)}, then run the same command again"
             raise ModelError(str(self.checkpoint), f"cannot be written ({error})", cure) from error
         temporary.rename(self.checkpoint)
@@ -303,8 +302,8 @@ class _Run:
         if meta.get("run") != self._signature():
             raise ModelError(
                 str(self.checkpoint),
-                "belongs to a training with other settings, or on another kind of device",
-                "Remove it, or repeat these settings there",
+                "belongs to a training with other settings or on another kind of device",
+                "Remove it, or use its settings and its kind of device",
             )
         self.network.load_state_dict(dict(_under(tensors, "network.")))
         self.best = dict(_under(tensors, "best."))
@@ -338,7 +337,7 @@ def _copy(network: nn.Module) -> dict[str, Tensor]:
 
 
 def _seed(word: int, device: torch.device) -> None:
-    """Seed what dropout draws from; torch.manual_seed formats a stack at each call, for GPUs that nobody has begun."""
+    """Seed dropout. torch.manual_seed is slow: it formats a stack at each call, for GPUs that are not in use."""
     torch.default_generator.manual_seed(word)
     if device.type in ("cuda", "mps"):
         getattr(torch, device.type).manual_seed(word)

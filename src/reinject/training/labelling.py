@@ -1,4 +1,4 @@
-"""How the classifier is trained that will label what an autoencoder emits."""
+"""Train the classifier that labels an autoencoder's samples."""
 
 import math
 from collections.abc import Callable
@@ -17,12 +17,12 @@ _LEVELS = (0.0017, 0.25)  # noise before the reconstruction, multiples of the da
 
 
 def shaken(x: Tensor, mirror: bool, generator: torch.Generator) -> Tensor:
-    """Images moved by up to 2 pixels in each direction, the border repeated; half of them mirrored, if that is asked.
+    """Shift images by up to 2 pixels in each direction, with a repeated border; optionally mirror half of them.
 
     Arguments:
         x: images, (B, C, H, W).
-        mirror: left and right may be exchanged: not for digits.
-        generator: of the moves.
+        mirror: exchange left and right; not for digits.
+        generator: generator of the shifts.
 
     Example:
         >>> x = torch.arange(16.0).reshape(1, 1, 4, 4)
@@ -47,7 +47,7 @@ def shaken(x: Tensor, mirror: bool, generator: torch.Generator) -> Tensor:
 
 
 def augmented(loss: Loss, augment: str) -> Loss:
-    """A loss whose inputs are shaken before, as one of :data:`AUGMENT` says; not where the network is not training."""
+    """Make a loss that augments its inputs, by one of :data:`AUGMENT`, while the network is in training mode."""
     if augment == "none":
         return loss
 
@@ -58,17 +58,16 @@ def augmented(loss: Loss, augment: str) -> Loss:
 
 
 def loss_of(sees: str, r: Callable[[Tensor, Tensor], Tensor], inputs: Inputs) -> Loss:
-    """The classifier's loss: cross entropy on images, or on half of them as the autoencoder gives them back.
+    """Make the classifier's loss: cross entropy on images, or on images and reconstructions in equal parts.
 
-    Samples are reconstructions, blurred and sometimes between two classes. A classifier that knows images only is
-    certain of the wrong things there; one that has seen r(x + sigma z) with the class of x says how likely each class
-    is. log sigma is uniform over what walks end with. On Fashion-MNIST that helps, on digits it costs skill, so it is
-    not the default.
+    Samples are reconstructions: blurred, and sometimes between two classes. A classifier trained on images alone is
+    overconfident there. Training on r(x + sigma z) with the class of x calibrates it. log sigma is uniform over the
+    noise at the end of walks. This helps on Fashion-MNIST and costs skill on digits, so it is not the default.
 
     Arguments:
         sees: one of :data:`SEES`.
-        r: (x, sigma) -> r(x, sigma), sigma of shape (B,), data units; one that is told no level ignores it.
-        inputs: of both networks; what is given back is clipped to their range, as samples are before they are labelled.
+        r: (x, sigma) -> r(x, sigma), sigma of shape (B,), data units; an unconditional denoiser ignores sigma.
+        inputs: inputs of both networks; reconstructions are clipped to their range, as samples are.
 
     Example:
         >>> loss = loss_of("reconstructions", lambda x, sigma: 0 * x, Inputs((2,)))

@@ -1,4 +1,4 @@
-"""Nearest neighbours by exact search, in parts that fit in memory."""
+"""Find nearest neighbours by exact search, in parts that fit in memory."""
 
 import torch
 from torch import Tensor, nn
@@ -6,26 +6,26 @@ from torch import Tensor, nn
 from reinject.base.errors import ArgumentError
 from reinject.walks.execution import Fast
 
-_ROWS = 2048  # of both sets at a time: 16 MiB of distances, whatever the sets' sizes
+_ROWS = 2048  # of both sets at a time: 16 MiB of distances for any sizes
 
 
 def nearest(x: Tensor, among: Tensor, k: int = 1, *, itself: bool = False) -> tuple[Tensor, Tensor]:
-    """The k nearest neighbours of each point, nearest first.
+    """Find the k nearest neighbours of each point, nearest first.
 
-    Found by the largest x.y - |y|^2 / 2; the distances that are returned are computed from the differences, so that
-    they are exactly 0 for equal points.
+    Neighbours have the largest x.y - |y|^2 / 2. Returned distances come from differences, so they are exactly 0 for
+    equal points.
 
     Arguments:
         x: points, (N, d).
-        among: where neighbours are looked for, (M, d), M >= k.
-        k: how many.
-        itself: ``among`` is ``x``, and a point is not a neighbour of itself.
+        among: candidates, (M, d), M >= k.
+        k: number of neighbours.
+        itself: ``among`` is ``x``, and a point is not its own neighbour.
 
     Returns:
         Euclidean distances, (N, k); numbers of the neighbours, int64, (N, k).
 
     Raises:
-        ArgumentError: fewer points than neighbours, or of another dimension.
+        ArgumentError: fewer points than neighbours, or another dimension.
 
     Example:
         >>> nearest(torch.tensor([[0.0], [5.0]]), torch.tensor([[1.0], [7.0], [4.5]]), 2)
@@ -49,7 +49,7 @@ def nearest(x: Tensor, among: Tensor, k: int = 1, *, itself: bool = False) -> tu
 
 
 def _nearest(part: Tensor, y: Tensor, halves: Tensor, k: int, itself: int) -> Tensor:
-    """Numbers of the k nearest of some points; ``itself``: where in y they begin, -1 where they are not of it."""
+    """Find the numbers of the k nearest points; ``itself``: position of x in y, -1 if x is not part of y."""
     values, index = [], []
     for first in range(0, len(y), _ROWS):
         some = slice(first, first + _ROWS)

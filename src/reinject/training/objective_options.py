@@ -1,4 +1,4 @@
-"""Which objective trains which autoencoder: names and numbers of the command line to a loss."""
+"""Choose an objective for an autoencoder: from names and numbers of the command line to a loss."""
 
 import sys
 from dataclasses import dataclass
@@ -27,16 +27,16 @@ AUTOENCODER_OF = {
     "reconstruction": "mlp",
 }
 OBJECTIVES = tuple(AUTOENCODER_OF)
-_MEDIAN = 0.12  # of the noise level, in units of the data's radius, for networks that are not told it
+_MEDIAN = 0.12  # of the noise level, units of the data's radius, for unconditional denoisers
 _EXACT_UP_TO = 16  # dimensions; the whole Jacobian costs n passes a step
 _SHARE_OF_SAFE = 0.25  # the default lambda: small enough for Prop. 2, large enough for float32
 
 
 def choose(objective: str | None, autoencoder: str | None) -> tuple[str, str]:
-    """The pair of names that an objective, an autoencoder, both or neither ask for.
+    """Complete the names of an objective and an autoencoder; None stands for a missing one.
 
     Raises:
-        ArgumentError: an unknown name, or two that do not go together.
+        ArgumentError: an unknown name, or two names that do not fit together.
 
     Example:
         >>> choose(None, None), choose("lossy", None), choose(None, "conv")
@@ -61,7 +61,7 @@ def choose(objective: str | None, autoencoder: str | None) -> tuple[str, str]:
         )
     if objective in ("contractive", "reconstruction") and told:
         raise ArgumentError(
-            f"--objective {objective}", f"{autoencoder} is told a noise level", "Use --autoencoder mlp or conv"
+            f"--objective {objective}", f"{autoencoder} is noise-conditioned", "Use --autoencoder mlp or conv"
         )
     if objective == "reconstruction" and residual:
         raise ArgumentError(
@@ -74,13 +74,13 @@ def choose(objective: str | None, autoencoder: str | None) -> tuple[str, str]:
 
 @dataclass(frozen=True)
 class Numbers:
-    """What an objective is given; None: its default for the data at hand.
+    """Hold the numbers of an objective; None: its default for the data.
 
     Attributes:
-        sigma: noise of denoising, or of the data that lossy is trained on, >= 0, data units.
+        sigma: noise of denoising, or of the training data of lossy, >= 0, data units.
         spread: standard deviation of log sigma, >= 0.
         lam: lambda of lossy and contractive, > 0, squared data units.
-        log_det: of lossy: exact, roulette or first-order.
+        log_det: log-determinant of lossy: exact, roulette or first-order.
     """
 
     sigma: float | None = None
@@ -89,22 +89,24 @@ class Numbers:
     log_det: LogDetMethod | None = None
 
     def refuse_strangers(self, objective: str) -> None:
-        """Raise ArgumentError for a number that the objective does not have."""
+        """Raise ArgumentError for a number that the objective lacks."""
         has = {"denoising": ("sigma", "spread"), "lossy": ("sigma", "lam", "log_det"), "contractive": ("lam",)}
         for name in ("sigma", "spread", "lam", "log_det"):
             if getattr(self, name) is not None and name not in has.get(objective, ()):
                 option = "--" + name.replace("_", "-")
-                raise ArgumentError(option, f"--objective {objective} has none", "Leave it out, or change --objective")
+                raise ArgumentError(
+                    option, f"--objective {objective} does not use it", "Leave it out, or change --objective"
+                )
 
 
 @dataclass(frozen=True)
 class Chosen:
-    """The loss, what the network is built with for it, and what r will mean.
+    """Hold the loss, the network's options, and lambda.
 
     Attributes:
-        objective: the loss.
-        options: of the network's constructor.
-        lam: lambda at which s = 2 (r - x)/lambda; None where r is told its level or nothing sets one.
+        objective: loss.
+        options: options of the network's constructor.
+        lam: lambda with s = 2 (r - x)/lambda; None for a noise-conditioned r, or an objective without lambda.
     """
 
     objective: Objective
@@ -113,11 +115,11 @@ class Chosen:
 
 
 def build(objective: str, autoencoder: str, numbers: Numbers, inputs: Inputs, data: Tensor) -> Chosen:
-    """The loss for the data at hand: ``data`` (N, *shape), data units, checks and chooses lambda.
+    """Make the loss; ``data``, (N, *shape), data units, checks and chooses lambda.
 
     Raises:
-        ArgumentError: a number out of range or without meaning for the objective.
-        CollapseError: lambda too large for the data's narrowest direction.
+        ArgumentError: a number is out of range, or has no meaning for the objective.
+        CollapseError: lambda is too large for the data's narrowest direction.
     """
     numbers.refuse_strangers(objective)
     usual = _MEDIAN * inputs.radius
@@ -141,7 +143,7 @@ def _lossy(numbers: Numbers, sigma: float, inputs: Inputs, data: Tensor) -> Chos
     if sigma:
         check_positive("--objective lossy", "sigma", sigma)
     lam = numbers.lam
-    if lam is None:  # data that is flat somewhere has no safe lambda; then check_lam refuses any
+    if lam is None:  # data that is flat in some direction has no safe lambda; then check_lam refuses all
         lam = max(_SHARE_OF_SAFE * safe_lam(data, smoothing=sigma), sys.float_info.min)
     check_lam(data, lam, smoothing=sigma)
     log_det = numbers.log_det or ("exact" if inputs.n <= _EXACT_UP_TO else "first-order")

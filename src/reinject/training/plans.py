@@ -1,4 +1,4 @@
-"""What determines trained models: which networks, on which data, how, by which objective."""
+"""Plan a training: networks, data, recipes, objective."""
 
 import json
 from collections.abc import Collection
@@ -17,26 +17,26 @@ CLASSIFIER_RECIPE = Recipe(epochs=15, batch=128, least_steps=4000)
 
 @dataclass(frozen=True)
 class TrainPlan:
-    """What determines the trained models.
+    """Hold what determines the trained models.
 
     Attributes:
-        dataset: its name.
-        seed: of all randomness.
-        autoencoder: a key of models.AUTOENCODERS.
-        classifier: a key of models.CLASSIFIERS.
-        sees: what the classifier is trained on, one of training.labelling.SEES.
-        autoencoder_recipe, classifier_recipe: how they are trained.
+        dataset: name of the data set.
+        seed: seed of all randomness.
+        autoencoder: a key of :data:`reinject.networks.AUTOENCODERS`.
+        classifier: a key of :data:`reinject.networks.CLASSIFIERS`.
+        sees: inputs of the classifier in training, one of training.labelling.SEES.
+        autoencoder_recipe, classifier_recipe: recipes of both trainings.
         objective: one of training.objective_options.OBJECTIVES.
-        numbers: of the objective.
+        numbers: numbers of the objective.
         low, high: values of the darkest and the brightest pixel, data units.
-        augment: how the classifier's images are varied, one of training.labelling.AUGMENT.
-        only: "autoencoder" or "classifier": the other is not trained; "": both are.
-        reconstructed_by: folder of models whose autoencoder gives back what the classifier sees, where it alone is
-            trained; "": there is none.
-        split_seed: of the split of a data set that has no test part.
+        augment: augmentation of the classifier's images, one of training.labelling.AUGMENT.
+        only: "autoencoder" or "classifier": train only this one; "": train both.
+        reconstructed_by: folder of models whose autoencoder reconstructs the inputs of a classifier trained alone;
+            "": none.
+        split_seed: seed that splits a data set without a test part.
 
     Raises:
-        ArgumentError: an unknown name, or two that do not go together.
+        ArgumentError: an unknown name, or two names that do not fit together.
     """
 
     dataset: str
@@ -63,14 +63,15 @@ class TrainPlan:
         _check_name("--augment", self.augment, AUGMENT)
         sees_another = self.only == "classifier" and self.sees != "images"
         if sees_another and not self.reconstructed_by:
-            problem = "no autoencoder is trained whose reconstructions it sees"
-            raise ArgumentError("--only", problem, "Name the folder of one with --reconstructed-by, or leave one out")
+            problem = "a classifier of reconstructions needs an autoencoder"
+            cure = "Give its folder with --reconstructed-by, or leave out --only"
+            raise ArgumentError("--only", problem, cure)
         if self.reconstructed_by and not sees_another:
-            problem = "is for --only classifier with --classifier-sees reconstructions"
+            problem = "needs --only classifier and --classifier-sees reconstructions"
             raise ArgumentError("--reconstructed-by", problem, "Give both, or leave it out")
 
     def as_json(self) -> dict[str, Any]:
-        """JSON values; a split by the run's own seed stands for itself, as in plans from before it had another."""
+        """Return JSON values; older plans lack a split seed, which then equals the run's seed."""
         values: dict[str, Any] = json.loads(json.dumps(asdict(self)))
         if self.split_seed == self.seed:
             del values["split_seed"]
@@ -79,18 +80,18 @@ class TrainPlan:
 
 @dataclass(frozen=True)
 class AutoencoderSpec:
-    """Which autoencoder is trained, by which objective, for how long.
+    """Describe the autoencoder to train: network, objective, length.
 
     Attributes:
-        network: a key of :data:`reinject.networks.AUTOENCODERS`; None: the one that the objective needs.
-        objective: one of :data:`reinject.training.objective_options.OBJECTIVES`; None: what the network is for.
-        numbers: of the objective; default: those that suit the data.
-        epochs: passes over the data, exactly, >= 1; None: 15, and 4000 gradient steps at least.
-        batch: rows a gradient step, >= 1; None: 128.
+        network: a key of :data:`reinject.networks.AUTOENCODERS`; None: the objective's.
+        objective: one of :data:`reinject.training.objective_options.OBJECTIVES`; None: the network's.
+        numbers: numbers of the objective; default: from the data.
+        epochs: exact number of passes over the data, >= 1; None: 15, and at least 4000 gradient steps.
+        batch: rows in a gradient step, >= 1; None: 128.
         lr: highest learning rate, > 0; None: 0.001.
 
     Raises:
-        ArgumentError: an unknown name, a network and an objective that do not go together, a number out of range.
+        ArgumentError: an unknown name, a network that does not fit the objective, or a number out of range.
 
     Example:
         >>> AutoencoderSpec("conv").names
@@ -110,7 +111,7 @@ class AutoencoderSpec:
 
     @property
     def names(self) -> tuple[str, str]:
-        """Objective and network; the one that is not given follows from the other."""
+        """Objective and network; a missing one follows from the other."""
         return choose(self.objective, self.network)
 
     def recipe(self) -> Recipe:
@@ -120,15 +121,15 @@ class AutoencoderSpec:
 
 @dataclass(frozen=True)
 class ClassifierSpec:
-    """Which classifier is trained, on what, for how long.
+    """Describe the classifier to train: network, inputs, length.
 
     Attributes:
         network: a key of :data:`reinject.networks.CLASSIFIERS`: mlp, conv or deep.
-        epochs: passes over the data, exactly, >= 1; None: 15, and 4000 gradient steps at least.
-        sees: images, or reconstructions: half of the images as the autoencoder gives them back.
-        augment: how its images are varied: none, shift (by up to 2 pixels) or mirror (and shift).
-        reconstructed_by: folder of models whose autoencoder gives back what it sees, where it alone is trained; "":
-            the autoencoder that is trained.
+        epochs: exact number of passes over the data, >= 1; None: 15, and at least 4000 gradient steps.
+        sees: images, or reconstructions: half of the inputs are reconstructions.
+        augment: augmentation of images: none, shift (by up to 2 pixels) or mirror (and shift).
+        reconstructed_by: folder of models whose autoencoder reconstructs the inputs of a classifier trained alone; "":
+            the autoencoder trained with the classifier.
 
     Raises:
         ArgumentError: an unknown name, a number out of range.
@@ -152,7 +153,7 @@ class ClassifierSpec:
 
 
 def _recipe(usual: Recipe, epochs: int | None, **given: float | None) -> Recipe:
-    """The usual recipe with what is given; passes that are given are exact."""
+    """Replace values of the default recipe; a given number of passes is exact."""
     changed: dict[str, Any] = {name: value for name, value in given.items() if value is not None}
     return replace(usual, **changed, **({} if epochs is None else {"epochs": epochs, "least_steps": 0}))
 
@@ -167,19 +168,19 @@ def plan_for(
     seed: int = 0,
     split_seed: int = 0,
 ) -> TrainPlan:
-    """Plan a training: the default one, with what is given in place of its values.
+    """Plan a training: the default one, with given values in place of its own.
 
     Arguments:
-        dataset: its name.
-        autoencoder: which, by which objective, for how long; default: a denoiser.
-        classifier: which, on what, for how long; default: an MLP on the images.
-        only: "autoencoder" or "classifier": the other is not trained; "": both are.
+        dataset: name of the data set.
+        autoencoder: network, objective and length; default: a denoiser.
+        classifier: network, inputs and length; default: an MLP on images.
+        only: "autoencoder" or "classifier": train only this one; "": train both.
         value_range: values of the darkest and the brightest pixel, LOW < HIGH.
-        seed: of all randomness, >= 0.
-        split_seed: of the split of a data set that has no test part, >= 0.
+        seed: seed of all randomness, >= 0.
+        split_seed: seed that splits a data set without a test part, >= 0.
 
     Raises:
-        ArgumentError: an empty range, specs that do not go together.
+        ArgumentError: an empty range, or specs that do not fit together.
         TypeError: a text in place of a spec.
 
     Example:
@@ -192,7 +193,7 @@ def plan_for(
             raise TypeError(f"{name} is {value!r}; give {kind.__name__}({value!r})")
     low, high = value_range
     if not low < high:
-        raise ArgumentError("--value-range", f"{low},{high}", "Give LOW < HIGH")
+        raise ArgumentError("--value-range", f"{low},{high} is not a range", "Give LOW < HIGH")
     first, second = autoencoder or AutoencoderSpec(), classifier or ClassifierSpec()
     objective, network = first.names
     return TrainPlan(

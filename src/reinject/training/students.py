@@ -1,6 +1,6 @@
-"""Students: small classifiers trained from scratch by one fixed recipe, on one thread each, and how well they do.
+"""Train students: small classifiers, trained from scratch by one fixed recipe, on one thread each.
 
-An accuracy is a pure function of (student, its rows, the test rows), whatever else runs beside it.
+An accuracy is a pure function of (student, its rows, the test rows). Other load does not change it.
 """
 
 import tempfile
@@ -32,22 +32,22 @@ SMALL = 256
 NEIGHBOURS = 5
 Kind = Literal["mlp", "cnn", "logistic", "knn", "boosting"]
 KINDS: tuple[Kind, ...] = get_args(Kind)
-SOFT: tuple[Kind, ...] = ("mlp", "cnn", "logistic")  # that learn from soft labels
+SOFT: tuple[Kind, ...] = ("mlp", "cnn", "logistic")  # kinds that learn from soft labels
 Predict = Callable[[Tensor], Tensor]
 
 
 def cross_entropy(network: nn.Module, x: Tensor, y: Tensor, _: torch.Generator) -> tuple[Tensor, Parts]:
-    """Mean of -log softmax(C(x))_y over the batch; of -sum_k y_k log softmax(C(x))_k where y are probabilities."""
+    """Compute the mean of -log softmax(C(x))_y; for probabilities y, of -sum_k y_k log softmax(C(x))_k."""
     return nn.functional.cross_entropy(network(x), y), {}
 
 
 @dataclass(frozen=True)
 class Student:
-    """One student to train: of which seed and kind, on the first n rows of the seed's shuffled order, at which recipe.
+    """Describe one student: seed, number n of rows in the seed's order, kind, recipe.
 
-    ``logistic`` is the network of ``mlp`` without hidden layers; ``cnn`` that of ``reinject train --classifier conv``;
-    ``knn`` votes among 5 neighbours; ``boosting`` is scikit-learn's histogram gradient boosting. The recipe is that of
-    the first three.
+    ``logistic`` is the network of ``mlp`` without hidden layers. ``cnn`` is the network of ``reinject train
+    --classifier conv``. ``knn`` votes among 5 neighbours. ``boosting`` is scikit-learn's histogram gradient boosting.
+    The recipe applies to the first three.
     """
 
     seed: int
@@ -59,19 +59,19 @@ class Student:
         if self.kind not in KINDS:
             raise ArgumentError("student", f"{self.kind!r} is not known", f"Use one of {', '.join(KINDS)}")
 
-    def rows_of(self, table: Table) -> Table:
-        """The rows that it is trained on."""
+    def training_rows(self, table: Table) -> Table:
+        """Choose the training rows."""
         return table.take(np.random.default_rng(self.seed).permutation(len(table))[: self.n])
 
 
 @dataclass(frozen=True)
 class Marks:
-    """What a student gets on the real test set.
+    """Hold a student's results on the real test set.
 
     Attributes:
         accuracy: share of right answers.
-        per_class: the same among the test rows of each class; NaN where there are none.
-        brier: mean of sum_k (p_k - [k = y])^2, in 0..2; 0 for certainty in what is right.
+        per_class: accuracy on the test rows of each class; NaN without rows.
+        brier: mean of sum_k (p_k - [k = y])^2, in 0..2; 0 for certain right answers.
     """
 
     accuracy: float
@@ -88,7 +88,7 @@ def marks(student: Student, train: Table, test: Table, class_names: tuple[str, .
 def probabilities(
     student: Student, train: Table, asked: Sequence[Table], class_names: tuple[str, ...], device: str
 ) -> list[Tensor]:
-    """Train a student from scratch on all of its rows; what it says of those of other tables, (N, classes) each."""
+    """Train a student from scratch on all of its rows; return its probabilities on other tables, (N, classes) each."""
     torch.set_num_threads(1)
     with threadpool_limits(1):
         predict = learn(student, train, class_names, device)
@@ -96,7 +96,7 @@ def probabilities(
 
 
 def graded(p: Tensor, y: Tensor) -> Marks:
-    """The marks of probabilities (N, classes) for the true classes (N,).
+    """Compute the marks of probabilities (N, classes) for the true classes (N,).
 
     Example:
         >>> graded(torch.tensor([[1.0, 0.0], [0.5, 0.5], [0.0, 1.0]]), torch.tensor([0, 0, 0]))
@@ -124,7 +124,7 @@ def learn(student: Student, train: Table, class_names: tuple[str, ...], device: 
 
 
 def predict_all(predict: Predict, test: Table, device: str) -> Tensor:
-    """The probabilities of all rows of a table, (N, classes), on the CPU."""
+    """Compute the probabilities of all rows of a table, (N, classes), on the CPU."""
     place = device_of(device)
     parts = torch.split(torch.from_numpy(test.x), 4096)
     return torch.cat([predict(test.storage.load(part.to(place))).cpu() for part in parts])
@@ -143,7 +143,7 @@ def _network(student: Student, rows: Rows, inputs: Inputs, device: str) -> Predi
 
     def predict(x: Tensor) -> Tensor:
         with torch.no_grad():
-            p: Tensor = network(x).cpu().double().softmax(1)  # attacks look at the last digits of certainty
+            p: Tensor = network(x).cpu().double().softmax(1)  # attacks use the last digits of probabilities near 1
         return p
 
     return predict
@@ -178,25 +178,25 @@ _Task = tuple[Student, Table | Lent, Table | Lent, tuple[str, ...], str]
 
 def _marks(task: _Task) -> Marks:
     student, known, test, class_names, device = task
-    return marks(student, student.rows_of(opened(known)), opened(test), class_names, device)
+    return marks(student, student.training_rows(opened(known)), opened(test), class_names, device)
 
 
 def _said(task: tuple[_Task, Table | Lent]) -> tuple[Marks, NDArray[Any]]:
     (student, known, test, class_names, device), probed = task
     tables = opened(test), opened(probed)
-    on_test, p = probabilities(student, student.rows_of(opened(known)), tables, class_names, device)
-    return graded(on_test, torch.from_numpy(tables[0].y)), p.numpy()  # a tensor would go by way of shared memory
+    on_test, p = probabilities(student, student.training_rows(opened(known)), tables, class_names, device)
+    return graded(on_test, torch.from_numpy(tables[0].y)), p.numpy()  # a tensor would use shared memory
 
 
 @contextmanager
 def _mapping(workers: int) -> Iterator[tuple[Callable[..., Iterator[Any]], Callable[[Table], Table | Lent]]]:
-    """``map``, here or over some processes, and how they are given a table; leaving early ends them at once."""
+    """Yield ``map``, here or over processes, and a function that gives them a table; an early exit ends them."""
     if workers == 1:
         threads = torch.get_num_threads()
         try:
             yield map, lambda table: table
         finally:
-            torch.set_num_threads(threads)  # the students ran here
+            torch.set_num_threads(threads)  # students in this process changed it
         return
     try:
         with tempfile.TemporaryDirectory(prefix="reinject-") as folder, pool(workers) as submit:
@@ -209,21 +209,21 @@ def _mapping(workers: int) -> Iterator[tuple[Callable[..., Iterator[Any]], Calla
 
 
 def workers_for(place: torch.device) -> int:
-    """Processes that students train in: as many as there are cores for us, and one where there is a device to share."""
+    """Choose the number of processes for students: the number of usable cores, or one for a shared device."""
     return cores() if place.type == "cpu" else 1
 
 
 @dataclass(frozen=True)
 class Bench:
-    """Trains and tests students, several at once in processes of their own.
+    """Train and test students, several at once in separate processes.
 
     Attributes:
-        test: the real test set.
-        class_names: of all sets.
-        device: where students train: "cpu", "cuda", ...
+        test: real test set.
+        class_names: class names of all sets.
+        device: device of students: "cpu", "cuda", ...
         workers: processes; accuracies do not depend on it.
-        on_student: told of each finished student.
-        known: marks by all that determines them; grows, and who is there is not trained again.
+        on_student: function called after each finished student.
+        known: cache of marks, by what determines them; cached students are not trained again.
     """
 
     test: Table
@@ -234,7 +234,7 @@ class Bench:
     known: MutableMapping[str, Marks] = field(default_factory=dict)
 
     def run(self, jobs: Sequence[tuple[Student, Table]]) -> list[Marks]:
-        """The marks of each student on its table, in the order of the jobs."""
+        """Compute the marks of each student on its table, in the order of jobs."""
         names = [self._determined_by(*job) for job in jobs]
         new = {name: job for name, job in zip(names, jobs, strict=True) if name not in self.known}
         for _ in range(len(jobs) - len(new)):
@@ -255,7 +255,7 @@ class Bench:
                 self.on_student()
 
     def probabilities(self, jobs: Sequence[tuple[Student, Table]], probed: Table) -> list[Tensor]:
-        """What each student says of the rows of a table, (N, classes); its marks are known from then on."""
+        """Compute each student's probabilities on the rows of a table, (N, classes); cache its marks."""
         found = []
         with _mapping(self.workers) as (each, given):
             tasks = ((task, given(probed)) for task in self._tasks(jobs, given))
@@ -269,30 +269,30 @@ class Bench:
         return [(student, given(table), given(self.test), self.class_names, self.device) for student, table in jobs]
 
     def groups(self, jobs: Mapping[str, Sequence[tuple[Student, Table]]]) -> dict[str, list[Marks]]:
-        """The marks of several groups of students, all trained together, by the name of the group."""
+        """Train several groups of students together; return marks by the name of the group."""
         found = iter(self.run([job for group in jobs.values() for job in group]))
         return {name: [next(found) for _ in group] for name, group in jobs.items()}
 
     def whole(self, table: Table, seeds: Sequence[int], recipe: Recipe = RECIPE) -> Figure:
-        """Accuracy of students on all rows of a table."""
+        """Train students on all rows of a table; return their accuracies."""
         return Figure(tuple(one.accuracy for one in self.run(whole_jobs(table, seeds, recipe))))
 
 
 def whole_jobs(
     table: Table, seeds: Sequence[int], recipe: Recipe = RECIPE, kind: Kind = "mlp"
 ) -> list[tuple[Student, Table]]:
-    """A student a seed, on all rows of a table."""
+    """Make a student for each seed, on all rows of a table."""
     return [(Student(seed, len(table), recipe, kind), table) for seed in seeds]
 
 
 def curve_jobs(
     tables: Sequence[Table], sizes: Sequence[int], seeds: Sequence[int], kind: Kind = "mlp"
 ) -> list[tuple[Student, Table]]:
-    """A student for each seed, which has a table of its own, and each size; sizes run fastest."""
+    """Make a student for each seed (with its own table) and each size; sizes vary fastest."""
     return [(Student(seed, n, kind=kind), table) for seed, table in zip(seeds, tables, strict=True) for n in sizes]
 
 
 def curve_of(found: Sequence[Marks], sizes: Sequence[int]) -> Curve:
-    """The learning curve of students in the order of :func:`curve_jobs`."""
+    """Make the learning curve of students in the order of :func:`curve_jobs`."""
     values = np.reshape([one.accuracy for one in found], (-1, len(sizes)))
     return Curve(tuple(sizes), tuple(tuple(row) for row in values.tolist()))

@@ -1,4 +1,4 @@
-"""``reinject train``: an autoencoder and a classifier on a data set, into one folder."""
+"""Train an autoencoder and a classifier on a data set, into one folder: ``reinject train``."""
 
 import functools
 import json
@@ -53,23 +53,23 @@ def train(
     overwrite: bool = False,
     progress: Progress | None = None,
 ) -> Outcome:
-    """Train both models into ``out/autoencoder`` and ``out/classifier``, going on with an earlier run that was cut.
+    """Train both models into ``out/autoencoder`` and ``out/classifier``. Resume an interrupted run.
 
     Arguments:
-        plan: what is trained on what.
+        plan: networks, data and recipes.
         out: folder to make.
-        data_dir: where to look for data sets first.
-        device: cpu, cuda, mps or auto: the first of the other two that is there, or else the CPU.
-        fabric: in which precision, and on how many devices; default: 32 bits on one.
-        moments: keep moments of the codes beside an autoencoder that has codes, see :mod:`reinject.models.moments`.
-        overwrite: replace what is there.
+        data_dir: folder to search for data sets first.
+        device: cpu, cuda, mps, or auto: cuda or mps if available, else cpu.
+        fabric: precision and number of devices; default: 32 bits on one device.
+        moments: store moments of codes with an autoencoder that has codes, see :mod:`reinject.models.moments`.
+        overwrite: replace an existing folder.
         progress: progress reporter.
 
     Returns:
         Accuracy of the classifier on the test set, losses, seconds.
 
     Raises:
-        ReinjectError: the output holds something, the data set is not to be had, a loss diverges.
+        ReinjectError: ``out`` is not empty, the data set is not available, or a loss diverges.
     """
     fabric = fabric or FabricSpec()
     given = {"plan": plan, "device": device, **vars(fabric), "moments": moments}
@@ -85,7 +85,7 @@ def train(
 
 
 def _hash_of(folder: str) -> str:
-    """Of the autoencoder in a folder of models; "" without one."""
+    """Return the hash of the autoencoder in a folder of models; "" without a folder."""
     return load(Path(folder) / "autoencoder").sha256 if folder else ""
 
 
@@ -100,18 +100,20 @@ def train_on(
     asked: Mapping[str, Any] | None = None,
     progress: Progress,
 ) -> Outcome:
-    """As :func:`train`, on rows that are at hand in place of those that the plan names; notes what was asked for."""
+    """Train as :func:`train` does, on given rows in place of the plan's; record the request."""
     if plan.augment != AUGMENT[0] and len(dataset.shape) != 3:
-        raise ArgumentError("--augment", f"{plan.augment}, but inputs of shape {dataset.shape}", "Leave it out")
+        raise ArgumentError(
+            "--augment", f"{plan.augment!r} needs images, the inputs have shape {dataset.shape}", "Leave it out"
+        )
     partial = partial_of(out)
     fabric = fabric or FabricSpec()
     several = {"devices": fabric.devices} if fabric.devices > 1 else {}
     parameters = {**plan.as_json(), "precision": fabric.precision, **several}
     job = _Job(plan, dataset, partial, make_fabric(device, fabric.precision), progress)
-    if plan.reconstructed_by:  # fails before there is a folder, which another command could not use
+    if plan.reconstructed_by:  # fail before the folder exists
         parameters["reconstructed_by"] = job.reconstructing().sha256
     else:
-        del parameters["reconstructed_by"]  # so that runs from before there was the option go on
+        del parameters["reconstructed_by"]  # so that runs of older versions resume
     begin(partial, parameters)
     if fabric.devices > 1:
         ranks = make_fabric(device, fabric.precision, fabric.devices)
@@ -120,8 +122,8 @@ def train_on(
         except (ProcessRaisedException, ProcessExitedException) as error:
             why = str(error).strip().splitlines()[-1]
             cure = "Train on one device, or, in a script, below if __name__ == '__main__':"
-            raise ReinjectError("--devices", f"a process of the training ended ({why})", cure) from error
-    chosen, autoencoder, classifier = job.both()  # reads what the other processes have trained
+            raise ReinjectError("--devices", f"a training process ended ({why})", cure) from error
+    chosen, autoencoder, classifier = job.both()  # reads the models of the other processes
     kept = keep_moments(partial / "autoencoder", dataset) if moments and autoencoder else []
     result = {
         "models": str(out),
@@ -155,10 +157,10 @@ def _next(plan: TrainPlan, out: Path, chosen: Chosen | None) -> str:
 
 
 def _rank(plan: TrainPlan, dataset: data.Dataset, folder: Path, silent: bool, fabric: "Fabric") -> None:
-    """The part of one of several processes."""
+    """Run the part of one of several processes."""
     progress = Silent() if silent or fabric.global_rank > 0 else for_this_terminal()
     _Job(plan, dataset, folder, fabric, progress).both()
-    fabric.barrier()  # or the first to end takes the connection from the others
+    fabric.barrier()  # else the first process to end would close the connection of the others
     torch.distributed.destroy_process_group()
 
 
@@ -167,7 +169,7 @@ def _in_space(inputs: Inputs) -> str:
 
 
 class _Job:
-    """The data in the units of the models, and the folder that both trainings write to."""
+    """Hold the data in the models' units, and the folder of both trainings."""
 
     def __init__(
         self, plan: TrainPlan, dataset: data.Dataset, folder: Path, fabric: "Fabric", progress: Progress
@@ -196,7 +198,7 @@ class _Job:
         return Rows(part.x, part.y, self.load)
 
     def both(self) -> tuple[Chosen | None, dict[str, Any], dict[str, Any]]:
-        """Train what is asked for, unless an earlier run has: the objective, and what each training reports."""
+        """Train the requested models that are missing; return the objective and both reports."""
         if self.plan.only == "classifier":
             return None, {}, self.classifier(self.classifiers_loss())
         chosen = self.choice()
@@ -211,7 +213,7 @@ class _Job:
         return chosen, autoencoder, self.classifier(self.classifiers_loss())
 
     def classifiers_loss(self) -> Loss:
-        """Cross entropy on images, or on half of them as this autoencoder, or an earlier one, gives them back."""
+        """Make the classifier's loss: cross entropy on images, or on images and reconstructions in equal parts."""
         if self.plan.sees == "images":
             return cross_entropy
         network = self.reconstructing().network
@@ -219,7 +221,7 @@ class _Job:
         return loss_of(self.plan.sees, r, self.inputs)
 
     def reconstructing(self) -> Bundle:
-        """The autoencoder whose reconstructions the classifier sees; raises ModelError where it is of other data."""
+        """Load the autoencoder that reconstructs the classifier's inputs; raise ModelError if its data differ."""
         bundle = load(Path(self.plan.reconstructed_by or self.folder) / "autoencoder", self.fabric.device)
         if bundle.split is not None:
             check_unseen(str(bundle.folder), bundle.split, self.dataset.split)
@@ -229,33 +231,33 @@ class _Job:
             raise ModelError(
                 "--reconstructed-by",
                 f"{problem}, {self.plan.dataset} has {here.shape} in [{here.low:g}, {here.high:g}]{_in_space(here)}",
-                "Name one of this data",
+                "Give an autoencoder of this data",
             )
         return bundle
 
     def classifier(self, loss: Loss) -> dict[str, Any]:
-        """Train the classifier; what it reports."""
+        """Train the classifier; return its report."""
         loss = augmented(loss, self.plan.augment)
         return self.run("classifier", self.build_classifier, loss, self.plan.classifier_recipe)
 
     def build_autoencoder(self, options: dict[str, Any]) -> Network:
-        """A new autoencoder, told the mean image where it keeps one."""
+        """Make an autoencoder, with the mean image if the network stores one."""
         network = models.AUTOENCODERS[self.plan.autoencoder](self.inputs, **options)
         if isinstance(network, models.Denoiser):
             network.mean.copy_(self.mean_image)
         return network
 
     def build_classifier(self) -> Network:
-        """A new classifier."""
+        """Make a classifier."""
         return models.CLASSIFIERS[self.plan.classifier](self.inputs)
 
     def choice(self) -> Chosen:
-        """The objective of the autoencoder, with its numbers; refuses a lambda that the data does not bear."""
+        """Make the autoencoder's objective; refuse a lambda at which the data would collapse."""
         plan, some = self.plan, self.load(self.dataset.train.x[:100_000])
         return build(plan.objective, plan.autoencoder, plan.numbers, self.inputs, some)
 
     def run(self, name: str, build: Callable[[], Network], loss: Loss, recipe: Recipe) -> dict[str, Any]:
-        """Train one model into its folder, unless an earlier run has; what it reports."""
+        """Train one model into its folder, unless an earlier run did; return its report."""
         folder = self.folder / name
         self.fabric.barrier()
         if (folder / "training.json").is_file():
@@ -285,7 +287,7 @@ class _Job:
                 on_steps=on_steps,
             )
         if self.fabric.global_rank > 0:
-            self.fabric.barrier()  # until the first one has written
+            self.fabric.barrier()  # wait until the first process has written
             return {}
         best = min(entry["validation"] for entry in history)
         result = {"steps": steps, "validation_loss": best, "seconds": round(time.monotonic() - began, 1)}
@@ -296,7 +298,7 @@ class _Job:
             shutil.rmtree(temporary)
         try:
             network.cpu().save_pretrained(temporary)
-        except SafetensorError as error:  # how safetensors reports a full disk, or another fault of it
+        except SafetensorError as error:  # safetensors' error for a full or faulty disk
             raise ModelError(
                 str(temporary), f"cannot be written ({error})", f"{cure_of(error)}, then run the same command again"
             ) from error

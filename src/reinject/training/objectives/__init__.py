@@ -1,4 +1,4 @@
-"""Losses on r: reconstruction, contractive, denoising, walkback, perfect lossy."""
+"""Provide losses on r: reconstruction, contractive, denoising, walkback, perfect lossy."""
 
 from reinject.training.objectives.axes import PrincipalAxes, check_lam, principal_axes, safe_lam
 from reinject.training.objectives.denoising import Denoising, Walkback

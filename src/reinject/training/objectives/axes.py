@@ -1,4 +1,4 @@
-"""Principal axes of data, and the largest lambda that they allow a perfect lossy autoencoder."""
+"""Find principal axes of data, and the largest lambda that they allow a perfect lossy autoencoder."""
 
 from dataclasses import dataclass
 
@@ -10,13 +10,13 @@ from reinject.base.errors import ArgumentError, CollapseError, check_positive
 
 SAFETY = 0.9  # a sampled variance is known to some per cent, and a(v) falls steeply at the threshold
 _MOST_ROWS = 20_000
-_FLAT = 1e-6  # of the mean variance: less is rounding, and counts as none
-_MOST_LOCAL = 64  # dimensions in which a mixture with full covariances can be fitted
+_FLAT = 1e-6  # of the mean variance: smaller variances are rounding errors
+_MOST_LOCAL = 64  # most dimensions for a mixture with full covariances
 
 
 @dataclass(frozen=True)
 class PrincipalAxes:
-    """Where data is narrow: the variances along orthogonal axes, of all data or of each cluster of it.
+    """Hold the variances along orthogonal axes, of all data or of each cluster.
 
     Attributes:
         variances: v_j, ascending in each row, squared data units; shape (K, n).
@@ -30,11 +30,11 @@ class PrincipalAxes:
 
     @property
     def least(self) -> float:
-        """The smallest variance of all."""
+        """The smallest variance."""
         return float(self.variances.min())
 
     def below(self, v: float) -> list[str]:
-        """Names of the axes with a variance under ``v``, the narrowest first."""
+        """Name the axes with a variance below ``v``, narrowest first."""
         k, j = torch.nonzero(self.variances < v, as_tuple=True)
         found = sorted(zip(self.variances[k, j].tolist(), k.tolist(), j.tolist(), strict=True))
         cluster = len(self.variances) > 1
@@ -45,19 +45,18 @@ class PrincipalAxes:
 
 
 def principal_axes(data: Tensor, seed: int = 0) -> PrincipalAxes:
-    """Principal axes of ``data``, cluster by cluster where it has clusters.
+    """Find the principal axes of ``data``, cluster by cluster if it has clusters.
 
-    A ring of narrow modes is wide as a whole, but r has to leave each mode as narrow as it is: what counts is the local
-    variance. So a Gaussian mixture is fitted (1, 2, 4, ... components with full covariances, chosen by BIC) in up to 64
-    dimensions; above that the covariance of all data is used, whose smallest variance is still that of the flattest
-    direction.
+    A ring of narrow modes is wide as a whole, but r must keep each mode narrow: the local variance matters. So in up to
+    64 dimensions a Gaussian mixture is fitted: 1, 2, 4, ... components with full covariances, chosen by BIC. In more
+    dimensions the covariance of all data is used. Its smallest variance is still that of the flattest direction.
 
     Arguments:
-        data: (N, *event), N at least 10 n + 10 rows, data units; 20,000 are used, more where n asks for it.
-        seed: of the mixture's initialisation.
+        data: (N, *event), N at least 10 n + 10 rows, data units; 20,000 rows are used, or more if n requires it.
+        seed: seed of the mixture's initialisation.
 
     Raises:
-        ArgumentError: too few rows, or non-finite ones.
+        ArgumentError: too few rows, or non-finite rows.
 
     Example:
         >>> x = torch.randn(1000, 2, generator=torch.Generator().manual_seed(0)) * torch.tensor([1.0, 3.0])
@@ -77,7 +76,7 @@ def principal_axes(data: Tensor, seed: int = 0) -> PrincipalAxes:
 
 
 def whole_axes(data: Tensor) -> PrincipalAxes:
-    """Principal axes of all of ``data`` (N, *event) as one cluster, however few its rows."""
+    """Find the principal axes of ``data`` (N, *event) as one cluster, with any number of rows."""
     x = data.detach().flatten(1).cpu().double().numpy()
     return _axes(np.cov(x.T).reshape(1, x.shape[1], x.shape[1]), np.ones(1))
 
@@ -89,7 +88,7 @@ def _axes(covariances: np.ndarray, shares: np.ndarray) -> PrincipalAxes:
 
 
 def _fit(x: np.ndarray, seed: int) -> tuple[np.ndarray, np.ndarray]:
-    """Covariances and shares of the mixture that BIC prefers."""
+    """Fit the mixture that BIC prefers; return covariances and shares."""
     from sklearn.mixture import GaussianMixture
 
     whole = np.cov(x.T).reshape(1, x.shape[1], x.shape[1])
@@ -109,13 +108,14 @@ def _fit(x: np.ndarray, seed: int) -> tuple[np.ndarray, np.ndarray]:
 
 
 def safe_lam(data: Tensor, smoothing: float = 0.0, seed: int = 0) -> float:
-    """The largest lambda at which no direction of ``data`` collapses, with a margin: .9 (v_min + sigma^2) / 2.
+    """Compute the largest lambda at which no direction of ``data`` collapses: .9 (v_min + sigma^2) / 2.
 
-    A direction of variance v has a minimum of the objective of Prop. 1 only if v > 2 lambda. 0 where the data is flat
-    in some direction (constant pixels): then train on data with noise added, which has variance sigma^2 at least.
+    For a direction of variance v, the objective of Prop. 1 has a minimum only if v > 2 lambda. The factor .9 is a
+    margin. The result is 0 for data that is flat in some direction, such as constant pixels. Then train on data with
+    added noise, which has a variance of at least sigma^2.
 
     Arguments:
-        data, seed: as for :func:`principal_axes`.
+        data, seed: see :func:`principal_axes`.
         smoothing: sigma >= 0 of the noise that training adds, data units.
 
     Returns:
@@ -135,12 +135,12 @@ def check_lam(data: Tensor, lam: float, smoothing: float = 0.0, seed: int = 0) -
     """Refuse a lambda at which directions of the data would collapse.
 
     Arguments:
-        data, seed: as for :func:`principal_axes`.
+        data, seed: see :func:`principal_axes`.
         lam: lambda > 0, squared data units.
         smoothing: sigma >= 0 of the noise that training adds, data units.
 
     Raises:
-        CollapseError: some direction has a variance v + sigma^2 <= 2 lambda / .9; names them and the safe lambda.
+        CollapseError: some directions have a variance v + sigma^2 <= 2 lambda / .9; names them and the safe lambda.
     """
     check_positive("perfect lossy", "lam", lam)
     axes = principal_axes(data, seed)
@@ -150,12 +150,12 @@ def check_lam(data: Tensor, lam: float, smoothing: float = 0.0, seed: int = 0) -
 
 
 def collapse(names: list[str], lam: float, safe: float, sign: str = "") -> CollapseError:
-    """The error of a collapse: what showed it (``sign``), which directions at ``lam``, and the ``safe`` one."""
+    """Make the error of a collapse: its ``sign``, the directions at ``lam``, and the ``safe`` lambda."""
     shown = ", ".join(names[:5]) + (f" and {len(names) - 5} more" if len(names) > 5 else "")
     cure = (
         f"Take lam <= {safe:.3g}"
         if safe > 1e-9
-        else "No lam is safe for data without spread in some direction: train on it with noise (--sigma)"
+        else "No lam is safe, because the data is flat in some direction. Add noise with --sigma"
     )
     seen = f"{sign}; " if sign else ""
     return CollapseError(

@@ -1,4 +1,4 @@
-"""Losses against a corrupted input: denoising, and walkback, which corrupts by the walk itself."""
+"""Provide losses with a corrupted input: denoising, and walkback, whose walk corrupts the input."""
 
 import math
 from dataclasses import dataclass
@@ -13,17 +13,16 @@ from reinject.walks.kernels.kernel import noise_like
 
 @dataclass(frozen=True)
 class Denoising:
-    """E w(sigma) |x - r(x + sigma z, sigma)|^2 / n, with log sigma ~ N(log median, spread^2).
+    """Compute the denoising loss: E w(sigma) |x - r(x + sigma z, sigma)|^2 / n, log sigma ~ N(log median, spread^2).
 
-    At its optimum r(x, sigma) = x + sigma^2 s_sigma(x) (Tweedie): one network that knows the score at every noise
-    level. The weight is w = min(5, 1 + std^2/sigma^2) / std^2: levels below the data's own spread count more, as their
-    errors are smaller. A network that is not told sigma learns the mixture of all levels, which is the plain denoising
-    autoencoder.
+    At its optimum r(x, sigma) = x + sigma^2 s_sigma(x) (Tweedie): one network has the score at every noise level. The
+    weight is w = min(5, 1 + std^2/sigma^2) / std^2. Levels below the data's own spread get more weight, because their
+    errors are smaller. An unconditional denoiser learns the mixture of all levels.
 
     Attributes:
-        median: of the noise level, data units, > 0.
-        spread: standard deviation of log sigma, >= 0; 0 is one level.
-        std: of the data, data units, > 0.
+        median: median of the noise level, data units, > 0.
+        spread: standard deviation of log sigma, >= 0; 0: one level.
+        std: standard deviation of the data, data units, > 0.
 
     Source: Vincent 2011 (one level); Karras et al. 2022, arXiv 2206.00364, section 5 (the levels).
     """
@@ -36,10 +35,10 @@ class Denoising:
         check_positive("denoising", "median", self.median)
         check_positive("denoising", "std", self.std)
         if not 0 <= self.spread < math.inf:
-            raise ArgumentError("denoising", f"spread = {self.spread}", "Give a finite number >= 0")
+            raise ArgumentError("denoising", f"spread = {self.spread} is out of range", "Give a finite number >= 0")
 
     def __call__(self, network: nn.Module, x: Tensor, generator: torch.Generator) -> Value:
-        """The weighted loss on one batch; its part ``error`` is E |x - r|^2 / n, unweighted."""
+        """Compute the weighted loss on one batch; its part ``error`` is the unweighted E |x - r|^2 / n."""
         draw = torch.randn(len(x), generator=generator, device=generator.device).to(x.device)
         sigma = self.median * torch.exp(self.spread * draw)
         wide = sigma.reshape(-1, *[1] * (x.ndim - 1))
@@ -51,10 +50,10 @@ class Denoising:
 
 @dataclass(frozen=True)
 class Walkback:
-    """Mean over k = 1..steps of E |x - r(y_k)|^2 / n, y_1 = x + sigma z, y_{k+1} = r(y_k) + sigma z.
+    """Compute the mean over k = 1..steps of E |x - r(y_k)|^2 / n, y_1 = x + sigma z, y_{k+1} = r(y_k) + sigma z.
 
-    The walk's own states are the corrupted inputs, so that r learns to come back from where walks stray: spurious modes
-    are seen and unlearned. No gradient flows through the walk. With one step it is denoising at one level.
+    The walk's own states are the corrupted inputs. So r learns to return from places that walks reach, and spurious
+    modes vanish. No gradient flows through the walk. One step is denoising at one level.
 
     Attributes:
         sigma: noise of the walk, data units, > 0.
@@ -76,7 +75,7 @@ class Walkback:
         check_count("walkback", "steps", self.steps)
 
     def __call__(self, network: nn.Module, x: Tensor, generator: torch.Generator) -> Value:
-        """The loss on one batch; its parts ``step_1``, ``step_2``, ... are the errors of the walk's steps."""
+        """Compute the loss on one batch; its parts ``step_1``, ``step_2``, ... are the errors of the walk's steps."""
         level = torch.full((len(x),), self.sigma, dtype=x.dtype, device=x.device)
         y, errors = x, []
         for _ in range(self.steps):

@@ -1,4 +1,4 @@
-"""The objective of Prop. 1, scaled so that it can be trained, and guarded because it is unbounded below."""
+"""Provide the objective of Prop. 1, scaled for training, with a guard because it is unbounded below."""
 
 from dataclasses import dataclass
 from typing import Literal
@@ -13,33 +13,33 @@ from reinject.training.objectives.objective import Value
 from reinject.walks.kernels.kernel import noise_like
 
 LogDetMethod = Literal["exact", "roulette", "first-order"]
-HALF = 0.5  # a(v) falls to 1/2 at the threshold v = 2 lambda; below is the way to collapse
-_RANK = 1e-5  # what counts as full rank in float32: smallest over largest singular value
+HALF = 0.5  # a(v) is 1/2 at the threshold v = 2 lambda; smaller values lead to collapse
+_RANK = 1e-5  # least ratio of smallest to largest singular value for full rank in float32
 
 
 @dataclass(frozen=True)
 class PerfectLossy:
-    """E[ |g|^2 + (1/lambda) log|det J_r| ], g = (r - x)/lambda: the objective of Prop. 1 over lambda^2.
+    """Compute E[ |g|^2 + (1/lambda) log|det J_r| ], g = (r - x)/lambda: the objective of Prop. 1 over lambda^2.
 
-    As lambda -> 0 it becomes E[ |g|^2 + div g ], implicit score matching, whose minimum is g = s/2; its gradients do
-    not vanish on the way, as those of the printed form do. It is unbounded below: a direction of variance v <= 2 lambda
-    has no minimum and collapses to r = mean, and r can gain without bound by letting det J_r go to 0 somewhere, first
-    by oscillations shorter than about 2 pi sqrt(lambda/2), which the second-order term -(lambda/2) |J_g|^2 rewards. So
-    the network has to be smooth and start at the identity, and each call looks at the sign of the determinant and at
-    the smallest singular value.
+    As lambda -> 0 it becomes E[ |g|^2 + div g ], implicit score matching, with minimum g = s/2. Its gradients do not
+    vanish in this limit; those of the printed form do. The objective is unbounded below in two ways. A direction of
+    variance v <= 2 lambda has no minimum and collapses to r = mean. And r gains without bound where det J_r goes to 0.
+    This begins with oscillations shorter than about 2 pi sqrt(lambda/2), which the second-order term
+    -(lambda/2) |J_g|^2 rewards. So the network must be smooth and start at the identity. Each call checks the sign of
+    the determinant and the smallest singular value.
 
     Attributes:
         lam: lambda > 0, squared data units.
         log_det: "exact" (slogdet, n passes), "roulette" (unbiased power series, for Lip(r - id) < 1) or "first-order"
-            (lambda div g by one random probe: sliced score matching; its minimum is g = s/2 at every lambda, and
-            stays clear of the collapse).
-        smoothing: sigma >= 0; x + sigma z is trained on instead of x, data units.
+            (lambda div g by one random probe: sliced score matching, with minimum g = s/2 at every lambda and
+            without collapse).
+        smoothing: sigma >= 0 of noise z added to x in training, data units.
 
     Raises:
-        ArgumentError: a number out of range, or an unknown ``log_det``.
-        CollapseError: at a call: r folds (det J_r <= 0 at some point) or its smallest singular value fell below 1/2 in
-            half of the points looked at; names the principal axes that collapse, and a safe lambda.
-        ModelError: at a call: r cannot be of full rank.
+        ArgumentError: a number is out of range, or ``log_det`` is unknown.
+        CollapseError: at a call: r folds (det J_r <= 0 at some point), or its smallest singular value is below 1/2 at
+            half of the checked points; names the collapsing principal axes and a safe lambda.
+        ModelError: at a call: r is not of full rank.
 
     Source: Prop. 1 of the paper; Hyvarinen 2005 (the limit); Song et al. 2019, arXiv 1905.07088 (sliced); Chen et al.
     2019, arXiv 1906.02735 (roulette).
@@ -62,7 +62,7 @@ class PerfectLossy:
             raise ArgumentError("perfect lossy", f"log_det = {self.log_det!r}", "Give exact, roulette or first-order")
 
     def __call__(self, network: nn.Module, x: Tensor, generator: torch.Generator) -> Value:
-        """The loss on one batch; parts ``fidelity`` E|g|^2, ``log_det`` E log|det J|/lambda, ``least_singular``."""
+        """Compute the loss; parts: ``fidelity`` E|g|^2, ``log_det`` E log|det J|/lambda, ``least_singular``."""
         if self.smoothing:
             x = x + noise_like(x, generator, self.smoothing)
         r, log_det, least = self._exact(network, x) if self.log_det == "exact" else self._probed(network, x, generator)
@@ -92,7 +92,7 @@ class PerfectLossy:
         return r, (z * (jz - z)).flatten(1).sum(1), least
 
     def _watch(self, network: nn.Module, x: Tensor, smallest: Tensor, largest: Tensor) -> Tensor:
-        """Median of the smallest singular values of J_r; raises where it tells of a bottleneck or a collapse."""
+        """Compute the median of the smallest singular values of J_r; raise for a bottleneck or a collapse."""
         least = smallest.median()
         if float((smallest / largest).median()) < _RANK:
             raise ModelError(
@@ -106,7 +106,7 @@ class PerfectLossy:
 
 
 def collapsing(x: Tensor, lam: float, sign: str) -> CollapseError:
-    """The error of a training that collapses: what showed it, which axes of the batch ``x`` are too narrow for lam."""
+    """Make the error of a collapsing training: its sign, and the axes of ``x`` that are too narrow for lam."""
     axes = principal_axes(x) if len(x) >= 10 * x[0].numel() + 10 else whole_axes(x)
     names = axes.below(2 * lam / SAFETY) or axes.below(axes.least * 1.0001)
     safe = SAFETY * axes.least / 2

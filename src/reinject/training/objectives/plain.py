@@ -1,4 +1,4 @@
-"""Losses on the input itself: reconstruction, and reconstruction that is made to contract."""
+"""Provide losses on the clean input: reconstruction and contractive reconstruction."""
 
 from dataclasses import dataclass
 from typing import Literal
@@ -12,7 +12,7 @@ from reinject.training.objectives.objective import Value
 
 
 def reconstruction(network: nn.Module, x: Tensor, generator: torch.Generator) -> Value:  # noqa: ARG001
-    """E |x - r(x)|^2 / n: plain reconstruction; information is lost only to the network's bottleneck.
+    """Compute E |x - r(x)|^2 / n: plain reconstruction. Only the network's bottleneck loses information.
 
     Example:
         >>> x = torch.ones(2, 3)
@@ -25,16 +25,16 @@ def reconstruction(network: nn.Module, x: Tensor, generator: torch.Generator) ->
 
 @dataclass(frozen=True)
 class Contractive:
-    """E[ |x - r(x)|^2 + (lambda/2) |J_r(x)|_F^2 ] / n: reconstruction whose Jacobian is held small.
+    """Compute E[ |x - r(x)|^2 + (lambda/2) |J_r(x)|_F^2 ] / n: reconstruction with a small Jacobian.
 
-    Its minimum satisfies r(x) = x + (lambda/2) s(x) + o(lambda), as Prop. 2 says of the perfect lossy autoencoder and
-    Tweedie of a denoiser with sigma^2 = lambda/2; for a Gaussian the three agree to first order in lambda, and this one
-    equals the denoiser's exactly: eigenvalues v / (v + lambda/2).
+    Its minimum satisfies r(x) = x + (lambda/2) s(x) + o(lambda). Prop. 2 says the same of the perfect lossy
+    autoencoder, Tweedie's formula of a denoiser with sigma^2 = lambda/2. For a Gaussian the three agree to first order
+    in lambda. The minimum equals the denoiser exactly: eigenvalues v / (v + lambda/2).
 
     Attributes:
         lam: lambda > 0, squared data units; half of it is the weight of the penalty.
         method: "exact" (the whole Jacobian, n passes) or "hutchinson" (|J z|^2 for random signs z, unbiased).
-        probes: draws of z a point, >= 1; for "hutchinson".
+        probes: draws of z for each point, >= 1; for "hutchinson".
 
     Raises:
         ArgumentError: a number out of range, or an unknown method.
@@ -55,10 +55,10 @@ class Contractive:
         check_positive("contractive", "lam", self.lam)
         check_count("contractive", "probes", self.probes)
         if self.method not in ("exact", "hutchinson"):
-            raise ArgumentError("contractive", f"method = {self.method!r}", "Give exact or hutchinson")
+            raise ArgumentError("contractive", f"method = {self.method!r} is unknown", "Give exact or hutchinson")
 
     def __call__(self, network: nn.Module, x: Tensor, generator: torch.Generator) -> Value:
-        """The loss on one batch; parts ``error`` and ``penalty``, which add up to it."""
+        """Compute the loss on one batch, the sum of its parts ``error`` and ``penalty``."""
         n = x[0].numel()
         if self.method == "exact":
             r, j = value_and_jacobian(network, x)
