@@ -1,1 +1,1 @@
-"""The experiments of the paper: theory, figures, tables of results, peers, the demo."""
+"""Run the paper's experiments: theory, figures, tables of results, peers, the demo."""

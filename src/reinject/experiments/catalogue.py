@@ -1,4 +1,4 @@
-"""Which experiments there are: for a data set, the networks that are trained on it and the walks that are compared."""
+"""List the experiments: for each data set, its networks and the walks to compare."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
@@ -12,18 +12,18 @@ from reinject.training.plans import AutoencoderSpec, ClassifierSpec, TrainPlan, 
 
 @dataclass(frozen=True)
 class Experiment:
-    """A data set, the space that it is looked at in, how networks are trained there, and which walks are compared.
+    """Describe an experiment: a data set, its space, the training of networks, and the walks to compare.
 
     Attributes:
         dataset: name of the data set.
-        extractor: data set on which the extractor of the features is trained; "": pixels.
-        autoencoder: the one that is trained, and how.
-        classifier: the one that labels, and how it is trained.
-        votes: kinds of further classifiers that vote, trained on reconstructions too.
-        presets: names of the presets that walk; the default one needs a network that is told the noise level.
-        best: beside them, the best settings that we know.
-        unlearned: share of the samples of ``best`` that is kept, see
-            :class:`reinject.sampling.filters.Unlearned`; the student was trained on a small set of the same walks.
+        extractor: training data of the extractor of features; "": pixels.
+        autoencoder: autoencoder and its training.
+        classifier: labelling classifier and its training.
+        votes: kinds of further voting classifiers, also trained on reconstructions.
+        presets: names of the presets to compare; the default preset needs a noise-conditioned network.
+        best: the best known settings, compared too.
+        unlearned: share of the samples of ``best`` to keep, see :class:`reinject.sampling.filters.Unlearned`; the
+            student is trained on a small set of the same walks.
         goal: ratio and skill to reach.
         peers: names of :data:`reinject.experiments.peers.PEERS`.
     """
@@ -41,12 +41,12 @@ class Experiment:
 
     @property
     def walks(self) -> dict[str, Settings]:
-        """The settings that are compared, by name."""
+        """Settings to compare, by name."""
         chosen = {name: PRESETS[name] for name in self.presets}
         return {**chosen, **({} if self.best is None else {"best": self.best})}
 
     def plans(self, source: str, seed: int, folder: Path) -> dict[str, TrainPlan]:
-        """How each of its networks is trained, by the name of its folder in ``folder``; the first one is first."""
+        """Plan the training of each network, by the name of its folder in ``folder``, in order of training."""
         first = plan_for(source, autoencoder=self.autoencoder, classifier=self.classifier, seed=seed)
         voter = replace(_AS_LABELLED, reconstructed_by=str(folder / "models"))
         voters = {kind: replace(voter, network=kind) for kind in self.votes}
@@ -57,8 +57,10 @@ class Experiment:
 _IN_FEATURES = tuple(name for name in PEERS if name not in IMAGES_ONLY)
 _AS_LABELLED = ClassifierSpec(sees="reconstructions")
 _LONGER = AutoencoderSpec(epochs=60, batch=512, lr=2e-3)
-_FEW_EPOCHS = ClassifierSpec(epochs=3)  # more overfit: the extractor has seen the rows; by the loss on validation rows
-_STATES = choose(None, "ancestral", emit="state")[1]  # in a feature space the noise that is left does good
+_FEW_EPOCHS = ClassifierSpec(
+    epochs=3
+)  # more epochs overfit by the validation loss: the extractor was trained on these rows
+_STATES = choose(None, "ancestral", emit="state")[1]  # in a feature space the remaining noise helps
 _LESS_NOISE = choose(None, "ancestral", {"sigma": "cycles:1.4r:0.03r:13:1r:10"}, emit="state")[1]
 _FURTHER_DOWN = choose(None, "ancestral", {"sigma": "cycles:1.4r:0.04r:13:1r:10"})[1]
 _FROM_FAR = choose(None, "self-tuning", {"h0": "0.3", "beta": "0.2"}, steps=60, burn_in=60, start="normal:8")[1]
@@ -92,7 +94,7 @@ EXPERIMENTS: Mapping[str, Experiment] = {
         autoencoder=AutoencoderSpec(
             "conv-residual",
             "denoising",
-            Numbers(sigma=0.3, spread=0.9),  # a value: what 3 x 3 convolutions see, not the whole image
+            Numbers(sigma=0.3, spread=0.9),  # for each value: 3 x 3 convolutions do not see the whole image
             epochs=13,
         ),
         classifier=replace(_AS_LABELLED, epochs=13),

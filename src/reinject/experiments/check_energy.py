@@ -1,4 +1,4 @@
-"""Energies: differences along segments against exact log-densities, and whether they depend on the path."""
+"""Check energies: differences along segments against exact log-densities, and independence of the path."""
 
 from collections.abc import Callable
 
@@ -13,7 +13,7 @@ _LAM = 0.1
 
 
 def difference(density: Mixture, pairs: int = 200) -> Row:
-    """Claim: with r = x + (lambda/2) s(x) the integral along the segment is log p(b) - log p(a)."""
+    """Check that for r = x + (lambda/2) s(x) the integral along the segment is log p(b) - log p(a)."""
     a, b = (density.sample(pairs, torch.Generator().manual_seed(seed)).double() for seed in (1, 2))
     got = energy_difference(_exact_r(density), a, b, _LAM)
     error = (got.value - (density.log_prob(b) - density.log_prob(a))).abs().max()
@@ -28,7 +28,7 @@ def difference(density: Mixture, pairs: int = 200) -> Row:
 
 
 def path(density: Mixture, triples: int = 100) -> Row:
-    """Claim: J_r symmetric, so a to b and a to c to b agree."""
+    """Check that for symmetric J_r the paths a to b and a to c to b agree."""
     a, b, c = (density.sample(triples, torch.Generator().manual_seed(seed)).double() for seed in (1, 2, 3))
     r = _exact_r(density)
     straight = energy_difference(r, a, b, _LAM, tolerance=1e-9).value

@@ -1,4 +1,4 @@
-"""Stochastic traces and log-determinants against exact ones, on random networks."""
+"""Check stochastic traces and log-determinants against exact ones, on random networks."""
 
 from collections.abc import Callable
 
@@ -16,7 +16,7 @@ _PROBES, _AGAIN = 120, 9
 
 
 class Contraction(nn.Module):
-    """r = x + .7 W2 tanh(W1 x), both matrices of spectral norm 1: Lip(r - id) <= .7; symmetric if W2 = W1^T."""
+    """Make r = x + .7 W2 tanh(W1 x), with matrices of spectral norm 1: Lip(r - id) <= .7; symmetric if W2 = W1^T."""
 
     def __init__(self, n: int, symmetric: bool, seed: int) -> None:
         super().__init__()
@@ -31,7 +31,7 @@ class Contraction(nn.Module):
 
 
 def all_rows() -> list[Row]:
-    """One row an estimator: the largest distance from the exact value over sizes and points, in standard errors."""
+    """Make a row for each estimator: its largest distance from the exact value, in standard errors."""
     found: dict[str, list[tuple[Tensor, Tensor]]] = {}
     generator = torch.Generator().manual_seed(3)
     for n in SIZES:
@@ -47,15 +47,14 @@ def all_rows() -> list[Row]:
 
 
 def distances(estimate: Callable[[int], Estimate], exact: Tensor) -> tuple[Tensor, Tensor]:
-    """|estimate - exact| in standard errors, shape (B,); and the same after one more chance for those beyond 3.
+    """Compute |estimate - exact| in standard errors, shape (B,), before and after a second try for values beyond 3.
 
-    Of 84 good estimates one lies beyond 3 in one run of five. Such a one is made again, once, from nine times as many
-    fresh draws: chance does not strike twice (.0027^2), while a bias of so many standard errors becomes three times as
-    many.
+    In one run of five, one of 84 good estimates lies beyond 3. The second try takes nine times as many fresh draws. Two
+    accidents are improbable (.0027^2), while a bias grows to three times as many standard errors.
 
     Arguments:
-        estimate: the estimator, given how many times its usual draws it is to make.
-        exact: what it estimates, (B,).
+        estimate: estimator; its argument is a multiple of the usual number of draws.
+        exact: exact value, (B,).
     """
 
     def z(times: int) -> Tensor:

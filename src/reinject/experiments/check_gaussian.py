@@ -1,4 +1,4 @@
-"""Prop. 1 on Gaussians: the trained linear r against its eigenvalues a(v), and the collapse at v = 2 lambda."""
+"""Check Prop. 1 on Gaussians: eigenvalues a(v) of the trained linear r, and the collapse at v = 2 lambda."""
 
 from dataclasses import dataclass
 
@@ -12,12 +12,12 @@ from reinject.experiments.claims import Row
 from reinject.training.objectives import PerfectLossy, check_lam
 
 LAM = 0.04  # .8 of the threshold of the narrowest direction
-TOO_LARGE = 0.2  # where some of the directions collapse
+TOO_LARGE = 0.2  # some directions collapse at this lambda
 
 
 @dataclass(frozen=True)
 class Spectrum:
-    """Eigenvalues of a trained linear r beside the exact ones: lambda; v, a measured, a exact, each of shape (n,)."""
+    """Hold eigenvalues of a trained linear r: lambda; v, a measured, a exact, each of shape (n,)."""
 
     lam: float
     v: Tensor
@@ -26,13 +26,13 @@ class Spectrum:
 
 
 def rotated(v: Tensor, seed: int) -> Gaussian:
-    """A Gaussian with variances ``v`` along random orthogonal axes."""
+    """Make a Gaussian with variances ``v`` along random orthogonal axes."""
     q, _ = torch.linalg.qr(torch.randn(len(v), len(v), generator=torch.Generator().manual_seed(seed)).double())
     return Gaussian(torch.zeros(len(v)).double(), q @ torch.diag(v.double()) @ q.T)
 
 
 def exact_sample(density: Gaussian, count: int, seed: int) -> Tensor:
-    """Points whose sample mean and covariance are exactly those of ``density``: (count, n), count > n, float64."""
+    """Make points with exactly the mean and covariance of ``density``: (count, n), count > n, float64."""
     z = torch.randn(count, density.n, generator=torch.Generator().manual_seed(seed), dtype=torch.float64)
     z = z - z.mean(0)
     white: Tensor = torch.linalg.solve_triangular(torch.linalg.cholesky(z.T @ z / count), z.T, upper=False).T
@@ -41,7 +41,7 @@ def exact_sample(density: Gaussian, count: int, seed: int) -> Tensor:
 
 
 def train_linear(x: Tensor, lam: float) -> Tensor:
-    """A of r(x) = A x + b at the local minimum of the objective of Prop. 1 on the points ``x``, from the identity."""
+    """Find A of r(x) = A x + b at the local minimum of Prop. 1's objective on ``x``, starting at the identity."""
     n = x.shape[1]
     linear = nn.Linear(n, n, dtype=torch.float64)
     with torch.no_grad():
@@ -62,7 +62,7 @@ def spectrum(n: int, lam: float = LAM) -> Spectrum:
 
 
 def eigenvalues(got: Spectrum) -> Row:
-    """Claim: trained r has the eigenvalue a(v) = (1 + sqrt(1 - 2 lambda/v))/2 along every axis."""
+    """Check that trained r has the eigenvalue a(v) = (1 + sqrt(1 - 2 lambda/v))/2 along every axis."""
     relative = ((got.measured - got.exact) / got.exact).abs()
     worst, error = int(relative.argmax()), float(relative.max())
     return Row(
@@ -77,7 +77,7 @@ def eigenvalues(got: Spectrum) -> Row:
 
 @dataclass(frozen=True)
 class Refusal:
-    """What is said of a Gaussian before training: lambda, all variances v ascending, (n,), the names that collapse."""
+    """Hold the check before training: lambda, variances v ascending, (n,), names of collapsing axes."""
 
     lam: float
     v: Tensor
@@ -86,9 +86,9 @@ class Refusal:
 
 
 def refusal(n: int, lam: float = TOO_LARGE) -> Refusal:
-    """Ask whether ``lam`` is safe for samples with variances spread over two decades, .1 to 10."""
+    """Check whether ``lam`` is safe for samples with variances spread over two decades, .1 to 10."""
     v = torch.logspace(-1, 1, n).double()
-    v = v[(v / (2 * lam)).log().abs() > 0.25]  # no axis so near the threshold that the margin decides
+    v = v[(v / (2 * lam)).log().abs() > 0.25]  # leave out axes near the threshold, where the margin decides
     x = exact_sample(rotated(v, seed=n), max(4000, 20 * len(v)), seed=n + 1)
     try:
         check_lam(x, lam)
@@ -98,7 +98,7 @@ def refusal(n: int, lam: float = TOO_LARGE) -> Refusal:
 
 
 def collapse(got: Refusal) -> Row:
-    """Claim: the directions with v < 2 lambda, and no other, are named before training starts."""
+    """Check that exactly the directions with v < 2 lambda are named before training starts."""
     below = int((got.v < 2 * got.lam).sum())
     found = len(got.names)
     return Row(

@@ -1,4 +1,4 @@
-"""Kernels: what they sample on two modes, against quadrature of their transitions."""
+"""Check kernels on two modes against quadrature of their transitions."""
 
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
@@ -25,9 +25,9 @@ _GRID = torch.linspace(-4, 4, 1601, dtype=torch.float64)[:, None]
 
 @dataclass(frozen=True)
 class Case:
-    """A kernel on two modes as a chain y' ~ N(mean(y), std^2), of which seen(y) is kept.
+    """Describe a kernel on two modes as a chain y' ~ N(mean(y), std^2) that keeps seen(y).
 
-    Without a mean, the claim is that the walk has the density's own variance.
+    Without a mean, the walk must have the density's own variance.
     """
 
     name: str
@@ -39,7 +39,7 @@ class Case:
 
 
 def cases() -> Iterator[Case]:
-    """The table of the two modes: every kernel with a single noise level, with exact scores or optimal denoisers."""
+    """List every kernel with a single noise level, with exact scores or optimal denoisers."""
     p = two_modes()
     for lam in (0.05, 0.1):
         tau, full, half = lam**0.5, _denoiser(p, lam**0.5), _denoiser(p, (lam / 2) ** 0.5)
@@ -58,7 +58,7 @@ def cases() -> Iterator[Case]:
 
 
 def row(case: Case) -> Row:
-    """Claim: E[x^2] - 1 of the walk is that of the kernel's stationary law."""
+    """Check that E[x^2] - 1 of the walk is that of the kernel's stationary law."""
     exact = 0.09 if case.mean is None else stationary(case)
     parts = walk(
         case.kernel, Normal(), (1,), WalkSpec(steps=_STEPS, burn_in=_STEPS), RunSpec(walks=_WALKS, block_size=50_000)
@@ -77,7 +77,7 @@ def row(case: Case) -> Row:
 
 
 def stationary(case: Case) -> float:
-    """E[seen(y)^2] - 1 under the stationary law of the chain, by quadrature of its transition density on a grid."""
+    """Compute E[seen(y)^2] - 1 under the chain's stationary law, by quadrature of its transition density on a grid."""
     assert case.mean is not None
     mean, grid = case.mean(_GRID)[:, 0].numpy(), _GRID[:, 0].numpy()
     move = np.exp(-((grid[:, None] - mean[None]) ** 2) / (2 * case.std**2))
@@ -86,7 +86,7 @@ def stationary(case: Case) -> float:
 
 
 def walks_on_ring(steps: int = 60, walks: int = 400) -> tuple[dict[str, NDArray[np.float64]], NDArray[np.float64]]:
-    """A walk of every kernel on the ring of 8 modes, and many walks' last points: (steps + 1 + walks, 2) each.
+    """Walk with every kernel on the ring of 8 modes: one walk, and the ends of many, (steps + 1 + walks, 2) each.
 
     Returns:
         Kernel -> the states of walk 0, then the last states of all walks; and samples of the density.
@@ -144,7 +144,7 @@ def _middle(r: Map) -> Map:
 
 
 def _universal(p: Mixture) -> Map:
-    """A denoiser that reads the noise level off the distance to the ring, as a blind one does in many dimensions."""
+    """Make a denoiser that infers the noise level from the distance to the ring, as in many dimensions."""
 
     def r(x: Tensor) -> Tensor:
         near = p.denoiser(x, 0.3)

@@ -1,4 +1,4 @@
-"""lambda of denoisers that were trained with a known noise on real images, by Stein's identity."""
+"""Check lambda of denoisers, trained with a known noise on real images, by Stein's identity."""
 
 from collections.abc import Callable
 
@@ -12,11 +12,11 @@ from reinject.score import estimate_lam, lam_of_sigma
 from reinject.training.objectives import Denoising
 
 SIGMAS = (0.1, 0.2, 0.4)
-COURSE = Course(400, batch=256, lr=2e-3)  # at 600 it has begun to memorise 1,347 images, and pulls held-out ones more
+COURSE = Course(400, batch=256, lr=2e-3)  # by 600 steps it memorises the 1,347 images, and moves held-out ones more
 
 
 def trained(train: Tensor, sigma: float, on_step: Callable[[int], None] = lambda _: None) -> MLPResidual:
-    """A denoiser for ``train``, (N, *event), with the noise ``sigma``, data units."""
+    """Train a denoiser on ``train``, (N, *event), with the noise ``sigma``, data units."""
     inputs = Inputs(tuple(train.shape[1:]), mean=float(train.mean()), std=float(train.std()))
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(0)
@@ -30,7 +30,7 @@ def trained(train: Tensor, sigma: float, on_step: Callable[[int], None] = lambda
 
 
 def found_lambda(network: MLPResidual, held_out: Tensor, sigma: float) -> Row:
-    """Claim: lambda = 2 sigma^2 is found from clean held-out points without being told sigma."""
+    """Check that clean held-out points give lambda = 2 sigma^2 without knowledge of sigma."""
     exact = lam_of_sigma(sigma)
     found, gaussian = (estimate_lam(network, held_out, method) for method in ("matched", "effective"))
     return Row(

@@ -1,4 +1,4 @@
-"""The objective of Prop. 1 on mixtures: how well training finds the score, and that a large lambda is refused."""
+"""Check the objective of Prop. 1 on mixtures: accuracy of the score, and refusal of a large lambda."""
 
 import time
 from collections.abc import Callable
@@ -24,14 +24,14 @@ UNCHECKED = Course(2000)
 
 @dataclass(frozen=True)
 class Trained:
-    """A trained network, and the seconds that it took."""
+    """Hold a trained network, and the seconds of its training."""
 
     network: nn.Module
     seconds: float
 
 
 def train(density: Mixture, course: Course, depth: int = 2, on_step: Callable[[int], None] = lambda _: None) -> Trained:
-    """The perfect lossy autoencoder of ``density`` at lambda = .01, with ``depth`` hidden layers."""
+    """Train the perfect lossy autoencoder of ``density`` at lambda = .01, with ``depth`` hidden layers."""
     x = density.sample(10_000, torch.Generator().manual_seed(1))
     check_lam(x, LAM)
     network = residual(density.n, LAM, std=float(x.std()), depth=depth)
@@ -41,7 +41,7 @@ def train(density: Mixture, course: Course, depth: int = 2, on_step: Callable[[i
 
 
 def score_error(name: str, density: Mixture, trained: Trained, bound: float) -> Row:
-    """Claim: 2 (r - x)/lambda of the trained network is the score."""
+    """Check that 2 (r - x)/lambda of the trained network is the score."""
     x = density.sample(TEST, torch.Generator().manual_seed(2))
     error = relative_error(lambda x: score(trained.network, x, LAM), density.score, x)
     return Row(
@@ -55,7 +55,7 @@ def score_error(name: str, density: Mixture, trained: Trained, bound: float) -> 
 
 
 def refusal(density: Mixture, lam: float, course: Course = UNCHECKED) -> Row:
-    """Claim: at a lambda that is too large it refuses, and where that is skipped it stops; it never returns."""
+    """Check that a too large lambda is refused, and that training without the check stops with an error."""
     x = density.sample(10_000, torch.Generator().manual_seed(1))
 
     def unchecked() -> None:

@@ -1,4 +1,4 @@
-"""Prop. 2: 2 (r - x)/lambda is the score with an error of O(lambda), by the boundary-value solution and by training."""
+"""Check Prop. 2, 2 (r - x)/lambda = score + O(lambda), by the boundary-value solution and by training."""
 
 import math
 from collections.abc import Callable, Sequence
@@ -23,19 +23,19 @@ COURSE = Course(1200, batch=4096, lr=3e-3)
 
 @dataclass(frozen=True)
 class Convergence:
-    """L2(p) errors of the score read off r, at falling lambda, and the slope of their logarithms."""
+    """Hold L2(p) errors of r's score at descending lambda, and the slope of their logarithms."""
 
     lams: tuple[float, ...]
     errors: tuple[float, ...]
 
     @property
     def slope(self) -> float:
-        """Least-squares slope of log error against log lambda."""
+        """Compute the least-squares slope of log error against log lambda."""
         return float(np.polyfit(np.log(self.lams), np.log(self.errors), 1)[0])
 
 
 def l2_error(r: Callable[[Tensor], Tensor], density: Density, lam: float, low: float, high: float) -> float:
-    """sqrt(int (2 (r - x)/lambda - s)^2 p dx) by the trapezoidal rule on [low, high]."""
+    """Compute sqrt(int (2 (r - x)/lambda - s)^2 p dx) by the trapezoidal rule on [low, high]."""
     x = torch.linspace(low, high, 4001, dtype=torch.float64)[:, None]
     with torch.no_grad():
         error = (score(r, x, lam) - density.score(x)).square()[:, 0]
@@ -43,19 +43,19 @@ def l2_error(r: Callable[[Tensor], Tensor], density: Density, lam: float, low: f
 
 
 def stationary(lams: Sequence[float] = LAMS) -> Convergence:
-    """The error of the boundary-value solution of the Euler-Lagrange equation."""
+    """Compute the errors of the boundary-value solution of the Euler-Lagrange equation."""
     errors = [l2_error(euler_lagrange(SKEWED, lam, LOW, HIGH), SKEWED, lam, LOW, HIGH) for lam in lams]
     return Convergence(tuple(lams), tuple(errors))
 
 
 @dataclass(frozen=True)
 class Trained:
-    """Networks trained by the objective of Prop. 1, one a lambda, and what they miss.
+    """Hold networks trained by the objective of Prop. 1, one for each lambda, and their errors.
 
     Attributes:
-        networks: in the order of ``found.lams``, float64.
+        networks: networks in the order of ``found.lams``, float64.
         found: L2(p) errors of their scores.
-        floor: error of a network trained to the limit lambda -> 0, which has the noise of training and no bias.
+        floor: error of a network trained at the limit lambda -> 0, which has noise of training but no bias.
     """
 
     networks: tuple[nn.Module, ...]
@@ -64,7 +64,7 @@ class Trained:
 
 
 def trained(lams: Sequence[float] = TRAINED, on_step: Callable[[int], None] = lambda _: None) -> Trained:
-    """Train one network a lambda, and one to the limit."""
+    """Train one network for each lambda, and one at the limit."""
     networks = tuple(_train(PerfectLossy(lam), on_step) for lam in lams)
     errors = [l2_error(r, SKEWED, lam, LOW, HIGH) for r, lam in zip(networks, lams, strict=True)]
     limit = PerfectLossy(1e-3, log_det="first-order")
@@ -79,7 +79,7 @@ def _train(objective: PerfectLossy, on_step: Callable[[int], None]) -> nn.Module
 
 
 def by_equation(found: Convergence) -> Row:
-    """Claim: slope 1 over a decade of lambda, for a skewed density with heavy tails."""
+    """Check for slope 1 over a decade of lambda, for a skewed density with heavy tails."""
     return Row(
         f"skew t(4, 8), boundary-value r, lambda = {found.lams[0]:.3g} to {found.lams[-1]:.3g}: slope of log error",
         1.0,
@@ -91,7 +91,7 @@ def by_equation(found: Convergence) -> Row:
 
 
 def by_training(trained: Trained) -> Row:
-    """Claim: trained networks follow the same line down to their noise floor, which adds in quadrature."""
+    """Check that trained networks follow the same line down to their noise floor, which adds in quadrature."""
     found, floor = trained.found, trained.floor
     pairs = zip(found.lams, found.errors, strict=True)
     bias = [(lam, math.sqrt(error**2 - floor**2)) for lam, error in pairs if error**2 > 2 * floor**2]

@@ -1,4 +1,4 @@
-"""How the checks train: a network on samples of a known density, with a fresh batch for every step."""
+"""Train networks of the checks on samples of a known density, with a fresh batch for every step."""
 
 import math
 from collections.abc import Callable
@@ -13,11 +13,11 @@ from reinject.training.objectives import Objective
 
 @dataclass(frozen=True)
 class Course:
-    """Adam with a cosine, and an exponential moving average of the weights that is kept.
+    """Describe a training: Adam with a cosine, and an exponential moving average of the weights.
 
     Attributes:
         steps: gradient steps, >= 1.
-        batch: points a step, >= 1.
+        batch: points in a step, >= 1.
         lr: highest learning rate, > 0.
         average: decay of the moving average, in [0, 1).
     """
@@ -29,7 +29,7 @@ class Course:
 
 
 def residual(n: int, lam: float, std: float, seed: int = 0, width: int = 128, depth: int = 2) -> MLPResidual:
-    """A new full-rank autoencoder in n dimensions whose F is of unit size at this lambda."""
+    """Make a full-rank autoencoder in n dimensions whose F has unit size at this lambda."""
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed)
         return MLPResidual(Inputs((n,), mean=0.0, std=std), scale=lam / std, width=width, depth=depth)
@@ -64,10 +64,10 @@ def learn(
 
 
 def descend(network: nn.Module, objective: Objective, x: Tensor, lr: float, steps: int = 800) -> None:
-    """Train ``network`` in place on the points ``x`` alone, by Nesterov's gradient descent: no sampling noise is left.
+    """Train ``network`` in place on the points ``x`` alone, by Nesterov's gradient descent, without sampling noise.
 
-    No line search: it would leap over the barrier beyond which a direction collapses. ``lr`` is one over the largest
-    curvature; the momentum is too small to overshoot where the curvature is a hundred times less.
+    There is no line search: it would jump over the barrier beyond which a direction collapses. ``lr`` is one over the
+    largest curvature. The momentum is small enough not to overshoot at a hundredth of this curvature.
     """
     generator = torch.Generator().manual_seed(0)
     descent = torch.optim.SGD(network.parameters(), lr=lr, momentum=0.7, nesterov=True)
@@ -79,7 +79,7 @@ def descend(network: nn.Module, objective: Objective, x: Tensor, lr: float, step
 
 
 def relative_error(s: Callable[[Tensor], Tensor], exact: Callable[[Tensor], Tensor], x: Tensor) -> float:
-    """sqrt(E |s(x) - exact(x)|^2 / E |exact(x)|^2) over the points x, shape (N, n)."""
+    """Compute sqrt(E |s(x) - exact(x)|^2 / E |exact(x)|^2) over the points x, shape (N, n)."""
     with torch.no_grad():
         truth = exact(x)
         return float(((s(x) - truth).square().sum() / truth.square().sum()).sqrt())

@@ -1,4 +1,4 @@
-"""What a check says."""
+"""Hold the result of a check."""
 
 import math
 from dataclasses import asdict, dataclass
@@ -9,15 +9,15 @@ Verdict = Literal["holds", "fails"]
 
 @dataclass(frozen=True)
 class Row:
-    """One claim and what came of it.
+    """Hold one claim and its check.
 
     Attributes:
-        claim: what is said, with its parameters.
-        exact: what theory gives, as text or number.
-        measured: what the program found.
-        error: distance between the two, in the unit that ``bound`` is in.
+        claim: claim with its parameters.
+        exact: value from theory, as text or number.
+        measured: value from the program.
+        error: distance of the two, in the unit of ``bound``.
         bound: largest error at which the claim holds.
-        note: what a reader has to know besides.
+        note: further information for the reader.
     """
 
     claim: str
@@ -29,10 +29,10 @@ class Row:
 
     @property
     def verdict(self) -> Verdict:
-        """Whether the error is a number within the bound: holds, else fails."""
+        """Return "holds" if the error is a number within the bound, else "fails"."""
         return "holds" if math.isfinite(self.error) and self.error <= self.bound else "fails"
 
     def as_dict(self) -> dict[str, Any]:
-        """The row for JSON, its verdict included; numbers that are not finite, which JSON lacks, are null."""
+        """Return the row for JSON, with its verdict; non-finite numbers become null."""
         row = {**asdict(self), "verdict": self.verdict}
         return {k: None if isinstance(v, float) and not math.isfinite(v) else v for k, v in row.items()}

@@ -1,4 +1,4 @@
-"""The paper's claim on several data sets: networks, walks and peers side by side, over seeds of everything."""
+"""Check the paper's claim on several data sets: networks, walks and peers side by side, over seeds."""
 
 import functools
 import json
@@ -37,10 +37,10 @@ from reinject.training.plans import ClassifierSpec, TrainPlan, plan_for
 from reinject.training.train import train
 from reinject.walks.execution import Execution
 
-NOISES = 5  # seeds of the noise control, which varies
+NOISES = 5  # seeds of the noise control, which varies more
 EXTRACTOR_EPOCHS = 30
 RESULT, SECONDS, TRAINING, MARKS, TABLES = "result.json", "seconds.json", "training.json", "marks.json", "peers"
-_ELSEWHERE = {"dataset", "reconstructed_by"}  # folders, which may have moved
+_ELSEWHERE = {"dataset", "reconstructed_by"}  # folders, which may move
 
 
 def run(
@@ -51,26 +51,28 @@ def run(
     data_dir: str | None = None,
     progress: Progress,
 ) -> dict[str, Any]:
-    """One experiment: for each seed, train, walk, ask the peers, judge all; what is in ``out`` is gone on with.
+    """Run one experiment: for each seed train, walk, run the peers, judge all. Resume from existing results.
 
     Arguments:
-        name: of :data:`EXPERIMENTS`.
-        out: folder of its models and archives.
-        spec: how often, how large, and where.
-        data_dir: where to look for data sets first.
-        progress: who is told.
+        name: a key of :data:`EXPERIMENTS`.
+        out: folder of models and archives.
+        spec: number of seeds, size and device.
+        data_dir: folder to search for data sets first.
+        progress: progress reporter.
 
     Returns:
         Ratio, skill, accuracy and seconds of every set: means, intervals over seeds, values.
 
     Raises:
-        ArgumentError: fewer samples than real rows, which curves at equal n need.
+        ArgumentError: fewer samples than real rows; curves at equal n need as many.
     """
     experiment = EXPERIMENTS[name]
     source = _source(experiment, out, spec, data_dir, progress)
     dataset = data.load(source, data_dir, progress=progress)
     if spec.samples < len(dataset.train):
-        raise ArgumentError("--samples", f"{spec.samples}, but {len(dataset.train)} real rows", "Give as many at least")
+        raise ArgumentError(
+            "--samples", f"{spec.samples} are fewer than the {len(dataset.train)} real rows", "Give at least as many"
+        )
     found = []
     for seed in spec.all_seeds:
         folder = out / f"seed-{seed}"
@@ -78,7 +80,7 @@ def run(
         if not (folder / RESULT).is_file():
             result = _once(experiment, dataset, source, folder, seed, spec, data_dir, progress)
             write_json(folder / RESULT, result)
-            shutil.rmtree(folder / TABLES, ignore_errors=True)  # large, and of no more use
+            shutil.rmtree(folder / TABLES, ignore_errors=True)  # large, and no longer necessary
         found.append(read_json(folder / RESULT, DataError))
     sets = {one: _over_seeds([result["sets"][one] for result in found]) for one in found[0]["sets"]}
     return {
@@ -97,13 +99,13 @@ def run(
 
 
 def _seconds(each: Sequence[Mapping[str, float]]) -> dict[str, float]:
-    """Mean seconds of each thing, over the seeds that did it in one go."""
+    """Compute the mean seconds of each task, over the seeds that did it without interruption."""
     names = dict.fromkeys(name for one in each for name in one)
     return {name: float(np.mean([one[name] for one in each if name in one])) for name in names}
 
 
 def _source(experiment: Experiment, out: Path, spec: ExperimentSpec, data_dir: str | None, progress: Progress) -> str:
-    """The name of the data set that networks are trained on: features are extracted first."""
+    """Name the training data of the networks; extract features first, if necessary."""
     if not experiment.extractor:
         return experiment.dataset
     extractor, features = out / "extractor", out / "features"
@@ -144,9 +146,9 @@ def _once(
         share = experiment.unlearned if name == "best" else 1.0
         walk = functools.partial(walked, folder / name, name, settings, task, share)
         tables[f"ours, {name}"] = clock.time(name, walk)
-    ours = f"ours, {name}"  # the last of them: the best we know
+    ours = f"ours, {name}"  # the last one: the best known settings
     tables[f"{ours}, soft labels"] = softened(task, tables[ours])
-    with progress.task("asking the peers", len(experiment.peers), "peers") as advance:
+    with progress.task("running the peers", len(experiment.peers), "peers") as advance:
         for name in experiment.peers:
             ask = functools.partial(PEERS[name], task)
             tables[name] = clock.time(name, functools.partial(kept, folder / TABLES / f"{name}.npz", levels, ask))
@@ -179,7 +181,7 @@ def _once(
 
 
 def _check_trained(plans: Mapping[str, TrainPlan], folder: Path) -> None:
-    """Raise DataError where networks that are there were trained otherwise, as by an earlier version."""
+    """Raise DataError if existing networks have another plan, for example from an earlier version."""
     for name, plan in plans.items():
         here = json.loads(json.dumps(asdict(plan)))
         for path in sorted((folder / name).glob(f"*/{TRAINING}")):
@@ -188,19 +190,19 @@ def _check_trained(plans: Mapping[str, TrainPlan], folder: Path) -> None:
 
 
 def _trained(plans: Mapping[str, TrainPlan], folder: Path, device: str) -> tuple[Models, dict[str, float]]:
-    """All networks that were trained, and the seconds that those of each kind took together."""
+    """Collect all trained networks, and the total seconds of each kind."""
     models = load_models([folder / "models"], device, classifiers=[folder / name for name in plans])
     kinds = {"autoencoder": models.autoencoders, "classifier": models.classifiers}
     return models, {kind: sum(_trained_in(one.folder) for one in bundles) for kind, bundles in kinds.items()}
 
 
 def _trained_in(folder: Path) -> float:
-    """Seconds that the training of a network took, all runs of it together where it was cut."""
+    """Sum the seconds of a network's training over all its runs."""
     return float(read_json(folder / TRAINING, DataError)["result"]["seconds"])
 
 
 def _from_nothing(name: str, seconds: Mapping[str, float], trained: Mapping[str, float]) -> float | None:
-    """Seconds from the data to a set, the training of those of our networks that it needs included; None: a control."""
+    """Sum the seconds from the data to a set, with the training of its networks; None for a control."""
     ours = name.startswith("ours, ")
     own = name.removeprefix("ours, ").removesuffix(", soft labels")
     if own not in seconds:
@@ -224,7 +226,7 @@ def _walked(
     execution: Execution,
     progress: Progress,
 ) -> Table:
-    """Samples of these walks; of a share, those that a student does not know which a small set of them has taught."""
+    """Make samples of these walks; for a share below 1, prefer samples that a student labels otherwise."""
     walks, selection = math.ceil(task.samples / unlearned / samples_per_walk(settings)), Selection(unlearned=unlearned)
     spec = SampleSpec(preset=name, settings=settings, selection=selection)
     parallel, seed = Parallel(execution), task.seed
@@ -238,7 +240,7 @@ def _walked(
 
 
 def _over_seeds(values: Sequence[Mapping[str, float | None]]) -> dict[str, Any]:
-    """Mean, interval and values of each number; None where it is not there, or not defined, for some seed."""
+    """Compute mean, interval and values of each number; None if it is missing or undefined for some seed."""
     found: dict[str, Any] = {}
     for name in values[0]:
         each = [one[name] for one in values]

@@ -1,4 +1,4 @@
-"""``reinject demo``: the whole way, from embedded digits to a report."""
+"""Run everything on embedded digits, from training to a report: ``reinject demo``."""
 
 import json
 import time
@@ -41,12 +41,12 @@ from reinject.walks.specs import RunSpec, WalkSpec
 ARCHIVES = {"default": "synthetic", "paper": "synthetic-paper"}
 JUDGED = ("coverage", "memorisation")
 ENDS = 1000
-FRAMES = 16  # of the film strip
+FRAMES = 16  # frames of the film strip
 
 
 @dataclass(frozen=True)
 class DemoPlan:
-    """What determines the demo: how it trains, how many walks, how many seeds of students."""
+    """Hold what determines the demo: training, number of walks, seeds of students."""
 
     training: TrainPlan = field(default_factory=lambda: TrainPlan("digits"))
     walks: int = 10_000
@@ -61,7 +61,7 @@ def demo(
     overwrite: bool = False,
     progress: Progress | None = None,
 ) -> Outcome:
-    """Train, sample with both presets, judge, draw, report; an earlier run that was cut is gone on with.
+    """Train, sample with both presets, judge, draw, report. Resume an interrupted run.
 
     Arguments:
         plan: the training, the number of walks and the seeds of students.
@@ -74,7 +74,7 @@ def demo(
         The contents of ``metrics.json``.
 
     Raises:
-        ReinjectError: the output holds something, or a step fails.
+        ReinjectError: ``out`` is not empty, or a step fails.
     """
     asked = asked_for(locals())
     made = None if overwrite else earlier(out, asked)
@@ -156,7 +156,7 @@ def _draw(
     seed: int,
     advance: Advance,
 ) -> dict[str, float]:
-    """All figures; returns the share of the start that the walks of each preset still carry at their end."""
+    """Draw all figures; return the share of the start that remains at the end of each preset's walks."""
     inputs = models.inputs
     names = dataset.class_names
     draw(figures, found, dataset)
@@ -177,7 +177,7 @@ def _draw(
 
 
 def _visited(models: Models, preset: str, walks: int, seed: int, emit: Emit) -> list[torch.Tensor]:
-    """x_0, ..., x_R of some walks, as states or reconstructions, each (walks, *event)."""
+    """Collect x_0, ..., x_R of some walks, as states or reconstructions, each (walks, *event)."""
     settings = PRESETS[preset]
     r = models.ensemble()
     kernel, start, *_ = settings.build(r, models.autoencoders[0].network.inputs.radius)

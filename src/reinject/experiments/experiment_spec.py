@@ -1,4 +1,4 @@
-"""How the experiments of ``reinject reproduce`` are run, in one value."""
+"""Describe in one value how to run the experiments of ``reinject reproduce``."""
 
 from dataclasses import dataclass
 
@@ -8,15 +8,14 @@ from reinject.walks.execution import Execution
 
 @dataclass(frozen=True)
 class ExperimentSpec:
-    """How often, how large, and where an experiment is run.
+    """Describe seeds, size, precision and device of an experiment.
 
     Attributes:
-        seeds: number of seeds of everything, >= 1: networks, walks, peers and students.
-        samples: of every synthetic set, >= 1, and at least as many as there are real rows.
-        precision: in which our networks are trained and walked, the extractor of features among them: 32-true,
-            bf16-mixed or 16-mixed.
-        device: where networks are, those of peers too: cpu, cuda, mps or auto. Students are on the CPU.
-        seed: the first one, >= 0, and that of the figures.
+        seeds: number of seeds of networks, walks, peers and students, >= 1.
+        samples: samples in every synthetic set, >= 1, and at least the number of real rows.
+        precision: precision of our networks and walks, and of the extractor: 32-true, bf16-mixed or 16-mixed.
+        device: device of all networks, peers' too: cpu, cuda, mps or auto. Students use the CPU.
+        seed: first seed, and seed of the figures, >= 0.
 
     Raises:
         ArgumentError: a number out of range, an unknown precision.
@@ -40,10 +39,10 @@ class ExperimentSpec:
 
     @property
     def all_seeds(self) -> range:
-        """The seeds, in their order."""
+        """All seeds, in order."""
         return range(self.seed, self.seed + self.seeds)
 
     @property
     def execution(self) -> Execution:
-        """How networks are called."""
+        """How to call networks."""
         return Execution(precision=self.precision)

@@ -1,4 +1,4 @@
-"""What a seed of an experiment has done, on disk, so that a run that was cut goes on: seconds, tables, marks."""
+"""Record the progress of a seed on disk, so that an interrupted run resumes: seconds, tables, marks."""
 
 import math
 import time
@@ -21,17 +21,17 @@ T = TypeVar("T")
 
 @dataclass(frozen=True)
 class Clock:
-    """Seconds of each thing that was done, in a file: what a run that was cut has done keeps the time that it took."""
+    """Record the seconds of each task in a file; finished tasks of an interrupted run keep their times."""
 
     path: Path
 
     @property
     def seconds(self) -> dict[str, float]:
-        """Of each thing, by name."""
+        """Seconds of each task, by name."""
         return dict(read_json(self.path, DataError)) if self.path.is_file() else {}
 
     def time(self, what: str, work: Callable[[], T]) -> T:
-        """What some work gives; its seconds are noted, but where they were before."""
+        """Do some work and return its result; record its seconds unless they are known."""
         began = time.monotonic()
         result = work()
         known = self.seconds
@@ -40,7 +40,7 @@ class Clock:
 
 
 class MarksOnDisk(dict[str, Marks]):
-    """Marks of students by name, each written to a file as it comes."""
+    """Record marks of students by name, each in a file at once."""
 
     def __init__(self, path: Path) -> None:
         self.path = path
@@ -53,7 +53,7 @@ class MarksOnDisk(dict[str, Marks]):
 
 
 def _as_json(one: Marks) -> dict[str, Any]:
-    """A class of which there are no test rows has no accuracy: NaN here, null there."""
+    """Convert NaN, the accuracy of a class without test rows, to null."""
     return {**asdict(one), "per_class": [finite(value) for value in one.per_class]}
 
 
@@ -62,7 +62,7 @@ def _marks_of(one: dict[str, Any]) -> Marks:
 
 
 def kept(path: Path, storage: Storage, make: Callable[[], Table]) -> Table:
-    """The table of a file, made and written where there is none.
+    """Read a table from a file, or make and write it.
 
     Raises:
         DataError: the file is damaged.

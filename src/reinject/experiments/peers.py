@@ -1,4 +1,4 @@
-"""What a user would pick instead: other ways to a synthetic labelled set, from the same data or the same networks."""
+"""Run peers: other ways to a synthetic labelled set, from the same data or the same networks."""
 
 import math
 from collections.abc import Callable, Mapping
@@ -25,15 +25,15 @@ _LATENT = 16
 
 @dataclass(frozen=True)
 class Task:
-    """What every peer is given.
+    """Hold the task of every peer.
 
     Attributes:
-        train: the real training set, which ours were trained on.
-        models: ours; labels are its classifier's where a peer has none of its own.
-        recipe: how long ours were trained; peers that train do so for as long.
-        classes: their number.
-        samples: how many are wanted.
-        seed: of all randomness.
+        train: real training set, the same as for our models.
+        models: our models; their classifier labels the samples of peers without labels.
+        recipe: recipe of our models; peers train for the same number of steps.
+        classes: number of classes.
+        samples: number of samples to make.
+        seed: seed of all randomness.
     """
 
     train: Table
@@ -45,11 +45,11 @@ class Task:
 
     @property
     def values(self) -> Tensor:
-        """The training inputs, data units, (N, *event)."""
+        """Training inputs, data units, (N, *event)."""
         return self.train.storage.load(torch.from_numpy(self.train.x))
 
     def kept(self, x: Tensor, y: Tensor | None = None) -> Table:
-        """Samples as an archive would keep them, labelled by the classifier where they have no labels."""
+        """Store samples as an archive does; the classifier labels samples without labels."""
         storage, C = self.train.storage, self.models.labelling()
         parts = [storage.store(part.reshape(-1, *self.train.x.shape[1:]))[0] for part in torch.split(x, 4096)]
         labels = y if y is not None else torch.cat([labelled(C, storage, part).argmax(1) for part in parts])
@@ -57,30 +57,30 @@ class Task:
 
 
 def labelled(C: Classifier, storage: Storage, kept: Tensor) -> Tensor:
-    """What a classifier says of samples as kept, (B, classes)."""
+    """Compute a classifier's probabilities of stored samples, (B, classes)."""
     return classify(C, storage.load(kept))
 
 
 def softened(task: Task, table: Table) -> Table:
-    """The same samples with the classifier's probabilities as labels."""
+    """Replace labels by the classifier's probabilities."""
     C, parts = task.models.labelling(), torch.split(torch.from_numpy(table.x), 4096)
     soft = torch.cat([labelled(C, table.storage, part) for part in parts])
     return Table(table.x, soft.numpy(), table.storage)
 
 
 def one_gaussian(task: Task) -> Table:
-    """One Gaussian fitted to all the data, labelled by the classifier."""
+    """Sample one Gaussian, fitted to all data, labelled by the classifier."""
     rng = np.random.default_rng(task.seed)
     return task.kept(_gaussian(task.values.flatten(1).numpy(), task.samples, rng))
 
 
 def class_gaussians(task: Task) -> Table:
-    """A Gaussian a class, as many samples of each as it has in the data; labels are the classes."""
+    """Sample a Gaussian for each class, in the data's shares; labels are the classes."""
     return _by_class(task, _gaussian)
 
 
 def class_mixtures(task: Task) -> Table:
-    """A mixture of ten Gaussians a class (diagonal ones, where a class has too few rows for full covariances)."""
+    """Sample a mixture of ten Gaussians for each class (diagonal if a class has too few rows)."""
 
     def draw(x: NDArray[np.float32], count: int, rng: np.random.Generator) -> Tensor:
         from sklearn.mixture import GaussianMixture
@@ -115,7 +115,7 @@ def _gaussian(x: NDArray[np.float32], count: int, rng: np.random.Generator) -> T
 
 
 def reinjection(task: Task) -> Table:
-    """Reinjection without noise (2021): x <- r(x) five times from N(0, I), all five kept, soft labels."""
+    """Run reinjection without noise (2021): x <- r(x) five times from N(0, I), all five kept, soft labels."""
     r, C, storage = task.models.ensemble(), task.models.labelling(), task.train.storage
     generator = torch.Generator().manual_seed(task.seed)
     xs: list[Tensor] = []
@@ -131,7 +131,7 @@ def reinjection(task: Task) -> Table:
 
 
 def _pythae_network(task: Task, name: str, recipe: Recipe, rows: slice | NDArray[np.int64] = slice(None)) -> Any:
-    """An autoencoder of pythae, its own networks, trained on some rows by a recipe."""
+    """Train an autoencoder of pythae with its own networks on some rows."""
     try:
         from pythae import models
         from pythae.models.base.base_utils import ModelOutput
@@ -144,7 +144,7 @@ def _pythae_network(task: Task, name: str, recipe: Recipe, rows: slice | NDArray
         network = getattr(models, name)(config)
 
     def loss(wrapped: nn.Module, x: Tensor, _: Tensor, generator: torch.Generator) -> tuple[Tensor, Parts]:
-        del generator  # pythae draws from the global one, which fit forks and seeds
+        del generator  # pythae uses the global generator, which fit forks and seeds
         return wrapped(ModelOutput(data=x)).loss, {}
 
     fabric = make_fabric(task.models.device.type)
@@ -154,7 +154,7 @@ def _pythae_network(task: Task, name: str, recipe: Recipe, rows: slice | NDArray
 
 
 def pythae_mixture(task: Task) -> Table:
-    """Pythae's AE, its GaussianMixtureSampler of ten components on the codes; labelled by the classifier."""
+    """Sample pythae's AE by its GaussianMixtureSampler of ten components on codes; labelled by the classifier."""
     network = _pythae_network(task, "AE", task.recipe)
     from sklearn.mixture import GaussianMixture
 
@@ -168,12 +168,12 @@ def pythae_mixture(task: Task) -> Table:
 
 
 def pythae_vae(task: Task) -> Table:
-    """Pythae's VAE and its NormalSampler; labelled by the classifier."""
+    """Sample pythae's VAE by its NormalSampler; labelled by the classifier."""
     return task.kept(_from_prior(_pythae_network(task, "VAE", task.recipe), task.samples, task.seed))
 
 
 def class_vaes(task: Task) -> Table:
-    """A VAE of pythae a class, all of them together trained for as many steps as ours; labels are the classes."""
+    """Sample a VAE of pythae for each class, all with our number of steps in total; labels are the classes."""
     recipe = replace(task.recipe, least_steps=task.recipe.least_steps // task.classes)
     xs, ys = [], []
     for k in range(task.classes):

@@ -1,4 +1,4 @@
-"""``reinject reproduce``: the paper's figures and its claim, with the numbers behind what is said of them."""
+"""Reproduce the paper's figures and claim, with all numbers: ``reinject reproduce``."""
 
 import time
 from collections.abc import Collection, Mapping, Sequence
@@ -26,19 +26,19 @@ from reinject.walks.execution import Execution
 
 METRICS = "metrics.json"
 PAGE = "results.md"
-NOISE = 1000  # points of N(0, I) that are drawn, as in the paper
-_COUNTED = 10_000  # that the share is of
+NOISE = 1000  # drawn points of N(0, I), as in the paper
+_COUNTED = 10_000  # points for the share
 _RANGES = ((-1.0, 1.0), (0.0, 1.0))
 _FIGURES = {"figure1": ("mnist", "<= .35"), "figure2": ("cifar10", ">= .95"), "figure3": ("cifar100", ">= .95")}
 
 
 def draw_plane(name: str, folder: Path, *, data_dir: str | None, seed: int, progress: Progress) -> dict[str, Any]:
-    """One of Figures 1 to 3, with pixels in [-1, 1] and beside it in [0, 1]; what it shows as a number."""
+    """Draw one of Figures 1 to 3, with pixels in [-1, 1] and in [0, 1]; return its numbers."""
     dataset = data.load(_FIGURES[name][0], data_dir, progress=progress)
     found: dict[str, Any] = {"dataset": dataset.name, "expected": _FIGURES[name][1], "n": len(dataset.train)}
     noise = torch.randn((_COUNTED, *dataset.shape), generator=torch.Generator().manual_seed(seed)).flatten(1).numpy()
     panels = {}
-    with progress.task("looking at the plane", len(_RANGES), "ranges") as advance:
+    with progress.task("measuring the plane", len(_RANGES), "ranges") as advance:
         for low, high in _RANGES:
             load = Storage("uint8", low, high).load
             train, test, points = plane.projected(load(dataset.train.x).numpy(), load(dataset.test.x).numpy(), noise)
@@ -63,22 +63,20 @@ def reproduce(
     data_dir: str | None = None,
     progress: Progress | None = None,
 ) -> Outcome:
-    """Make what is asked for in a folder, and a page of all that is there.
-
-    What is there already is not made again; a run that was cut goes on with what is missing.
+    """Make the targets in a folder, and a page of all results. Resume from existing results.
 
     Arguments:
         targets: some of :data:`TARGETS`, or "all".
         out: folder of the results.
         only: experiments of the curves and the table; default: all but digits.
-        spec: how often, how large, and where the experiments are run; a run that goes on must agree in samples,
-            precision and device. Default: three seeds, 90,000 samples, 32 bits, the CPU.
-        data_dir: where to look for data sets first.
+        spec: seeds, size, precision and device; a resumed run must have the same samples, precision and device.
+            Default: three seeds, 90,000 samples, 32 bits, the CPU.
+        data_dir: folder to search for data sets first.
         progress: progress reporter.
 
     Raises:
-        ArgumentError: a target or an experiment that is none, or a run that does not agree.
-        DataError: a data set is not to be had.
+        ArgumentError: an unknown target or experiment, or a run that differs from existing results.
+        DataError: a data set is not available.
     """
     progress = progress or Silent()
     spec = spec or ExperimentSpec()
@@ -118,14 +116,16 @@ def _figure(name: str, folder: Path, data_dir: str | None, seed: int, progress: 
 
 
 def _experiment(name: str, folder: Path, spec: ExperimentSpec, data_dir: str | None, progress: Progress) -> None:
-    """Run what is missing of an experiment, of this number of samples, in this precision and on this device."""
+    """Run the missing parts of an experiment with this number of samples, precision and device."""
     kind = device_of(spec.device).type
     plan = {"experiment": name, "samples": spec.samples, "precision": spec.precision, "device": kind}
     if (folder / PLAN).is_file():
         there = {"precision": Execution().precision, "device": "cpu", **read_json(folder / PLAN, ArgumentError)}
         for what, value in plan.items():
             if there[what] != value:
-                raise ArgumentError(f"--{what}", f"{value}, but {folder} has {there[what]}", "Give another --out")
+                raise ArgumentError(
+                    f"--{what}", f"{value} differs from {there[what]} in {folder}", "Give another --out"
+                )
     folder.mkdir(parents=True, exist_ok=True)
     write_json(folder / PLAN, plan)
     found = run(name, folder, spec, data_dir=data_dir, progress=progress)
@@ -145,7 +145,7 @@ def _draw_curves(out: Path, known: Mapping[str, Any]) -> None:
 
 
 def page(known: Mapping[str, Any]) -> list[str]:
-    """All results as Markdown, line by line."""
+    """Write all results as Markdown, line by line."""
     lines = ["# Results", "", "Every number with its interval (95%), its command and its time on two cores."]
     figures = {name: one for name, one in known.items() if name in _FIGURES}
     if figures:
@@ -170,7 +170,7 @@ def _experiment_rows(one: Mapping[str, Any]) -> list[str]:
     ]
     for name, numbers in one["sets"].items():
         cells = [cell for number in ("ratio", "skill") for cell in _cells(numbers[number])]
-        known = numbers.get("seconds")  # results of earlier versions have none
+        known = numbers.get("seconds")  # missing in results of earlier versions
         seconds = f"{known['mean']:.0f}" if known else ""
         lines.append(f"| {name} | {' | '.join(cells)} | {seconds} |")
     return [*lines, "", f"`{one['command']}`; seconds: {times}."]

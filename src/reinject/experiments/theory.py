@@ -1,4 +1,4 @@
-"""``reinject theory``: the paper's propositions checked by number, and drawn."""
+"""Check the paper's propositions numerically, and draw them: ``reinject theory``."""
 
 import io
 import shutil
@@ -37,7 +37,7 @@ RESULT = "theory.json"
 
 @dataclass(frozen=True)
 class Finding:
-    """What a check found: its rows, and by name the pictures, each a function that writes one PNG."""
+    """Hold the rows of a check, and its pictures: name -> function that writes one PNG."""
 
     rows: Sequence[Row]
     pictures: Mapping[str, Callable[[Path], Path]] = field(default_factory=dict)
@@ -53,12 +53,12 @@ def theory(
     """Run the checks, print the table, draw the pictures.
 
     Arguments:
-        checks: names out of CHECKS; empty: all, in their order.
-        out: folder for theory.json and figures/; default: nothing is written. A run that was cut goes on there.
+        checks: names of CHECKS; empty: all, in order.
+        out: folder for theory.json and figures/; default: no folder. An interrupted run resumes there.
         overwrite: replace an earlier run at ``out``.
 
     Returns:
-        Rows claim / exact / measured / error / bound / note / verdict; a failure if one of them fails.
+        Rows claim / exact / measured / error / bound / note / verdict; a failure if a claim fails.
 
     Raises:
         ArgumentError: an unknown check.
@@ -91,7 +91,7 @@ def theory(
 
 
 def _run(name: str, partial: Path | None, progress: Progress) -> list[dict[str, Any]]:
-    """The rows of one check; from the folder, where an earlier run left them."""
+    """Run one check, or read its rows from an earlier run in the folder."""
     kept = partial / "checks" / f"{name}.json" if partial else None
     if kept and kept.is_file():
         return list(read_json(kept, ArchiveError))
