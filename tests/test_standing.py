@@ -93,7 +93,7 @@ def test_many_missing_classes_are_not_all_named() -> None:
 
 
 def test_what_was_not_checked_is_said() -> None:
-    assert unchecked(utility(0.99), {}).startswith("not checked: coverage of the real data (coverage), likeness")
+    assert unchecked(utility(0.99), {}).startswith("not checked: coverage of the real data (coverage), differences")
     assert "copies" not in unchecked(None, copied())
     everything = dict.fromkeys(("coverage", "two-sample", "spurious", "memorisation", "membership"), ())
     assert unchecked(utility(0.99), everything) == ""

@@ -1,1 +1,1 @@
-"""One judgement a file, each with a stated question."""
+"""Judge archives: one judgement in each file, each with a stated question."""

@@ -1,4 +1,4 @@
-"""Candidates of ``reinject tune``: what is tried, how it is judged without data, and what a student learns of it."""
+"""Try candidates of ``reinject tune``, judge them without data, and train students on their samples."""
 
 import math
 from collections.abc import Iterator, Sequence
@@ -24,20 +24,20 @@ from reinject.walks.starts import Start
 from reinject.walks.verdict import Verdict
 
 _NOISES = (0.03, 0.06, 0.12, 0.24)  # multiples of the data's radius, for noise-conditioned networks
-_RANGE = (0.15, 0.3, 0.6, 1.0)  # multiples of the value range, for blind ones
-_SAMPLES = 5_000  # that a student is trained on, at most
-_STEPS = 20_000  # that walks for a student take together, at most
-_RECIPE = replace(RECIPE, least_steps=300)  # of students that are only compared with each other
+_RANGE = (0.15, 0.3, 0.6, 1.0)  # multiples of the value range, for unconditional denoisers
+_SAMPLES = 5_000  # most training samples of a student
+_STEPS = 20_000  # most steps of all walks for a student
+_RECIPE = replace(RECIPE, least_steps=300)  # short: students are only compared with each other
 
 
 @dataclass(frozen=True)
 class Candidate:
-    """A candidate and what came of it.
+    """Hold a candidate and its results.
 
     Attributes:
         trial: settings, figures, verdict and merit, without data.
-        utility: accuracy on real images of a student trained on the samples; NaN where none was trained.
-        samples: that the student was trained on.
+        utility: accuracy on real images of a student trained on the samples; NaN without a student.
+        samples: number of the student's training samples.
     """
 
     trial: Trial
@@ -56,12 +56,12 @@ class Candidate:
 
     @property
     def rank(self) -> tuple[int, float, float]:
-        """Smaller is better: the verdict first, then the utility where there is one, then the merit."""
+        """Rank by verdict, then by utility if known, then by merit; smaller is better."""
         level, merit = self.trial.rank
         return level, 1.0 if math.isnan(self.utility) else -self.utility, merit
 
     def as_json(self) -> dict[str, Any]:
-        """JSON values; None for what was not measured."""
+        """Return JSON values; None for missing measurements."""
         trial = self.trial
         return {
             "settings": trial.settings.as_json(),
@@ -74,7 +74,7 @@ class Candidate:
 
 
 class Diverged(Exception):  # noqa: N818
-    """More than half of the walks have left the range; ``steps``: after so many steps."""
+    """Signal that more than half of the walks left the range, after ``steps`` steps."""
 
     def __init__(self, steps: int) -> None:
         super().__init__(steps)
@@ -83,11 +83,11 @@ class Diverged(Exception):  # noqa: N818
 
 @dataclass(frozen=True)
 class Watched:
-    """Another kernel, given up at the step after which more than half of its walks are out of range or not finite.
+    """Wrap a kernel; stop once more than half of its walks are out of range or not finite.
 
     Attributes:
-        kernel: the kernel.
-        far: largest |value| that is in range, data units.
+        kernel: wrapped kernel.
+        far: largest |value| in range, data units.
 
     Raises:
         Diverged: by ``step``.
@@ -104,11 +104,11 @@ class Watched:
     far: float
 
     def init(self, x: Tensor) -> State:
-        """The kernel's state at x."""
+        """Return the kernel's state at x."""
         return self.kernel.init(x)
 
     def step(self, state: State, generator: torch.Generator) -> tuple[State, Info]:
-        """The kernel's step."""
+        """Take the kernel's step."""
         after, info = self.kernel.step(state, generator)
         inside = after.x.flatten(1).abs().amax(1) <= self.far  # false for NaN
         if 2 * int(inside.sum()) < len(inside):
@@ -118,15 +118,15 @@ class Watched:
 
 @dataclass(frozen=True)
 class Bench:
-    """Tries candidates on the models, and trains students on what they give.
+    """Try candidates on the models, and train students on their samples.
 
     Attributes:
-        models: the models.
-        begin: where walks begin, if it is known where data lies; see :func:`reinject.sampling.auto.choose_settings`.
-        begin_name: the same as on a command line.
-        walks: a candidate.
-        seed: of all randomness.
-        real: real images to test students on; None: there are none.
+        models: loaded models.
+        begin: start of the walks among data, if known; see :func:`reinject.sampling.auto.choose_settings`.
+        begin_name: name of the start on a command line.
+        walks: walks for each candidate.
+        seed: seed of all randomness.
+        real: real images for the test of students; None: no students.
     """
 
     models: Models
@@ -144,13 +144,13 @@ class Bench:
 
     @property
     def networks(self) -> Networks:
-        """What pilot walks are made with."""
+        """Networks for pilot walks."""
         return Networks(self.r, self.models.C, self.storage, self.models.inputs.radius)
 
     def automatic(self) -> list[Candidate]:
-        """The pilot walks of the automatic choice; or its one walk among data, if it is known where data lies.
+        """Run the pilot walks of the automatic choice, or its single walk among data if data are located.
 
-        None for a noise-conditioned r, which is not piloted.
+        A noise-conditioned r needs no pilot walks, so the result is empty.
         """
         radius, C = self.models.inputs.radius, self.models.C
         choice = choose_settings(self.r, C, self.storage, radius, begin=self.begin, seed=self.seed)
@@ -160,7 +160,7 @@ class Bench:
         return [Candidate(replace(trial, settings=replace(choice.settings, start=self.begin_name)))]
 
     def tried(self, settings: Settings) -> Candidate:
-        """A candidate's trial without data, given up once more than half of its walks have diverged."""
+        """Try a candidate without data; stop once more than half of its walks diverge."""
         far = far_from(self.storage)
         try:
             trial = try_settings(
@@ -176,7 +176,7 @@ class Bench:
         return Candidate(trial)
 
     def taught(self, candidate: Candidate) -> Candidate:
-        """The candidate with the utility of a student that learns from its samples."""
+        """Add the utility of a student, trained on the candidate's samples."""
         assert self.real is not None
         settings, inputs = candidate.trial.settings, self.models.inputs
         start = self.begin if settings.start == self.begin_name else None
@@ -193,21 +193,21 @@ class Bench:
             rows = student.training_rows(Table.of(kept, y, self.storage))
             found = marks(student, rows, self.real, inputs.class_names, "cpu")
         finally:
-            torch.set_num_threads(threads)  # the student set it
+            torch.set_num_threads(threads)  # the student changed it
         return replace(candidate, utility=found.accuracy, samples=len(rows))
 
     def _walks_for(self, settings: Settings) -> int:
-        """As many as give a student its samples within the steps that they may take."""
+        """Count the walks that give a student its samples within the allowed steps."""
         most = max(self.walks, _STEPS // max(settings.steps, 1))
         return max(2, min(math.ceil(_SAMPLES / samples_per_walk(settings)), most))
 
 
 def candidates(models: Models, lam: float | None = None) -> Iterator[Settings]:
-    """What is tried: every kernel that these models can serve, single-noise kernels at four noises.
+    """List the candidates: every kernel that fits these models; single-noise kernels at four noises.
 
     Arguments:
-        models: the models.
-        lam: lambda of a blind autoencoder where it is known: its noise is tried too.
+        models: loaded models.
+        lam: lambda of an unconditional denoiser, if known; its noise is a candidate too.
     """
     r, inputs = models.ensemble(), models.inputs
     if r.noise_conditioned:

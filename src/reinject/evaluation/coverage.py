@@ -1,8 +1,8 @@
-"""Coverage: whether the samples lie where real data lies, and reach everywhere it is.
+"""Judge coverage: whether samples lie near real data, and reach all of it.
 
-Precision, recall, density and coverage (Naeem et al. 2020, arXiv 2002.09797) by balls around points that reach to their
-k-th neighbour; Frechet distance (Heusel et al. 2017, arXiv 1706.08500) and kernel distance (Binkowski et al. 2018,
-arXiv 1801.01401) of the features; all of them beside the value that held-out real data has at the same n.
+Precision, recall, density and coverage (Naeem et al. 2020, arXiv 2002.09797) use balls around points that reach to the
+k-th neighbour. Frechet distance (Heusel et al. 2017, arXiv 1706.08500) and kernel distance (Binkowski et al. 2018,
+arXiv 1801.01401) compare features. Each value stands beside that of held-out real data at the same n.
 """
 
 from collections.abc import Sequence
@@ -16,11 +16,11 @@ from reinject.evaluation.judgement import Judgement, Sets, over_draws
 from reinject.training.neighbours import nearest
 
 K = 5
-_PAIRS = 1 << 21  # distances at a time: 8 MiB, which caches hold
+_PAIRS = 1 << 21  # distances at a time: 8 MiB, which fit in caches
 
 
 class Prdc(NamedTuple):
-    """Precision, recall, density, coverage."""
+    """Hold precision, recall, density, coverage."""
 
     precision: float
     recall: float
@@ -29,11 +29,11 @@ class Prdc(NamedTuple):
 
 
 def prdc(real: Tensor, fake: Tensor, k: int = K) -> Prdc:
-    """Precision, recall, density and coverage of samples against real data.
+    """Compute precision, recall, density and coverage of samples against real data.
 
-    With balls B(x) around each point of a set, open, that reach to the point's k-th neighbour in that set: precision is
-    the share of samples in some B(real), recall the share of real points in some B(sample), density the mean number of
-    B(real) around a sample over k, coverage the share of B(real) that hold a sample.
+    B(x) is the open ball around a point of a set that reaches to the point's k-th neighbour in that set. Precision:
+    share of samples in some B(real). Recall: share of real points in some B(sample). Density: mean number of B(real)
+    around a sample, divided by k. Coverage: share of B(real) that contain a sample.
 
     Arguments:
         real: (N, d).
@@ -41,9 +41,9 @@ def prdc(real: Tensor, fake: Tensor, k: int = K) -> Prdc:
         k: neighbours, >= 1.
 
     Raises:
-        ArgumentError: fewer than k + 1 points of one of them.
+        ArgumentError: fewer than k + 1 points in one set.
 
-    Source: Naeem et al. 2020, arXiv 2002.09797, equations 3 to 6; as their package prdc, which a test compares with.
+    Source: Naeem et al. 2020, arXiv 2002.09797, equations 3 to 6; a test compares with their package prdc.
 
     Example:
         >>> x = torch.randn(500, 2, generator=torch.Generator().manual_seed(0))
@@ -51,7 +51,7 @@ def prdc(real: Tensor, fake: Tensor, k: int = K) -> Prdc:
         Prdc(precision=1.0, recall=1.0, density=..., coverage=1.0)
     """
     if k < 1 or min(len(real), len(fake)) <= k:
-        raise ArgumentError("prdc", f"{len(real)} and {len(fake)} points, k = {k}", f"Give {k + 1} of each at least")
+        raise ArgumentError("prdc", f"{len(real)} and {len(fake)} points for k = {k}", f"Give at least {k + 1} of each")
     radius, other = (nearest(x, x, k, itself=True)[0][:, -1] for x in (real, fake))
     around = torch.zeros(len(fake), dtype=torch.int64, device=fake.device)
     inside, covered = [], []
@@ -70,12 +70,12 @@ def prdc(real: Tensor, fake: Tensor, k: int = K) -> Prdc:
 
 
 def frechet(a: Tensor, b: Tensor) -> float:
-    """Frechet distance of the Gaussians with the moments of two sets: |m - m'|^2 + tr(S + S' - 2 (S S')^(1/2)).
+    """Compute the Frechet distance of two sets' Gaussians: |m - m'|^2 + tr(S + S' - 2 (S S')^(1/2)).
 
-    Biased upwards by some tr(S) d / n, so it is compared at equal n only.
+    It is biased upwards by about tr(S) d / n, so compare it at equal n only.
 
     Arguments:
-        a, b: (N, d) and (M, d), two points of each at least.
+        a, b: (N, d) and (M, d), at least two points each.
 
     Source: Heusel et al. 2017, arXiv 1706.08500, equation 6.
 
@@ -95,10 +95,10 @@ def frechet(a: Tensor, b: Tensor) -> float:
 
 
 def kernel_distance(a: Tensor, b: Tensor) -> float:
-    """Squared MMD with the kernel (x.y / d + 1)^3, unbiased: 0 in expectation where both sets follow one law.
+    """Compute the unbiased squared MMD with the kernel (x.y / d + 1)^3; for equal laws its expectation is 0.
 
     Arguments:
-        a, b: (N, d) and (M, d), two points of each at least.
+        a, b: (N, d) and (M, d), at least two points each.
 
     Source: Binkowski et al. 2018, arXiv 1801.01401, equation 4.
 
@@ -120,8 +120,8 @@ def kernel_distance(a: Tensor, b: Tensor) -> float:
 
 
 QUESTIONS = {
-    "precision": "What share of the samples lies where real data lies?",
-    "recall": "What share of real data lies where samples lie?",
+    "precision": "What share of the samples lies near real data?",
+    "recall": "What share of real data lies near samples?",
     "density": "How densely does real data lie around the samples, where 1 is as densely as around real data?",
     "coverage": "What share of real data has a sample among its nearest neighbours?",
     "frechet": "How far apart are the Gaussians of samples and real data (features' units, squared)?",
@@ -130,7 +130,7 @@ QUESTIONS = {
 
 
 def coverage(parts: Sequence[Sets], k: int = K) -> list[Judgement]:
-    """All of them, over draws; parts: of each draw, features of reference, held-out and synthetic rows, (n, d) each."""
+    """Judge all of these over draws; parts: reference, held-out and synthetic features of each draw, (n, d) each."""
 
     def measure(real: Tensor, other: Tensor) -> dict[str, float]:
         distances = {"frechet": frechet(real, other), "kernel distance": kernel_distance(real, other)}
@@ -140,11 +140,11 @@ def coverage(parts: Sequence[Sets], k: int = K) -> list[Judgement]:
 
 
 def class_histogram(classes: int, parts: Sequence[Sets]) -> Judgement:
-    """Total variation distance of the class shares from those of the real data, over draws.
+    """Judge the total variation distance of class shares from the real data's, over draws.
 
     Arguments:
-        classes: their number.
-        parts: of each draw, the labels of reference, held-out and synthetic rows, int64, (n,) each.
+        classes: number of classes.
+        parts: labels of reference, held-out and synthetic rows of each draw, int64, (n,) each.
 
     Example:
         >>> y = torch.arange(20) % 2

@@ -1,4 +1,4 @@
-"""What every judgement is: a question, a number, the number that would mean nothing is wrong, an interval."""
+"""Define a judgement: a question, a value, the value without a fault, an interval."""
 
 import math
 from collections.abc import Callable, Mapping, Sequence
@@ -12,22 +12,22 @@ from torch import Tensor
 from reinject.base.errors import ArgumentError, DataError
 from reinject.training.curves import LEVEL, interval_of
 
-_LEAST = 20  # rows of a draw
+_LEAST = 20  # least rows of a draw
 
 
 @dataclass(frozen=True)
 class Judgement:
-    """An answer.
+    """Hold the answer to a question.
 
     Attributes:
-        name: of the number.
-        question: what it answers, as a sentence.
-        value: the answer.
-        null: what the value would be if nothing were wrong: most often, that of real data that was held out.
+        name: name of the number.
+        question: question, as a sentence.
+        value: answer.
+        null: value without a fault, in most judgements that of held-out real data.
         interval: 95% confidence interval of the value.
-        n: rows of each set that one value was computed from.
-        p: probability of a value as far from the null or farther, where nothing is wrong; None: not a test.
-        detail: what else was found on the way, as JSON values.
+        n: rows of each set for one value.
+        p: probability under the null of a value at least as far from it; None: not a test.
+        detail: further results, as JSON values.
     """
 
     name: str
@@ -40,7 +40,7 @@ class Judgement:
     detail: Mapping[str, object] = field(default_factory=dict)
 
     def as_json(self) -> dict[str, object]:
-        """As JSON values."""
+        """Return JSON values."""
         return {
             "name": self.name,
             "question": self.question,
@@ -55,7 +55,7 @@ class Judgement:
 
 @dataclass(frozen=True)
 class Draw:
-    """Rows of equal number from each set: numbers of reference (real), held-out (real) and synthetic rows."""
+    """Hold equally many row numbers of each set: reference (real), held-out (real) and synthetic rows."""
 
     reference: NDArray[np.int64]
     held_out: NDArray[np.int64]
@@ -65,19 +65,19 @@ class Draw:
 def draws(
     train: int, test: int, walk: NDArray[np.int64], *, most: int = 5000, count: int = 5, seed: int = 0
 ) -> list[Draw]:
-    """Disjoint draws of rows, so that their spread says how far one value is to be believed.
+    """Make disjoint draws of rows, whose spread shows the precision of one value.
 
-    Reference rows are disjoint from draw to draw; so are *walks*, not only rows: samples of one walk resemble each
-    other, and their number is less than it seems. Held-out rows, of which there are few, may come again: what is
-    computed from them has no interval of its own, and is no test. Tests take :func:`pairs`.
+    Draws share no reference rows and no *walks*: samples of one walk resemble each other, so their effective number is
+    smaller. Held-out rows are few and may repeat. So values of held-out rows have no interval of their own and are not
+    tests. Tests use :func:`pairs`.
 
     Arguments:
         train: number of real training rows.
         test: number of real held-out rows.
-        walk: the walk of each synthetic row, (N,).
-        most: rows of a draw at most; fewer where a set is smaller.
-        count: number of draws, 2 or more.
-        seed: of the draws.
+        walk: walk of each synthetic row, (N,).
+        most: most rows of a draw; fewer if a set is smaller.
+        count: number of draws, >= 2.
+        seed: seed of the draws.
 
     Raises:
         DataError: too few rows or walks.
@@ -88,7 +88,7 @@ def draws(
     """
     rng = np.random.default_rng(seed)
     names, of = np.unique(walk, return_inverse=True)
-    group = rng.permutation(len(names))[of] % count  # of each row: that of its walk
+    group = rng.permutation(len(names))[of] % count  # rows of one walk share a group
     mixed = rng.permutation(len(walk))
     parts = [mixed[group[mixed] == k] for k in range(count)]
     n = min(most, train // count, test, *(len(part) for part in parts))
@@ -96,7 +96,7 @@ def draws(
         raise DataError(
             "evaluation",
             f"{train} training and {test} test rows, {len(walk)} samples of {len(names)} walks give draws of {n}",
-            f"Give {_LEAST * count} training rows, {_LEAST} test rows and {count} walks with {_LEAST} samples at least",
+            f"Give at least {_LEAST * count} training rows, {_LEAST} test rows and {count} walks of {_LEAST} samples",
         )
     order = rng.permutation(train)
     return [Draw(order[k * n : (k + 1) * n], rng.permutation(test)[:n], part[:n]) for k, part in enumerate(parts)]
@@ -105,17 +105,17 @@ def draws(
 def pairs(
     test: int, walk: NDArray[np.int64], *, most: int = 1000, count: int = 5, seed: int = 0
 ) -> list[tuple[NDArray[np.int64], NDArray[np.int64]]]:
-    """Disjoint draws of held-out and of synthetic rows for tests, which need independent rows: one sample of a walk.
+    """Make disjoint draws of held-out and synthetic rows for tests, with one sample of each walk for independence.
 
     Arguments:
         test: number of real held-out rows.
-        walk: the walk of each synthetic row, (N,).
-        most: rows of a draw at most.
-        count: number of draws; fewer, two at least, where draws would have fewer than 20 rows.
-        seed: of the draws.
+        walk: walk of each synthetic row, (N,).
+        most: most rows of a draw.
+        count: number of draws; fewer (at least two) if draws would have fewer than 20 rows.
+        seed: seed of the draws.
 
     Returns:
-        Of each draw, numbers of held-out and of synthetic rows, as many of each.
+        For each draw, equally many numbers of held-out and of synthetic rows.
 
     Raises:
         DataError: fewer than 40 held-out rows or walks.
@@ -124,7 +124,7 @@ def pairs(
         >>> [len(held_out) for held_out, _ in pairs(250, np.arange(1000))]
         [50, 50, 50, 50, 50]
     """
-    rng = np.random.default_rng([seed, 1])  # other streams than those of the draws
+    rng = np.random.default_rng([seed, 1])  # not the stream of draws()
     mixed = rng.permutation(len(walk))
     _, one = np.unique(walk[mixed], return_index=True)
     rows = rng.permutation(mixed[one])
@@ -135,7 +135,7 @@ def pairs(
         raise DataError(
             "two-sample",
             f"{test} test rows and {len(rows)} walks with samples give draws of {n}",
-            f"Give {2 * _LEAST} test rows and {2 * _LEAST} walks at least",
+            f"Give at least {2 * _LEAST} test rows and {2 * _LEAST} walks",
         )
     order = rng.permutation(test)
     parts = (slice(k * n, (k + 1) * n) for k in range(count))
@@ -143,7 +143,7 @@ def pairs(
 
 
 def binomial_interval(hits: int, of: int) -> tuple[float, float]:
-    """Clopper and Pearson's exact interval of a share.
+    """Compute Clopper and Pearson's exact interval of a share.
 
     Example:
         >>> [round(end, 4) for end in binomial_interval(0, 10)]
@@ -156,14 +156,14 @@ def binomial_interval(hits: int, of: int) -> tuple[float, float]:
 
 
 def clustered_interval(hits: Tensor, cluster: NDArray[np.int64]) -> tuple[float, float]:
-    """Interval of a share of rows that come in clusters, as samples come in walks.
+    """Compute the interval of a share of rows that come in clusters, as samples come in walks.
 
-    Clopper and Pearson's, of as many independent rows as give the share h its variance over M clusters,
-    M/(M - 1) sum_w (sum_(i in w) (h_i - h))^2 / N^2; of one row a cluster, where all rows are the same.
+    It is Clopper and Pearson's interval for the effective number of independent rows. This number gives the share h its
+    variance over M clusters, M/(M - 1) sum_w (sum_(i in w) (h_i - h))^2 / N^2. If all rows are equal, it is M.
 
     Arguments:
         hits: bool, (N,).
-        cluster: the cluster of each, (N,).
+        cluster: cluster of each row, (N,).
 
     Example:
         >>> hits = torch.arange(200) % 2 == 0
@@ -193,17 +193,17 @@ def over_draws(
     measure: Callable[[Tensor, Tensor], Mapping[str, float]],
     parts: Sequence[Sets],
 ) -> list[Judgement]:
-    """Numbers that compare a set with real data, as means over draws, beside the same numbers of held-out real data.
+    """Compare a set with real data by means over draws, with the same numbers of held-out real data as the null.
 
     Arguments:
         questions: name of a number -> its question.
-        measure: (real, other), each (n, d) -> the numbers by name.
-        parts: of each draw, the features of its reference, held-out and synthetic rows, (n, d) each.
+        measure: (real, other), each (n, d) -> numbers by name.
+        parts: for each draw, features of reference, held-out and synthetic rows, (n, d) each.
     """
     for part in parts:
         for rows, what in zip(part, ("reference", "held-out", "synthetic"), strict=True):
             if not bool(torch.isfinite(rows).all()):
-                raise ArgumentError("evaluation", f"{what} features are not all finite", "Look at the extractor")
+                raise ArgumentError("evaluation", f"{what} features are not all finite", "Check the extractor")
     found = [measure(reference, synthetic) for reference, _, synthetic in parts]
     null = [measure(reference, held_out) for reference, held_out, _ in parts]
     return [

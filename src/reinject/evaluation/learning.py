@@ -1,4 +1,4 @@
-"""Students of synthetic sets, of real data and of controls, trained side by side."""
+"""Train students of synthetic sets, of real data and of controls side by side."""
 
 from collections.abc import Mapping, MutableMapping, Sequence
 from dataclasses import dataclass
@@ -21,14 +21,14 @@ from reinject.training.students import SOFT, Bench, Kind, Marks, workers_for
 
 @dataclass(frozen=True)
 class Students:
-    """Who learns from the sets that are judged.
+    """Describe the students of the judged sets.
 
     Attributes:
-        seeds: of the students, one a student and size, at least one.
-        noise_seeds: of the noise control; None: those of the students.
-        kind: what a student is: mlp, cnn, logistic, knn or boosting.
-        beside: whether students also learn from n real rows beside n synthetic ones.
-        device: where they train: cpu, cuda, mps or auto.
+        seeds: seeds of the students, at least one; one student for each seed and size.
+        noise_seeds: seeds of the noise control; None: those of the students.
+        kind: kind of the students: mlp, cnn, logistic, knn or boosting.
+        beside: whether to train students also on n real rows with n synthetic ones.
+        device: device of the students: cpu, cuda, mps or auto.
 
     Raises:
         ArgumentError: no seed.
@@ -55,17 +55,17 @@ def judge(
     known: MutableMapping[str, Marks] | None = None,
     progress: Progress,
 ) -> dict[str, Utility]:
-    """The utility of each set of samples, all against the same real and noise students.
+    """Judge the utility of each set of samples against the same real and noise students.
 
     Arguments:
-        tables: name -> samples and their labels.
-        dataset: the real data.
-        levels: how it is kept, in the units of the classifier.
-        classifier: that labels the noise control and the reconstructions, where its weights are.
-        students: who learns.
-        r: the models, for the control of reconstructions; without them it is left out, as is that of soft labels for
-            students that cannot learn from them.
-        known: marks of students that were trained before, by name; grows with every student.
+        tables: name -> labelled samples.
+        dataset: real data.
+        levels: storage of the real data, in the classifier's units.
+        classifier: classifier that labels the noise control and the reconstructions, on its own device.
+        students: description of the students.
+        r: models for the control of reconstructions; without models this control is left out. The control of soft
+            labels is left out for students that cannot learn from them.
+        known: cache of students' marks by name; grows with every student.
         progress: progress reporter.
     """
     train = Table.of(dataset.train.x, dataset.train.y, levels)
@@ -87,7 +87,7 @@ def judge(
 
 
 def _controls(train: Table, classifier: Classifier, r: Models | None, kind: Kind) -> dict[str, Table]:
-    """Sets without which the ratio says little: the classifier's own knowledge, on real and reconstructed inputs."""
+    """Make the controls of the ratio: the classifier's own knowledge, on real and reconstructed inputs."""
     parts = [train.storage.load(torch.from_numpy(train.x[k : k + 1024])) for k in range(0, len(train), 1024)]
     found = {}
     if kind in SOFT:
@@ -103,39 +103,39 @@ def _controls(train: Table, classifier: Classifier, r: Models | None, kind: Kind
 
 
 def space_of(archive: Archive) -> str:
-    """The space that samples live in; "": pixels, or nothing that has a name."""
+    """Return the name of the samples' space; "": pixels, or an unnamed space."""
     return str(archive.manifest["parameters"].get("space", ""))
 
 
 def check_match(archive: Archive, dataset: data.Dataset) -> None:
-    """Raise DataError where an archive and a data set differ in space, shape or classes."""
+    """Raise DataError if an archive and a data set differ in space, shape or classes."""
     space = space_of(archive)
     if space != dataset.space:
         raise DataError(
             dataset.name,
-            f"lives in {dataset.space or 'pixels'}, the archive {archive.folder} in {space or 'pixels'}",
-            "Evaluate in one space: against the data that the models were trained on",
+            f"is in {dataset.space or 'pixels'}, the archive {archive.folder} in {space or 'pixels'}",
+            "Evaluate in one space: against the models' training data",
         )
     if archive.event_shape != dataset.shape:
         raise DataError(
             dataset.name,
-            f"has images {dataset.shape}, the archive {archive.folder} samples {archive.event_shape}",
-            "Evaluate against the data set that the models were trained on",
+            f"has images {dataset.shape}, the archive {archive.folder} has samples {archive.event_shape}",
+            "Evaluate against the models' training data",
         )
     if archive.class_names and archive.class_names != dataset.class_names:
         raise DataError(
             dataset.name,
             f"has other classes than the archive {archive.folder}",
-            "Evaluate against the data set that the models were trained on",
+            "Evaluate against the models' training data",
         )
 
 
 def check_enough(archive: Archive, dataset: data.Dataset) -> None:
-    """Raise ArchiveError where an archive has fewer samples with a label than there are real rows."""
+    """Raise ArchiveError if an archive has fewer labelled samples than the real data has rows."""
     labelled = archive.rows - archive.manifest["counts"]["unlabelled"]
     if labelled < len(dataset.train):
         raise ArchiveError(
             str(archive.folder),
-            f"{labelled} labelled samples, fewer than the {len(dataset.train)} real ones to compare at equal n",
+            f"{labelled} labelled samples are fewer than the {len(dataset.train)} real rows, needed for equal n",
             "Sample more walks",
         )

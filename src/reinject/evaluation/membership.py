@@ -1,7 +1,7 @@
-"""Membership: whether an attacker who holds a row can say that it was among the training rows.
+"""Judge membership: whether an attacker with a row can tell that it is a training row.
 
-An attack gives each row a score, higher for members; what counts is the true-positive rate at few false positives
-(Carlini et al. 2022, arXiv 2112.03570). If nothing is given away, members lie above the threshold as others do.
+An attack gives each row a score, higher for members. Its measure is the true-positive rate at few false positives
+(Carlini et al. 2022, arXiv 2112.03570). Without a leak, members exceed the threshold as often as other rows.
 """
 
 import math
@@ -20,23 +20,23 @@ from reinject.training.students import Student
 
 _LEAST = 100  # rows of each kind
 _RATES = (0.01, 0.001)
-_TINY = 1e-15  # probabilities are told apart to this distance from 0 and 1
-SPLITS = 4  # of the data, both halves of which train a shadow model
+_TINY = 1e-15  # least distance of probabilities from 0 and 1
+SPLITS = 4  # splits of the data; each half trains a shadow model
 
 
 def attack(target: str, by: str, member: Tensor, other: Tensor) -> Judgement:
-    """One attack: its true-positive rate at 1% false positives; in the detail, at 0.1%, and the area under the curve.
+    """Judge one attack by its true-positive rate at 1% false positives; detail: at 0.1%, area under the curve.
 
-    The threshold is the score of the (k + 1)-th highest of M non-members, k = floor(0.01 M), so that at most 1% lie
-    above it. If nothing is given away, a member lies above it with probability (k + 1)/(M + 1), which is the null. p is
-    Fisher's, one-sided, of the counts above it: exact where members and others could change places. The interval is of
-    the share of training rows above this threshold. A rate that M rows cannot show is left out.
+    The threshold is the (k + 1)-th highest score of M non-members, k = floor(0.01 M), so at most 1% exceed it. Without
+    a leak, a member exceeds it with probability (k + 1)/(M + 1), the null. p is Fisher's, one-sided, of the counts
+    above the threshold. It is exact for exchangeable members and others. The interval is of the share of training rows
+    above this threshold. A rate that M rows cannot resolve is left out.
 
     Arguments:
-        target: what is attacked.
-        by: how.
+        target: attacked network.
+        by: method of the attack.
         member: scores of training rows, (N,).
-        other: scores of rows that were not, (M,).
+        other: scores of other rows, (M,).
 
     Raises:
         DataError: fewer than 100 rows of one kind.
@@ -48,14 +48,16 @@ def attack(target: str, by: str, member: Tensor, other: Tensor) -> Judgement:
         (0.51, 0.0149, 0.875)
     """
     if min(len(member), len(other)) < _LEAST:
-        raise DataError("membership", f"{len(member)} members and {len(other)} others", f"Give {_LEAST} of each")
+        raise DataError(
+            "membership", f"{len(member)} members and {len(other)} other rows", f"Give at least {_LEAST} of each"
+        )
     rates = {rate: _rate(member, other, rate) for rate in _RATES if rate * len(other) >= 1}
     hits, false = rates[_RATES[0]]
     table = [[hits, len(member) - hits], [false, len(other) - false]]
     u = float(stats.mannwhitneyu(member.numpy(), other.numpy()).statistic)
     return Judgement(
         f"{by} on the {target}",
-        f"How many training rows does an attack on the {target} by {by} find, at 1% false alarms?",
+        f"What share of training rows does an attack on the {target} by {by} find, at 1% false alarms?",
         hits / len(member),
         _null(len(other), _RATES[0]),
         binomial_interval(hits, len(member)),
@@ -71,18 +73,18 @@ def attack(target: str, by: str, member: Tensor, other: Tensor) -> Judgement:
 
 
 def _null(others: int, rate: float) -> float:
-    """P(a score is above the (k + 1)-th highest of M others of its law) = (k + 1)/(M + 1), k = floor(rate M)."""
+    """Compute P(a score exceeds the (k + 1)-th highest of M others) = (k + 1)/(M + 1), k = floor(rate M)."""
     return (math.floor(rate * others) + 1) / (others + 1)
 
 
 def _rate(member: Tensor, other: Tensor, rate: float) -> tuple[int, int]:
-    """How many members and others are above the threshold of a false-positive rate."""
+    """Count members and others above the threshold of a false-positive rate."""
     threshold = other.sort(descending=True).values[math.floor(rate * len(other))]
     return int((member > threshold).sum()), int((other > threshold).sum())
 
 
 def scores(probabilities: Tensor, y: Tensor) -> dict[str, Tensor]:
-    """Scores from a classifier's probabilities (N, classes) and the true classes (N,), by the name of the attack.
+    """Compute the scores of all attacks from probabilities (N, classes) and true classes (N,).
 
     loss: log p_y. confidence: max p. modified entropy (Song and Mittal 2021, arXiv 2003.10595, equation 8):
     (1 - p_y) log p_y + sum_(k != y) p_k log(1 - p_k).
@@ -98,20 +100,22 @@ def scores(probabilities: Tensor, y: Tensor) -> dict[str, Tensor]:
 
 
 def logit(probabilities: Tensor, y: Tensor) -> Tensor:
-    """log(p_y / (1 - p_y)), which is near to normal over models."""
+    """Compute log(p_y / (1 - p_y)), which is nearly normal over models."""
     own = probabilities.double().gather(1, y[:, None])[:, 0].clamp(_TINY, 1 - _TINY)
     return own.log() - torch.log1p(-own)
 
 
 def likelihood_ratio(target: Tensor, shadows: Tensor, inside: Tensor) -> Tensor:
-    """Log N(phi; mu_in, s_in) - log N(phi; mu_out, s_out): means of a row over shadow models, deviations over all rows.
+    """Compute log N(phi; mu_in, s_in) - log N(phi; mu_out, s_out).
+
+    mu are means of a row over shadow models, s are deviations over all rows.
 
     Arguments:
         target: phi of the attacked model, (N,).
         shadows: phi of each shadow model, (K, N).
-        inside: whether a row was among the shadow's training rows, bool, (K, N); for each row some are, some not.
+        inside: whether a row is a training row of the shadow, bool, (K, N); each row has both kinds of shadows.
 
-    Source: Carlini et al. 2022, arXiv 2112.03570, algorithm 1, with the one variance that few shadows allow.
+    Source: Carlini et al. 2022, arXiv 2112.03570, algorithm 1, with one variance for all rows, as few shadows need.
 
     Example:
         >>> shadows = torch.tensor([[1.0], [3.0], [0.0], [2.0]])
@@ -128,7 +132,7 @@ def likelihood_ratio(target: Tensor, shadows: Tensor, inside: Tensor) -> Tensor:
 
 
 def halves(total: int, seed: int = 0) -> list[NDArray[np.int64]]:
-    """Random halves of so many rows, and what they leave; each row is in half of them.
+    """Make random halves of a number of rows, and their complements; each row is in half of them.
 
     Example:
         >>> sorted(np.concatenate(halves(3)[:2]).tolist())
@@ -139,7 +143,7 @@ def halves(total: int, seed: int = 0) -> list[NDArray[np.int64]]:
 
 
 def part_of(train: Table, test: Table, rows: NDArray[np.int64]) -> Table:
-    """Some rows of two tables, by their numbers counted through both."""
+    """Select rows of two tables, by numbers counted through both."""
     few = [train.take(rows[rows < len(train)]), test.take(rows[rows >= len(train)] - len(train))]
     return Table(np.concatenate([part.x for part in few]), np.concatenate([part.y for part in few]), test.storage)
 
@@ -147,13 +151,13 @@ def part_of(train: Table, test: Table, rows: NDArray[np.int64]) -> Table:
 def shadow_students(
     train: Table, test: Table, rows: NDArray[np.int64], seed: int = 0
 ) -> tuple[list[tuple[Student, Table]], Tensor]:
-    """Students on random halves of training and held-out rows, to be asked about some of the rows.
+    """Make shadow students on random halves of training and held-out rows.
 
     Arguments:
-        train: the training rows.
-        test: the held-out ones.
-        rows: numbers of the rows that are probed, counted through training and held-out rows, (N,).
-        seed: of the halves and of the students.
+        train: training rows.
+        test: held-out rows.
+        rows: numbers of the probed rows, counted through training and held-out rows, (N,).
+        seed: seed of the halves and of the students.
 
     Returns:
         Each student and its half; whether a row is in the half, bool, (2 SPLITS, N).
@@ -165,7 +169,7 @@ def shadow_students(
 
 
 def membership(attacks: Mapping[str, Mapping[str, Tensor]], members: int) -> list[Judgement]:
-    """All attacks; target -> by -> scores of N rows, the first ``members`` of them members."""
+    """Judge all attacks; target -> method -> scores of N rows, of which the first ``members`` are members."""
     return [
         attack(target, by, score[:members], score[members:])
         for target, ways in attacks.items()

@@ -1,7 +1,7 @@
-"""Memorisation: whether samples are copies of training rows, and whether the autoencoder gives training rows back.
+"""Judge memorisation: whether samples are copies of training rows, and whether the autoencoder returns to them.
 
-Distances are taken in features that the training rows had no part in (pixels): features of a classifier that was
-trained on the same rows lie differently for them than for held-out ones. Held-out real rows say what is normal.
+Distances are in pixels, which do not depend on the training rows. Features of a classifier trained on these rows differ
+between training and held-out rows. Held-out real rows are the reference.
 """
 
 import math
@@ -21,22 +21,22 @@ from reinject.training.neighbours import nearest
 
 _LEVELS = (0.001, 0.003, 0.01, 0.03, 0.1, 0.3, 1.0)
 _LEAST = 10  # samples at the smallest level
-_CELL = 50  # held-out rows a cell, at least
-_FITTED = 20_000  # rows that cells are made of
+_CELL = 50  # least held-out rows in a cell
+_FITTED = 20_000  # rows for the fit of cells
 _TAU = 20  # samples that a cell needs to count
 _DRAWN = 9_999
 _RETURNED = 0.5  # of the distance to the nearest other real row
 
 
 class Neighbourhood(NamedTuple):
-    """What is near each of N samples, for all judgements here.
+    """Hold the nearest real rows of each of N samples.
 
     Attributes:
-        distance: to the nearest training row, (N,).
-        row: its number, int64, (N,).
+        distance: distance to the nearest training row, (N,).
+        row: number of that row, int64, (N,).
         apart: distance of that row to its nearest other training row, (N,).
-        held_out: distance to the nearest held-out row, (N,); of a held-out row to the nearest other one.
-        held_out_row: its number, int64, (N,).
+        held_out: distance to the nearest held-out row, (N,); for held-out rows, to the nearest other one.
+        held_out_row: number of that row, int64, (N,).
     """
 
     distance: Tensor
@@ -47,32 +47,33 @@ class Neighbourhood(NamedTuple):
 
 
 def neighbourhood(x: Tensor, train: Tensor, test: Tensor, *, itself: bool = False) -> Neighbourhood:
-    """The nearest training and held-out row of each sample.
+    """Find the nearest training row and held-out row of each sample.
 
     Arguments:
         x: samples, (N, d).
         train, test: real rows, (T, d), (P, d).
-        itself: ``x`` is ``test``, and a row is not near itself.
+        itself: ``x`` is ``test``, and a row is not its own neighbour.
     """
     (near, index), (far, other) = nearest(x, train), nearest(x, test, itself=itself)
     return Neighbourhood(near[:, 0], index[:, 0], _apart_of(index[:, 0], train), far[:, 0], other[:, 0])
 
 
 def copies(near: Neighbourhood, held_out: Neighbourhood, train: Tensor, test: Tensor) -> Judgement:
-    """The share of samples that are copies: more often near training rows than held-out rows explain.
+    """Judge the share of samples that are copies: near training rows more often than near held-out rows.
 
-    If training left no trace, the nearest real row of a sample is a training row with probability p0 = T / (T + P), as
-    training and held-out rows could change places. Copies are nearer than chance: among the samples that are nearest to
-    their real row, measured by that row's own distance to its nearest other real row, they make the share f of training
-    rows exceed p0, and (f - p0) / (1 - p0) of them are copies. Looked at among the nearest 0.1% to 100% of the samples;
-    the level with the smallest p is reported. A real row counts once for p, however many samples are near it: the
-    number of training rows among so many real rows is hypergeometric, whatever the samples are. p is that of the
-    smallest over all levels, which are nested, by 9,999 draws of such numbers. The interval counts a real row as one
-    chance that weighs as many.
+    Without memorisation, training and held-out rows are exchangeable: a sample's nearest real row is a training row
+    with probability p0 = T / (T + P). Copies are closer than by chance. Take the samples nearest to their real row,
+    relative to that row's distance to its nearest other real row. Copies raise the share f of training rows among them
+    above p0, and (f - p0) / (1 - p0) of them are copies. Levels reach from the nearest 0.1% to 100% of the samples; the
+    level with the smallest p is reported.
+
+    For p, a real row counts once, with any number of samples near it. Then the number of training rows among the
+    distinct real rows is hypergeometric for all sets of samples. p is that of the smallest value over all (nested)
+    levels, by 9,999 draws of such numbers. For the interval, each real row is one event, weighted by its samples.
 
     Arguments:
-        near: of the samples.
-        held_out: of the held-out rows.
+        near: neighbours of the samples.
+        held_out: neighbours of the held-out rows.
         train, test: (T, d), (P, d).
 
     Raises:
@@ -80,7 +81,7 @@ def copies(near: Neighbourhood, held_out: Neighbourhood, train: Tensor, test: Te
     """
     n = len(near.distance)
     if n < _LEAST:
-        raise DataError("copies", f"{n} samples", f"Give {_LEAST} at least")
+        raise DataError("copies", f"{n} samples are too few", f"Give at least {_LEAST}")
     p0 = len(train) / (len(train) + len(test))
     from_train = near.distance <= near.held_out
     row = torch.where(from_train, near.row, len(train) + near.held_out_row)
@@ -94,7 +95,7 @@ def copies(near: Neighbourhood, held_out: Neighbourhood, train: Tensor, test: Te
     half = float(stats.norm.ppf((1 + LEVEL) / 2)) * error
     return Judgement(
         "copies",
-        "What share of the samples is nearer to training rows than chance explains?",
+        "What share of the samples is closer to training rows than by chance?",
         value,
         0.0,
         (value - half, value + half),
@@ -105,14 +106,14 @@ def copies(near: Neighbourhood, held_out: Neighbourhood, train: Tensor, test: Te
 
 
 def _apart_of(row: Tensor, rows: Tensor) -> Tensor:
-    """The distance of some of the rows, by their numbers, to their nearest other one."""
+    """Compute the distance of some rows, by their numbers, to their nearest other row."""
     chosen, back = _distinct(row)
     distance, found = nearest(rows[chosen], rows, 2)
     return torch.where(found[:, 0] == chosen, distance[:, 1], distance[:, 0])[back]
 
 
 def _apart(near: Neighbourhood, held_out: Neighbourhood, from_train: Tensor, train: Tensor, test: Tensor) -> Tensor:
-    """The distance of each sample's nearest real row to its nearest other one, of both sets, (N,)."""
+    """Compute the distance of each sample's nearest real row to its nearest other real row, (N,)."""
     chosen, back = _distinct(near.row[from_train])
     apart = torch.minimum(held_out.distance, held_out.held_out)[near.held_out_row]
     apart[from_train] = torch.minimum(near.apart[from_train], nearest(train[chosen], test)[0][back, 0])
@@ -120,13 +121,13 @@ def _apart(near: Neighbourhood, held_out: Neighbourhood, from_train: Tensor, tra
 
 
 def _distinct(row: Tensor) -> tuple[Tensor, Tensor]:
-    """The numbers that there are, and which of them each was."""
+    """Return the distinct numbers, and the position of each number among them."""
     names, back = np.unique(row.numpy(), return_inverse=True)
     return torch.from_numpy(names), torch.from_numpy(back)
 
 
 def _excess(row: Tensor, trained: int, others: int) -> dict[str, float]:
-    """What the nearest rows of some samples say: how many of them are copies, and p of so many training rows."""
+    """Estimate the share of copies from the nearest rows of some samples, and p of the number of training rows."""
     names, counts = np.unique(row.numpy(), return_counts=True)
     p0 = trained / (trained + others)
     from_train = names < trained
@@ -141,12 +142,12 @@ def _excess(row: Tensor, trained: int, others: int) -> dict[str, float]:
 
 
 def _smallest(p: float, rows: Sequence[float], trained: int, others: int) -> float:
-    """P(the smallest p of all levels <= p), where training and held-out rows could change places.
+    """Compute P(the smallest p of all levels <= p) for exchangeable training and held-out rows.
 
     Arguments:
-        p: the smallest that was found.
-        rows: number of distinct real rows of each level, rising; those of one are among those of the next.
-        trained, others: numbers of rows of both kinds.
+        p: smallest p of all levels.
+        rows: number of distinct real rows of each level, ascending; levels are nested.
+        trained, others: numbers of training rows and held-out rows.
     """
     rng = np.random.default_rng(0)
     smallest = np.ones(_DRAWN)
@@ -159,23 +160,23 @@ def _smallest(p: float, rows: Sequence[float], trained: int, others: int) -> flo
         tail = stats.hypergeom.sf(np.arange(-1, m), trained + others, trained, m)
         smallest = np.minimum(smallest, tail[hits])
     drawn = (1 + int((smallest <= p * (1 + 1e-9)).sum())) / (1 + _DRAWN)
-    return float(min(1.0, drawn, p * len(rows)))  # draws cannot show what is rarer than one of them
+    return float(min(1.0, drawn, p * len(rows)))  # draws cannot resolve smaller values
 
 
 def authenticity(near: Neighbourhood, held_out: Neighbourhood, walk: NDArray[np.int64]) -> Judgement:
-    """The share of samples farther from their nearest training row than that row is from its nearest other one.
+    """Judge the share of samples farther from their nearest training row than that row from its nearest other one.
 
     Arguments:
-        near: of the samples.
-        walk: of each sample, (N,).
-        held_out: of the held-out rows; what is near to them among training rows is looked at only.
+        near: neighbours of the samples.
+        walk: walk of each sample, (N,).
+        held_out: neighbours of the held-out rows; only those among training rows are used.
 
     Source: Alaa et al. 2022, arXiv 2102.08921, section 4.3.
     """
     authentic, n = near.distance > near.apart, len(near.row)
     return Judgement(
         "authenticity",
-        "What share of the samples is farther from its nearest training row than that is from other training rows?",
+        "What share of the samples is farther from its nearest training row than that row from other training rows?",
         float(authentic.double().mean()),
         float((held_out.distance > held_out.apart).double().mean()),
         clustered_interval(authentic, walk),
@@ -184,7 +185,7 @@ def authenticity(near: Neighbourhood, held_out: Neighbourhood, walk: NDArray[np.
 
 
 class Copying(NamedTuple):
-    """C_T, and the same divided by its standard deviation under the null, which follows N(0, 1) there."""
+    """Hold C_T, and C_T divided by its standard deviation under the null, which is N(0, 1) there."""
 
     statistic: float
     z: float
@@ -192,21 +193,21 @@ class Copying(NamedTuple):
 
 
 def c_t(synthetic: Tensor, train: Tensor, test: Tensor, cells: tuple[Tensor, Tensor, Tensor] | None = None) -> Copying:
-    """The data-copying statistic: are samples nearer to training rows than held-out rows are, cell by cell.
+    """Compute the data-copying statistic: whether samples are closer to training rows than held-out rows, by cell.
 
-    In each cell a Mann-Whitney test compares the distances to the nearest training row of the cell, Z standard
-    deviations from the mean; C_T = sum P(cell) Z / sum P(cell), P the share of held-out rows, over cells with 20
-    samples. Far below 0: copying; far above: samples are farther from data than data is. C_T has the variance sum w^2
-    of its weights under the null, so it is N(0, 1) for one cell only; ``z`` always is.
+    In each cell a Mann-Whitney test compares distances to the cell's nearest training row. Z is its statistic in
+    standard deviations from the mean. Over cells with 20 samples, C_T = sum P(cell) Z / sum P(cell), where P is the
+    share of held-out rows. Far below 0: copies. Far above 0: samples are farther from training rows than real data.
+    Under the null, C_T has the variance sum w^2 of its weights, so it is N(0, 1) for one cell only; ``z`` always is.
 
     Arguments:
         synthetic: (N, d).
         train: (T, d).
         test: (P, d).
-        cells: the cell of each row of the three, int64; default: k-means on the training rows, one for 50 held-out rows
-            and ten at most.
+        cells: cell of each row of the three sets, int64; default: k-means on the training rows, one cell for 50
+            held-out rows, at most ten.
 
-    Source: Meehan et al. 2020, arXiv 2004.05675; Z as in their code, to which a test compares.
+    Source: Meehan et al. 2020, arXiv 2004.05675; a test compares Z with their code.
     """
     where = cells or _cells(synthetic, train, test)
     scores, weights = [], []
@@ -220,7 +221,9 @@ def c_t(synthetic: Tensor, train: Tensor, test: Tensor, cells: tuple[Tensor, Ten
         scores.append((u - m * n / 2 + 0.5) / math.sqrt(m * n * (m + n + 1) / 12))
         weights.append(n)
     if not scores:
-        raise DataError("C_T", f"{len(synthetic)} samples", f"Give {_TAU} in some cell of the training data at least")
+        raise DataError(
+            "C_T", f"{len(synthetic)} samples are too few", f"Give at least {_TAU} in some cell of the training data"
+        )
     w = np.array(weights) / sum(weights)
     statistic = float(w @ scores)
     return Copying(statistic, statistic / float(np.sqrt(w @ w)), len(w))
@@ -241,14 +244,14 @@ def _cells(synthetic: Tensor, train: Tensor, test: Tensor) -> tuple[Tensor, Tens
 
 
 def data_copying(synthetic: Tensor, train: Tensor, test: Tensor, walk: NDArray[np.int64]) -> Judgement:
-    """C_T of one sample of each walk, as a judgement; its p is one-sided, for copying.
+    """Judge C_T of one sample of each walk; its p is one-sided, for copying.
 
-    Of all samples and without p, where walks are fewer than a cell needs samples.
+    If there are fewer walks than a cell needs samples, all samples are used, without p.
 
     Arguments:
         synthetic: (N, d).
         train, test: (T, d), (P, d).
-        walk: of each sample, (N,).
+        walk: walk of each sample, (N,).
     """
     _, one = np.unique(walk, return_index=True)
     enough = len(one) >= _TAU
@@ -257,7 +260,7 @@ def data_copying(synthetic: Tensor, train: Tensor, test: Tensor, walk: NDArray[n
     half = float(stats.norm.ppf((1 + LEVEL) / 2)) * deviation
     return Judgement(
         "data copying",
-        "How much nearer to training rows than held-out rows are the samples (C_T; far below 0: copies)?",
+        "How much closer to training rows than held-out rows are the samples (C_T; far below 0: copies)?",
         found.statistic,
         0.0,
         (found.statistic - half, found.statistic + half),
@@ -276,17 +279,17 @@ def attractors(
     steps: int = 20,
     seed: int = 0,
 ) -> Judgement:
-    """Which training rows does the noise-free walk x <- r(x) come back to, from noise beside them.
+    """Judge the share of training rows to which the noise-free walk x <- r(x) returns, from noise around them.
 
-    A row has come back if the end lies within half the row's distance to its nearest other row of either set. p is
-    Fisher's, one-sided: training rows come back more often than held-out ones.
+    A walk returns if it ends within half the row's distance to its nearest other row of either set. p is Fisher's,
+    one-sided: walks return to training rows more often than to held-out rows.
 
     Arguments:
-        r: the autoencoder.
+        r: autoencoder.
         train, test: rows, (N, *event) and (M, *event), data units.
-        sigma: noise beside a row, data units.
-        steps: of the walk.
-        seed: of the noise.
+        sigma: noise around a row, data units.
+        steps: steps of the walk.
+        seed: seed of the noise.
     """
     generator = torch.Generator().manual_seed(seed)
     real = torch.cat([train, test])
@@ -301,7 +304,7 @@ def attractors(
     table = [[hits, len(train) - hits], [misses, len(test) - misses]]
     return Judgement(
         "attractors",
-        "What share of training rows does the noise-free walk come back to from beside them?",
+        "To what share of training rows does the noise-free walk return from nearby?",
         hits / len(train),
         misses / len(test),
         binomial_interval(hits, len(train)),

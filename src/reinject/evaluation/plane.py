@@ -1,4 +1,4 @@
-"""The plane of the paper's Figures 1 to 3: whether points lie where the data's first two components do."""
+"""Compare points with the data in the plane of the paper's Figures 1 to 3, its first two principal components."""
 
 from typing import NamedTuple
 
@@ -11,12 +11,12 @@ from reinject.training.curves import LEVEL
 
 REGION = 0.75  # of the data
 _LEAST = 100
-_MOST = 20_000  # rows that a kernel density is made of, and held-out rows, drawn at random
+_MOST = 20_000  # rows of a kernel density, and held-out rows, drawn at random
 _RESAMPLED = 200
 
 
 class Inside(NamedTuple):
-    """The share of points inside the data's region, and its 95% interval over held-out rows and points."""
+    """Hold the share of points inside the data's region, with a 95% interval over held-out rows and points."""
 
     share: float
     interval: tuple[float, float]
@@ -25,17 +25,17 @@ class Inside(NamedTuple):
 def inside(
     train: NDArray[np.float64], held_out: NDArray[np.float64], points: NDArray[np.float64], region: float = REGION
 ) -> Inside:
-    """The share of points inside the highest-density region of the data, by a Gaussian kernel density.
+    """Compute the share of points inside the data's highest-density region, by a Gaussian kernel density.
 
-    The density is that of the training rows, with Scott's bandwidth; the region is where it is at least as high as at
-    the lowest of the ``region`` densest held-out rows. The interval is by bootstrap, for this density.
+    The density is that of the training rows, with Scott's bandwidth. The region contains the given share of held-out
+    rows, those with the highest density. The interval is by bootstrap, for this density.
 
     Arguments:
         train, held_out, points: rows in the plane, (N, 2), (M, 2), (K, 2).
         region: share of the held-out rows in the region.
 
     Raises:
-        DataError: fewer than 100 rows of one of them.
+        DataError: fewer than 100 rows in one set.
 
     Example:
         >>> x = np.random.default_rng(0).standard_normal((3, 2000, 2))
@@ -44,7 +44,7 @@ def inside(
     """
     for what, rows in (("training rows", train), ("held-out rows", held_out), ("points", points)):
         if len(rows) < _LEAST:
-            raise DataError("inside", f"{len(rows)} {what}", f"Give {_LEAST} at least")
+            raise DataError("inside", f"{len(rows)} {what} are too few", f"Give at least {_LEAST}")
     rng = np.random.default_rng(0)
     some, others = (rows[rng.permutation(len(rows))[:_MOST]] for rows in (train, held_out))
     density = stats.gaussian_kde(some.T)

@@ -1,4 +1,4 @@
-"""Shadow autoencoders: networks like the one that is attacked, trained like it on random halves of the rows."""
+"""Train shadow autoencoders: networks like the attacked one, trained like it on random halves of the rows."""
 
 import json
 import tempfile
@@ -25,7 +25,7 @@ from reinject.training.train import train_on
 
 
 def plan_of(models: Models) -> TrainPlan:
-    """How the autoencoder of some models was trained.
+    """Read the training plan of the models' autoencoder.
 
     Raises:
         ModelError: several autoencoders, or one that ``reinject train`` did not make.
@@ -35,7 +35,7 @@ def plan_of(models: Models) -> TrainPlan:
     if len(models.autoencoders) > 1 or not path.is_file():
         raise ModelError(
             str(folder),
-            "is not one autoencoder of reinject train, so none can be trained like it",
+            "is not a single autoencoder of reinject train, which shadows need",
             "Leave out --shadows",
         )
     plan: Mapping[str, Any] = json.loads(path.read_text(encoding="utf-8"))["plan"]
@@ -59,16 +59,16 @@ def shadow_autoencoders(
     device: str = "cpu",
     progress: Progress | None = None,
 ) -> tuple[Tensor, Tensor]:
-    """Autoencoders on random halves of training and held-out rows, asked about some of the rows.
+    """Train autoencoders on random halves of training and held-out rows, and evaluate them on probed rows.
 
     Arguments:
-        models: theirs is the autoencoder that is attacked.
-        train, test: the rows.
-        rows: numbers of the rows that are probed, counted through both.
-        probed: these rows.
-        seed: of the halves and of the networks.
-        device: where they are trained.
-        progress: who is told.
+        models: models with the attacked autoencoder.
+        train, test: training and held-out rows.
+        rows: numbers of the probed rows, counted through both sets.
+        probed: the probed rows.
+        seed: seed of the halves and of the networks.
+        device: device of the training.
+        progress: progress reporter.
 
     Returns:
         phi = :func:`closeness` of each model, float64, (2 SPLITS, N); whether the row was in its half, the same shape.
@@ -93,7 +93,7 @@ def shadow_autoencoders(
 
 
 def closeness(models: Models, table: Table) -> Tensor:
-    """-log |r(x) - x|^2 of each row, float64, (N,); higher for rows that the autoencoder knows."""
+    """Compute -log |r(x) - x|^2 of each row, float64, (N,); higher for rows that the autoencoder knows."""
     r = models.ensemble()
     found = []
     with torch.no_grad():

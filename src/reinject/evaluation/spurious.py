@@ -1,4 +1,4 @@
-"""Spurious samples: neither like data nor a clear case of any class."""
+"""Judge spurious samples: unlike data, and without a clear class."""
 
 from collections.abc import Sequence
 
@@ -9,17 +9,17 @@ from reinject.evaluation.judgement import Judgement
 from reinject.training.curves import interval_of
 from reinject.training.neighbours import nearest
 
-_OUTSIDE = 0.05  # share of held-out real rows that count as unlike data, and as unclear
+_OUTSIDE = 0.05  # share of held-out real rows beyond each of the two thresholds
 Part = tuple[Tensor, Tensor, Tensor, Tensor, Tensor]
 
 
 def spurious(parts: Sequence[Part]) -> Judgement:
-    """Share of samples that are both farther from real data and less certain than 95% of held-out real rows.
+    """Judge the share of samples both farther from real data and less certain than 95% of held-out real rows.
 
-    Farther: the distance to the nearest reference row, in features. Less certain: the classifier's highest probability.
+    Distance: to the nearest reference row, in features. Certainty: the classifier's highest probability.
 
     Arguments:
-        parts: of each draw, features of reference, held-out and synthetic rows, (n, d) each, and the highest
+        parts: for each draw, features of reference, held-out and synthetic rows, (n, d) each, and the highest
             probability of held-out and synthetic rows, (n,) each.
 
     Example:
@@ -36,7 +36,7 @@ def spurious(parts: Sequence[Part]) -> Judgement:
     low, high = interval_of(found)
     return Judgement(
         "spurious",
-        "What share of the samples is neither like data nor a clear case of any class?",
+        "What share of the samples is unlike data and has no clear class?",
         sum(found) / len(found),
         sum(null) / len(null),
         (max(0.0, low), min(1.0, high)),

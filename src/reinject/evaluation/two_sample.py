@@ -1,8 +1,8 @@
-"""Two samples: whether anything can tell the synthetic set from fresh real data.
+"""Run two-sample tests of the synthetic set against held-out real rows.
 
-Against the held-out real rows: the training rows made the models. Draws share no held-out row and no walk, and have one
-sample of a walk (:func:`reinject.evaluation.judgement.pairs`). So samples and held-out rows could change places if
-nothing told them apart, and p-values that permute them within each draw are exact.
+Training rows made the models, so tests use held-out rows. Draws share no held-out row and no walk, and have one sample
+of each walk (:func:`reinject.evaluation.judgement.pairs`). Under the null hypothesis, samples and held-out rows of a
+draw are exchangeable. So p-values of permutations within each draw are exact.
 """
 
 from collections.abc import Callable, Sequence
@@ -22,20 +22,20 @@ DIRECTIONS = 128
 
 
 def _signs(n: int, generator: torch.Generator) -> Tensor:
-    """1/n for the rows of one set and -1/n for those of the other, (2n, 1 + PERMUTATIONS): as it is, then permuted."""
+    """Make signs, 1/n for one set and -1/n for the other, (2n, 1 + PERMUTATIONS): unpermuted first."""
     true = torch.cat([torch.ones(n), -torch.ones(n)]) / n
     permuted = [true[torch.randperm(2 * n, generator=generator)] for _ in range(PERMUTATIONS)]
     return torch.stack([true, *permuted], 1)
 
 
 def mmd(a: Tensor, b: Tensor, signs: Tensor) -> Tensor:
-    """Squared MMD (biased) with a Gaussian kernel whose length is the median distance, for every column of signs.
+    """Compute the (biased) squared MMD with a Gaussian kernel of median length, for every column of signs.
 
     sum_ij s_i s_j exp(-|z_i - z_j|^2 / (2 l^2)), z the points of both sets.
 
     Arguments:
         a, b: (n, d) each.
-        signs: (2n, P): 1/n for the rows that count as a, -1/n for those that count as b.
+        signs: (2n, P): 1/n for rows of the first set, -1/n for rows of the second.
 
     Source: Gretton et al. 2012, JMLR 13:723, equation 5.
 
@@ -53,15 +53,16 @@ def mmd(a: Tensor, b: Tensor, signs: Tensor) -> Tensor:
 
 
 def sliced_wasserstein(a: Tensor, b: Tensor, signs: Tensor) -> Tensor:
-    """Mean 1-Wasserstein distance of the projections on random directions, for every column of signs.
+    """Compute the mean 1-Wasserstein distance of projections on random directions, for every column of signs.
 
-    On a line it is the integral of |F - G|, the difference of the two distribution functions.
+    On a line it is the integral of |F - G|, the difference of the two distribution functions. Every call uses the same
+    directions.
 
     Arguments:
         a, b: (n, d) each.
-        signs: as in :func:`mmd`.
+        signs: see :func:`mmd`.
 
-    Source: Bonneel et al. 2015, J. Math. Imaging Vis. 51:22; directions are the same in every call.
+    Source: Bonneel et al. 2015, J. Math. Imaging Vis. 51:22.
 
     Example:
         >>> x = torch.arange(10.0)[:, None]
@@ -81,8 +82,8 @@ def sliced_wasserstein(a: Tensor, b: Tensor, signs: Tensor) -> Tensor:
 
 QUESTIONS = {
     "mmd": "Do samples and held-out real data differ by a Gaussian kernel?",
-    "sliced wasserstein": "How far do samples have to be moved, on a line through the features, to be real data?",
-    "classifier": "How often does a classifier tell a sample from held-out real data?",
+    "sliced wasserstein": "How far apart are samples and real data, on lines through the features?",
+    "classifier": "How often does a classifier distinguish a sample from held-out real data?",
 }
 
 
@@ -106,10 +107,11 @@ def _permutation_test(
 
 
 def classifier_test(parts: Sequence[Pair], seed: int = 0) -> Judgement:
-    """Gradient boosting learns to tell samples from real rows on one half, and is tested on the other.
+    """Train gradient boosting on one half to distinguish samples from real rows, and test it on the other half.
 
-    p is one-sided and exact: of so many right answers or more where samples and real rows of a tested half could change
-    places. Of 2n rows, K taken for samples, 2a + n - K answers are right, a hypergeometric; draws are independent.
+    p is one-sided and exact: the probability of at least as many right answers for exchangeable samples and real rows.
+    If K of 2n rows are classified as samples, a of them rightly, 2a + n - K answers are right, and a is hypergeometric.
+    Draws are independent.
 
     Source: Lopez-Paz and Oquab 2017, arXiv 1610.06545.
     """
@@ -135,7 +137,7 @@ def classifier_test(parts: Sequence[Pair], seed: int = 0) -> Judgement:
 
 
 def _told_apart(a: NDArray[np.float32], b: NDArray[np.float32], n: int, seed: int) -> tuple[int, int]:
-    """Right answers on the second halves, and how many of their rows were taken for samples."""
+    """Count right answers on the second halves, and rows classified as samples."""
     from sklearn.ensemble import HistGradientBoostingClassifier
 
     x = [np.concatenate([a[rows], b[rows]]) for rows in (slice(n), slice(n, 2 * n))]
@@ -146,7 +148,7 @@ def _told_apart(a: NDArray[np.float32], b: NDArray[np.float32], n: int, seed: in
 
 
 def two_sample(parts: Sequence[Pair], seed: int = 0) -> list[Judgement]:
-    """All three tests; parts: of each draw, features of held-out and of synthetic rows, (n, d) each."""
+    """Run all three tests; parts: held-out and synthetic features of each draw, (n, d) each."""
     return [
         _permutation_test("mmd", mmd, parts, seed),
         _permutation_test("sliced wasserstein", sliced_wasserstein, parts, seed),

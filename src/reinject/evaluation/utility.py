@@ -1,20 +1,21 @@
-"""Utility: does a classifier learn from the synthetic set what it would have learned from the real one.
+"""Measure utility: whether a classifier learns from the synthetic set as well as from the real one.
 
-Two figures, of students of one kind trained from scratch by one fixed recipe:
+There are two figures. Both use students of one kind, trained from scratch by one fixed recipe:
 
-- *ratio*: accuracy on the real test set of a student trained on all synthetic samples, over that of its real twin (same
-  seed, network and recipe on the real training set; the better of two budgets by the mean over seeds: same epochs, same
-  gradient steps). The labels come from a classifier that saw real data, so at large n much of the ratio is
-  distillation.
-- *skill*: at equal n, from 100 to the size of the real set, the area between the synthetic and the noise learning curve
-  over the area between the real and the noise one, in log n. The noise control is the same student on independent
-  normal values, each with the mean and the standard deviation that this value has over the real rows, labelled by the
-  same classifier. So skill does not depend on the unit of pixels, nor on shift and scale of single features. 0: no
-  better than noise with labels; 1: as good as real data. Above 1: the labels are those of a classifier that saw all the
-  data, so n samples can teach more than n real rows. A second control is the paper's N(0, I), in data units.
+- *ratio*: accuracy on the real test set of a student trained on all synthetic samples, divided by that of its real
+  twin. The twin has the same seed, network and recipe on the real training set. It gets the better of two budgets by
+  the mean over seeds: same epochs or same gradient steps. A classifier trained on real data makes the labels, so at
+  large n much of the ratio is distillation.
+- *skill*: at equal n, from 100 to the size of the real set, in log n. It is the area between the synthetic and the
+  noise learning curve, divided by the area between the real and the noise curve. 0: no better than labelled noise;
+  1: as good as real data. Skill can exceed 1, because the labelling classifier was trained on all the data.
 
-*Controls* say how much of the ratio another route gives: real inputs with the classifier's soft labels, reconstructions
-of real inputs labelled by it, n real rows beside n synthetic ones.
+The noise control is the same student on independent normal values. Each value has its mean and standard deviation over
+the real rows, and the same classifier labels the rows. So skill depends neither on the unit of pixels, nor on shift and
+scale of single features. A second control is the paper's N(0, I), in data units.
+
+*Controls* measure the ratio of other routes: real inputs with the classifier's soft labels; reconstructions of real
+inputs, labelled by the classifier; n real rows with n synthetic ones.
 """
 
 from collections.abc import Callable, Mapping, Sequence
@@ -35,21 +36,21 @@ from reinject.training.students import RECIPE, Bench, Kind, Marks, Student, curv
 
 @dataclass(frozen=True)
 class Utility:
-    """The answer: both figures, and what they were computed from.
+    """Hold both figures, and their basis.
 
     Attributes:
         synthetic, real, noise, standard_noise, both: learning curves at equal n; ``standard_noise`` is the control
-            N(0, I), ``both`` is n real rows and n synthetic ones, None where it was not asked for.
+            N(0, I); ``both`` is n real rows and n synthetic ones, or None.
         full: accuracy of students on all ``n`` synthetic samples.
         twin_epochs, twin_steps: accuracy of the real twins, at the same epochs and the same gradient steps.
-        n: number of synthetic samples that ``full`` was trained on.
-        ratio, skill: see the module; each value is of one seed, so intervals are of paired differences. Skill is None
-            where it is not defined: where a real curve is not above its noise curve.
-        brier, twin_brier: Brier scores of the students on all synthetic and on all real samples.
-        per_class: accuracy by class of the former over that of the latter, means over seeds.
-        controls: name -> ratio to the twin of students on that control.
-        kind: of the students.
-        standard_skill: skill with N(0, I) in place of the noise control; it depends on the unit of the data.
+        n: number of synthetic samples for ``full``.
+        ratio, skill: see the module; one value for each seed, so intervals are of paired differences. Skill is None if
+            a real curve is not above its noise curve.
+        brier, twin_brier: Brier scores of students on all synthetic and on all real samples.
+        per_class: accuracy by class, synthetic over real, means over seeds.
+        controls: name -> ratio of students on that control to the twin.
+        kind: kind of the students.
+        standard_skill: skill with N(0, I) as the noise control; it depends on the unit of the data.
     """
 
     synthetic: Curve
@@ -71,7 +72,7 @@ class Utility:
     standard_skill: Figure | None
 
     def as_json(self) -> dict[str, object]:
-        """As JSON values."""
+        """Return JSON values."""
         curves = {"synthetic": self.synthetic, "real": self.real, "noise": self.noise}
         curves |= {"standard noise": self.standard_noise}
         curves |= {} if self.both is None else {"both": self.both}
@@ -95,9 +96,9 @@ class Utility:
 
 @dataclass(frozen=True)
 class Reference:
-    """What does not depend on the synthetic set: real and noise curves, the real twins, controls on real inputs.
+    """Hold what does not depend on the synthetic set: real and noise curves, real twins, controls on real inputs.
 
-    ``twins`` grows: the twins at the gradient steps of every recipe that was asked for, trained once.
+    ``twins`` is a cache: it grows by the twins at the gradient steps of every requested recipe.
     """
 
     bench: Bench
@@ -122,7 +123,7 @@ class Reference:
 def students_needed(
     rows: int, sets: int, seeds: int, controls: int = 0, noises: int | None = None, beside: bool = True
 ) -> int:
-    """How many students :func:`reference` and :func:`utilities` of sets of one size train."""
+    """Count the students that :func:`reference` and :func:`utilities` train for sets of one size."""
     noise = (seeds + (seeds if noises is None else noises)) * len(sizes_for(rows))
     return seeds * ((1 + (1 + beside) * sets) * len(sizes_for(rows)) + sets + 1 + controls) + noise
 
@@ -137,23 +138,23 @@ def reference(
     kind: Kind = "mlp",
     controls: Mapping[str, Table] | None = None,
 ) -> Reference:
-    """Train the students that every synthetic set of one data set is compared with.
+    """Train the students for comparison with every synthetic set of one data set.
 
     Arguments:
-        bench: where students are tested.
-        train: the real training set.
-        label: the classifier that labelled the synthetic sets: x (B, *event), data units -> classes (B,).
-        seeds: of the students.
-        noise_seeds: of the noise control's points and students; default: ``seeds``. It varies more than the others.
-            That of N(0, I) has ``seeds``.
-        kind: of the students.
-        controls: further sets, each as large as the real one, whose students' accuracies are noted.
+        bench: bench that tests students.
+        train: real training set.
+        label: labelling classifier: x (B, *event), data units -> classes (B,).
+        seeds: seeds of the students.
+        noise_seeds: seeds of the noise control's points and students; default: ``seeds``. The noise control varies
+            more than other sets. The control N(0, I) uses ``seeds``.
+        kind: kind of the students.
+        controls: further sets, each as large as the real one.
 
     Raises:
         DataError: fewer than 200 real training rows.
     """
     if len(train) < 2 * LEAST:
-        raise DataError("utility", f"{len(train)} real training rows", f"Give {2 * LEAST} at least")
+        raise DataError("utility", f"{len(train)} real training rows are too few", f"Give at least {2 * LEAST}")
 
     mean, std = train.moments()
 
@@ -192,12 +193,12 @@ def reference(
 
 
 def utilities(against: Reference, sets: Mapping[str, Table], *, beside: bool = True) -> dict[str, Utility]:
-    """Compare synthetic sets, of all their rows each, with the real one; all students are trained together.
+    """Compare synthetic sets, with all their rows, with the real one; train all students together.
 
     Arguments:
-        against: what they are compared with.
-        sets: the samples and their labels, by name.
-        beside: whether students also learn from n real rows beside n synthetic ones.
+        against: results of :func:`reference`.
+        sets: name -> labelled samples.
+        beside: whether to train students also on n real rows with n synthetic ones.
 
     Raises:
         DataError: a set has fewer samples than the real one, the largest size of the curves.
@@ -206,7 +207,7 @@ def utilities(against: Reference, sets: Mapping[str, Table], *, beside: bool = T
         if len(table) < against.sizes[-1]:
             raise DataError(
                 "utility",
-                f"{len(table)} synthetic samples, fewer than the {against.sizes[-1]} real ones",
+                f"{len(table)} synthetic samples are fewer than the {against.sizes[-1]} real rows",
                 "Sample more walks",
             )
     recipes = {name: replace(RECIPE, epochs=1, least_steps=RECIPE.steps(len(table))) for name, table in sets.items()}
@@ -231,7 +232,7 @@ def utilities(against: Reference, sets: Mapping[str, Table], *, beside: bool = T
 
 
 def _students_of(against: Reference, synthetic: Table, beside: bool) -> dict[str, list[tuple[Student, Table]]]:
-    """The students of one set: on n of its samples, on all of them, on n of them beside n real rows."""
+    """List the students of one set: on n samples, on all samples, on n samples with n real rows."""
     seeds, sizes, kind = against.seeds, against.sizes, against.kind
     found = {
         "synthetic": curve_jobs([synthetic] * len(seeds), sizes, seeds, kind),
@@ -284,14 +285,14 @@ def _compared(
 
 
 def _ratio(one: Figure, twin: Figure) -> Figure:
-    """Of each seed's student to the twin of the same seed."""
+    """Compute the ratio of each seed's student to the twin of the same seed."""
     return Figure(tuple(a / b for a, b in zip(one.values, twin.values, strict=True)))
 
 
 def _skill(against: Reference, synthetic: Curve, noise: Curve, noise_seeds: tuple[int, ...]) -> Figure | None:
-    """Of each seed's curve between the noise and the real curve of that seed; None where it is not defined for one.
+    """Compute the skill of each seed's curve between its noise and real curves; None if one is not defined.
 
-    The mean noise curve, where noise has other seeds.
+    If noise has other seeds, the mean noise curve is used.
     """
     noises = noise.accuracy if noise_seeds == against.seeds else [noise.mean] * len(against.seeds)
     pairs = zip(synthetic.accuracy, against.real.accuracy, noises, strict=True)

@@ -38,7 +38,7 @@ class PerfectLossy:
     Raises:
         ArgumentError: a number is out of range, or ``log_det`` is unknown.
         CollapseError: at a call: r folds (det J_r <= 0 at some point), or its smallest singular value is below 1/2 at
-            half of the checked points; names the collapsing principal axes and a safe lambda.
+            half of the checked points. Names the collapsing principal axes and a safe lambda.
         ModelError: at a call: r is not of full rank.
 
     Source: Prop. 1 of the paper; Hyvarinen 2005 (the limit); Song et al. 2019, arXiv 1905.07088 (sliced); Chen et al.
