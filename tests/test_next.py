@@ -107,7 +107,7 @@ def test_few_rows_leave_out_what_cannot_be_judged_and_keep_the_rest(models: Path
     assert run("sample", models, "--out", tmp_path / "s", "--walks", walks, "--preset", "paper")[0] == 0
     metrics = evaluate(tmp_path / "s", "digits", out=tmp_path / "e", spec=EvaluateSpec(seeds=1)).result
     left = [note for note in metrics["notes"] if "is left out" in note]
-    assert any("labelled samples, fewer than the 1347 real ones" in note for note in left)
+    assert any("labelled samples are fewer than the 1347 real rows" in note for note in left)
     assert metrics["judgements"]
     assert "utility" not in metrics
     assert len(left) + len(metrics["judgements"]) == 6

@@ -74,7 +74,7 @@ def _name(host: str) -> str | None:
 
 
 def _counted(receive: Receive, largest: int) -> Receive:
-    """End a body that exceeds the limit, as if its sender had disconnected."""
+    """End a body that exceeds the limit, as if its sender disconnected."""
     seen = 0
 
     async def counted() -> MutableMapping[str, Any]:
