@@ -2,10 +2,11 @@
 
 python docs/words.py            # status 1 where a page has a word of the list, or the README is too long
 python docs/words.py --src      # docstrings, string literals and names in src too
-python docs/words.py --long     # list the long sentences, which are only counted otherwise
+python docs/words.py --long     # list the long sentences, which are only counted otherwise; with --src those in src too
 """
 
 import ast
+import inspect
 import re
 import sys
 from collections.abc import Iterator
@@ -57,6 +58,8 @@ _FENCE = re.compile(r"^( *)(```+|~~~+).*?^\1\2 *$", re.MULTILINE | re.DOTALL)
 _INDENTED = re.compile(r"(?<=\n\n)(?:(?: {4}|\t).*\n)+")
 _COMMENT = re.compile(r"<!--.*?-->", re.DOTALL)
 _INLINE = re.compile(r"(`+)(?!`)[^`]*?(?:\n[^`\n]+?)?\1(?!`)")
+_DOCTEST = re.compile(r"^ *>>>.*(?:\n(?! *$).*)*", re.MULTILINE)
+_FIELD = re.compile(r"^ *([\w, ]+): ", re.MULTILINE)  # an argument of a docstring begins a sentence
 _NOT_PROSE = re.compile(r"^ *(?:\||#|!\[|:::|---).*$", re.MULTILINE)
 
 
@@ -117,6 +120,21 @@ def code_to_avoid(source: str, place: str) -> Iterator[Hit]:
             yield Hit(f"{place}:{node.lineno}", f'"{node.name}": name it {NAMES[node.name]}')
 
 
+def long_in_code(source: str) -> list[str]:
+    """The long sentences of the string literals and docstrings of a module, without doctests."""
+    found = []
+    for node in ast.walk(ast.parse(source)):
+        if isinstance(node, ast.JoinedStr):
+            text = "".join(str(part.value) if isinstance(part, ast.Constant) else "_" for part in node.values)
+        elif isinstance(node, ast.Constant) and isinstance(node.value, str):
+            text = node.value
+        else:
+            continue
+        prose = _FIELD.sub(r"\n\n\1: ", inspect.cleandoc(_DOCTEST.sub("\n", text)))
+        found += long_sentences(prose)
+    return found
+
+
 def pages(root: Path = ROOT) -> list[Path]:
     """The pages that are checked."""
     own = [root / name for name in ("README.md", "CHANGELOG.md", "CONTRIBUTING.md", "benchmarks/README.md")]
@@ -128,14 +146,15 @@ def main(arguments: list[str], root: Path = ROOT) -> int:
     texts = {str(page.relative_to(root)): page.read_text(encoding="utf-8") for page in pages(root)}
     hits = [hit for place, text in texts.items() for hit in words_to_avoid(without_code(text), place)]
     hits += too_long(texts.get("README.md", ""))
-    code = [
-        hit
-        for path in sorted((root / "src").rglob("*.py"))
-        for hit in code_to_avoid(path.read_text(encoding="utf-8"), str(path.relative_to(root)))
-    ]
+    modules = {
+        str(path.relative_to(root)): path.read_text(encoding="utf-8") for path in sorted(root.glob("src/**/*.py"))
+    }
+    code = [hit for place, source in modules.items() for hit in code_to_avoid(source, place)]
     for hit in hits + (code if "--src" in arguments else []):
         print(f"{hit.place}: {hit.fault}")
     long = [(place, one) for place, text in texts.items() for one in long_sentences(text)]
+    if "--src" in arguments:
+        long += [(place, one) for place, source in modules.items() for one in long_in_code(source)]
     for place, one in long if "--long" in arguments else []:
         print(f"{place}: {len(one.split())} words: {one}")
     print(f"words: {len(hits)} to change in {len(texts)} pages, {len(code)} in src (--src lists them)")

@@ -166,7 +166,7 @@ def test_walks_there_are_labelled_there_and_judged_there(features: Path, trained
     result = evaluate(tmp_path / "s", str(features), out=tmp_path / "e", spec=EvaluateSpec(seeds=1)).result
     assert result["utility"]["ratio"]["mean"] > 0.7
     assert result["judgements"].keys() == {"coverage", "two-sample", "spurious", "memorisation", "membership"}
-    with pytest.raises(DataError, match=r"digits: lives in pixels, the archive .* in penultimate of"):
+    with pytest.raises(DataError, match=r"digits: is in pixels, the archive .* in penultimate of"):
         evaluate(tmp_path / "s", "digits")
 
 

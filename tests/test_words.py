@@ -108,3 +108,13 @@ def test_code_is_counted_and_fails_only_when_asked(tmp_path: Path, capsys: pytes
     shown = capsys.readouterr().out
     for fault in ("module.py:1", "require_noise_conditioned", 'module.py:4: "untold"'):
         assert fault in shown
+
+
+def test_long_sentences_of_code_are_those_of_texts_without_doctests() -> None:
+    long = " ".join(["word"] * (words.LONG + 1))
+    short = " ".join(["word"] * (words.LONG - 1))
+    assert words.long_in_code(f'"""Do it.\n\n{long}.\n"""\n') == [f"{long}."]
+    assert words.long_in_code(f"x = f'{long} {{y}}'\n")
+    fields = f'"""Do it.\n\n    Arguments:\n        a: {short}\n        b: {short}\n"""\n'
+    assert not words.long_in_code(fields)
+    assert not words.long_in_code(f'"""Do it.\n\n    Example:\n        >>> {long}\n        {long}\n"""\n')

@@ -106,7 +106,7 @@ def test_pairs_share_no_row_and_no_walk() -> None:
     assert len(np.unique(held_out)) == len(np.unique(walk[synthetic])) == 250
     assert len(np.unique(synthetic % 7)) == 7  # any step of a walk
     assert len(pairs(50, walk)) == 2  # fewer draws before fewer rows
-    with pytest.raises(DataError, match="Give 40 test rows and 40 walks at least"):
+    with pytest.raises(DataError, match="Give at least 40 test rows and 40 walks"):
         pairs(250, np.repeat(np.arange(39), 100))
 
 
