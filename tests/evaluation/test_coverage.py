@@ -100,7 +100,7 @@ def test_draws_share_no_training_row_and_no_walk() -> None:
     assert len(np.unique(rows)) == 1000
     walks = [set(walk[one.synthetic].tolist()) for one in found]
     assert sum(map(len, walks)) == len(set.union(*walks))
-    with pytest.raises(DataError, match="5 walks with 20 samples"):
+    with pytest.raises(DataError, match="5 walks of 20 samples"):
         draws(2000, 300, np.zeros(1000, int))
     with pytest.raises(DataError, match="give draws of 10"):
         draws(2000, 10, np.arange(1000))
@@ -162,7 +162,7 @@ def test_spurious_needs_both() -> None:
 
 
 def test_what_cannot_be_measured_is_refused() -> None:
-    with pytest.raises(ArgumentError, match="Give 6 of each"):
+    with pytest.raises(ArgumentError, match="Give at least 6 of each"):
         prdc(normal(0, 5, 2), normal(0, 50, 2))
     x = normal(0, 50, 2)
     with pytest.raises(ArgumentError, match="synthetic features are not all finite"):

@@ -154,5 +154,5 @@ def test_shadows_are_of_one_autoencoder_of_ours(models: Path, small_models: Path
 
 
 def test_too_few_rows_are_refused() -> None:
-    with pytest.raises(DataError, match="Give 100 of each"):
+    with pytest.raises(DataError, match="Give at least 100 of each"):
         attack("model", "score", normal(0, 99), normal(1, 500))

@@ -135,7 +135,7 @@ def test_attractors_of_an_autoencoder_that_knows_its_rows_by_heart() -> None:
 
 
 def test_too_few_samples_are_refused() -> None:
-    with pytest.raises(DataError, match="Give 10"):
+    with pytest.raises(DataError, match="Give at least 10"):
         judged(TEST[:9], TRAIN, TEST)
-    with pytest.raises(DataError, match="Give 20 in some cell"):
+    with pytest.raises(DataError, match="Give at least 20 in some cell"):
         c_t(TEST[:9], TRAIN, TEST)

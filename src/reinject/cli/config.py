@@ -18,7 +18,7 @@ _NEVER = ("config", "help", "trust")  # only the command line may allow code to 
 
 
 class Command(TyperCommand):
-    """A command that takes ``--config FILE``."""
+    """Add ``--config FILE`` to a command."""
 
     def get_params(self, ctx: Any) -> list[Any]:
         """Return the command's own parameters, and ``--config``."""

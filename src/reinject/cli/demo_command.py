@@ -1,4 +1,4 @@
-"""``reinject demo``."""
+"""Define the command ``reinject demo``."""
 
 from pathlib import Path
 from typing import Annotated

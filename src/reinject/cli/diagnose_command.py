@@ -1,4 +1,4 @@
-"""``reinject diagnose``."""
+"""Define the command ``reinject diagnose``."""
 
 from pathlib import Path
 from typing import Annotated

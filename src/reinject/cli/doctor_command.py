@@ -1,4 +1,4 @@
-"""``reinject doctor``."""
+"""Define the command ``reinject doctor``."""
 
 from reinject.cli.app import finish
 from reinject.cli.options import DataDir, Json

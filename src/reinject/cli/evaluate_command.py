@@ -1,4 +1,4 @@
-"""``reinject evaluate``."""
+"""Define the command ``reinject evaluate``."""
 
 from pathlib import Path
 from typing import Annotated, Literal

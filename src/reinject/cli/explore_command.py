@@ -1,4 +1,4 @@
-"""``reinject explore``."""
+"""Define the command ``reinject explore``."""
 
 from pathlib import Path
 from typing import Annotated

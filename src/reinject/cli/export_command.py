@@ -1,4 +1,4 @@
-"""``reinject export``."""
+"""Define the command ``reinject export``."""
 
 from pathlib import Path
 from typing import Annotated, Literal

@@ -1,4 +1,4 @@
-"""``reinject extract``."""
+"""Define the command ``reinject extract``."""
 
 from pathlib import Path
 from typing import Annotated, Literal

@@ -1,4 +1,4 @@
-"""``reinject import`` and ``reinject inspect``."""
+"""Define the commands ``reinject import``, ``try`` and ``inspect``."""
 
 from contextlib import suppress
 from enum import StrEnum

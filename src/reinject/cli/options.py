@@ -10,21 +10,21 @@ from reinject.base.files import place_of
 
 
 def kernel_names() -> list[str]:
-    """For the shell's completion."""
+    """List names for the shell's completion."""
     from reinject.walks.kernels import KERNELS
 
     return list(KERNELS)
 
 
 def dataset_names() -> list[str]:
-    """For the shell's completion."""
+    """List names for the shell's completion."""
     from reinject.data import NAMES
 
     return list(NAMES)
 
 
 def judgement_names() -> list[str]:
-    """For the shell's completion."""
+    """List names for the shell's completion."""
     from reinject.evaluation.judgements import GROUPS, UTILITY
 
     return [UTILITY, *GROUPS]

@@ -1,4 +1,4 @@
-"""``reinject push``."""
+"""Define the command ``reinject push``."""
 
 from typing import Annotated
 

@@ -1,4 +1,4 @@
-"""``reinject report``."""
+"""Define the command ``reinject report``."""
 
 from pathlib import Path
 from typing import Annotated

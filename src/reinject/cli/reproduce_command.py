@@ -1,4 +1,4 @@
-"""``reinject reproduce``."""
+"""Define the command ``reinject reproduce``."""
 
 from pathlib import Path
 from typing import Annotated

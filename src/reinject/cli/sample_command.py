@@ -1,4 +1,4 @@
-"""``reinject sample``."""
+"""Define the command ``reinject sample``."""
 
 import functools
 from dataclasses import replace

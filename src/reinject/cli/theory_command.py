@@ -1,4 +1,4 @@
-"""``reinject theory``."""
+"""Define the command ``reinject theory``."""
 
 from pathlib import Path
 from typing import Annotated

@@ -1,4 +1,4 @@
-"""``reinject train``."""
+"""Define the command ``reinject train``."""
 
 from pathlib import Path
 from typing import Annotated, Literal

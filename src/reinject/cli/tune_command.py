@@ -1,4 +1,4 @@
-"""``reinject tune``."""
+"""Define the command ``reinject tune``."""
 
 from pathlib import Path
 from typing import Annotated

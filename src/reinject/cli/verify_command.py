@@ -1,4 +1,4 @@
-"""``reinject verify`` and ``reinject trace``."""
+"""Define the commands ``reinject verify`` and ``reinject trace``."""
 
 from pathlib import Path
 from typing import Annotated

@@ -26,7 +26,7 @@ class Contraction(nn.Module):
         self.w1, self.w2 = nn.Parameter(w1), nn.Parameter(w2)
 
     def forward(self, x: Tensor) -> Tensor:
-        """r(x)."""
+        """Compute r(x)."""
         return x + 0.7 * torch.tanh(x @ self.w1.T) @ self.w2.T
 
 

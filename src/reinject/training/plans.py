@@ -115,7 +115,7 @@ class AutoencoderSpec:
         return choose(self.objective, self.network)
 
     def recipe(self) -> Recipe:
-        """How it is trained."""
+        """Recipe of the training."""
         return _recipe(AUTOENCODER_RECIPE, self.epochs, batch=self.batch, lr=self.lr)
 
 
@@ -148,7 +148,7 @@ class ClassifierSpec:
         self.recipe()
 
     def recipe(self) -> Recipe:
-        """How it is trained."""
+        """Recipe of the training."""
         return _recipe(CLASSIFIER_RECIPE, self.epochs)
 
 
