@@ -38,7 +38,7 @@ def of_python(path: Path) -> list[str]:
 
 
 def test_arrow_is_given_no_file_of_pythons() -> None:
-    files = sorted(set(PACKAGE.rglob("*.py")) - {PACKAGE / "archive" / "source.py"})
+    files = sorted(set(PACKAGE.rglob("*.py")) - {PACKAGE / "archive" / "arrow.py"})
     assert [place for path in files for place in of_python(path)] == []
 
 
