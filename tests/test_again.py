@@ -18,7 +18,7 @@ from reinject.cli import app
 from reinject.sampling.presets import DEFAULT
 from reinject.training.train import train
 
-WHOLE = "is whole already, made by the same command"
+WHOLE = "is complete already, made by the same command"
 BEFORE = {  # requests as 0.1.0 noted them: the module that asks, the words, the request
     "train": (
         "reinject.training.train",

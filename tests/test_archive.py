@@ -256,7 +256,7 @@ def test_an_output_that_holds_something_is_refused(tmp_path: Path) -> None:
     (tmp_path / "a" / "thesis.tex").write_text("years of work")
     with pytest.raises(ArchiveError, match="already holds something"):
         make(tmp_path / "a")
-    with pytest.raises(ArchiveError, match="was not made here"):
+    with pytest.raises(ArchiveError, match="reinject did not make it"):
         make(tmp_path / "a", overwrite=True)
     assert (tmp_path / "a" / "thesis.tex").read_text() == "years of work"
 

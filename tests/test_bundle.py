@@ -62,7 +62,7 @@ def test_loading_leaves_the_global_generator_alone(tmp_path: Path) -> None:
 
 def test_a_classifier_is_no_autoencoder(tmp_path: Path) -> None:
     make(CLASSIFIERS["mlp"]).save_pretrained(tmp_path / "m")
-    with pytest.raises(ModelError, match="no autoencoder"):
+    with pytest.raises(ModelError, match="not an autoencoder"):
         bundle.as_reconstruction(bundle.load(tmp_path / "m"), 0.1)
 
 

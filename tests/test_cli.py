@@ -227,7 +227,7 @@ def test_an_output_in_use_is_refused_and_kept(models: Path, tmp_path: Path) -> N
     before = (tmp_path / "s" / "manifest.json").read_bytes()
     assert "--overwrite" in sentence("sample", models, "--out", tmp_path / "s", "--walks", 11)
     assert "already holds something" in sentence("train", "digits", "--out", tmp_path / "s")
-    assert "was not made here" in sentence("train", "digits", "--out", tmp_path / "s", "--overwrite")
+    assert "reinject did not make it" in sentence("train", "digits", "--out", tmp_path / "s", "--overwrite")
     assert (tmp_path / "s" / "manifest.json").read_bytes() == before
     assert run("sample", models, "--out", tmp_path / "s", "--walks", 20, "--overwrite")[0] == 0
     assert Archive.open(tmp_path / "s").manifest["parameters"]["walks"] == 20
@@ -423,7 +423,7 @@ def test_walks_can_be_bounded_limited_and_latent(models: Path, blind_models: Pat
     assert Archive.open(tmp_path / "l").manifest["counts"]["strayed_walks"] > 0
     assert run("sample", blind_models, "--out", tmp_path / "h", *base, "--latent")[0] == 0
     assert Archive.open(tmp_path / "h").event_shape == (1, 8, 8)
-    assert "no space of codes" in sentence("sample", models, "--out", tmp_path / "x", *base, "--latent")
+    assert "no code space" in sentence("sample", models, "--out", tmp_path / "x", *base, "--latent")
     assert followed(tmp_path / "b")["effective_samples_a_second"] > 0
     for name in "blh":
         assert -1 < followed(tmp_path / name)["start_remembered"]["share"] <= 1

@@ -96,7 +96,7 @@ def test_a_dry_run_writes_nothing_and_is_near(models: Path, tmp_path: Path) -> N
     assert forecast["rows"] == archive.rows
     assert forecast["bytes"] == pytest.approx(sum(shard["bytes"] for shard in archive.manifest["shards"]), rel=0.1)
     assert forecast["memory_bytes"] > 50e6
-    assert "is whole already" in run(*options[:-1], "--dry-run")[1]
+    assert "is complete already" in run(*options[:-1], "--dry-run")[1]
     status, _, said = run(*options, "--dry-run", "--seed", 1)
     assert status == 1
     assert "already holds something" in said

@@ -103,7 +103,7 @@ def test_a_test_file_of_other_classes_is_refused(tmp_path: Path) -> None:
 )
 def test_rows_without_a_label_or_an_image_are_counted(tmp_path: Path, labels: list, levels: list, problem: str) -> None:
     images(tmp_path / "set" / "train.parquet", labels, ["cat", "dog"], levels)
-    with pytest.raises(DataError, match=rf"the train part of .*: {problem}\. Remove those rows"):
+    with pytest.raises(DataError, match=rf"the train part of .*: {problem}\. Remove these rows"):
         data.load(str(tmp_path / "set"))
 
 
@@ -226,19 +226,19 @@ def test_a_parquet_file_of_image_files_as_bytes(tmp_path: Path) -> None:
 
 REFUSED = {
     "pickles": ({"x": X.astype(object), "y": Y}, "cannot be read"),
-    "no labels": ({"x": X}, "does not say which of x are samples and labels"),
-    "test rows without labels": ({"x_train": X, "y_train": Y, "x_test": X}, "does not say which"),
-    "two that say the same": ({"x": X, "data": X, "y": Y}, "holds x and data, which say the same"),
+    "no labels": ({"x": X}, "does not show which of x are samples and labels"),
+    "test rows without labels": ({"x_train": X, "y_train": Y, "x_test": X}, "does not show which"),
+    "two that say the same": ({"x": X, "data": X, "y": Y}, "holds x and data, which mean the same"),
     "labels of another length": ({"x": X, "y": Y[:5]}, r"labels of shape \(5,\) for 24 samples"),
     "one-hot labels": ({"x": X, "y": np.eye(2)[Y % 3 // 1 % 2]}, r"labels of shape \(24, 2\).*argmax"),
-    "targets": ({"x": X, "y": Y + 0.5}, "label 3.5 is neither a whole number nor text"),
+    "targets": ({"x": X, "y": Y + 0.5}, "label 3.5 is neither an integer nor text"),
     "no label": ({"x": X, "y": np.where(Y == 3, np.nan, Y)}, "12 of 24 rows have no label"),
     "blank labels": ({"x": X, "y": np.array([" ", "a"] * 12)}, "12 of 24 rows have a blank label"),
-    "not finite": ({"x": np.where(X > 1, np.inf, X), "y": Y}, "rows have values that are not finite"),
-    "standardised images": ({"x": LEVELS / 100 - 1, "y": Y}, "none is known to be white"),
-    "images of zeros and ones": ({"x": LEVELS % 2, "y": Y}, "none is known to be white"),
+    "not finite": ({"x": np.where(X > 1, np.inf, X), "y": Y}, "rows have non-finite values"),
+    "standardised images": ({"x": LEVELS / 100 - 1, "y": Y}, "no value is known to be white"),
+    "images of zeros and ones": ({"x": LEVELS % 2, "y": Y}, "no value is known to be white"),
     "text": ({"x": np.array(["a"] * 24), "y": Y}, "holds <U1"),
-    "channels": ({"x": np.zeros((24, 4, 4, 4), np.uint8), "y": Y}, "where the channels are"),
+    "channels": ({"x": np.zeros((24, 4, 4, 4), np.uint8), "y": Y}, "which axis has the channels"),
     "test classes without training rows": (
         {"x_train": X, "y_train": Y, "x_test": X, "y_test": Y + 7},
         "has also 17",
@@ -260,7 +260,7 @@ def test_files_that_are_damaged_or_not_there_are_one_sentence(tmp_path: Path, na
         data.load(name, tmp_path)
     (tmp_path / name).write_bytes(b"PK nothing")
     (tmp_path / "set_labels.npy").write_bytes(b"nothing")
-    with pytest.raises(DataError, match=r"is no \.npz file|cannot be read|holds no readable data set"):
+    with pytest.raises(DataError, match=r"is not an \.npz file|cannot be read|holds no readable data set"):
         data.load(name, tmp_path)
 
 

@@ -90,5 +90,5 @@ def test_a_demo_that_was_cut_goes_on(tmp_path: Path, monkeypatch: pytest.MonkeyP
 def test_a_folder_that_is_no_demo_is_kept(tmp_path: Path) -> None:
     (tmp_path / "demo").mkdir()
     (tmp_path / "demo" / "notes").write_text("mine")
-    with pytest.raises(ArchiveError, match="was not made here"):
+    with pytest.raises(ArchiveError, match="reinject did not make it"):
         demo(PLAN, tmp_path / "demo", overwrite=True)

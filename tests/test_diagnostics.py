@@ -103,7 +103,7 @@ def test_walks_that_stay_where_they_began_do_not_count_twice(draws: int) -> None
 def test_convergence_says_what_it_cannot_say() -> None:
     assert convergence(torch.ones(3, 8)).ess != convergence(torch.ones(3, 8)).ess  # NaN
     for bad in (torch.ones(1, 8), torch.ones(3, 3), torch.full((3, 8), torch.nan)):
-        with pytest.raises(ArgumentError, match="two walks at least, of 4 draws"):
+        with pytest.raises(ArgumentError, match="at least two walks and 4 draws"):
             convergence(bad)
 
 

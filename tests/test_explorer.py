@@ -410,7 +410,7 @@ def test_a_run_beside_the_page(world: World, tmp_path: Path) -> None:
     assert _run(words, bar).startswith("520 labelled samples")
     assert bar.share == 1
     assert Archive.open(tmp_path / "s").rows == 520
-    assert "is whole already" in _run(words, bar)
+    assert "is complete already" in _run(words, bar)
 
 
 def test_without_its_extra_it_says_what_to_install(tmp_path: Path) -> None:

@@ -127,14 +127,14 @@ def test_what_a_backbone_does_not_say_is_not_guessed(backbone: Path, tmp_path: P
     with torch.no_grad():
         assert torch.allclose(load_backbone(str(tmp_path / "b"))(x), network(pixel_values=x).pooler_output, atol=1e-5)
     described.write_text(json.dumps({"image_std": [1, 1, 1], "size": 8}))
-    with pytest.raises(ModelError, match="does not say how its images were normalised"):
+    with pytest.raises(ModelError, match="does not state the normalisation of its images"):
         load_backbone(str(tmp_path / "b"))
-    with pytest.raises(ModelError, match="does not say the size of its images"):
+    with pytest.raises(ModelError, match="does not state the size of its images"):
         _size("x", SimpleNamespace(image_size=None), {})
 
 
 def test_backbones_that_cannot_be_had(backbone: Path, features: Path, tmp_path: Path) -> None:
-    with pytest.raises(ModelError, match="hf:no/such: cannot be had"):
+    with pytest.raises(ModelError, match="hf:no/such: is not available"):
         extract("digits", "hf:no/such", tmp_path / "f")
     with pytest.raises(DataError, match="has no images for a vision backbone"):
         extract(str(features), f"hf:{backbone}", tmp_path / "f")
@@ -220,7 +220,7 @@ def test_spaces_are_not_mixed(trained: Path, models: Path, features: Path, tmp_p
     (tmp_path / "network.py").write_text("import torch\ntorch.manual_seed(0)\nmake = torch.nn.Linear(256, 256)\n")
     with pytest.raises(ArgumentError, match="holds features, not images"):
         import_model(f"{tmp_path / 'network.py'}:make", tmp_path / "i", Wanted(data=str(features), trust=True))
-    with pytest.raises(ModelError, match="is no classifier"):
+    with pytest.raises(ModelError, match="is not a classifier"):
         extract("digits", models / "autoencoder", tmp_path / "again")
 
 
@@ -241,10 +241,10 @@ HARMS = {
     "no space": (lambda f: (f / data.FEATURES_CONFIG).write_text('{"class_names": ["a"]}'), "is damaged"),
     "no names": (lambda f: (f / data.FEATURES_CONFIG).write_text('{"space": "s", "class_names": 3}'), "is damaged"),
     "a list": (lambda f: (f / data.FEATURES_CONFIG).write_text("[]"), "is damaged"),
-    "NaN": (lambda f: damage(f, test_x=torch.full((450, 256), torch.nan)), "features that are not finite"),
-    "other width": (lambda f: damage(f, test_x=torch.zeros(450, 3)), "other shapes or types"),
-    "other type": (lambda f: damage(f, train_y=torch.zeros(1347)), "other shapes or types"),
-    "too few labels": (lambda f: damage(f, train_y=torch.zeros(3, dtype=torch.int64)), "other shapes or types"),
+    "NaN": (lambda f: damage(f, test_x=torch.full((450, 256), torch.nan)), "non-finite features"),
+    "other width": (lambda f: damage(f, test_x=torch.zeros(450, 3)), "shapes or types that features"),
+    "other type": (lambda f: damage(f, train_y=torch.zeros(1347)), "shapes or types that features"),
+    "too few labels": (lambda f: damage(f, train_y=torch.zeros(3, dtype=torch.int64)), "shapes or types that features"),
     "labels beyond": (lambda f: damage(f, train_y=torch.full((1347,), 10)), r"labels outside 0\.\.9"),
 }
 

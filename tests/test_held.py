@@ -95,7 +95,7 @@ def test_nothing_known_is_no_wrapper() -> None:
         ({"known": "digits"}, ArgumentError, "--known: needs --mask"),
         ({"mask": "0:4,:"}, ArgumentError, "--known: needs --mask"),
         ({"known": "digits", "mask": "0:4,:", "measured": "m.npz"}, ArgumentError, "cannot be combined with"),
-        ({"known": "digits", "mask": "rows"}, ArgumentError, "'rows' is no file and not ROWS,COLUMNS"),
+        ({"known": "digits", "mask": "rows"}, ArgumentError, "'rows' is neither a file nor ROWS,COLUMNS"),
         ({"known": "digits", "mask": "9:,:"}, ArgumentError, "holds nothing"),
         ({"known": "no.png", "mask": "0:4,:"}, DataError, "no.png: no such file"),
         ({"known": "digits", "mask": "no.npy"}, DataError, "no.npy: no such file"),

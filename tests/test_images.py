@@ -112,7 +112,7 @@ def test_a_header_that_says_what_is_not_there_is_refused(h, w):
 def test_what_is_no_image_is_refused() -> None:
     with pytest.raises(ArgumentError):
         list(encode(np.zeros((1, 2, 4, 4), np.uint8)))
-    with pytest.raises(DataError, match="an image is of no kind that Pillow knows"):
+    with pytest.raises(DataError, match="an image has a format that Pillow does not know"):
         decode([b"not an image"], "here")
     with pytest.raises(DataError, match="no images"):
         decode([], "here")

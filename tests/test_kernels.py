@@ -506,7 +506,7 @@ BAD = {
     "class": (lambda: K.Guided(inner(BLIND, 0.1), logits, 2), "target = 2 of a classifier of 2 classes"),
     "weight": (lambda: K.Guided(inner(BLIND, 0.1), logits, 0, -1.0), "weight = -1"),
     "guided tangent": (lambda: K.Guided(K.Tangent(CODED), logits), "no drift"),
-    "flat classifier": (lambda: K.Guided(inner(BLIND, 0.1), lambda x: logits(x.detach())), "cannot|can be diff"),
+    "flat classifier": (lambda: K.Guided(inner(BLIND, 0.1), lambda x: logits(x.detach())), "cannot|differentiable"),
     "labels": (lambda: K.Guided(inner(BLIND, 0.1), lambda x: logits(x).argmax(1)), "int64 labels, no scores"),
     "cut r": (lambda: K.Guided(inner(wrap(lambda x: x.detach(), (3,)), 0.1), logits), "at='state'"),
     "mask": (lambda: K.Clamped(inner(BLIND, 0.1), torch.zeros(3), torch.ones(4) > 0), r"mask of shape \(4,\)"),
@@ -516,7 +516,7 @@ BAD = {
         "Give finite ones",
     ),
     "matrix": (lambda: K.Measured(inner(BLIND, 0.1), torch.ones(1, 4), torch.ones(1)), r"Give \(k, 3\)"),
-    "dependent": (lambda: K.Measured(inner(BLIND, 0.1), torch.ones(2, 3), torch.ones(2)), "depend on each other"),
+    "dependent": (lambda: K.Measured(inner(BLIND, 0.1), torch.ones(2, 3), torch.ones(2)), "linearly dependent"),
     "box": (lambda: K.Bounded(inner(BLIND, 0.1), 1.0, 1.0), "box 1.0..1.0"),
     "tangent without code": (lambda: K.Tangent(BLIND), "--autoencoder mlp or conv"),
 }

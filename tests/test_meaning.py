@@ -36,7 +36,7 @@ R = wrap(lambda x: 0.9 * x, SHAPE)
 
 MEANT: dict[str, tuple[Callable[[Tensor], Any], Callable[[Tensor], Tensor]]] = {
     "logits": (LOGITS, lambda x: LOGITS(x).softmax(1)),
-    "a softmax": (SOFTMAX, SOFTMAX),
+    "softmax": (SOFTMAX, SOFTMAX),
     "a log of it": (lambda x: SOFTMAX(x).log(), SOFTMAX),
     "in a dict": (lambda x: {"hidden": LOGITS(x).repeat(1, 3), "logits": LOGITS(x)}, SOFTMAX),
     "a logit": (ONE, lambda x: torch.cat([1 - ONE(x).sigmoid(), ONE(x).sigmoid()], 1)),
@@ -69,7 +69,7 @@ def test_sample_says_what_it_read_and_keeps_it(tmp_path: Path) -> None:
             spec=SampleSpec(class_names=names, settings=SHORT),
             writing=Writing(judged=False),
         )
-        assert ("gives probabilities, which are not softmaxed again" in "\n".join(out.lines)) == (name == "soft")
+        assert ("returns probabilities, which get no second softmax" in "\n".join(out.lines)) == (name == "soft")
     soft, plain = (
         [
             row
@@ -97,8 +97,8 @@ WRONG: dict[str, tuple[Callable[[Tensor], Any], str]] = {
     "one constant": (lambda x: torch.zeros(len(x), 1) + 0.3, r"one number, in 0\.3\.\.0\.3"),
     "a positive number": (lambda x: ONE(x).abs(), r"one number, in 0"),
     "nothing finite": (lambda x: LOGITS(x) / 0, r"non-finite"),
-    "noise": (lambda x: LOGITS(x) + torch.rand(len(x), 3), r"something else for the same input at every call"),
-    "batches": (lambda x: LOGITS(x) - LOGITS(x).mean(0), r"one row something else when others are beside it"),
+    "noise": (lambda x: LOGITS(x) + torch.rand(len(x), 3), r"different values for the same input at every call"),
+    "batches": (lambda x: LOGITS(x) - LOGITS(x).mean(0), r"different values for a row in another batch"),
     "a failure": (lambda x: LOGITS(x[:, :, 1:]), r"fails on a batch of shape \(16, 1, 4, 4\) \(RuntimeError: mat1"),
     "an image": (lambda x: x, r"maps \(16, 1, 4, 4\) to \(16, 1, 4, 4\)\. Give a classifier's logits"),
 }
@@ -149,14 +149,14 @@ def test_an_autoencoder_that_draws_noise_is_refused_by_wrap_too() -> None:
             return self.up(h + torch.randn_like(h)).reshape(x.shape)
 
     net = Variational()
-    with pytest.raises(ModelError, match=r"Variational: gives something else for the same input .*mean of encode"):
+    with pytest.raises(ModelError, match=r"Variational: returns different values for the same input .*mean of encode"):
         wrap(net, SHAPE)
-    with pytest.raises(ModelError, match="something else"):
+    with pytest.raises(ModelError, match="different values"):
         wrap(lambda x, sigma: x * sigma[0] * torch.rand(1), SHAPE, noise_conditioned=True, sigma=1.0)
     trained = nn.Sequential(nn.Linear(4, 4), nn.BatchNorm1d(4), nn.Linear(4, 4)).train()
     with pytest.raises(ModelError, match=r"shape \(1, 4\) .*Expected more than 1 value .*eval\(\)"):
         wrap(lambda x: trained(x), (4,))
-    with pytest.raises(ModelError, match="one row something else"):
+    with pytest.raises(ModelError, match="different values for a row"):
         wrap(lambda x: x - x.mean(0), (4,))
     wrap(lambda x: net.up(net.down(x.flatten(1))).reshape(x.shape), SHAPE)
     wrap(nn.Sequential(nn.Dropout(0.5), nn.Linear(4, 4)), SHAPE)  # in evaluation mode it draws none

@@ -124,16 +124,16 @@ def test_a_home_that_cannot_be_written_is_named(tmp_path: Path, monkeypatch: pyt
 
 def test_a_fault_of_the_disk_gets_a_cure_of_its_own() -> None:
     assert cure_of(OSError(errno.ENOSPC, "")).startswith("Free space")
-    assert cure_of(OSError(errno.EACCES, "")).startswith("Get the right")
+    assert cure_of(OSError(errno.EACCES, "")).startswith("Get permission")
     assert "space" not in cure_of(OSError(errno.ENOTDIR, ""))
     written = "Error while serializing: I/O error: {} (os error {})"  # by safetensors
     assert cure_of(RuntimeError(written.format("No space left on device", 28))).startswith("Free space")
-    assert cure_of(RuntimeError(written.format("Permission denied", 13))).startswith("Get the right")
+    assert cure_of(RuntimeError(written.format("Permission denied", 13))).startswith("Get permission")
 
 
 def test_a_path_in_the_way_is_not_told_to_free_space(capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
     (tmp_path / "file").write_text("no folder")
-    for path, words in ((tmp_path / "file" / "x", "Look at what is there"), (tmp_path, "Look at what is there")):
+    for path, words in ((tmp_path / "file" / "x", "Check what is there"), (tmp_path, "Check what is there")):
         with pytest.raises(typer.Exit), report_errors():
             path.write_text("x")
         said = capsys.readouterr().err
@@ -168,7 +168,7 @@ def test_a_dead_worker_is_told_as_it_died(tmp_path: Path) -> None:
 def test_what_killed_the_first_worker_counts() -> None:
     assert "SIGSEGV" in str(worker_died("--workers", [-15, -11, None]))
     assert "library crashed" in worker_died("--workers", [-11]).cure
-    assert "nobody knows" in str(worker_died("--workers", [None]))
+    assert "an unknown reason" in str(worker_died("--workers", [None]))
 
 
 class Reads(nn.Module):

@@ -126,5 +126,5 @@ def test_a_repair_that_comes_out_otherwise_is_refused(small_models: Path, old: A
     entry["repeats"] = entry["repeats"][1:]
     write_json(old.folder / "manifest.json", manifest)
     (old.folder / entry["file"]).unlink()
-    with pytest.raises(ArchiveError, match="comes out otherwise"):
+    with pytest.raises(ArchiveError, match="differs after the repair"):
         made(small_models, old.folder, resume="always")

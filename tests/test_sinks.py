@@ -152,7 +152,7 @@ def test_a_push_is_private_whole_and_verified(made: tuple[Path, Archive], monkey
     assert created == uploaded == "someone/set"
     assert first == {"repo_type": "dataset", "private": True, "exist_ok": True}
     assert second["folder_path"] == str(archive.folder)
-    with pytest.raises(ReinjectError, match="'set' is no repository"):
+    with pytest.raises(ReinjectError, match="'set' is not a repository"):
         push(archive.folder, "set")
 
 
@@ -165,7 +165,7 @@ def test_faults_and_refusals_are_not_pushed(
         raise OSError("401 Unauthorized")
 
     monkeypatch.setattr("huggingface_hub.HfApi.create_repo", refuse)
-    with pytest.raises(ReinjectError, match=r"the hub does not take it .OSError: 401 Unauthorized"):
+    with pytest.raises(ReinjectError, match=r"the hub refuses it .OSError: 401 Unauthorized"):
         push(archive.folder, "someone/set")
     shutil.copytree(archive.folder, tmp_path / "b")
     (tmp_path / "b" / "more.txt").write_text("x")

@@ -269,10 +269,10 @@ def test_an_unfinished_run_goes_on_with_its_own_split_only() -> None:
 HERE = Split("set", 0, "rows", "part")
 KNOWN = {
     "the same": (HERE, ""),
-    "its own test part, moved": (Split("set", None, "rows", "other"), "Give the data set with the test part that it"),
+    "its own test part, moved": (Split("set", None, "rows", "other"), "Give the data set with its earlier test part"),
     "the same seed, in another order": (
         Split("set", 0, "rows", "other"),
-        "in another order. Give the data set as it was",
+        "have another order now. Give the earlier version of the data set",
     ),
     "other rows, split here": (Split("set", 0, "fewer", "part"), "is of set with other rows"),
     "another set": (Split("first", 0, "others", "part"), "trained on other data (first)"),

@@ -11,7 +11,7 @@ from conftest import hurry
 from reinject import data
 from reinject.base.errors import ArgumentError, DataError
 from reinject.base.files import json_text
-from reinject.data.sample_tables import Table, lend, opened
+from reinject.data.sample_tables import Table, open_table, to_memmap
 from reinject.data.samples import Storage
 from reinject.evaluation.utility import Reference, Utility, reference, students_needed, utilities
 from reinject.evaluation.wording import headline, numbers, table
@@ -166,18 +166,18 @@ def test_a_student_that_was_asked_of_other_rows_is_not_trained_again(workers) ->
 
 
 def test_a_table_is_lent_by_what_is_in_it(tmp_path, monkeypatch) -> None:
-    lent = [lend(table, tmp_path) for table in (TRAIN, Table(TRAIN.x.copy(), TRAIN.y, TRAIN.storage), TEST)]
-    assert [opened(one).digest for one in lent] == [TRAIN.digest, TRAIN.digest, TEST.digest]
+    lent = [to_memmap(table, tmp_path) for table in (TRAIN, Table(TRAIN.x.copy(), TRAIN.y, TRAIN.storage), TEST)]
+    assert [open_table(one).digest for one in lent] == [TRAIN.digest, TRAIN.digest, TEST.digest]
     assert len(list(tmp_path.iterdir())) == 2
-    opened(lent[2]).x[:] = 0  # stays with who does so
-    assert opened(lent[2]).digest == TEST.digest
+    open_table(lent[2]).x[:] = 0  # stays with who does so
+    assert open_table(lent[2]).digest == TEST.digest
 
     def full(*_, **__):
         raise OSError(28, "No space left on device")
 
     monkeypatch.setattr(np, "save", full)
     with pytest.raises(ArgumentError, match=r"TMPDIR: no room for 72,000 bytes in .*Free space"):
-        lend(TRAIN.take(np.arange(1000)), tmp_path)
+        to_memmap(TRAIN.take(np.arange(1000)), tmp_path)
 
 
 def test_files_are_gone_when_students_are_trained(tmp_path, monkeypatch) -> None:

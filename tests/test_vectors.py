@@ -91,11 +91,11 @@ def test_names_that_are_not_given_are_numbers(tmp_path: Path) -> None:
     [
         (("a", "b"), "2 class names for 3 outputs"),
         (("a", "b", "c", "d"), "4 class names for 3 outputs"),
-        (("a", "b", "a"), "class names stand there twice: a"),
-        ((1, 2, "1"), "class names stand there twice: 1"),
+        (("a", "b", "a"), "class names are repeated: a"),
+        ((1, 2, "1"), "class names are repeated: 1"),
         (("a", " ", "c"), "class name ' ' is blank"),
-        (("a", None, "c"), "class name None is no text"),
-        ("abc", "class names 'abc' are one text"),
+        (("a", None, "c"), "class name None is not text"),
+        ("abc", "class names 'abc' are a single text"),
     ],
 )
 def test_names_that_cannot_be_are_refused_before_anything_is_written(tmp_path: Path, names, problem: str) -> None:

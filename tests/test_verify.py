@@ -55,7 +55,7 @@ def rewrite(folder: Path, change: Callable) -> None:
 
 
 FAULTS: dict[str, tuple[Callable[[Path], object], str]] = {
-    "one flipped bit": (lambda a: flip(a / SHARD), f"{SHARD} is not what was written"),
+    "one flipped bit": (lambda a: flip(a / SHARD), f"{SHARD} is not the written file"),
     "a shard that is missing": (lambda a: (a / SHARD).unlink(), f"{SHARD} is missing"),
     "a cut shard": (lambda a: (a / SHARD).write_bytes((a / SHARD).read_bytes()[:-9]), "bytes, not"),
     "a stranger": (lambda a: (a / "data" / "more.parquet").write_bytes(b""), "data/more.parquet does not belong"),
@@ -118,7 +118,7 @@ def test_every_flipped_byte_of_a_shard_is_found(whole: Path) -> None:
     data = (whole / SHARD).read_bytes()
     for at in range(0, len(data), 37):
         (whole / SHARD).write_bytes(data[:at] + bytes([data[at] ^ 0x10]) + data[at + 1 :])
-        assert verify(whole) == [f"{SHARD} is not what was written (another hash)"]
+        assert verify(whole) == [f"{SHARD} is not the written file (another hash)"]
 
 
 @pytest.mark.parametrize("harm", ["flip", "unlink"])
@@ -142,11 +142,11 @@ def test_repair_refuses_what_is_another_run_or_comes_out_otherwise(whole: Path) 
     with pytest.raises(ArchiveError, match=r"differs in parameters\.lam \(None there, 0\.2 here\)"):
         repair(whole, plan(**PARAMETERS, lam=0.2), lambda number: block(number, p))
     before = files(whole)
-    with pytest.raises(ArchiveError, match="comes out otherwise"):
+    with pytest.raises(ArchiveError, match="differs after the repair"):
         repair(whole, p, lambda number: block(number + 1, p))
     assert files(whole) == before  # the damaged shard may be all there is
     assert [path.name for path in whole.parent.iterdir()] == ["a"]
-    with pytest.raises(ArchiveError, match="nothing to go on with"):
+    with pytest.raises(ArchiveError, match="there is no run to resume"):
         write(whole.parent / "b", p, lambda number: block(number, p), existing=Existing(resume="always"))
 
 
@@ -164,7 +164,7 @@ def test_never_gives_up_an_unfinished_run_and_only_such_a_one(tmp_path: Path) ->
     assert files(tmp_path / "a") == files(make(tmp_path / "b", plan(lam=2)).folder)
     (tmp_path / "c.partial").mkdir()
     (tmp_path / "c.partial" / "thesis.tex").write_text("years of work")
-    with pytest.raises(ArchiveError, match="no unfinished run"):
+    with pytest.raises(ArchiveError, match="not an unfinished run"):
         make(tmp_path / "c", resume="never")
     assert (tmp_path / "c.partial" / "thesis.tex").exists()
 

@@ -181,5 +181,5 @@ def test_features_by_hand() -> None:
     assert first.shape == (34, 128)
     with pytest.raises(ModelError, match="no linear layer"):
         penultimate(torch.nn.Conv2d(1, 1, 1), "")
-    with pytest.raises(ModelError, match="are no images"):
+    with pytest.raises(ModelError, match="are not images"):
         convolutions((64,))

@@ -86,12 +86,12 @@ def test_logits_are_corrected_with_a_word_by_data(logits: nn.Module) -> None:
 
 
 def test_what_is_said_is_refused_where_another_reading_is_far_better(logits: nn.Module) -> None:
-    with pytest.raises(ArgumentError, match=r"far from its best on digits as it is said, .* 0,255 .*--range 0,1 --out"):
+    with pytest.raises(ArgumentError, match=r"far from its best on digits as stated, .* 0,255 .*--range 0,1 --out"):
         taken(logits, "Coder", bounds=(0, 255), data="digits")
 
 
 def test_logits_are_refused_without_data_and_may_be_said(logits: nn.Module) -> None:
-    with pytest.raises(ModelError, match=r"leaves its range 0,1 when .* walks would be worthless.*--outputs logits"):
+    with pytest.raises(ModelError, match=r"leaves its range 0,1 after .* walks would be worthless.*--outputs logits"):
         taken(logits, "Coder", bounds=(0, 1), shape=SHAPE)
     taken(logits, "Coder", bounds=(0, 1), shape=SHAPE, out="sigmoid")
     with torch.no_grad():
@@ -101,8 +101,8 @@ def test_logits_are_refused_without_data_and_may_be_said(logits: nn.Module) -> N
 @pytest.mark.parametrize(
     ("last", "said", "sentence"),
     [
-        ("Tanh", (0, 1), r"values in -1\.\.1, and so never fills 0\.\.1\. Give --range -1,1"),
-        ("Sigmoid", (0, 255), r"values in 0\.\.1, and so never fills 0\.\.255\. Give --range 0,1"),
+        ("Tanh", (0, 1), r"values in -1\.\.1, which never fill 0\.\.1\. Give --range -1,1"),
+        ("Sigmoid", (0, 255), r"values in 0\.\.1, which never fill 0\.\.255\. Give --range 0,1"),
         ("Sigmoid", (-1, 1), r"Give --range 0,1, or --range 0,1 --mean 0\.5 --std 0\.5 --outputs plain"),
     ],
 )
@@ -114,17 +114,15 @@ def test_a_range_that_the_last_layer_cannot_fill_is_refused(last: str, said: Any
 
 
 def test_a_range_in_which_nothing_is_reached_is_refused() -> None:
-    with pytest.raises(ModelError, match=r"next to nothing of its range 0,255.* Give --range 0,1"):
+    with pytest.raises(ModelError, match=r"almost nothing of its range 0,255.* Give --range 0,1"):
         taken(made("Coder", "Sigmoid"), "Coder", arguments={"last": "Sigmoid"}, bounds=(0, 255), shape=SHAPE)
 
 
 def test_what_is_said_wrongly_is_refused_with_what_would_work(judge: nn.Module) -> None:
     network = fitted(made("Coder", "Tanh"), lambda r: (r(2 * X - 1) - (2 * X - 1)).square().mean())
-    with pytest.raises(
-        ArgumentError, match=r"no better than the mean of digits as it is said, range 0,255 .*--range -1,1"
-    ):
+    with pytest.raises(ArgumentError, match=r"no better than the mean of digits as stated, range 0,255 .*--range -1,1"):
         taken(network, "Coder", arguments={"last": "Tanh"}, bounds=(0, 255), data="digits")
-    with pytest.raises(ArgumentError, match=r"near chance on digits as it is said.*Give --range 0,1, or leave"):
+    with pytest.raises(ArgumentError, match=r"near chance on digits as stated.*Give --range 0,1, or let"):
         taken(judge, "Judge", role="classifier", bounds=(0, 1), mean=(9000.0,), std=(1.0,), data="digits")
     lines = taken(judge, "Judge", role="classifier", bounds=(0, 1), data="digits")
     assert "accuracy on digits: range 0,1: 9" in lines

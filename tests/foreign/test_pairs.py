@@ -72,7 +72,7 @@ def test_two_commands_from_checkpoints_to_a_judged_set(capsys: pytest.CaptureFix
     assert status == 0, err
     assert "models/autoencoder: module model net.py:Net\n" in out
     assert "models/classifier: module model net.py:Judge\n" in out
-    assert "it is taken to want what the autoencoder does, range 0,1; --data would tell" in out
+    assert "assumed to take the autoencoder's inputs, range 0,1; --data would show" in out
     following = out.splitlines()[-1]
     assert following == "Next: reinject sample models --out SYNTHETIC"
     status, out, err = run(capsys, *following.split()[2:], "--walks", "20", "--force")

@@ -1,7 +1,7 @@
-"""Shards as files of Arrow's own: nothing of Python is in what its threads hold.
+"""Open shards as files of Arrow's own, so that Arrow's threads hold no Python objects.
 
-A thread of Arrow lets go of a file shortly after the table is there. Where that file, or the memory behind it, is
-Python's, the thread needs the interpreter for it; if that has just ended, the process is aborted (status 134).
+A thread of Arrow releases a file shortly after the table exists. If the file, or its memory, belongs to Python, the
+release needs the interpreter. If the interpreter has just ended, the process aborts (status 134).
 """
 
 from pathlib import Path
@@ -13,14 +13,14 @@ from reinject.base.files import is_remote
 
 
 def arrow_file(path: Path) -> pa.NativeFile:
-    """Open a file for Arrow to read: by its path, or, elsewhere than on this machine's disk, as a copy in memory.
+    """Open a file for Arrow to read: by its path, or, for a place that is not on this machine, as a copy in memory.
 
     Raises:
-        OSError: no such file, or it cannot be read.
+        OSError: no such file, or an unreadable one.
     """
     if not is_remote(path):
         return pa.OSFile(str(path), "rb")
     data = path.read_bytes()
-    memory = pa.allocate_buffer(len(data))  # Arrow's own: py_buffer and BufferReader(bytes) would hold Python's
+    memory = pa.allocate_buffer(len(data))  # Arrow's own memory; py_buffer and BufferReader(bytes) would hold Python's
     np.frombuffer(memory, np.uint8)[:] = np.frombuffer(data, np.uint8)
     return pa.BufferReader(memory)

@@ -1,4 +1,4 @@
-"""The data set card of an archive, written from its manifest; the hub shows it, and ``datasets`` reads its header."""
+"""Write the data set card of an archive from its manifest; the hub shows it, and ``datasets`` reads its header."""
 
 import hashlib
 import json
@@ -69,7 +69,7 @@ _LABELS = {
 
 
 def data_card(manifest: dict[str, Any]) -> str:
-    """The card, Markdown with the hub's YAML header."""
+    """Return the card: Markdown with the hub's YAML header."""
     counts = manifest["counts"]
     storage = manifest["storage"]
     kept = "float32, as the walk visited it"
@@ -120,12 +120,12 @@ def data_card(manifest: dict[str, Any]) -> str:
 
 
 def _known_by(shards: list[dict[str, Any]]) -> str:
-    """What the shards hold, in 16 digits: ``datasets`` keeps a copy of what it has read by a folder's name and this."""
+    """Return 16 digits of a hash of the shards, which identify the copy that ``datasets`` keeps."""
     return hashlib.sha256(json.dumps(shards, sort_keys=True).encode()).hexdigest()[:16]
 
 
 def _tasks(manifest: dict[str, Any]) -> str:
-    """The hub's name of what the samples are for, as a field of the header; "": it has none."""
+    """Return the hub's name of the samples' task, as a field of the header; "" without one."""
     kind, labelled = usual_kind(manifest["event_shape"]), bool(manifest["class_names"])
     name = {
         ("uint8", True): "image-classification",
@@ -136,7 +136,7 @@ def _tasks(manifest: dict[str, Any]) -> str:
 
 
 def _diagnostics(manifest: dict[str, Any]) -> list[str]:
-    """What the manifest says of the walks, a row each."""
+    """Return the manifest's diagnostics of the walks, one row each."""
     counts, notes = manifest["counts"], manifest["kernel_notes"]
     rows = ["| diagnostic | value |", "| --- | --- |"]
     verdict = manifest.get("verdict")
@@ -163,7 +163,7 @@ def _diagnostics(manifest: dict[str, Any]) -> list[str]:
 
 
 def _size_category(rows: int) -> str:
-    """The hub's name for a number of rows.
+    """Return the hub's name for a number of rows.
 
     Example:
         >>> _size_category(90_000)

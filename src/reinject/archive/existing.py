@@ -1,4 +1,4 @@
-"""What a write does about what is there already, in one value."""
+"""What to do with existing results, in one value."""
 
 from dataclasses import dataclass
 from pathlib import Path
@@ -11,14 +11,14 @@ Resume = Literal["if-possible", "never", "always"]
 
 @dataclass(frozen=True)
 class Existing:
-    """What to do about an archive, or an unfinished run, that is there already.
+    """What to do with an existing archive, or with an unfinished run.
 
     Attributes:
-        overwrite: replace an archive that is there; otherwise it is refused.
-        resume: "if-possible": resume an unfinished run where there is one; "never": give that up and begin anew;
-            "always": there has to be one, or a finished archive of the same plan, whose damaged shards are made again.
-        base: a finished archive whose shards are the first ones of the new plan, and which the new one replaces; None:
-            all shards are made.
+        overwrite: replace an existing archive; otherwise an existing archive is an error.
+        resume: "if-possible": resume an unfinished run if there is one. "never": discard it and start anew. "always":
+            require one, or a finished archive of the same plan, whose damaged shards are then repaired.
+        base: a finished archive whose shards are the first ones of the new plan; the new archive replaces it. None:
+            make all shards.
 
     Raises:
         ArgumentError: an unknown way to resume.

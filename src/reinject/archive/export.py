@@ -1,4 +1,4 @@
-"""``reinject export``: an archive in the formats of other tools."""
+"""``reinject export``: write an archive in the formats of other tools."""
 
 import io
 import tarfile
@@ -31,12 +31,12 @@ def export(folder: Path, out: Path, to: str, *, overwrite: bool = False, progres
         out: folder to make.
         to: "webdataset": one tar a shard; a sample is KEY.png (or KEY.npy), KEY.cls (the label), KEY.json (the rest).
             "zarr": a group of arrays x, label, probabilities, walk, step, model, chunked by shard.
-        overwrite: replace what an earlier export left there.
-        progress: who is told.
+        overwrite: replace an earlier export.
+        progress: progress reporter.
 
     Raises:
         ArgumentError: an unknown format.
-        ReinjectError: no archive, a library that is not installed, or ``out`` holds something.
+        ReinjectError: there is no archive, a library is not installed, or ``out`` holds something.
     """
     if to not in FORMATS:
         raise ArgumentError("--to", f"{to!r} is not known", f"Give one of {', '.join(FORMATS)}")
@@ -74,7 +74,7 @@ def _webdataset(archive: Archive, out: Path, advance: Callable[[int], None]) -> 
 
 
 def _files_of(x: Tensor) -> Any:
-    """The suffix and the bytes of each sample."""
+    """Yield the suffix and the bytes of each sample."""
     values = x.numpy()
     if values.dtype == np.uint8 and values.ndim == 4 and values.shape[1] in (1, 3):
         return (("png", data) for data in encode(values))
@@ -88,7 +88,7 @@ def _npy(value: Any) -> bytes:
 
 
 def _add(tar: tarfile.TarFile, name: str, data: bytes) -> None:
-    info = tarfile.TarInfo(name)  # its time is 0, so that the same archive gives the same bytes
+    info = tarfile.TarInfo(name)  # time 0, so that the same archive gives the same bytes
     info.size = len(data)
     tar.addfile(info, io.BytesIO(data))
 

@@ -1,4 +1,4 @@
-"""An archive as a data set to train on, where its samples are features; images are read as any folder of them is."""
+"""Read an archive of features as a training data set; archives of images are read like any folder of images."""
 
 from pathlib import Path
 
@@ -8,7 +8,7 @@ from reinject.base.errors import DataError
 
 
 def walked_features(name: str, data_dir: str | None = None, split_seed: int = 0) -> data.Dataset | None:
-    """The samples of an archive that lives in a feature space, split as a data set without test rows is.
+    """Read the samples of an archive in a feature space, and split them like a data set without test rows.
 
     Arguments:
         name: of the data set, or its folder.
@@ -16,11 +16,11 @@ def walked_features(name: str, data_dir: str | None = None, split_seed: int = 0)
         split_seed: of the split.
 
     Returns:
-        The data set, in the archive's space; None: that is no such archive.
+        The data set, in the archive's space; None if the name is not such an archive.
 
     Raises:
         DataError: samples without labels, or too few of a class.
-        ArchiveError: an archive that is damaged.
+        ArchiveError: a damaged archive.
     """
     folder = data.found_at(name, data_dir)
     if folder is None or not (folder / "manifest.json").is_file():

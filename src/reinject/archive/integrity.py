@@ -1,4 +1,4 @@
-"""Whether an archive is what its manifest says: hashes, counts, schema, ranges of rows, gaps."""
+"""Check an archive against its manifest: hashes, counts, schema, ranges of rows, gaps."""
 
 from collections import Counter
 from collections.abc import Callable, Iterator
@@ -15,23 +15,23 @@ from reinject.archive.schema import MANIFEST, blocks_of
 from reinject.base.files import sha256
 
 _BESIDE = {MANIFEST, "README.md"}
-_RUNS = "run*.toml"  # notes that the command line left before 0.2
+_RUNS = "run*.toml"  # files that the command line wrote before 0.2
 
 
 def verify(folder: Path, on_rows: Callable[[int], None] = lambda _: None) -> list[str]:
-    """All faults of an archive, each in a sentence; none: every byte and every row is as the manifest says.
+    """List all faults of an archive, one sentence each; an empty list means that every byte agrees with the manifest.
 
-    Checked are, shard by shard and in bounded memory: that each is there, of the stated size and hash; its columns; its
-    number of rows, labels inside the classes and, unless they were asked for, the most probable ones, walks inside the
-    block's, steps inside the walk's, each (walk, step) once; and over all the sums in the manifest, blocks that are
-    missing, and files that do not belong there.
+    The checks run shard by shard, in bounded memory. A shard must exist, with the stated size, hash, columns and number
+    of rows. Its labels must be classes and, unless they were requested, the most probable ones. Its walks must be those
+    of its block, its steps those of the walk, and each (walk, step) must occur once. Over all shards the sums of the
+    manifest must hold, no block may be missing, and no other files may be there.
 
     Arguments:
         folder: the archive.
-        on_rows: told the number of rows after each shard.
+        on_rows: called with the number of rows after each shard.
 
     Raises:
-        ArchiveError: no archive, or a manifest that cannot be read.
+        ArchiveError: no archive, or an unreadable manifest.
     """
     manifest = read_manifest(folder)
     faults: list[str] = []
@@ -70,7 +70,7 @@ def _bytes_fault(path: Path, entry: dict[str, Any]) -> str | None:
         return "is missing"
     if path.stat().st_size != entry["bytes"]:
         return f"has {path.stat().st_size} bytes, not {entry['bytes']}"
-    return None if sha256(path) == entry["sha256"] else "is not what was written (another hash)"
+    return None if sha256(path) == entry["sha256"] else "is not the written file (another hash)"
 
 
 def _schema_faults(table: pa.Table, first: pa.Schema, manifest: dict[str, Any]) -> Iterator[str]:

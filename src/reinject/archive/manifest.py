@@ -1,4 +1,4 @@
-"""The manifest of an archive, read without trust: every field that is used later has the type that it should."""
+"""Read the manifest of an archive without trust: check the type of every field before use."""
 
 import re
 from collections.abc import Callable, Iterator
@@ -18,19 +18,19 @@ _MOST = 1 << 32  # values of one sample
 
 
 def read_manifest(folder: Path) -> dict[str, Any]:
-    """The manifest of the archive in ``folder``.
+    """Read the manifest of the archive in ``folder``.
 
     Raises:
-        ArchiveError: no folder, no manifest (an unfinished run), another schema version, a field that is missing or of
+        ArchiveError: no folder; no manifest (an unfinished run); another schema version; a field that is missing or of
             another type.
     """
     if not folder.is_dir():
         if not is_remote(folder) and partial_of(folder).is_dir():
-            raise ArchiveError(str(folder), "is unfinished", f"Run the command that began {partial_of(folder)} again")
+            raise ArchiveError(str(folder), "is unfinished", f"Run the command that started {partial_of(folder)} again")
         raise ArchiveError(str(folder), "no archive there", "Give the --out of a reinject sample")
     path = folder / MANIFEST
     if not path.is_file():
-        raise ArchiveError(str(folder), f"has no {MANIFEST}, so it is no finished archive", "Sample again")
+        raise ArchiveError(str(folder), f"has no {MANIFEST}, so it is not a finished archive", "Sample again")
     manifest = read_json(path, ArchiveError)
     found = manifest.get("schema_version") if isinstance(manifest, dict) else None
     if found != SCHEMA_VERSION:
@@ -84,7 +84,7 @@ def _verdict(value: Any) -> bool:
 
 
 def _figure(value: Any) -> bool:
-    """A number, several, or none where it was not measured."""
+    """Return whether a value is a number, several numbers, or None for an unmeasured one."""
     several = value if isinstance(value, list) else [value]
     return value is None or all(isinstance(one, (int, float)) for one in several)
 
@@ -132,12 +132,12 @@ _ENTRY: dict[str, Callable[[Any], bool]] = {
     "rows": _natural,
     "bytes": _natural,
     "sha256": lambda value: isinstance(value, str) and bool(_HASH.fullmatch(value)),
-    "repeats": lambda value: value is None or _rising(value),  # of older archives: see without_noted
+    "repeats": lambda value: value is None or _rising(value),  # of older archives, see without_noted
 }
 
 
 def _wrong(manifest: dict[str, Any]) -> Iterator[tuple[str, Any]]:
-    """The fields that are not as they should be, and what they are."""
+    """Yield the fields of the wrong type, and their values."""
     yield from _unfit(manifest, _FIELDS, "")
     yield from _unfit(manifest, {name: fits for name, fits in _LATER.items() if manifest.get(name) is not None}, "")
     counts = manifest["counts"]
@@ -155,7 +155,7 @@ def _wrong(manifest: dict[str, Any]) -> Iterator[tuple[str, Any]]:
 
 
 def _ranges(manifest: dict[str, Any]) -> bool:
-    """Whether the ranges of walks, where there are any, make up as many blocks as there are."""
+    """Return whether the ranges of walks, if there are any, are as many as the blocks."""
     if "ranges" not in manifest["parameters"]:
         return True
     ranges, size = (manifest["parameters"].get(name) for name in ("ranges", "block_size"))

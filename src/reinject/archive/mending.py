@@ -1,4 +1,4 @@
-"""Making damaged shards of a finished archive again."""
+"""Repair the damaged shards of a finished archive."""
 
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
@@ -23,17 +23,17 @@ def repair(
     listener: Listener | None = None,
     run: Run | None = None,
 ) -> Path:
-    """Make the shards of a finished archive again that are missing or damaged; arguments as for :func:`write`.
+    """Make the missing and the damaged shards of a finished archive again; arguments as for :func:`write`.
 
-    They are made in ``OUT.repair``, or a temporary folder for a place elsewhere, and take the place of the old ones
-    when they are what the manifest says, so that nothing is lost where they are not.
+    The shards are made in ``OUT.repair``, or in a temporary folder for a place elsewhere. A new shard replaces the old
+    one only if its hash is that of the manifest, so a failed repair loses nothing.
 
     Raises:
-        ArchiveError: no archive, another plan, or a shard that comes out otherwise than its hash says.
+        ArchiveError: no archive, another plan, or a new shard with another hash.
     """
     listener = listener or Listener()
     if not (out / MANIFEST).is_file():
-        raise ArchiveError(str(out), "nothing to go on with", "Leave out --resume always to begin")
+        raise ArchiveError(str(out), "there is no run to resume", "Leave out --resume always to start one")
     manifest, wanted = read_manifest(out), plan.as_json()
     unlike = list(differences({key: manifest.get(key) for key in wanted}, wanted))
     if unlike:
@@ -50,14 +50,14 @@ def repair(
         good = {number for number, entry in known.items() if is_whole(out, entry)}
         listener.on_rows(sum(known[number]["rows"] for number in good))
         gone = {number: entry["repeats"] for number, entry in known.items() if entry.get("repeats")}
-        if gone:  # this process leaves the rows out
+        if gone:  # this process drops the rows
             make_block, run = without_noted(make_block, gone), None
         for entry in made(scratch, plan, sorted(known.keys() - good), make_block, listener.on_rows, run):
             listener.on_shard(entry)
             if entry["sha256"] != known[entry["block"]]["sha256"]:
                 raise ArchiveError(
                     str(out / entry["file"]),
-                    "comes out otherwise than it was: another device or number of threads",
+                    "differs after the repair: another device or number of threads",
                     "Sample again with --overwrite",
                 )
             deliver(scratch / entry["file"], out / entry["file"])
@@ -67,14 +67,14 @@ def repair(
 
 
 def without_noted(make_block: MakeBlock, gone: Mapping[int, Sequence[int]]) -> MakeBlock:
-    """Blocks without rows that their shards' entries note.
+    """Drop the rows of blocks that the entries of their shards list.
 
-    Until version 0.1, ``--distinct`` compared samples of all blocks when all were there, and noted as ``repeats`` which
-    rows of a shard it left out. Archives that were made so are still made again.
+    Until version 0.1, ``--distinct`` compared the samples of all blocks at the end. It listed the dropped rows of a
+    shard as ``repeats``. This function lets such archives be made again.
 
     Arguments:
         make_block: number of a block -> its rows.
-        gone: number of a block -> the rows that go, counted from the first of the block.
+        gone: number of a block -> the rows to drop, counted from the first row of the block.
     """
 
     def parts(number: int) -> Iterator[LabelledSamples]:

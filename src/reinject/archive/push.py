@@ -1,4 +1,4 @@
-"""``reinject push``: an archive to the Hugging Face hub, as a data set that ``datasets`` loads by its name."""
+"""``reinject push``: upload an archive to the Hugging Face hub, as a data set that ``datasets`` loads by its name."""
 
 from pathlib import Path
 from typing import cast
@@ -13,18 +13,18 @@ _NOT_KNOWN = (401, 403)  # HTTP status: not logged in, or not allowed
 
 
 def push(folder: Path, repository: str, *, public: bool = False, token: str | None = None) -> Outcome:
-    """Upload an archive, its card and its manifest, after a look at every byte.
+    """Upload an archive, its card and its manifest, after a check of every byte.
 
     Arguments:
         folder: the archive.
-        repository: OWNER/NAME; made where it is not there.
-        public: for all to see; else a repository that is made is private.
+        repository: OWNER/NAME; created if missing.
+        public: whether everyone can see a new repository; otherwise it is private.
         token: of the hub; default: the one of ``hf auth login``.
 
     Raises:
-        ArchiveError: no archive, one with faults, or one that is not on this machine.
-        ArgumentError: no OWNER/NAME.
-        ReinjectError: the hub refuses or is not to be reached.
+        ArchiveError: no archive, an archive with faults, or one that is not on this machine.
+        ArgumentError: the repository is not OWNER/NAME.
+        ReinjectError: the hub refuses, or is unreachable.
     """
     from huggingface_hub import HfApi
     from huggingface_hub.errors import HfHubHTTPError, HFValidationError
@@ -32,11 +32,11 @@ def push(folder: Path, repository: str, *, public: bool = False, token: str | No
     if is_remote(folder):
         raise ArchiveError(str(folder), "is not on this machine", "Push a copy of it from here")
     if repository.count("/") != 1:
-        raise ArgumentError("push", f"{repository!r} is no repository", "Give OWNER/NAME")
+        raise ArgumentError("push", f"{repository!r} is not a repository", "Give OWNER/NAME")
     rows = read_manifest(folder)["counts"]["rows"]
     faults = verify(folder)
     if faults:
-        raise ArchiveError(str(folder), f"has faults: {faults[0]}", "Look at them with reinject verify")
+        raise ArchiveError(str(folder), f"has faults: {faults[0]}", "List them with reinject verify")
     bases = cast(tuple[type[Exception], ...], HfHubHTTPError.__bases__)  # what its HTTP library raises
     refused: tuple[type[Exception], ...] = (OSError, *bases)
     try:
@@ -44,9 +44,9 @@ def push(folder: Path, repository: str, *, public: bool = False, token: str | No
         hub.create_repo(repository, repo_type="dataset", private=not public, exist_ok=True)
         hub.upload_folder(repo_id=repository, repo_type="dataset", folder_path=str(folder))
     except HFValidationError as error:
-        raise ArgumentError("push", f"{repository!r} is no repository", "Give OWNER/NAME") from error
+        raise ArgumentError("push", f"{repository!r} is not a repository", "Give OWNER/NAME") from error
     except refused as error:
         status = getattr(getattr(error, "response", None), "status_code", None)
-        cure = "Log in with hf auth login" if status in _NOT_KNOWN else "Look at that, then run the same command again"
-        raise ReinjectError(repository, f"the hub does not take it ({reason(error)})", cure) from error
+        cure = "Log in with hf auth login" if status in _NOT_KNOWN else "Solve this, then run the same command again"
+        raise ReinjectError(repository, f"the hub refuses it ({reason(error)})", cure) from error
     return Outcome({"repository": repository, "rows": rows}, [f"{rows:,} samples in {repository} on the hub"])

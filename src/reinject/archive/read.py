@@ -1,4 +1,4 @@
-"""Reading an archive that :mod:`reinject.archive.write` has finished."""
+"""Read an archive that :mod:`reinject.archive.write` has finished."""
 
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
@@ -39,11 +39,11 @@ class Archive:
 
     @classmethod
     def open(cls, folder: str | Path) -> "Archive":
-        """The archive in ``folder``, after a look at whether it is whole.
+        """Open the archive in ``folder``, after a check that all shards exist.
 
         Raises:
-            ArchiveError: no folder, no manifest (an unfinished run), another schema version, or a shard that is missing
-                or of another size than written.
+            ArchiveError: no folder; no manifest (an unfinished run); another schema version; a shard that is missing or
+                of another size.
         """
         folder = place_of(folder)
         manifest = read_manifest(folder)
@@ -57,22 +57,22 @@ class Archive:
 
     @property
     def rows(self) -> int:
-        """Number of samples."""
+        """Return the number of samples."""
         return int(self.manifest["counts"]["rows"])
 
     @property
     def event_shape(self) -> tuple[int, ...]:
-        """Shape of one sample, without the batch."""
+        """Return the shape of one sample, without the batch."""
         return tuple(self.manifest["event_shape"])
 
     @property
     def class_names(self) -> tuple[str, ...]:
-        """Names of the labels; none where the samples have no labels."""
+        """Return the names of the labels; none where the samples have no labels."""
         return tuple(self.manifest["class_names"])
 
     @property
     def storage(self) -> Storage:
-        """How the samples are kept."""
+        """Return how the samples are stored."""
         return Storage(**self.manifest["storage"])
 
     def __repr__(self) -> str:
@@ -83,13 +83,13 @@ class Archive:
         return self.rows
 
     def __iter__(self) -> Iterator[tuple[Tensor, int]]:
-        """Samples in data units and their labels, shard by shard; -1 where a sample has none."""
+        """Yield samples in data units and their labels, shard by shard; -1 for a sample without a label."""
         for number in range(len(self.manifest["shards"])):
             x, y = self._some(number)
             yield from zip(x, y.tolist(), strict=True)
 
     def __getitem__(self, rows: int | slice) -> tuple[Tensor, Any]:
-        """A sample in data units and its label, or those of a slice: (B, *event) and int64, (B,)."""
+        """Return a sample in data units and its label, or those of a slice: (B, *event) and int64, (B,)."""
         if isinstance(rows, slice):
             wanted = np.arange(self.rows)[rows]
         elif -self.rows <= rows < self.rows:
@@ -108,34 +108,34 @@ class Archive:
         return (x, y) if isinstance(rows, slice) else (x[0], int(y[0]))
 
     def _some(self, number: int) -> tuple[Tensor, Tensor]:
-        """Samples of a shard in data units, and their labels."""
+        """Return samples of a shard in data units, and their labels."""
         table = self.shard(number)
         x = values_of(table.column(self.manifest["columns"][0]), self.event_shape)
         y = table.column("label").to_numpy().copy() if self.class_names else np.full(len(table), -1)
         return self.storage.load(x), torch.from_numpy(y)
 
     def to_torch(self) -> "TensorDataset":
-        """All samples in data units and their labels, as a PyTorch data set."""
+        """Return all samples in data units and their labels, as a PyTorch data set."""
         from torch.utils.data import TensorDataset
 
         x, y = self.read()
         return TensorDataset(self.storage.load(x), y)
 
     def to_pandas(self) -> Any:
-        """A table with all columns; samples are NumPy arrays in data units, under ``x``."""
+        """Return a table with all columns; samples are NumPy arrays in data units, under ``x``."""
         import pandas as pd
 
         rest = pa.concat_tables(table for _, table in self.shards()).to_pandas()
         return pd.concat([pd.Series(list(self[:][0].numpy()), name="x"), rest], axis=1)
 
     def to_dataset(self) -> Any:
-        """All columns as a data set of Hugging Face's ``datasets``, in memory."""
+        """Return all columns as a data set of Hugging Face's ``datasets``, in memory."""
         from datasets import Dataset
 
         return Dataset(pa.concat_tables(self.shard(number) for number in range(len(self.manifest["shards"]))))
 
     def plan(self) -> Plan:
-        """What determines its rows."""
+        """Return the plan, which determines the rows."""
         manifest = self.manifest
         return Plan(
             self.event_shape,
@@ -149,16 +149,16 @@ class Archive:
         )
 
     def tables(self, columns: list[str]) -> Iterator[pa.Table]:
-        """The named columns, shard by shard."""
+        """Yield the named columns, shard by shard."""
         for shard in self.manifest["shards"]:
             yield _table(self.folder / shard["file"], columns)
 
     def shard(self, number: int) -> pa.Table:
-        """All columns of one shard."""
+        """Return all columns of one shard."""
         return _table(self.folder / self.manifest["shards"][number]["file"])
 
     def shards(self) -> Iterator[tuple[Tensor, pa.Table]]:
-        """Shard by shard, the samples as kept, (B, *event), and all columns but them."""
+        """Yield, shard by shard, the stored samples, (B, *event), and all other columns."""
         column = self.manifest["columns"][0]
         for number in range(len(self.manifest["shards"])):
             table = self.shard(number)
@@ -167,16 +167,16 @@ class Archive:
     def read(
         self, most: int | None = None, seed: int = 0, on_rows: Callable[[int], None] = lambda _: None
     ) -> tuple[Tensor, Tensor]:
-        """Samples as kept and their labels, all or ``most`` of them drawn at random without replacement.
+        """Read stored samples and their labels: all of them, or ``most`` drawn at random without replacement.
 
         Arguments:
-            most: number of rows, >= 1; None or more than there are: all of them, in the archive's order.
+            most: number of rows, >= 1; None, or more than there are: all of them, in the archive's order.
             seed: of the draw.
-            on_rows: told the number of rows after each shard.
+            on_rows: called with the number of rows after each shard.
 
         Returns:
-            x, (B, *event), uint8 levels or float32 data units as the storage says; label, int64, (B,), -1 where a
-            sample has none.
+            x, (B, *event), uint8 levels or float32 data units, see ``storage``; label, int64, (B,), -1 for a sample
+            without a label.
         """
         wanted = self._drawn(most, seed)
         column = self.manifest["columns"][0]
@@ -192,12 +192,12 @@ class Archive:
         return torch.cat(xs), torch.cat(labels)
 
     def some(self, most: int, seed: int = 0, shards: int = 8) -> Tensor:
-        """At most so many samples, data units, drawn from a few shards that lie evenly over the archive: (B, *event).
+        """Draw at most ``most`` samples, data units, from a few shards that lie evenly over the archive: (B, *event).
 
         Arguments:
             most: number of samples, >= 1.
             seed: of the draw.
-            shards: that are read, at most.
+            shards: most shards to read.
         """
         kept = [entry for entry in self.manifest["shards"] if entry["rows"]]
         chosen = [kept[k] for k in sorted({int(k) for k in np.linspace(0, len(kept) - 1, min(shards, len(kept)))})]
@@ -207,12 +207,12 @@ class Archive:
         return self.storage.load(part.read(most, seed)[0])
 
     def numbers(self, column: str, most: int | None = None, seed: int = 0) -> NDArray[np.int64]:
-        """The walk, step or model of the rows that :meth:`read` gives for the same arguments, int64, (B,)."""
+        """Return the walk, step or model of the rows that :meth:`read` returns for the same arguments, int64, (B,)."""
         found = np.concatenate([table.column(column).to_numpy() for table in self.tables([column])])
         return found[self._drawn(most, seed)].astype(np.int64)
 
     def _drawn(self, most: int | None, seed: int) -> NDArray[np.int64]:
-        """Numbers of all rows, or of ``most`` of them, rising."""
+        """Return the numbers of all rows, or of ``most`` of them, in rising order."""
         if most is None or most >= self.rows:
             return np.arange(self.rows)
         check_count("Archive.read", "most", most)
@@ -225,12 +225,12 @@ def _table(path: Path, columns: list[str] | None = None) -> pa.Table:
             return pq.read_table(file, columns=columns)
     except (pa.ArrowException, OSError) as error:
         raise ArchiveError(
-            str(path), f"cannot be read ({str(error).splitlines()[0]})", "Look at all of it with reinject verify"
+            str(path), f"cannot be read ({str(error).splitlines()[0]})", "Check all of it with reinject verify"
         ) from error
 
 
 def values_of(column: pa.ChunkedArray, event_shape: tuple[int, ...]) -> Tensor:
-    """The samples of a column as kept, (B, *event): uint8 levels or float32."""
+    """Return the stored samples of a column, (B, *event): uint8 levels or float32."""
     array = column.combine_chunks()
     if pa.types.is_struct(array.type):
         if not len(array):

@@ -1,4 +1,4 @@
-"""How a command reads data sets: by one split, never by another than its models were trained on."""
+"""Read the data sets of a command by one split: the split that its models were trained on."""
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
@@ -16,14 +16,14 @@ _ARCHIVE = "archive:"
 
 @dataclass(frozen=True)
 class Reading:
-    """How the data sets of a command are read, and which have been.
+    """How a command reads data sets, and which it has read.
 
     Attributes:
         data_dir: where to look for data sets first.
-        split_seed: of the split of those without a test part.
+        split_seed: of the split of data sets without a test part.
         progress: progress reporter.
-        trained: what the command's models were trained on.
-        splits: name -> split of every data set that has been read.
+        trained: splits that the command's models were trained on.
+        splits: name -> split of every data set read so far.
     """
 
     data_dir: str | None = None
@@ -36,7 +36,7 @@ class Reading:
         """Read a data set.
 
         Raises:
-            DataError: it is not to be had, or the models have seen rows that are held out of it here.
+            DataError: it cannot be read, or the models were trained on rows that are held out here.
         """
         found = data.load(name, self.data_dir, self.split_seed, self.progress)
         for one in self.trained:
@@ -45,10 +45,10 @@ class Reading:
         return found
 
     def begin_at(self, folder: str, manifest: Mapping[str, Any]) -> None:
-        """Note what an archive was made from at whose samples walks begin.
+        """Record the splits behind an archive whose samples are starts of walks.
 
         Raises:
-            DataError: the models have seen rows that are held out of it, or it has seen rows that are held out of them.
+            DataError: the models were trained on its held-out rows, or it was made from theirs.
         """
         for one in made_from(manifest):
             for known in self.trained:
@@ -56,26 +56,26 @@ class Reading:
                     problem = (
                         f"was made from another split of {one.name} than the models (seeds {one.seed}, {known.seed})"
                     )
-                    raise DataError(folder, problem, "Begin at an archive of one split with the models")
+                    raise DataError(folder, problem, "Start at an archive made from the models' split")
             self.splits[f"{_ARCHIVE}{folder}, {one.name}"] = one
 
 
 def reading_again(
     parameters: Mapping[str, Any], start: str = "", data_dir: str | None = None, progress: Progress | None = None
 ) -> Reading:
-    """How the data sets of an archive were read.
+    """Return how the data sets of an archive were read.
 
-    Archives from before their splits were noted have starts of ``data:`` and ``fitted:`` from the split by their own
-    seed, all else from that by 0.
+    Archives older than recorded splits split the data of ``data:`` and ``fitted:`` starts by the start's own seed. They
+    split all other data by seed 0.
 
     Arguments:
         parameters: of the archive.
-        start: text of the start that is read, if it is one.
+        start: text of the start that is read, if any.
         data_dir: where to look for data sets first.
         progress: progress reporter.
 
     Raises:
-        ArchiveError: splits that are damaged.
+        ArchiveError: damaged splits.
     """
     if "splits" in parameters:
         seed = seed_of(split for name, split in read_by(parameters).items() if not name.startswith(_ARCHIVE))
@@ -85,10 +85,10 @@ def reading_again(
 
 
 def read_by(parameters: Mapping[str, Any]) -> dict[str, Split]:
-    """What the walks of an archive were told of data sets, by their names.
+    """Return the splits of the data sets that an archive's walks used, by name.
 
     Raises:
-        ArchiveError: splits that are damaged.
+        ArchiveError: damaged splits.
     """
     noted = parameters.get("splits", {})
     if not isinstance(noted, Mapping):
@@ -97,10 +97,10 @@ def read_by(parameters: Mapping[str, Any]) -> dict[str, Split]:
 
 
 def made_from(manifest: Mapping[str, Any]) -> list[Split]:
-    """What an archive's models were trained on and what its walks were told, where the manifest says it.
+    """Return the splits of an archive's models and walks, where the manifest states them.
 
     Raises:
-        ArchiveError: splits that are damaged.
+        ArchiveError: damaged splits.
     """
     entries = [entry for kind in KINDS for entry in manifest["models"].get(kind, ())]
     noted = [Split.of(entry["split"], MANIFEST, ArchiveError) for entry in entries if "split" in entry]
@@ -108,5 +108,5 @@ def made_from(manifest: Mapping[str, Any]) -> list[Split]:
 
 
 def seed_of(splits: Iterable[Split]) -> int | None:
-    """The seed by which data sets were split; None where all had a test part of their own."""
+    """Return the seed of the splits; None if all data sets have their own test part."""
     return next((one.seed for one in splits if one.seed is not None), None)

@@ -1,9 +1,9 @@
-"""Archives on a file system elsewhere: object stores, by fsspec's URLs.
+"""Write archives to other file systems: object stores, by fsspec's URLs.
 
-Shards are made in a folder of this machine and uploaded one by one; the manifest goes last, so an archive with a
-manifest is whole there too. The entries of shards that have arrived stay here until then: the same command on the same
-machine goes on where it was. Object stores know no rename and no lock. Shards that are appended lie beside the old ones
-before the manifest names them: until then, what lists the folder instead of reading the manifest sees some of them.
+Shards are made in a folder of this machine and uploaded one by one. The manifest comes last, so a remote archive with a
+manifest is complete. The entries of uploaded shards stay on this machine until then, so the same command on the same
+machine resumes the run. Object stores have no rename and no lock. Appended shards lie beside the old ones before the
+manifest names them. Until then, a program that lists the folder without the manifest sees some of them.
 """
 
 import hashlib
@@ -28,28 +28,28 @@ Finish = Callable[[Path, Plan, list[dict[str, Any]], Path], None]
 
 
 def scratch_of(out: Path) -> Path:
-    """The folder of this machine where shards of ``out`` are made, the same for the same place."""
+    """Return the folder of this machine where shards of ``out`` are made; it depends on the place alone."""
     name = hashlib.sha256(str(out).encode()).hexdigest()[:16]
     return Path(tempfile.gettempdir()) / f"reinject-{name}"
 
 
 def is_begun(out: Path) -> bool:
-    """Whether there is an unfinished run to go on with, on this machine."""
+    """Return whether this machine has an unfinished run to resume."""
     return (scratch_of(out) / PLAN).is_file() if is_remote(out) else partial_of(out).is_dir()
 
 
 def unfinished_plan(out: Path) -> dict[str, Any] | None:
-    """The plan of the unfinished run that there is to go on with; None where there is none.
+    """Return the plan of the unfinished run to resume; None if there is none.
 
     Raises:
-        ArchiveError: it is damaged.
+        ArchiveError: the plan is damaged.
     """
     path = (scratch_of(out) if is_remote(out) else partial_of(out)) / PLAN
     return read_json(path, ArchiveError) if path.is_file() else None
 
 
 def kind_begun(out: Path) -> str | None:
-    """How an unfinished run, or the archive that is there, keeps its samples; None: there is neither."""
+    """Return how an unfinished run, or the existing archive, stores its samples; None if there is neither."""
     path = (out if is_remote(out) else before_publishing(out)) / MANIFEST
     there = read_json(path, ArchiveError) if path.is_file() else None
     for found in (unfinished_plan(out), there):
@@ -60,7 +60,10 @@ def kind_begun(out: Path) -> str | None:
 
 
 def was_cut_short(out: Path) -> bool:
-    """Whether the run that put ``out`` there was killed while it tidied up: the same command has nothing left to do."""
+    """Return whether the run that made ``out`` was killed during its clean-up.
+
+    The same command then has nothing left to do.
+    """
     if not is_remote(out):
         return was_cut_here(out)
     here, there = scratch_of(out) / MANIFEST, out / MANIFEST
@@ -77,15 +80,15 @@ def write_remote(
     listener: Listener,
     run: Run | None,
 ) -> Path:
-    """As :func:`reinject.archive.write`, at a place of fsspec.
+    """Write an archive as :func:`reinject.archive.write` does, at a place of fsspec.
 
     Arguments:
         out: the place.
-        plan, make_block, existing, listener, run: as there.
-        finish: writes card and manifest of these entries into a folder.
+        plan, make_block, existing, listener, run: as for :func:`reinject.archive.write`.
+        finish: writes the card and the manifest of these entries into a folder.
 
     Raises:
-        ArchiveError: there is an archive already, or an unfinished run of another plan was on its way there.
+        ArchiveError: an archive exists already, or an unfinished run of another plan has the same place.
     """
     scratch = scratch_of(out)
     base = existing.base
@@ -114,18 +117,21 @@ def write_remote(
 
 
 def _clear(out: Path, overwrite: bool) -> None:
-    """Remove an archive, the manifest first: shards that stayed would be read as those of the new one."""
+    """Remove an archive, the manifest first.
+
+    Otherwise remaining shards would look like shards of the new archive.
+    """
     there, ours = _files(out)
     if there and not overwrite:
         raise ArchiveError(str(out), "already holds something", "Choose another --out, or replace it with --overwrite")
     if len(ours) < len(there):
-        raise ArchiveError(str(out), "holds files that were not made here", "Choose another --out, or remove them")
+        raise ArchiveError(str(out), "holds other files", "Choose another --out, or remove them")
     for path in sorted(ours, key=lambda path: path.name != MANIFEST):
         path.unlink()
 
 
 def _give_up(scratch: Path, out: Path) -> None:
-    """Remove an unfinished run, and the shards of it that have arrived: those that no manifest names."""
+    """Remove an unfinished run, and its uploaded shards: those that no manifest names."""
     if not is_begun(out):
         return
     discard(scratch)
@@ -136,19 +142,19 @@ def _give_up(scratch: Path, out: Path) -> None:
 
 
 def _files(out: Path) -> tuple[list[Path], list[Path]]:
-    """All files that are there, and those of them that have a name of ours."""
+    """Return all files at the place, and those among them that an archive has."""
     there = list(_all(out)) if out.is_dir() else []
     return there, [path for path in there if _OURS.fullmatch(str(path.relative_to(out)))]
 
 
 def _all(folder: Path) -> Iterator[Path]:
-    """Files at any depth; a pattern would take brackets in the folder's name for its own."""
+    """Return the files at any depth; a pattern would interpret brackets in the folder's name."""
     for path in folder.iterdir():
         yield from _all(path) if path.is_dir() else [path]
 
 
 def _arrived(scratch: Path, out: Path, number: int) -> dict[str, Any] | None:
-    """The entry of a shard that is there, as large as it was here."""
+    """Return the entry of an uploaded shard, if its size there equals its size here."""
     path = scratch / entry_file(number)
     if not path.is_file():
         return None

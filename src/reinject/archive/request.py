@@ -1,7 +1,6 @@
-"""The same command again, on what it has made already: nothing is left to do, and that is no failure.
+"""Recognise a repeated command: if its result exists already, nothing is left to do, and the exit status is 0.
 
-What a folder was asked for, and what the command said, stand in its ``outcome.json``; an archive has the request in its
-manifest.
+``outcome.json`` in a folder holds the request and the command's output; an archive has the request in its manifest.
 """
 
 import functools
@@ -21,16 +20,16 @@ from reinject.base.files import fingerprint, is_remote, read_json, sha256, write
 from reinject.base.outcome import Outcome
 
 OUTCOME = "outcome.json"
-_NOT_ASKED = ("out", "overwrite", "progress", "data_dir")  # where and how, not what
+_NOT_ASKED = ("out", "overwrite", "progress", "data_dir")  # these change where and how, not what
 
 
 def asked_for(given: Mapping[str, Any], *left_out: str, **more: Any) -> dict[str, Any]:
-    """What is asked for, as JSON values: all arguments of a call but those that cannot change what is made.
+    """Return a request as JSON values: all arguments of a call but those that cannot change the result.
 
     Arguments:
         given: the arguments by name, such as ``locals()`` at the beginning of a function.
-        left_out: names of further ones that change nothing.
-        more: what else counts: hashes of models, contents of files.
+        left_out: names of further arguments that change nothing.
+        more: further values that count: hashes of models, contents of files.
 
     Example:
         >>> asked_for({"seed": 1, "out": Path("x"), "device": "cpu"}, "device", models=["6d"])
@@ -53,9 +52,9 @@ def _plain(value: Any) -> Any:
 
 
 def contents(name: str | Path | None, data_dir: str | None = None) -> str:
-    """A hash of the file, folder or data set that a text names on this disk, as ``FILE`` or ``kind:FILE``; "": none.
+    """Hash the file, folder or data set that a text names on this disk, as ``FILE`` or ``kind:FILE``; "" without one.
 
-    Of a folder, the names and sizes of its files count, and what its JSON files say.
+    For a folder the hash covers the names and sizes of its files, and the contents of its JSON files.
     """
     if name is None:
         return ""
@@ -75,18 +74,18 @@ def contents(name: str | Path | None, data_dir: str | None = None) -> str:
 
 
 def manifest_hash(folder: Path) -> str:
-    """The hash of an archive's manifest, which has those of its shards; "" where there is none."""
+    """Return the hash of an archive's manifest, which holds the hashes of its shards; "" without a manifest."""
     path = folder / MANIFEST
     return hashlib.sha256(path.read_bytes()).hexdigest() if path.is_file() else ""
 
 
 def note(partial: Path, asked: Mapping[str, Any], outcome: Outcome) -> None:
-    """Write into a folder that is about to be finished what it was asked for, and what is said of it."""
+    """Write the request and the outcome into a folder that is about to be finished."""
     write_json(partial / OUTCOME, {"asked": asked, **asdict(outcome)})
 
 
 def earlier(out: Path, asked: Mapping[str, Any]) -> Outcome | None:
-    """What was said of the folder ``out``, where the same request made it; None where it has to be made."""
+    """Return the outcome of the folder ``out`` if the same request made it; else None."""
     if is_remote(out) or not (out / OUTCOME).is_file():
         return None
     found = read_json(out / OUTCOME, ArchiveError)
@@ -101,6 +100,6 @@ def earlier(out: Path, asked: Mapping[str, Any]) -> Outcome | None:
 
 
 def made_already(out: Path, outcome: Outcome) -> Outcome:
-    """What is said of ``out`` to who asks for it again."""
-    line = f"{out} is whole already, made by the same command: nothing is left to do"
+    """Return the outcome for a repeated request."""
+    line = f"{out} is complete already, made by the same command: nothing is left to do"
     return replace(outcome, lines=[line, *outcome.lines], repeated=True)

@@ -1,4 +1,4 @@
-"""What an archive holds: its plan, and the columns of its table."""
+"""Contents of an archive: its plan, and the columns of its table."""
 
 import json
 from collections.abc import Mapping
@@ -25,20 +25,20 @@ _PACKAGES = ("torch", "numpy", "pyarrow")
 
 @dataclass(frozen=True)
 class Plan:
-    """All that determines an archive's rows; two runs with equal plans write equal shards.
+    """All settings that determine an archive's rows; two runs with equal plans write equal shards.
 
     Attributes:
         event_shape: shape of one sample.
         class_names: names of the labels, in the order of the classifier's outputs; none: samples have no labels.
-        storage: how samples are kept.
+        storage: how samples are stored.
         blocks: number of blocks of walks, and so of shards.
         parameters: kernel, start, walks, steps, seed and so on, as JSON values.
-        models: the autoencoders and the classifiers: where they lie and the hashes of their weights.
-        images: "png", for samples that are images of uint8 levels; "array": as arrays of numbers all the same.
+        models: the autoencoders and the classifiers: their folders and the hashes of their weights.
+        images: "png", for samples that are images of uint8 levels; "array": store them as arrays of numbers.
         compression: of the Parquet columns: "zstd", "snappy", "gzip", "brotli", "lz4" or "none".
 
     Raises:
-        ArgumentError: a name that is not known; names of classes that are blank or stand there twice.
+        ArgumentError: an unknown value; names of classes that are blank or repeated.
     """
 
     event_shape: tuple[int, ...]
@@ -59,20 +59,20 @@ class Plan:
                 )
 
     def as_json(self) -> dict[str, Any]:
-        """The plan as JSON values, with the versions of the packages that fix its results."""
+        """Return the plan as JSON values, with the versions of the packages that determine its results."""
         plan = json.loads(json.dumps(asdict(self)))
         plan["packages"] = packages()
         return dict(plan)
 
     @property
     def is_image(self) -> bool:
-        """Whether samples are kept as PNG images rather than as arrays of numbers."""
+        """Return whether samples are stored as PNG images and not as arrays of numbers."""
         grid = len(self.event_shape) == 3 and self.event_shape[0] in (1, 3)
         return grid and self.storage.kind == "uint8" and self.images == "png"
 
 
 def features(plan: Plan) -> Any:
-    """The columns as ``datasets`` features: image or x, label, probabilities, walk, step, model."""
+    """Return the columns as ``datasets`` features: image or x, label, probabilities, walk, step, model."""
     from datasets import ClassLabel, Features, Image, List, Value
 
     if plan.is_image:
@@ -98,12 +98,12 @@ def features(plan: Plan) -> Any:
 
 
 def schema_of(plan: Plan) -> pa.Schema:
-    """The Arrow schema of a shard, with the features in its metadata."""
+    """Return the Arrow schema of a shard, with the features in its metadata."""
     return features(plan).arrow_schema
 
 
 def table_of(part: LabelledSamples, plan: Plan, schema: pa.Schema) -> pa.Table:
-    """The rows of one part as an Arrow table of the given schema."""
+    """Return the rows of one part as an Arrow table of the given schema."""
     rows = len(part.label)
     x = part.x.numpy()
     if plan.is_image:
@@ -128,7 +128,7 @@ def table_of(part: LabelledSamples, plan: Plan, schema: pa.Schema) -> pa.Table:
 
 
 def blocks_of(parameters: Mapping[str, Any]) -> list[tuple[int, int]]:
-    """The first walk of every block, and the one behind its last, of an archive of these parameters.
+    """Return the first walk of every block, and the one behind its last, of an archive of these parameters.
 
     Example:
         >>> blocks_of({"ranges": [{"walks": [0, 20]}, {"walks": [32, 40]}], "block_size": 16})
@@ -143,7 +143,7 @@ def blocks_of(parameters: Mapping[str, Any]) -> list[tuple[int, int]]:
 
 
 def scheme_of(parameters: Mapping[str, Any]) -> int:
-    """The scheme of an archive's noise, see :func:`reinject.base.streams.stream`; old ones name none.
+    """Return the scheme of an archive's noise, see :func:`reinject.base.streams.stream`; old archives name none.
 
     Example:
         >>> scheme_of({}), scheme_of({"streams": 2})
@@ -153,5 +153,5 @@ def scheme_of(parameters: Mapping[str, Any]) -> int:
 
 
 def packages() -> dict[str, str]:
-    """Versions of the packages that fix an archive's bytes."""
-    return {"reinject": __version__, **{name: version(name) for name in _PACKAGES}}  # also where it is source only
+    """Return the versions of the packages that determine an archive's bytes."""
+    return {"reinject": __version__, **{name: version(name) for name in _PACKAGES}}  # works without an installation too

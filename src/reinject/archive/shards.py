@@ -1,4 +1,4 @@
-"""Shards: a block of walks each, written under a temporary name, with an entry beside it that says what is in it."""
+"""Write shards, one block of walks each, under a temporary name, with an entry beside each that describes it."""
 
 import hashlib
 import math
@@ -27,11 +27,11 @@ Run = Callable[[Path, Plan, list[int], Callable[[int], None]], Iterable[dict[str
 
 @dataclass(frozen=True)
 class Listener:
-    """Who is told while shards are made.
+    """Callbacks while shards are made.
 
     Attributes:
-        on_rows: told the number of rows after every write, those of an earlier run first.
-        on_shard: told the entry of every shard that was made: its counts.
+        on_rows: called with the number of rows after every write; first with those of an earlier run.
+        on_shard: called with the entry of every new shard: its counts.
     """
 
     on_rows: Callable[[int], None] = lambda _: None
@@ -39,17 +39,17 @@ class Listener:
 
 
 def shard_file(number: int) -> str:
-    """Name of a block's shard inside the archive's folder."""
+    """Return the name of a block's shard inside the archive's folder."""
     return f"data/shard-{number:06d}.parquet"
 
 
 def entry_file(number: int) -> str:
-    """Name of the entry beside a shard of an unfinished archive."""
+    """Return the name of the entry beside a shard of an unfinished archive."""
     return f"shard-{number:06d}.json"
 
 
 def finished(partial: Path, number: int) -> dict[str, Any] | None:
-    """The entry of a shard of an unfinished archive; None where the shard is not there or damaged."""
+    """Return the entry of a shard of an unfinished archive; None if the shard is missing or damaged."""
     path = partial / entry_file(number)
     if not path.is_file():
         return None
@@ -58,7 +58,7 @@ def finished(partial: Path, number: int) -> dict[str, Any] | None:
 
 
 def is_whole(folder: Path, entry: dict[str, Any]) -> bool:
-    """Whether a shard is there and as its entry in the manifest says."""
+    """Return whether a shard exists and agrees with its entry in the manifest."""
     shard = folder / entry["file"]
     return shard.is_file() and shard.stat().st_size == entry["bytes"] and bool(sha256(shard) == entry["sha256"])
 
@@ -70,14 +70,14 @@ def write_shard(
     parts: Iterable[LabelledSamples],
     on_rows: Callable[[int], None] = lambda _: None,
 ) -> dict[str, Any]:
-    """Write one shard of an unfinished archive, and what the manifest will say of it.
+    """Write one shard of an unfinished archive, and its entry for the manifest.
 
     Arguments:
         partial: the unfinished folder.
         plan: of the archive.
         number: of the block.
         parts: its rows.
-        on_rows: told the number of rows after every write.
+        on_rows: called with the number of rows after every write.
 
     Returns:
         The shard's entry: file, hash, counts.
@@ -130,13 +130,13 @@ def write_shard(
 
 
 def adopt_shard(partial: Path, entry: dict[str, Any], data: bytes) -> None:
-    """Put a shard that was made elsewhere into an unfinished archive.
+    """Move a shard that was made elsewhere into an unfinished archive.
 
     Raises:
-        ArchiveError: its bytes are not those of its entry.
+        ArchiveError: its bytes have another hash than its entry.
     """
     if hashlib.sha256(data).hexdigest() != entry["sha256"]:
-        raise ArchiveError(entry["file"], "arrives with another hash than it left with", "Run the same command again")
+        raise ArchiveError(entry["file"], "has another hash here than where it was made", "Run the same command again")
     path = partial / entry["file"]
     temporary = path.with_suffix(".tmp")
     temporary.write_bytes(data)
@@ -145,7 +145,7 @@ def adopt_shard(partial: Path, entry: dict[str, Any], data: bytes) -> None:
 
 
 def forget_entries(folder: Path) -> None:
-    """Remove the entries beside the shards of a folder whose manifest has them."""
+    """Remove the entries beside the shards of a folder, which its manifest holds too."""
     for path in folder.glob("shard-*"):
         path.unlink()
 
@@ -158,14 +158,14 @@ def made(
     on_rows: Callable[[int], None],
     run: Run | None,
 ) -> Iterable[dict[str, Any]]:
-    """The entries of the shards that are missing, as they are made."""
+    """Make the missing shards, and yield their entries as they are made."""
     if run is not None:
         return run(folder, plan, missing, on_rows)
     return (write_shard(folder, plan, number, make_block(number), on_rows) for number in missing)
 
 
 def take_shards(base: Path, partial: Path) -> None:
-    """Let the shards of a finished archive be those of an unfinished one too, without a copy where the disk can."""
+    """Share the shards of a finished archive with an unfinished one, by links where the disk has them, or by copies."""
     for entry in read_manifest(base)["shards"]:
         shard, note = partial / entry["file"], partial / entry_file(entry["block"])
         if not shard.exists() and (base / entry["file"]).is_file():

@@ -1,8 +1,8 @@
-"""Writing an archive: a stream of blocks in, a folder that is whole or not there out.
+"""Write an archive: a stream of blocks comes in, a folder that is complete or absent comes out.
 
-A shard is a block of walks. Shards are written to a temporary name and renamed, into ``OUT.partial``; when all are
-there the manifest and the card follow, and the folder is renamed to ``OUT``. So a folder with a manifest is whole, and
-a run that was cut goes on where it was when the same call is made again.
+A shard is a block of walks. Shards are written under a temporary name and renamed, into ``OUT.partial``. After the last
+shard come the manifest and the card, and the folder is renamed to ``OUT``. So a folder with a manifest is complete. The
+same call resumes an interrupted run.
 """
 
 import functools
@@ -36,22 +36,22 @@ def write(
     run: Run | None = None,
     remarks: Remarks | None = None,
 ) -> Path:
-    """Write the archive of a plan, going on with an earlier run of the same plan that was cut.
+    """Write the archive of a plan, or resume an interrupted run of the same plan.
 
     Arguments:
         out: the folder to make, or a place of :func:`reinject.base.files.place_of`; must not hold anything yet.
         plan: what determines the rows.
-        make_block: number of a block -> its rows; called only for the blocks that are not there yet.
-        existing: what to do about an archive or an unfinished run that is there; default: resume ``OUT.partial`` where
-            there is one, and refuse an archive.
-        listener: who is told while shards are made; default: nobody.
-        run: makes the shards that are missing, in any order, in place of ``make_block``: in other processes.
-        remarks: what the manifest says beside the counts, from the archive as it will be; JSON values by name.
+        make_block: number of a block -> its rows; called for the missing blocks only.
+        existing: what to do with an existing archive or an unfinished run; default: resume ``OUT.partial`` if there is
+            one, and refuse an archive.
+        listener: callbacks while shards are made; default: none.
+        run: makes the missing shards, in any order, in place of ``make_block``: in other processes.
+        remarks: further values for the manifest, from the finished archive; JSON values by name.
 
     Raises:
-        ArchiveError: ``out`` holds something; ``OUT.partial`` belongs to another plan; nothing to go on with where that
-            was asked for; no walk gave a sample.
-        OSError: the disk is full, or not to be written; finished shards stay in ``OUT.partial``.
+        ArchiveError: ``out`` holds something; ``OUT.partial`` belongs to another plan; there is no run to resume, and
+            ``existing`` requires one; no walk produced a sample.
+        OSError: the disk is full or read-only; finished shards stay in ``OUT.partial``.
     """
     existing, listener = existing or Existing(), listener or Listener()
     base = existing.base
@@ -65,7 +65,7 @@ def write(
         discard(partial)
     check_free(out, MANIFEST, existing.overwrite or base is not None)
     begin(partial, plan.as_json())
-    if not (partial / MANIFEST).is_file():  # or else a run was killed while it tidied up
+    if not (partial / MANIFEST).is_file():  # else a run was killed during its clean-up
         (partial / "data").mkdir(exist_ok=True)
         if base is not None:
             take_shards(base, partial)
@@ -83,7 +83,7 @@ def _make(
     listener: Listener,
     run: Run | None,
 ) -> None:
-    """All shards that are not there yet, the card, and the manifest, which says that all is there."""
+    """Write all missing shards, the card, and the manifest, which marks the archive as complete."""
     partial = partial_of(out)
     known = {number: finished(partial, number) for number in range(plan.blocks)}
     listener.on_rows(sum(entry["rows"] for entry in known.values() if entry is not None))
@@ -102,7 +102,7 @@ def _finish(
     *,
     remarks: Remarks | None,
 ) -> None:
-    """Card and manifest of an archive whose shards are all there."""
+    """Write card and manifest of an archive whose shards all exist."""
     manifest = _manifest(plan, entries)
     if manifest["counts"]["rows"] == 0:
         raise ArchiveError(
@@ -147,6 +147,6 @@ def _manifest(plan: Plan, entries: list[dict[str, Any]]) -> dict[str, Any]:
 
 
 def _mean(entries: list[dict[str, Any]], name: str) -> float | None:
-    """Mean of what the kernel noted over the shards; None where it notes nothing of that name."""
+    """Return the mean of a kernel's notes over the shards; None without notes of that name."""
     values = [entry[name] for entry in entries if entry[name] is not None]
     return sum(values) / len(values) if values else None

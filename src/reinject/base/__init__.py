@@ -1,1 +1,1 @@
-"""Errors, files, progress, devices, processes: what every other package stands on."""
+"""Errors, files, progress, devices, processes: the base of every other package."""

@@ -1,4 +1,4 @@
-"""The error family: every error names its owner, the bad value and the cure."""
+"""The errors of the package: each names its owner, the bad value and the cure."""
 
 import errno
 import math
@@ -10,12 +10,12 @@ from typing import Any
 
 
 class ReinjectError(Exception):
-    """What went wrong, in one sentence that a user can act on.
+    """An error in one sentence that a user can act on.
 
     Arguments:
-        owner: the thing that complains: a function, an option, a file.
-        problem: what is wrong, with the value in it.
-        cure: what to do about it, as an imperative.
+        owner: the function, option or file that reports the error.
+        problem: what is wrong, with the value.
+        cure: what to do, as an imperative.
 
     Example:
         >>> str(ReinjectError("--lam", "-1.0 is not a positive number", "Give a value above 0"))
@@ -33,11 +33,11 @@ class ReinjectError(Exception):
 
 
 class ArgumentError(ReinjectError, ValueError):
-    """A parameter is outside its range, or of the wrong shape or kind."""
+    """A parameter is out of its range, or has the wrong shape or kind."""
 
 
 class ModelError(ReinjectError):
-    """A model, or the folder of one, cannot be used as it is."""
+    """A model, or its folder, is not usable."""
 
 
 class CollapseError(ModelError):
@@ -57,11 +57,11 @@ class CollapseError(ModelError):
 
 
 class DataError(ReinjectError):
-    """A data set cannot be found, read or used as it is."""
+    """A data set is not found, readable or usable."""
 
 
 class ArchiveError(ReinjectError):
-    """An archive of labelled samples is missing, incomplete or in the way."""
+    """An archive of labelled samples is missing or incomplete, or an existing one blocks a new one."""
 
 
 def check_positive(owner: str, name: str, value: float) -> None:
@@ -71,13 +71,13 @@ def check_positive(owner: str, name: str, value: float) -> None:
 
 
 def check_count(owner: str, name: str, value: int, least: int = 1) -> None:
-    """Raise ArgumentError unless the whole number ``value`` is at least ``least``."""
+    """Raise ArgumentError unless the integer ``value`` is at least ``least``."""
     if value < least:
         raise ArgumentError(owner, f"{name} = {value} is below {least}", f"Give a {name} >= {least}")
 
 
 def reason(error: BaseException, most: int = 200) -> str:
-    r"""Say what another library raised: its type, and the first line that is more than a heading.
+    r"""Describe another library's error: its type, and the first line that is more than a heading.
 
     Example:
         >>> reason(RuntimeError("Error in loading:\n\tMissing key w.\nMore"))
@@ -91,7 +91,7 @@ def reason(error: BaseException, most: int = 200) -> str:
 
 
 def ending(code: int) -> str:
-    """Say how a process ended, by its exit status as :mod:`multiprocessing` has it: below 0 for a signal.
+    """Describe how a process ended, by its exit status as in :mod:`multiprocessing`: below 0 for a signal.
 
     Example:
         >>> ending(-9), ending(3)
@@ -101,20 +101,20 @@ def ending(code: int) -> str:
         return f"exit status {code}"
     try:
         return f"killed by {signal.Signals(-code).name}"
-    except ValueError:  # a real-time one, or none of this system
+    except ValueError:  # a real-time signal, or one that this system does not have
         return f"killed by signal {-code}"
 
 
 _CRASHES = ("SIGSEGV", "SIGABRT", "SIGBUS", "SIGFPE", "SIGILL")
-_KILLED, _ENDED = -9, -15  # by the system, for one; by us, where another worker has died
+_KILLED, _ENDED = -9, -15  # by the system, for example; by us, after another worker died
 
 
 def worker_died(owner: str, codes: Iterable[int | None]) -> ReinjectError:
-    """Say that a worker process died, how, and what that tells of the cause.
+    """Return the error for a dead worker process: how it died, and the likely cause.
 
     Arguments:
         owner: the option that asked for workers.
-        codes: exit statuses of all of them; None where one is not known.
+        codes: exit statuses of all workers; None for an unknown one.
 
     Example:
         >>> worker_died("--workers", [-15, -9]).problem
@@ -122,14 +122,14 @@ def worker_died(owner: str, codes: Iterable[int | None]) -> ReinjectError:
     """
     known = [code for code in codes if code]
     code = next((one for one in known if one != _ENDED), known[0] if known else None)
-    again = "Run the same command again to go on"
-    how = "nobody knows how" if code is None else ending(code)
+    again = "Run the same command again to resume"
+    how = "for an unknown reason" if code is None else ending(code)
     if code == _KILLED:
-        again += ", with fewer workers if the system ran out of memory, which is its usual reason for that signal"
+        again += ", with fewer workers if the system ran out of memory, the usual reason for this signal"
     elif how.endswith(_CRASHES):
-        again += "; if it dies again, do so without workers: a library crashed, and may then say why"
+        again += "; if it dies again, run without workers: a library crashed, and may then report why"
     elif code is not None and code > 0:
-        again += "; if it dies again, do so without workers: what it raised is shown then"
+        again += "; if it dies again, run without workers, which shows the error"
     return ReinjectError(owner, f"a worker process died ({how})", again)
 
 
@@ -138,40 +138,40 @@ _FORBIDDEN = (errno.EACCES, errno.EPERM, errno.EROFS)
 
 
 def cure_of(error: Exception, place: str = "another --out") -> str:
-    """What to do where a file cannot be read or written, by what the system says.
+    """Suggest a cure for a file that cannot be read or written, from the system's error.
 
     Arguments:
-        error: an OSError, or that of a library in Rust, which writes "(os error 28)" in its text.
-        place: how to name another place.
+        error: an OSError, or an error of a library in Rust, whose text holds "(os error 28)".
+        place: words for another place.
 
     Example:
         >>> cure_of(OSError(errno.ENOSPC, "")), cure_of(PermissionError(errno.EACCES, ""), "another place")
-        ('Free space or choose another --out', 'Get the right to read and write there, or choose another place')
+        ('Free space or choose another --out', 'Get permission to read and write there, or choose another place')
     """
     found = re.search(r"os error (\d+)", str(error))
     code = error.errno if isinstance(error, OSError) else int(found[1]) if found else None
     if code in _FULL:
         return f"Free space or choose {place}"
     if code in _FORBIDDEN:
-        return f"Get the right to read and write there, or choose {place}"
-    return f"Look at what is there, or choose {place}"
+        return f"Get permission to read and write there, or choose {place}"
+    return f"Check what is there, or choose {place}"
 
 
 def check_shape(owner: str, value: Any) -> tuple[int, ...]:
-    """The shape of one input as a tuple: lengths >= 1, or one length alone.
+    """Return the shape of one input as a tuple: lengths >= 1, or a single length.
 
     Example:
         >>> check_shape("net", 784), check_shape("net", (1, 28, 28))
         ((784,), (1, 28, 28))
         >>> check_shape("net", 0)
         Traceback (most recent call last):
-        reinject.base.errors.ArgumentError: net: 0 is no shape of an input. Give its lengths without the batch, ...
+        reinject.base.errors.ArgumentError: net: 0 is not the shape of an input. Give its lengths without the batch, ...
     """
     try:
         shape = tuple(index(length) for length in (value if hasattr(value, "__iter__") else (value,)))
     except TypeError:
         shape = (0,)
     if min(shape, default=0) < 1:
-        problem = f"{value!r} is no shape of an input"
+        problem = f"{value!r} is not the shape of an input"
         raise ArgumentError(owner, problem, "Give its lengths without the batch, such as (1, 28, 28)")
     return shape

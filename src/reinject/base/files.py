@@ -1,4 +1,4 @@
-"""Small files: JSON written whole or not at all, hashes."""
+"""Small files: JSON written completely or not at all, and hashes."""
 
 import hashlib
 import json
@@ -9,19 +9,19 @@ from typing import TYPE_CHECKING, Any, cast
 
 from reinject.base.errors import ArgumentError, ReinjectError
 
-if TYPE_CHECKING:  # the command line reads places before it needs torch
+if TYPE_CHECKING:  # the command line parses places before it imports torch
     from torch import Tensor
 
 
 def place_of(text: str | Path) -> Path:
-    """A folder: a path on this machine, or a URL of any file system that fsspec knows (s3://, gs://, memory://).
+    """Parse a folder: a path on this machine, or a URL of a file system that fsspec knows (s3://, gs://, memory://).
 
     Example:
         >>> place_of("runs/synthetic").name, place_of("memory://runs/synthetic").name
         ('synthetic', 'synthetic')
     """
     if not isinstance(text, str):
-        return text  # a path, or already a place
+        return text  # a path, or a parsed place
     if "://" not in text:
         return Path(text)
     from upath import UPath
@@ -30,23 +30,23 @@ def place_of(text: str | Path) -> Path:
         place = UPath(text)
         place.fs  # noqa: B018  # fails here where the library of the file system is not installed
         return cast(Path, place)
-    except (ValueError, ImportError) as error:  # a protocol that is not known, or whose library is not installed
+    except (ValueError, ImportError) as error:  # an unknown protocol, or a library that is not installed
         raise ArgumentError(text, f"cannot be reached ({error})", "Install the library of its file system") from error
 
 
 def is_remote(place: Path) -> bool:
-    """Whether a place of :func:`place_of` is not on this machine's disk."""
+    """Return whether a place of :func:`place_of` is not on this machine's disk."""
     return not isinstance(place, Path)
 
 
 def sha256(path: Path) -> str:
-    """SHA-256 of a file's bytes, in hexadecimal."""
+    """Return SHA-256 of a file's bytes, in hexadecimal."""
     with path.open("rb") as file:
         return hashlib.file_digest(file, "sha256").hexdigest()
 
 
 def fingerprint(*tensors: "Tensor") -> str:
-    """The first 16 hexadecimal digits of the SHA-256 of the values, which say in a manifest which ones they were."""
+    """Return the first 16 hexadecimal digits of the SHA-256 of the values, which identify them in a manifest."""
     digest = hashlib.sha256()
     for tensor in tensors:
         digest.update(tensor.detach().cpu().contiguous().numpy().tobytes())
@@ -54,11 +54,11 @@ def fingerprint(*tensors: "Tensor") -> str:
 
 
 def json_text(value: Any, owner: str = "JSON", indent: int | None = 1) -> str:
-    """Return ``value`` as JSON, which knows no NaN and no infinity: what was not measured is None before it comes here.
+    """Return ``value`` as JSON. JSON has no NaN and no infinity, so unmeasured values must be None.
 
     Arguments:
         value: JSON values.
-        owner: of the text, for the error.
+        owner: owner of the text, for messages.
         indent: spaces a level; None: one line.
 
     Raises:
@@ -67,14 +67,14 @@ def json_text(value: Any, owner: str = "JSON", indent: int | None = 1) -> str:
     Example:
         >>> json_text({"a": [1.0, float("nan")]})
         Traceback (most recent call last):
-        reinject.base.errors.ReinjectError: JSON: a[1] is nan, which JSON cannot say. Report this ...
+        reinject.base.errors.ReinjectError: JSON: a[1] is nan, which JSON cannot express. Report this ...
     """
     try:
         return json.dumps(value, indent=indent, allow_nan=False)
     except ValueError as error:
         name, found = next(_not_finite(value, ""), ("", error))
-        problem = f"{name} is {found}, which JSON cannot say"
-        raise ReinjectError(owner, problem, "Report this as a fault of reinject") from error
+        problem = f"{name} is {found}, which JSON cannot express"
+        raise ReinjectError(owner, problem, "Report this as a bug of reinject") from error
 
 
 def _not_finite(value: Any, name: str) -> Iterator[tuple[str, float]]:
@@ -89,7 +89,7 @@ def _not_finite(value: Any, name: str) -> Iterator[tuple[str, float]]:
 
 
 def finite(value: float) -> float | None:
-    """The number; None, which JSON can say, for one that is not finite: it is not defined, or was not measured.
+    """Return the number, or None, which JSON has, for a number that is not finite: undefined or unmeasured.
 
     Example:
         >>> finite(0.5), finite(float("nan"))
@@ -99,7 +99,7 @@ def finite(value: float) -> float | None:
 
 
 def write_json(path: Path, value: Any) -> None:
-    """Write ``value`` as JSON, under a temporary name first, so that the file is whole or not there.
+    """Write ``value`` as JSON, first under a temporary name, so that the file is complete or absent.
 
     Raises:
         ReinjectError: a number that is not finite.
@@ -110,9 +110,9 @@ def write_json(path: Path, value: Any) -> None:
 
 
 def read_json(path: Path, kind: type[ReinjectError]) -> Any:
-    """The JSON value of a file; an error of the given kind when it is damaged.
+    """Read the JSON value of a file; raise an error of the given kind if the file is damaged.
 
-    NaN and Infinity, which are no JSON but which earlier versions wrote for what was not measured, are read as None.
+    NaN and Infinity become None. They are not JSON, but earlier versions wrote them for unmeasured values.
     """
     try:
         return json.loads(path.read_text(encoding="utf-8"), parse_constant=lambda _: None)

@@ -1,22 +1,22 @@
-"""What a command does, from names and folders to files: rooms put together, and nothing else."""
+"""The outcome of a command: a JSON value, and lines of text."""
 
 import shlex
 from dataclasses import dataclass
 from typing import Any
 
-_SHOWN = 160  # characters of what is said
+_SHOWN = 160  # most characters of the text
 
 
 @dataclass(frozen=True, repr=False)
 class Outcome:
-    """What a job has to say: a JSON value for machines, lines for people; why it is a failure though it is done.
+    """What a command reports: a JSON value for machines, lines for people, and the reason of a failure.
 
     Attributes:
         result: JSON value.
         lines: of text.
-        failure: why it failed; "": it did not.
+        failure: why a completed command still counts as failed; "": it succeeded.
         status: exit status of a failure.
-        repeated: whether all of it was there already, made by the same command.
+        repeated: whether the same command made all of it earlier.
     """
 
     result: Any
@@ -31,7 +31,9 @@ class Outcome:
 
 
 def command_line(name: str, *words: object, **options: object) -> str:
-    """A command of ours as a shell reads it, without the options that are None or empty; those of a list come again.
+    """Write one of our commands for a shell.
+
+    Options that are None or empty are left out; an option with a list is repeated.
 
     Example:
         >>> command_line("report", "a b", against="digits", beside=["c", "d"], data_dir=None)

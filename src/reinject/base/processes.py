@@ -1,6 +1,6 @@
-"""How many processes there is room for, how ours begin and end, and what they do with memory that is free again.
+"""Processes: how many fit, how they start and end, and how they keep free memory.
 
-They are spawned by loky, which does not run the calling script again, and ends all of them where one dies.
+loky spawns them. It does not run the calling script again, and ends all of them when one dies.
 """
 
 import ctypes
@@ -15,15 +15,15 @@ from multiprocessing import resource_tracker
 from typing import Any
 
 Submit = Callable[[Callable[[Any], Any], Iterable[Any]], list[Future[Any]]]
-_SAFE = "PYTHONSAFEPATH"  # without it a torch.py in the working folder would be run
+_SAFE = "PYTHONSAFEPATH"  # else Python would run a torch.py in the working folder
 _TRIM, _MMAP = -1, -3  # M_TRIM_THRESHOLD and M_MMAP_THRESHOLD of glibc's malloc.h
 _SPINS = 1000  # of GNU's OpenMP: tens of microseconds
-_KEPT, _LARGEST = 2**28, 2**25  # bytes; glibc takes no larger one for the second
-_THEIRS = ("MALLOC_TRIM_THRESHOLD_", "MALLOC_MMAP_THRESHOLD_", "GLIBC_TUNABLES")  # how a user says it
+_KEPT, _LARGEST = 2**28, 2**25  # bytes; the largest that glibc takes for the second
+_THEIRS = ("MALLOC_TRIM_THRESHOLD_", "MALLOC_MMAP_THRESHOLD_", "GLIBC_TUNABLES")  # the user's setting
 
 
 def cores() -> int:
-    """Cores that this process may use, where a system says so; else those of the machine.
+    """Return the cores that this process may use, where the system limits them; else all cores of the machine.
 
     Example:
         >>> 1 <= cores() <= os.cpu_count()
@@ -33,16 +33,16 @@ def cores() -> int:
 
 
 def keep_memory() -> bool:
-    """Keep memory that is free again, up to 256 MiB, for what is needed next, in place of giving it back each time.
+    """Keep up to 256 MiB of free memory for later use, and do not return it to the system each time.
 
-    The results of a network's layers are some megabytes at each call. glibc takes them from the system and gives them
-    back, page by page: a fifth of the time of a walk by a convolutional network (``benchmarks/throughput.py``). The
-    command line does this as it begins, and so do its processes; a program that walks by the library may call it once.
-    It is a setting of the whole process, so no import makes it. What is kept counts as used in ``top``.
+    The results of a network's layers take some megabytes at each call. glibc gets them from the system and returns them
+    page by page: a fifth of the time of a walk by a convolutional network (``benchmarks/throughput.py``). The command
+    line calls this at its start, and so do its processes; a program that walks by the library may call it once. No
+    import calls it, because the setting applies to the whole process. The kept memory counts as used in ``top``.
 
     Returns:
-        Whether it does: not where the C library is another than glibc, nor where the environment has settings of its
-        own (MALLOC_TRIM_THRESHOLD_, MALLOC_MMAP_THRESHOLD_, GLIBC_TUNABLES).
+        Whether the setting holds: not with a C library other than glibc, nor if the environment has its own settings
+        (MALLOC_TRIM_THRESHOLD_, MALLOC_MMAP_THRESHOLD_, GLIBC_TUNABLES).
 
     Example:
         >>> keep_memory() in (True, False)
@@ -58,12 +58,12 @@ def keep_memory() -> bool:
 
 
 def share_cores() -> None:
-    """Let the threads of a network's layers wait for each other without holding cores that other programs need.
+    """Let the threads of a network's layers wait without holding cores that other programs need.
 
-    By default they spin for milliseconds after each layer. Where two programs run beside each other, each then waits
-    for cores that the other spins on: a training took ten times as long (``benchmarks/neighbours.py``). They spin for
-    tens of microseconds here, as long as the next layer is away, and sleep after that. The settings are read when
-    torch is imported, so this must come before. What the environment says already stays.
+    By default the threads spin for milliseconds after each layer. If two programs run at the same time, each waits for
+    cores on which the other spins: a training took ten times as long (``benchmarks/neighbours.py``). With this setting
+    they spin for tens of microseconds, until the next layer starts, and then sleep. torch reads the setting at its
+    import, so this call must come first. Settings of the environment stay.
     """
     if "OMP_WAIT_POLICY" not in os.environ:
         os.environ["OMP_WAIT_POLICY"] = "passive"
@@ -71,7 +71,7 @@ def share_cores() -> None:
 
 
 def exit_codes(error: BrokenProcessPool) -> list[int]:
-    """Exit statuses of the processes that died, from what loky says of them; none where it says none.
+    """Return the exit statuses of dead processes, from loky's error; empty if it has none.
 
     Example:
         >>> exit_codes(BrokenProcessPool("The exit codes of the workers are {SIGKILL(-9), EXIT(3)}"))
@@ -82,17 +82,18 @@ def exit_codes(error: BrokenProcessPool) -> list[int]:
 
 @contextmanager
 def pool(workers: int, begin: Callable[[], object] | None = None) -> Iterator[Submit]:
-    """Processes of loky, which need no ``__main__`` guard in the script that calls us, and end with what they are for.
+    """Start processes of loky, which need no ``__main__`` guard in the calling script.
 
     Arguments:
         workers: number of processes, >= 1.
-        begin: called once in each; picklable. Default: nothing, and the processes stay a while for the next call.
+        begin: called once in each process; picklable. Default: nothing, and the processes stay a while for the next
+            call.
 
     Returns:
         ``submit(function, items)``: a future for each item.
 
     Raises:
-        BrokenProcessPool: a process died; none is begun in its place.
+        BrokenProcessPool: a process died; no other one replaces it.
     """
     from joblib.externals.loky import ProcessPoolExecutor, get_reusable_executor
 
@@ -101,7 +102,7 @@ def pool(workers: int, begin: Callable[[], object] | None = None) -> Iterator[Su
         executor = ProcessPoolExecutor(workers, **options) if begin else get_reusable_executor(workers, **options)
 
     def submit(function: Callable[[Any], Any], items: Iterable[Any]) -> list[Future[Any]]:
-        with _apart():  # processes begin here
+        with _apart():  # processes start here
             return [executor.submit(function, item) for item in items]
 
     try:
@@ -117,7 +118,7 @@ def _begin(begin: Callable[[], object] | None) -> None:
     from joblib.externals.loky import process_executor
 
     signal.signal(signal.SIGINT, signal.SIG_IGN)
-    process_executor._USE_PSUTIL = False  # it would end processes that grow by 300 MB, as leaking: walks may
+    process_executor._USE_PSUTIL = False  # loky would end processes that grow by 300 MB as leaking, and walks may grow
     keep_memory()
     if begin is not None:
         begin()
@@ -125,14 +126,17 @@ def _begin(begin: Callable[[], object] | None) -> None:
 
 @contextmanager
 def _apart() -> Iterator[None]:
-    """What begins here, loky's own helpers too, inherits that Ctrl-C is for this process, and no working folder."""
+    """Start processes, and loky's own helpers, without Ctrl-C and without the working folder.
+
+    Only this process handles Ctrl-C.
+    """
     from joblib.externals.loky.backend import resource_tracker as of_loky
 
     mask = getattr(signal, "pthread_sigmask", None)  # none on Windows
     said = os.environ.get(_SAFE)
     os.environ[_SAFE] = "1"
     for tracker in (resource_tracker, of_loky):
-        tracker.ensure_running()  # would unblock what is blocked next
+        tracker.ensure_running()  # would unblock the signals blocked next
     before = mask(signal.SIG_BLOCK, {signal.SIGINT}) if mask else None
     try:
         yield

@@ -1,4 +1,4 @@
-"""How long tasks say how far they are, always on standard error: silent, bars on a terminal, or plain lines."""
+"""Report the progress of long tasks on standard error: silently, by bars on a terminal, or by plain lines."""
 
 import logging
 import sys
@@ -14,14 +14,14 @@ LOG.addHandler(logging.NullHandler())
 
 
 class Progress(Protocol):
-    """``task`` opens a bar and gives the function that moves it on; ``say`` prints one line."""
+    """A progress reporter: ``task`` opens a bar and returns the function that advances it; ``say`` prints one line."""
 
     def task(self, name: str, total: float, unit: str) -> AbstractContextManager[Advance]:
-        """A context whose value is called with the amount of work just done, in ``unit``."""
+        """Return a context; call its value with the amount of work just done, in ``unit``."""
         ...
 
     def note(self, text: str) -> None:
-        """Show something beside the bar of the running task, in place of what stood there."""
+        """Show a text beside the bar of the running task, in place of the text before."""
         ...
 
     def say(self, text: str) -> None:
@@ -30,7 +30,7 @@ class Progress(Protocol):
 
 
 def _rate(amount: float) -> str:
-    """A rate with the digits that say something.
+    """Format a rate with its significant digits.
 
     Example:
         >>> _rate(0.83), _rate(12345.6)
@@ -40,25 +40,25 @@ def _rate(amount: float) -> str:
 
 
 class Silent:
-    """Says nothing: the default of every function."""
+    """Report nothing: the default of every function."""
 
     @contextmanager
     def task(self, name: str, total: float, unit: str) -> Iterator[Advance]:  # noqa: ARG002
-        """As :class:`Progress`."""
+        """Do nothing, see :class:`Progress`."""
         yield lambda _: None
 
     def note(self, text: str) -> None:
-        """As :class:`Progress`."""
+        """Do nothing, see :class:`Progress`."""
 
     def say(self, text: str) -> None:
-        """As :class:`Progress`."""
+        """Do nothing, see :class:`Progress`."""
 
 
 class Shown:
-    """Show a bar with rate and time left, or print a plain line after a task of over two seconds; tell the log too.
+    """Show a bar with rate and time left, or print a plain line after a task of over two seconds; write to the log too.
 
     Arguments:
-        bars: bars, for terminals; otherwise lines, for files and pipes.
+        bars: whether to show bars, for terminals; otherwise lines, for files and pipes.
 
     Example:
         >>> with Shown(bars=False).task("sampling", 10, "samples") as advance:
@@ -71,7 +71,7 @@ class Shown:
 
     @contextmanager
     def task(self, name: str, total: float, unit: str) -> Iterator[Advance]:
-        """As :class:`Progress`."""
+        """Start a task, see :class:`Progress`."""
         LOG.info("%s: %s %s", name, f"{total:,.0f}", unit)
         began, done = time.monotonic(), 0.0
         with self._bar(name, total, unit) if self._bars else nullcontext(lambda _: None) as move:
@@ -110,11 +110,11 @@ class Shown:
             yield lambda amount: bars.advance(bar, amount)
 
     def note(self, text: str) -> None:
-        """As :class:`Progress`; lines and the log have no room for what is replaced."""
+        """Show a text, see :class:`Progress`; lines and the log have no place for a text that is replaced."""
         self._describe(text)
 
     def say(self, text: str) -> None:
-        """As :class:`Progress`."""
+        """Print one line, see :class:`Progress`."""
         LOG.info(text)
         self._print(text)
 
@@ -123,7 +123,7 @@ class Shown:
 
 
 def log_to(path: Path) -> None:
-    """Write to a file, line by line with the time, what is done from now on; what the file holds stays."""
+    """Append all progress from now on to a file, line by line with the time."""
     path.parent.mkdir(parents=True, exist_ok=True)
     handler = logging.FileHandler(path, encoding="utf-8")
     handler.setFormatter(logging.Formatter("%(asctime)s %(levelname)s %(message)s"))
@@ -132,7 +132,7 @@ def log_to(path: Path) -> None:
 
 
 def histogram(counts: Sequence[int]) -> str:
-    """Counts as a line of bars, the highest full.
+    """Return counts as a line of bars; the highest bar is full.
 
     Example:
         >>> histogram([0, 1, 4, 8])
@@ -143,5 +143,8 @@ def histogram(counts: Sequence[int]) -> str:
 
 
 def for_this_terminal() -> Progress:
-    """Bars where standard error is a terminal, plain lines elsewhere; both tell the log, where there is one."""
+    """Return a reporter: bars where standard error is a terminal, plain lines elsewhere.
+
+    Both write to the log, if there is one.
+    """
     return Shown(bars=sys.stderr.isatty())

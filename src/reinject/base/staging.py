@@ -1,4 +1,4 @@
-"""Folders that are either whole or not there: made under a temporary name, then renamed."""
+"""Make folders that are either complete or absent: write them under a temporary name, then rename them."""
 
 import shutil
 from collections.abc import Iterator, Mapping
@@ -12,12 +12,12 @@ from reinject.base.files import read_json, write_json
 
 PLAN = "plan.json"
 LOCK = ".lock"
-_FIRST = (LOCK, "plan.tmp")  # what a run leaves that was killed before it had written its plan
+_FIRST = (LOCK, "plan.tmp")  # left by a run that was killed before it wrote its plan
 _LOCKS: dict[Path, BaseFileLock] = {}  # of this process
 
 
 def partial_of(out: Path) -> Path:
-    """Where the unfinished version of ``out`` lives, beside it.
+    """Return the place of the unfinished version of ``out``, beside it.
 
     Example:
         >>> partial_of(Path("runs/synthetic")).as_posix()
@@ -27,13 +27,13 @@ def partial_of(out: Path) -> Path:
 
 
 def check_free(out: Path, marker: str, overwrite: bool) -> None:
-    """Raise ArchiveError unless a new folder may be put at ``out``.
+    """Raise ArchiveError unless a new folder may be made at ``out``.
 
-    Free is what does not exist or is an empty folder. With ``overwrite``, a folder that holds the file ``marker`` may
-    be replaced too: it is one of ours, so that a mistyped ``--out`` never removes anything else.
+    A missing or an empty folder is free. With ``overwrite``, a folder that holds the file ``marker`` may be replaced
+    too. The marker shows that the folder is one of ours, so a mistyped ``--out`` never removes anything else.
     """
     if (out / PLAN).is_file() and (out / marker).is_file():
-        _tidy(out)  # a run was killed just after it had put the folder there
+        _tidy(out)  # a run was killed just after it made the folder
     if not out.exists():
         if not out.parent.exists():
             out.parent.mkdir(parents=True)
@@ -49,16 +49,16 @@ def check_free(out: Path, marker: str, overwrite: bool) -> None:
     if not (out / marker).is_file():
         raise ArchiveError(
             str(out),
-            f"is not replaced, because it has no {marker} and so was not made here",
+            f"is not replaced, because it has no {marker}, so reinject did not make it",
             "Choose another --out, or remove it yourself",
         )
 
 
 def publish(partial: Path, out: Path) -> None:
-    """Put the finished folder at ``out``, replacing what :func:`check_free` allowed to replace.
+    """Move the finished folder to ``out``, in place of a folder that :func:`check_free` allowed to replace.
 
-    The old version stays until the new one is in place: a crash in between leaves both, under names that say so. The
-    plan goes last: until then the same command finishes what was begun.
+    The old version stays until the new one is in place. A crash between leaves both, under names that show their state.
+    The plan is removed last; until then the same command completes the move.
     """
     old = out.with_name(out.name + ".old")
     if old.exists():
@@ -73,7 +73,7 @@ def publish(partial: Path, out: Path) -> None:
 
 
 def before_publishing(out: Path) -> Path:
-    """The folder that ``out`` was, if a publishing was killed before the new one was in place; else ``out`` itself.
+    """Return the folder that held ``out`` before a killed replacement; else ``out`` itself.
 
     Example:
         >>> before_publishing(Path("no/such/folder")).as_posix()
@@ -84,27 +84,30 @@ def before_publishing(out: Path) -> Path:
 
 
 def was_cut_short(out: Path) -> bool:
-    """Whether the run that put ``out`` there was killed while it tidied up: the same command has nothing left to do."""
+    """Return whether the run that made ``out`` was killed during its clean-up.
+
+    The same command then has nothing left to do.
+    """
     return (out / PLAN).is_file()
 
 
 def _tidy(out: Path) -> None:
-    """Removes what a finished folder does not need."""
+    """Remove files that a finished folder does not need."""
     for name in (LOCK, PLAN):
         (out / name).unlink(missing_ok=True)
 
 
 def begin(partial: Path, plan: dict[str, Any]) -> None:
-    """Open the unfinished folder of a plan (JSON values), new or left by an earlier run of the same plan.
+    """Open the unfinished folder of a plan (JSON values): a new one, or one left by an earlier run of the same plan.
 
-    From then on this process alone may write there, until it publishes the folder or ends.
+    After that only this process may write there, until it publishes the folder or ends.
 
     Raises:
-        ArchiveError: the folder belongs to another plan, is none of ours, or another process writes there.
+        ArchiveError: the folder belongs to another plan or is not ours, or another process writes there.
     """
     path = partial / PLAN
     if not path.is_file() and partial.exists() and any(file.name not in _FIRST for file in partial.iterdir()):
-        raise ArchiveError(str(partial), "is in the way and is no unfinished run", "Remove it")
+        raise ArchiveError(str(partial), "exists and is not an unfinished run", "Remove it")
     partial.mkdir(parents=True, exist_ok=True)
     hold(partial)
     if path.is_file():
@@ -120,7 +123,7 @@ def begin(partial: Path, plan: dict[str, Any]) -> None:
 
 
 def check_same(folder: Path, made: str, there: Mapping[str, Any], here: Mapping[str, Any]) -> None:
-    """Raise DataError where what both of them name is not the same."""
+    """Raise DataError unless both agree on all keys that they share."""
     both = here.keys() & there.keys()
     unlike = list(differences({key: there[key] for key in both}, {key: here[key] for key in both}))
     if unlike:
@@ -128,16 +131,16 @@ def check_same(folder: Path, made: str, there: Mapping[str, Any], here: Mapping[
 
 
 def hold(folder: Path) -> None:
-    """Lock the folder for this process; the system lets go of the lock when the process ends, however it ends.
+    """Lock the folder for this process; the system releases the lock when the process ends.
 
     Raises:
-        ArchiveError: another process has it.
+        ArchiveError: another process holds the lock.
     """
     lock = _LOCKS.setdefault(folder.absolute(), FileLock(folder / LOCK, timeout=0))
     if lock.is_locked and (folder / LOCK).exists():
         return
     try:
-        lock.release(force=True)  # of a folder that was removed since
+        lock.release(force=True)  # of a folder that is removed by now
         lock.acquire()
     except Timeout as error:
         raise ArchiveError(
@@ -146,7 +149,7 @@ def hold(folder: Path) -> None:
 
 
 def release(folder: Path) -> None:
-    """Let go of the lock of :func:`hold` or :func:`begin`."""
+    """Release the lock of :func:`hold` or :func:`begin`."""
     lock = _LOCKS.pop(folder.absolute(), None)
     if lock is not None:
         lock.release()
@@ -156,19 +159,19 @@ def discard(partial: Path) -> None:
     """Remove the unfinished folder of an earlier run.
 
     Raises:
-        ArchiveError: it is none of ours, or another process writes there.
+        ArchiveError: the folder is not ours, or another process writes there.
     """
     if not partial.is_dir():
         return
     if not (partial / PLAN).is_file():
-        raise ArchiveError(str(partial), "is in the way and is no unfinished run", "Remove it")
+        raise ArchiveError(str(partial), "exists and is not an unfinished run", "Remove it")
     hold(partial)
     shutil.rmtree(partial)
     release(partial)
 
 
 def differences(found: Any, wanted: Any, name: str = "") -> Iterator[str]:
-    """Where two JSON values differ, by the names of their keys.
+    """Yield where two JSON values differ, by the names of their keys.
 
     Example:
         >>> list(differences({"a": {"b": 1}, "c": 2}, {"a": {"b": 3}, "c": 2}))

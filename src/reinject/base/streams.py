@@ -1,6 +1,6 @@
-"""Random streams: a generator for every name, whose whole state comes from the name.
+"""Random streams: a generator for every name; the name determines its whole state.
 
-A seed is not enough: PyTorch's generator of the CPU keeps 32 bits of it, so two of some 77,000 seeds are likely alike.
+A seed is not enough: PyTorch's CPU generator keeps 32 bits of it, so among some 77,000 seeds two are likely equal.
 """
 
 import hashlib
@@ -17,27 +17,27 @@ SCHEME = 2  # of new walks
 FIRST = 1  # of archives that name none: seeds, of which a CPU keeps 32 bits
 SCHEMES = (FIRST, SCHEME)
 _WORDS = 624  # of the Mersenne twister, kept in 64 bits each
-_BEGIN = 24  # bytes before them in torch's state of a CPU's generator
+_BEGIN = 24  # bytes before the twister in torch's state of a CPU's generator
 
 
 class _Narrow(torch.Generator):
-    """A generator of the first scheme, whose parts are of the first scheme too."""
+    """A generator of scheme 1, whose parts are of scheme 1 too."""
 
 
 def stream(key: Iterable[int], device: str | torch.device = "cpu", scheme: int = SCHEME) -> torch.Generator:
-    """A generator that is a pure function of whole numbers and of the kind of device.
+    """Return a generator that is a pure function of integers and of the kind of device.
 
-    Scheme 2 takes SHAKE-256 of the numbers: for a CPU all 19,968 bits of the state of its Mersenne twister, for another
-    device a seed of 63 bits, all of which it keeps. Scheme 1 takes a word of NumPy's SeedSequence, of which a CPU keeps
-    32 bits: streams (0, 549, 15) and (0, 763, 94) are the same there.
+    Scheme 2 takes SHAKE-256 of the integers. On a CPU this fills all 19,968 bits of the state of the Mersenne twister;
+    on another device it is a seed of 63 bits, all of which that device keeps. Scheme 1 takes a word of NumPy's
+    SeedSequence, of which a CPU keeps 32 bits: there the streams (0, 549, 15) and (0, 763, 94) are equal.
 
     Arguments:
-        key: whole numbers >= 0 that name the stream.
-        device: where it draws.
+        key: integers >= 0 that name the stream.
+        device: device of the generator.
         scheme: 2, or 1 for archives that were made with it.
 
     Raises:
-        ReinjectError: a scheme that is not known.
+        ReinjectError: an unknown scheme.
 
     Example:
         >>> torch.equal(torch.rand(3, generator=stream((0, 1))), torch.rand(3, generator=stream((0, 1))))
@@ -46,7 +46,7 @@ def stream(key: Iterable[int], device: str | torch.device = "cpu", scheme: int =
     place, numbers = torch.device(device), tuple(key)
     if scheme == FIRST:
         word = np.random.SeedSequence(numbers).generate_state(1, np.uint64)[0]
-        return _Narrow(place).manual_seed(int(word) >> 1)  # manual_seed wants a signed 64-bit
+        return _Narrow(place).manual_seed(int(word) >> 1)  # manual_seed takes a signed 64-bit integer
     if scheme != SCHEME:
         raise ReinjectError("streams", f"scheme {scheme!r} is not known", "Install a newer reinject")
     name = hashlib.shake_256(f"reinject {' '.join(map(str, numbers))}".encode())
@@ -61,11 +61,11 @@ def stream(key: Iterable[int], device: str | torch.device = "cpu", scheme: int =
 
 
 def parts_of(generator: torch.Generator, count: int) -> list[torch.Generator]:
-    """Generators of the CPU that the next numbers of a given one determine, for noise that is drawn in parts.
+    """Return CPU generators for noise drawn in parts; the next numbers of the given generator determine them.
 
     Arguments:
-        generator: of the CPU; one of scheme 1 gives parts of scheme 1.
-        count: how many.
+        generator: on the CPU; scheme 1 gives parts of scheme 1.
+        count: number of parts.
 
     Example:
         >>> len({torch.rand(1, generator=part).item() for part in parts_of(stream((0,)), 8)})
@@ -80,12 +80,12 @@ def parts_of(generator: torch.Generator, count: int) -> list[torch.Generator]:
 
 @cache
 def _template() -> Tensor:
-    """The state of a CPU's generator that has drawn nothing, after a look at whether it is laid out as we think."""
+    """Return the state of an unused CPU generator, after a check of its layout."""
     state = torch.Generator().manual_seed(0).get_state()
     words = state.numpy()[_BEGIN : _BEGIN + 8 * _WORDS].view(np.uint64)
-    same = np.random.RandomState(0).get_state(legacy=False)["state"]["key"]  # of the same twister, seeded alike
+    same = np.random.RandomState(0).get_state(legacy=False)["state"]["key"]  # of the same twister, with the same seed
     if not np.array_equal(words, same):
         raise ReinjectError(
-            "torch", f"{torch.__version__} keeps the state of its generators in another way", "Install another version"
+            "torch", f"{torch.__version__} has another layout of generator states", "Install another version"
         )
     return state

@@ -1,4 +1,4 @@
-"""Real data sets, and the one table of samples: files, folders, hub names, features."""
+"""Real data sets (files, folders, hub names, features), and the one table of samples."""
 
 from reinject.data.datasets import (
     FEATURES,

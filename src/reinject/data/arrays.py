@@ -1,4 +1,4 @@
-"""Samples and labels in NumPy's files: an .npz, a folder of .npy files, or one .npy with its labels beside it."""
+"""Read samples and labels from NumPy files: an .npz, a folder of .npy files, or one .npy with its labels beside it."""
 
 import re
 import zlib
@@ -21,17 +21,18 @@ _NAME, _PART = "|".join((*_SAMPLES, *_LABELS)), "|".join(_PARTS)
 _KEY = re.compile(rf"(?:(?P<before>{_PART})_)?(?P<name>{_NAME})(?:_(?P<after>{_PART}))?")
 _KNOWN = "Name them x and y, or x_train, y_train, x_test and y_test (images or data, labels or targets)"
 Read = Callable[[], NDArray[Any]]
-Part = tuple[NDArray[Any], list[Labels]]  # samples as they are kept, and their labels in pieces
+Part = tuple[NDArray[Any], list[Labels]]  # stored samples, and their labels in pieces
 
 
 def read_arrays(place: Path) -> dict[str, Part]:
-    """The parts of a data set of arrays: samples (see :func:`samples_of`) and their labels.
+    """Read the parts of a data set of arrays: samples (see :func:`samples_of`) and their labels.
 
-    Keys of an .npz, and names of .npy files in a folder, are x, data, images or features, and y, labels or targets,
-    with or without train, test or val: x_train, train_images, X_test.
+    Arrays of samples have the names x, data, images or features; arrays of labels y, labels or targets. These are the
+    keys of an .npz or the names of .npy files in a folder, optionally with train, test or val: x_train, train_images,
+    X_test.
 
     Raises:
-        DataError: it cannot be read, holds pickles, or does not say which array is which.
+        DataError: the file is unreadable, holds pickles, or does not show which array is which.
     """
     if place.suffix == ".npy":
         beside = place.with_name(f"{place.stem}_labels.npy")
@@ -43,16 +44,16 @@ def read_arrays(place: Path) -> dict[str, Part]:
     if place.is_dir():
         return _parts(place, {path.stem: _loader(path) for path in sorted(place.glob("*.npy"))})
     if not is_zipfile(place):
-        raise DataError(str(place), "is no .npz file", "Write it with numpy.savez")
+        raise DataError(str(place), "is not an .npz file", "Write it with numpy.savez")
     with np.load(place, allow_pickle=False) as found:
         return _parts(place, {key: _member(place, found, key) for key in found.files})
 
 
 def samples_of(owner: str, values: NDArray[Any]) -> NDArray[Any]:
-    """Samples as they are kept: vectors, float32, (N, d), or images, uint8, (N, C, H, W).
+    """Convert an array to stored samples: vectors, float32, (N, d), or images, uint8, (N, C, H, W).
 
     Arguments:
-        owner: named in errors.
+        owner: name for messages.
         values: (N, d): vectors. (N, H, W), (N, H, W, C) or (N, C, H, W) with C = 1 or 3: images, as 0..255 or as floats
             in 0..1.
 
@@ -64,11 +65,11 @@ def samples_of(owner: str, values: NDArray[Any]) -> NDArray[Any]:
         ((5, 1, 8, 8), dtype('float32'))
     """
     if values.dtype.kind not in "biuf" or not values.size:
-        raise DataError(owner, f"holds {values.dtype} of shape {values.shape}", "Give some numbers")
+        raise DataError(owner, f"holds {values.dtype} of shape {values.shape}", "Give numbers, at least one row")
     wrong = int((~np.isfinite(values.reshape(len(values), -1))).any(1).sum())
     if wrong:
-        problem = f"{wrong:,} of {len(values):,} rows have values that are not finite"
-        raise DataError(owner, problem, "Fill them in, or remove those rows")
+        problem = f"{wrong:,} of {len(values):,} rows have non-finite values"
+        raise DataError(owner, problem, "Fill in these values, or remove these rows")
     if values.ndim == 2:
         return values.astype(np.float32)
     if values.ndim == 3:
@@ -77,14 +78,14 @@ def samples_of(owner: str, values: NDArray[Any]) -> NDArray[Any]:
     if first == last:
         raise DataError(
             owner,
-            f"shape {values.shape} does not say where the channels are",
+            f"shape {values.shape} does not show which axis has the channels",
             "Give vectors (N, d), or images (N, H, W), (N, H, W, 3) or (N, 3, H, W)",
         )
     return _levels(owner, values if first else np.ascontiguousarray(values.transpose(0, 3, 1, 2)))
 
 
 def _levels(owner: str, values: NDArray[Any]) -> NDArray[np.uint8]:
-    """Images as levels 0..255."""
+    """Return images as levels 0..255."""
     low, high = values.min(), values.max()
     if values.dtype == bool or (values.dtype.kind == "f" and low >= 0 and high <= 1):
         return np.rint(values.astype(np.float32) * 255).astype(np.uint8)
@@ -92,7 +93,7 @@ def _levels(owner: str, values: NDArray[Any]) -> NDArray[np.uint8]:
     if not (whole and low >= 0 and 1 < high <= 255):
         raise DataError(
             owner,
-            f"its images have {values.dtype} values {low:g}..{high:g}, of which none is known to be white",
+            f"its images have {values.dtype} values {low:g}..{high:g}, of which no value is known to be white",
             "Give whole numbers 0..255, or floats in 0..1",
         )
     return values.astype(np.uint8)
@@ -107,11 +108,11 @@ def _parts(place: Path, arrays: Mapping[str, Read]) -> dict[str, Part]:
             keys.setdefault((part, fits["name"] in _SAMPLES), []).append(key)
     for several in keys.values():
         if len(several) > 1:
-            raise DataError(str(place), f"holds {' and '.join(several)}, which say the same", "Keep one of them")
+            raise DataError(str(place), f"holds {' and '.join(several)}, which mean the same", "Keep one of them")
     parts = {part for part, _ in keys}
     lacking = [part for part in sorted(parts) for kind in (True, False) if (part, kind) not in keys]
     if lacking or not parts:
-        raise DataError(str(place), f"does not say which of {', '.join(arrays)} are samples and labels", _KNOWN)
+        raise DataError(str(place), f"does not show which of {', '.join(arrays)} are samples and labels", _KNOWN)
     return {
         part: _part(str(place), *(arrays[keys[part, kind][0]] for kind in (True, False)))
         for part in sorted(parts, key=list(_PARTS.values()).index)

@@ -1,4 +1,4 @@
-"""What labels are called: names of classes, their order, and numbers 0, 1, ... for labels as people keep them."""
+"""Name and number classes: names in order, and numbers 0, 1, ... for labels of any kind."""
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
@@ -9,16 +9,16 @@ from numpy.typing import NDArray
 
 from reinject.base.errors import ArgumentError, DataError
 
-_SHOWN = 5  # names in a message
+_SHOWN = 5  # most names in a message
 
 
 @dataclass(frozen=True)
 class Labels:
-    """Labels of some rows as they are kept.
+    """Labels of some rows, as stored.
 
     Attributes:
-        values: whole numbers or text, (N,); None or NaN where a row has none.
-        names: where the values are numbers of names (-1: none): the names.
+        values: integers or text, (N,); None or NaN for a row without a label.
+        names: names of the classes, if the values are numbers of names; -1 means no label.
     """
 
     values: NDArray[Any]
@@ -26,7 +26,7 @@ class Labels:
 
 
 def in_order(names: Iterable[str]) -> tuple[str, ...]:
-    """Sort names: as numbers where all are whole numbers, as text else.
+    """Sort names: as numbers if all are integers, else as text.
 
     Example:
         >>> in_order(["10", "2", "1"]), in_order(["b", "a10", "a2"])
@@ -39,32 +39,32 @@ def in_order(names: Iterable[str]) -> tuple[str, ...]:
 
 
 def check_names(owner: str, names: Sequence[Any], outputs: int | None = None) -> tuple[str, ...]:
-    """The names of classes as text; whole numbers become text.
+    """Return the names of classes as text; integers become text.
 
     Arguments:
-        owner: named in errors.
+        owner: name for messages.
         names: of the classes.
-        outputs: how many there must be; None: any number.
+        outputs: required number of names; None: any number.
 
     Raises:
-        ArgumentError: a name that is no text, is blank or stands there twice; too few or too many.
+        ArgumentError: a name that is not text, is blank or repeated; too few or too many names.
 
     Example:
         >>> check_names("sample", [3, 5, 8], 3)
         ('3', '5', '8')
     """
     if isinstance(names, str):
-        raise ArgumentError(owner, f"class names {names!r} are one text", "Give a list of names")
+        raise ArgumentError(owner, f"class names {names!r} are a single text", "Give a list of names")
     whole = (int, np.integer)
     texts = [str(name) if isinstance(name, whole) and not isinstance(name, bool) else name for name in names]
     for name in texts:
         if not isinstance(name, str):
-            raise ArgumentError(owner, f"class name {name!r} is no text", "Give names as text")
+            raise ArgumentError(owner, f"class name {name!r} is not text", "Give names as text")
         if not name.strip():
             raise ArgumentError(owner, f"class name {name!r} is blank", "Give every class a name")
     twice = sorted({name for name in texts if texts.count(name) > 1})
     if twice:
-        raise ArgumentError(owner, f"class names stand there twice: {_list(twice)}", "Give every class its own name")
+        raise ArgumentError(owner, f"class names are repeated: {_list(twice)}", "Give every class its own name")
     if outputs is not None and len(texts) != outputs:
         raise ArgumentError(owner, f"{len(texts)} class names for {outputs} outputs", "Give one name for each output")
     return tuple(map(str, texts))
@@ -73,19 +73,19 @@ def check_names(owner: str, names: Sequence[Any], outputs: int | None = None) ->
 def coded(
     owner: str, parts: Mapping[str, Sequence[Labels]], first: str, *, sort: bool = False
 ) -> tuple[tuple[str, ...], dict[str, NDArray[np.int64]]]:
-    """The names of the classes of the ``first`` part, and the labels of all parts as numbers of these names.
+    """Return the names of the classes of the ``first`` part, and the labels of all parts as numbers of these names.
 
-    Names that are given keep their order; labels without names are sorted. Other parts are mapped by name.
+    Given names keep their order; labels without names are sorted. The other parts are mapped by name.
 
     Arguments:
-        owner: named in errors.
-        parts: name of a part -> its labels, in pieces that may have names of their own.
-        first: the part that says which classes there are.
-        sort: sort names that are given, too.
+        owner: name for messages.
+        parts: name of a part -> its labels, in pieces that may have their own names.
+        first: the part that determines the classes.
+        sort: whether to sort given names, too.
 
     Raises:
-        DataError: rows without a label; labels beyond the names, or that are neither whole numbers nor text; other
-            classes in another part.
+        DataError: rows without a label; labels beyond the names, or neither integers nor text; other classes in another
+            part.
 
     Example:
         >>> train, test = Labels(np.array([0, 1]), ("a", "b")), Labels(np.array([0, 1]), ("b", "a"))
@@ -105,7 +105,7 @@ def coded(
 
 
 def _codes(owner: str, labels: Labels) -> tuple[tuple[str, ...], NDArray[np.int64]]:
-    """The names of a part's classes, and its labels as numbers of them."""
+    """Return the names of a part's classes, and its labels as numbers of these names."""
     values, names = labels.values, labels.names
     none = np.array([value is None or value != value for value in values.tolist()], dtype=bool)
     if names is not None:
@@ -114,14 +114,14 @@ def _codes(owner: str, labels: Labels) -> tuple[tuple[str, ...], NDArray[np.int6
         raise DataError(
             owner,
             f"{none.sum():,} of {len(values):,} rows have no label",
-            "Remove those rows, or take a part whose rows all have one",
+            "Remove these rows, or use a part whose rows all have labels",
         )
     if names is None:
         texts = [_text(owner, value) for value in values.tolist()]
         found = tuple(dict.fromkeys(texts))
         if not all(name.strip() for name in found):
             blank = sum(not text.strip() for text in texts)
-            raise DataError(owner, f"{blank:,} of {len(texts):,} rows have a blank label", "Give them a class")
+            raise DataError(owner, f"{blank:,} of {len(texts):,} rows have a blank label", "Give these rows a class")
         number = {name: k for k, name in enumerate(found)}
         return found, np.array([number[text] for text in texts], np.int64)
     codes = values.astype(np.int64)
@@ -130,7 +130,7 @@ def _codes(owner: str, labels: Labels) -> tuple[tuple[str, ...], NDArray[np.int6
         raise DataError(
             owner,
             f"{beyond.sum():,} of {len(codes):,} labels are outside 0..{len(names) - 1}, the numbers of its classes",
-            "Correct those labels, or name all classes",
+            "Correct these labels, or name all classes",
         )
     return names, codes
 
@@ -142,13 +142,16 @@ def _text(owner: str, value: Any) -> str:
         return str(int(value))
     if isinstance(value, (int, str)):
         return str(value)
-    raise DataError(owner, f"label {value!r} is neither a whole number nor text", "Give a class for each row")
+    raise DataError(owner, f"label {value!r} is neither an integer nor text", "Give a class for each row")
 
 
 def _renumbered(
     owner: str, part: str, names: Sequence[str], codes: NDArray[np.int64], wanted: Sequence[str], *, all_of_them: bool
 ) -> NDArray[np.int64]:
-    """Numbers of names as numbers of the wanted ones, which hold them all, and are all there if that is asked for."""
+    """Map numbers of names to numbers of the wanted names.
+
+    The wanted names must include all names. With ``all_of_them`` the part must have all wanted names, too.
+    """
     more = [name for name in names if name not in wanted]
     fewer = [name for name in wanted if name not in names] if all_of_them else []
     if more or fewer:

@@ -1,4 +1,4 @@
-"""Samples and labels in the columns of a table that ``datasets`` has read: images or vectors, classes."""
+"""Read samples (images or vectors) and labels from the columns of a table that ``datasets`` has loaded."""
 
 import json
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -27,16 +27,16 @@ _CURE = (
 def read_columns(
     name: str, parts: Mapping[str, Any], files: Mapping[str, Sequence[str]], advance: Callable[[int], None]
 ) -> dict[str, Part]:
-    """The parts of a data set of columns: samples as :func:`reinject.data.arrays.samples_of` keeps them, and labels.
+    """Read the parts of a data set of columns: samples as :func:`reinject.data.arrays.samples_of` returns, and labels.
 
     Arguments:
-        name: of the data set, for errors.
+        name: of the data set, for messages.
         parts: name of a part -> its table.
-        files: name of a part -> its Parquet files on this machine, whose classes may have names of their own.
-        advance: called with a number of rows just read.
+        files: name of a part -> its Parquet files on this machine, which may have their own names of classes.
+        advance: called with the number of rows just read.
 
     Raises:
-        DataError: no such columns; rows without a sample; samples that cannot be read.
+        DataError: no such columns; rows without a sample; unreadable samples.
     """
     features = next(iter(parts.values())).features
     label, image, vector = (
@@ -65,7 +65,7 @@ def read_columns(
 def _column(
     name: str, features: Mapping[str, Any], known: Sequence[str], fits: Callable[[str, Any], bool], what: str
 ) -> str | None:
-    """The column of a kind: the first of a known name, or the only one."""
+    """Return the column of a kind: the first with a known name, or the only one."""
     fitting = [column for column, feature in features.items() if fits(column, feature)]
     for column in known:
         if column in fitting:
@@ -86,7 +86,10 @@ def _is_classes(_: str, feature: Any) -> bool:
 
 
 def _is_label(column: str, feature: Any) -> bool:
-    """A column of whole numbers or text that is called as labels are: others may be anything."""
+    """Return whether a column holds integers or text under a usual name of labels.
+
+    Under other names such columns may hold anything.
+    """
     types = ("int", "uint", "bool", "string", "large_string", "float")
     return column in _LABELS and _kind(feature) == "Value" and feature.dtype.startswith(types)
 
@@ -96,7 +99,7 @@ def _is_image(_: str, feature: Any) -> bool:
 
 
 def _is_file(column: str, feature: Any) -> bool:
-    """Files of images as programs write them that know nothing of ``datasets``."""
+    """Return whether a column holds image files, as programs without ``datasets`` write them."""
     if column not in _IMAGES:
         return False
     if isinstance(feature, dict):
@@ -105,7 +108,7 @@ def _is_file(column: str, feature: Any) -> bool:
 
 
 def _is_vector(_: str, feature: Any) -> bool:
-    """A column of lists, or lists of lists, of numbers."""
+    """Return whether a column holds lists, or lists of lists, of numbers."""
     if _kind(feature).startswith("Array"):
         return True
     depth = 0
@@ -115,33 +118,37 @@ def _is_vector(_: str, feature: Any) -> bool:
 
 
 def _files(owner: str, rows: Any, image: str, advance: Callable[[int], None]) -> Iterator[bytes]:
-    """The bytes of each image."""
+    """Return the bytes of each image."""
     from datasets import Image
 
     cells = rows.select_columns([image]).cast_column(image, Image(decode=False))[image]
     none = sum(cell is None or (cell["bytes"] is None and cell["path"] is None) for cell in cells)
     if none:
-        raise DataError(owner, f"{none:,} of {len(rows):,} rows have no image", "Remove those rows")
+        raise DataError(owner, f"{none:,} of {len(rows):,} rows have no image", "Remove these rows")
     for cell in cells:
         try:
             yield cell["bytes"] if cell["bytes"] is not None else Path(cell["path"]).read_bytes()
         except OSError as error:
-            raise DataError(owner, f"an image cannot be read ({error})", "Keep the images' bytes in it") from error
+            raise DataError(
+                owner, f"an image cannot be read ({error})", "Store the images' bytes in the column"
+            ) from error
         advance(1)
 
 
 def _whole(rows: Any, column: str) -> pa.ChunkedArray:
-    """A column as Arrow keeps it."""
+    """Return a column as Arrow stores it."""
     return rows.select_columns([column]).with_format("arrow")[:].column(column)
 
 
 def _values(owner: str, column: pa.ChunkedArray) -> NDArray[Any]:
-    """A column of lists of one length as an array."""
+    """Return a column of lists of one length as an array."""
     if column.null_count:
-        raise DataError(owner, f"{column.null_count:,} of {len(column):,} rows have no sample", "Remove those rows")
+        raise DataError(owner, f"{column.null_count:,} of {len(column):,} rows have no sample", "Remove these rows")
     parts = [_array(owner, chunk) for chunk in column.chunks if len(chunk)]
     if len({part.shape[1:] for part in parts}) != 1:
-        raise DataError(owner, "its rows have different numbers of values, or none", "Give all rows the same number")
+        raise DataError(
+            owner, "its rows have different numbers of values, or none", "Give all rows the same number of values"
+        )
     return np.concatenate(parts)
 
 
@@ -152,23 +159,29 @@ def _array(owner: str, column: pa.Array) -> NDArray[Any]:
         fixed = pa.types.is_fixed_size_list(column.type)
         lengths = [column.type.list_size] if fixed else column.value_lengths().unique().to_pylist()
         if len(lengths) != 1 or lengths[0] is None:
-            raise DataError(owner, f"its rows have different numbers of values ({lengths[:3]})", "Give all the same")
+            raise DataError(
+                owner,
+                f"its rows have different numbers of values ({lengths[:3]})",
+                "Give all rows the same number of values",
+            )
         shape.append(lengths[0])
         column = column.flatten()
     if column.null_count:
-        raise DataError(owner, f"{column.null_count:,} values are missing", "Fill them in, or remove their rows")
+        raise DataError(
+            owner, f"{column.null_count:,} values are missing", "Fill in these values, or remove their rows"
+        )
     return np.asarray(column.to_numpy(zero_copy_only=False)).reshape(shape)
 
 
 def _labels(rows: Any, label: str, files: Sequence[str]) -> list[Labels]:
-    """The labels of a part, in pieces of one file each where the files name classes on their own."""
+    """Return the labels of a part, in pieces of one file each if the files have their own names of classes."""
     column = _whole(rows, label)
     values = np.array(column.to_pylist(), object) if column.null_count else np.asarray(column.to_pylist())
     feature = rows.features[label]
     if _kind(feature) != "ClassLabel":
         return [Labels(values)]
     own = [_names_in(file, label) for file in files]
-    if sum(count for _, count in own) != len(values):  # not all of its rows are in these files
+    if sum(count for _, count in own) != len(values):  # these files do not hold all of its rows
         return [Labels(values, tuple(feature.names))]
     ends = np.cumsum([count for _, count in own])[:-1]
     pieces = np.split(values, ends)
@@ -180,12 +193,12 @@ def _labels(rows: Any, label: str, files: Sequence[str]) -> list[Labels]:
 
 
 def _names_in(file: str, label: str) -> tuple[tuple[str, ...] | None, int]:
-    """What a Parquet file itself calls the classes, if it says so, and its number of rows."""
+    """Return the names of classes in a Parquet file, if it has any, and its number of rows."""
     about = pq.read_metadata(str(file))
     described = (about.metadata or {}).get(b"huggingface", b"null")
     try:
         feature = json.loads(described)["info"]["features"][label]
         names = tuple(map(str, feature["names"])) if feature["_type"] == "ClassLabel" else None
-    except (ValueError, KeyError, TypeError):  # written by something else
+    except (ValueError, KeyError, TypeError):  # written by another program
         names = None
     return names, int(about.num_rows)

@@ -1,7 +1,4 @@
-"""Real data sets: scikit-learn's digits (embedded), Parquet, images or NumPy arrays on disk, Hugging Face hub names.
-
-A folder may also hold features of images, as ``reinject extract`` makes them: a data set in a space of its own.
-"""
+"""Load real data sets: embedded digits, Parquet, images or NumPy arrays on disk, and Hugging Face hub names."""
 
 import difflib
 import errno
@@ -46,7 +43,7 @@ _FILES = (*SUFFIXES, ".parquet")
 class LabelledImages:
     """Inputs and their classes: ``y`` int64 in 0..classes - 1, (N,).
 
-    ``x``: images, uint8, (N, C, H, W); vectors and features, float32, (N, d).
+    ``x`` holds images, uint8, (N, C, H, W), or vectors and features, float32, (N, d).
     """
 
     x: Tensor
@@ -56,15 +53,15 @@ class LabelledImages:
         return len(self.y)
 
     def take(self, index: Tensor) -> "LabelledImages":
-        """The rows of the given numbers."""
+        """Return the rows of the given numbers."""
         return LabelledImages(self.x[index], self.y[index])
 
 
 @dataclass(frozen=True)
 class Dataset:
-    """A data set in two parts, what its labels are called, and the space that it lives in ("": that of its values).
+    """A data set in two parts, the names of its classes, and its space ("": that of its values).
 
-    ``split_seed`` is that of the split; None: the test part is its own.
+    ``split_seed`` is the seed of the split; None: the data set has its own test part.
     """
 
     name: str
@@ -76,43 +73,44 @@ class Dataset:
 
     @cached_property
     def split(self) -> Split:
-        """Which rows are held out, as models and archives carry it."""
+        """Return the split, as models and archives carry it."""
         held_out = digests(self.test.x)
         return Split(self.name, self.split_seed, joined([*digests(self.train.x), *held_out]), joined(held_out))
 
     @property
     def shape(self) -> tuple[int, ...]:
-        """(C, H, W) of one image, (d,) of features."""
+        """Return (C, H, W) of one image, or (d,) of features."""
         return tuple(self.train.x.shape[1:])
 
     def levels(self, low: float = 0.0, high: float = 1.0) -> Storage:
-        """What its values mean, where the darkest and the brightest pixel are ``low`` and ``high``."""
+        """Return the storage of its values, for a darkest pixel ``low`` and a brightest pixel ``high``."""
         return Storage("uint8", low, high) if self.train.x.dtype == torch.uint8 else Storage("float")
 
 
 def load(
     name: str, data_dir: str | Path | None = None, split_seed: int = 0, progress: Progress | None = None
 ) -> Dataset:
-    """Read a data set by name.
+    """Load a data set by name.
 
-    ``digits`` is embedded. Another name is looked for as a file or folder in ``data_dir``, then by itself, then on
-    the Hugging Face hub, as owner/name (mnist, fashion_mnist, cifar10 and cifar100 are short names). A set without a
-    test part is split 75/25, stratified by class. The split belongs to the data set, not to a run: models carry its
-    fingerprint, and are judged on no other.
+    ``digits`` is embedded. For another name, ``load`` tries a file or folder in ``data_dir``, then a path, then the
+    Hugging Face hub, as owner/name. mnist, fashion_mnist, cifar10 and cifar100 are short names of the hub.
 
-    Samples are images (uint8 levels) or vectors (float32). Names of classes keep the order in which the data gives
-    them; labels that are numbers or text, and folders named by numbers, are sorted, which is said. Parts whose names
-    stand in another order are mapped by name.
+    A set without a test part is split 75/25, stratified by class. The split belongs to the data set, not to a run.
+    Models carry its fingerprint, and are judged on no other split.
+
+    Samples are images (uint8 levels) or vectors (float32). Names of classes keep the data's order. Labels that are
+    numbers or text, and folders named by numbers, are sorted; a printed line says so. Parts with another order of names
+    are mapped by name.
 
     Arguments:
         name: see above; a folder holds Parquet files, images in one sub-folder a class, or .npy files; a file is
             .parquet, .npz or .npy (see :func:`reinject.data.arrays.read_arrays`).
         data_dir: where to look first; default: the environment variable REINJECT_DATA.
-        split_seed: of the split, where one has to be made; >= 0.
-        progress: who is told.
+        split_seed: of the split, where the data set has none of its own; >= 0.
+        progress: progress reporter.
 
     Raises:
-        DataError: found nowhere, no samples or labels in it, rows without them, images of different sizes.
+        DataError: no such data set; no samples or labels in it; rows without them; images of different sizes.
 
     Example:
         >>> digits = load("digits")
@@ -134,7 +132,7 @@ def load(
         raise DataError(
             name,
             f"training samples {tuple(train.x.shape[1:])}, test samples {tuple(test.x.shape[1:])}",
-            "Bring them to one size first",
+            "Resize them to one size first",
         )
     return Dataset(name, train, test, class_names, split_seed=split_seed if made else None)
 
@@ -142,7 +140,7 @@ def load(
 def _parts(
     name: str, data_dir: str | Path | None, progress: Progress
 ) -> tuple[tuple[str, ...], dict[str, LabelledImages]]:
-    """The names of the classes, and the parts of a data set on disk or on the hub."""
+    """Return the names of the classes, and the parts of a data set on disk or on the hub."""
     file = _file_of(name, data_dir)
     sort = False
     parts: dict[str, Part]
@@ -178,32 +176,32 @@ def _features_folder(name: str, data_dir: str | Path | None) -> Path | None:
 
 
 def found_at(name: str, data_dir: str | Path | None = None) -> Path | None:
-    """The folder that a data set would be read from; None: there is none, and the hub would be asked."""
+    """Return the folder that a data set would be read from; None if it would come from the hub."""
     return next((place for place in _places(name, data_dir or os.environ.get("REINJECT_DATA")) if place.is_dir()), None)
 
 
 def _file_of(name: str, data_dir: str | Path | None) -> Path | None:
-    """The file that a data set is, or its folder of .npy files; None: it is something else."""
+    """Return the data set's file, or its folder of .npy files; None if it is something else."""
     for place in _places(name, data_dir or os.environ.get("REINJECT_DATA")):
         if place.is_file() or (place.is_dir() and any(place.glob("*.npy")) and not any(place.glob("*.parquet"))):
             return place
     if Path(name).suffix in _FILES:
-        raise DataError(name, "no such file", "Give one that is there; say where with --data-dir")
+        raise DataError(name, "no such file", "Give an existing file; --data-dir names its folder")
     return None
 
 
 def _places(name: str, root: str | Path | None) -> list[Path]:
-    """The folders where a data set may be, the first one first."""
+    """Return the folders where a data set may be, in order."""
     return [Path(root) / name, Path(name)] if root is not None else [Path(name)]
 
 
 def write_features(folder: Path, dataset: Dataset, described: Mapping[str, Any]) -> None:
-    """Write a data set of features into a folder that is there.
+    """Write a data set of features into an existing folder.
 
     Arguments:
-        folder: where.
+        folder: the folder.
         dataset: float32 features, and their space.
-        described: what else is known of them, JSON values.
+        described: further JSON values about it.
     """
     tensors = {f"{part}_{name}": getattr(getattr(dataset, part), name) for part in _PARTS for name in ("x", "y")}
     save_file({name: tensor.contiguous() for name, tensor in tensors.items()}, folder / FEATURES)
@@ -212,10 +210,10 @@ def write_features(folder: Path, dataset: Dataset, described: Mapping[str, Any])
 
 
 def read_features(folder: Path) -> Dataset:
-    """The data set of features in a folder.
+    """Read the data set of features in a folder.
 
     Raises:
-        DataError: damaged files, or values that are not finite.
+        DataError: damaged files, or non-finite values.
     """
     config = read_json(folder / FEATURES_CONFIG, DataError)
     try:
@@ -229,20 +227,20 @@ def read_features(folder: Path) -> Dataset:
     fits = all(len(part.x) == len(part.y) and part.x.ndim == 2 and part.y.ndim == 1 for part in parts)
     types = {part.x.dtype for part in parts} == {torch.float32} and {part.y.dtype for part in parts} == {torch.int64}
     if not (fits and types and len(sizes) == 1 and found.space and all(map(len, parts))):
-        raise DataError(str(folder), "holds other shapes or types than features have", "Make it again")
+        raise DataError(str(folder), "holds shapes or types that features do not have", "Make it again")
     for part in parts:
         if not bool(torch.isfinite(part.x).all()):
-            raise DataError(str(folder), "has features that are not finite", "Look at the extractor")
+            raise DataError(str(folder), "has non-finite features", "Check the extractor")
         if int(part.y.min()) < 0 or int(part.y.max()) >= len(found.class_names):
             raise DataError(str(folder), f"has labels outside 0..{len(found.class_names) - 1}", "Make it again")
     return found
 
 
 def split(name: str, whole: LabelledImages, seed: int) -> tuple[LabelledImages, LabelledImages]:
-    """Training and test rows of a data set that has no test rows of its own, 75% and 25% of each class.
+    """Split the rows of a data set without a test part into training and test rows, 75% and 25% of each class.
 
     Raises:
-        DataError: too few of a class.
+        DataError: too few rows of a class.
     """
     from sklearn.model_selection import train_test_split
 
@@ -252,7 +250,7 @@ def split(name: str, whole: LabelledImages, seed: int) -> tuple[LabelledImages, 
         )
     except ValueError as error:  # too few images of a class
         raise DataError(
-            name, f"cannot be split 75/25 by class ({error})", "Give four images a class at least"
+            name, f"cannot be split 75/25 by class ({error})", "Give at least four images of each class"
         ) from error
     return whole.take(torch.from_numpy(a)), whole.take(torch.from_numpy(b))
 
@@ -260,7 +258,10 @@ def split(name: str, whole: LabelledImages, seed: int) -> tuple[LabelledImages, 
 def _read(
     name: str, data_dir: str | Path | None, file: Path | None
 ) -> tuple[dict[str, Any], Mapping[str, Sequence[str]]]:
-    """The parts of a data set, from the first place that has it, and the Parquet files of each on this machine."""
+    """Return the parts of a data set, from the first place that has it.
+
+    The second value lists the Parquet files of each part on this machine.
+    """
     import datasets
 
     root = data_dir or os.environ.get("REINJECT_DATA")
@@ -269,9 +270,9 @@ def _read(
     place = file or found_at(name, root)
     source = str(place) if place is not None else HUB_NAMES.get(name, name)
     if file is not None and file.suffix != ".parquet":
-        raise DataError(str(file), "is a file of no known kind", f"Give one of {', '.join(_FILES)}, or a folder")
+        raise DataError(str(file), "is a file of an unknown kind", f"Give one of {', '.join(_FILES)}, or a folder")
     if place is None and "/" not in source:
-        raise _not_found(name, root, "the hub's names are owner/name")
+        raise _not_found(name, root, "names on the hub are owner/name")
     datasets.disable_progress_bars()
     cache = _copies_of(place) or str(datasets.config.HF_DATASETS_CACHE)
     _check_cache(cache)
@@ -279,7 +280,7 @@ def _read(
     try:
         found = dict(datasets.load_dataset(**wanted, cache_dir=cache))
         files = datasets.load_dataset_builder(**wanted, cache_dir=cache).config.data_files if place is not None else {}
-    except Exception as error:  # of pyarrow, the hub's library, and what these call
+    except Exception as error:  # errors of pyarrow, the hub's library, and their own libraries
         full = _disk_error(error)
         if full is not None:
             raise _no_cache(cache, full) from error
@@ -292,7 +293,7 @@ def _read(
 
 
 def _check_cache(cache: str) -> None:
-    """Raise DataError where the library could not keep its copy of a data set."""
+    """Raise DataError if the ``datasets`` library could not write its copy of a data set."""
     try:
         Path(cache).mkdir(parents=True, exist_ok=True)
         with tempfile.TemporaryFile(dir=cache):
@@ -304,13 +305,13 @@ def _check_cache(cache: str) -> None:
 def _no_cache(cache: str, error: OSError) -> DataError:
     return DataError(
         cache,
-        f"the cache of the library datasets cannot be made there ({reason(error)})",
+        f"the cache of the library datasets cannot be created there ({reason(error)})",
         f"{cure_of(error, 'another folder')}: the variable HF_DATASETS_CACHE names it",
     )
 
 
 def _disk_error(error: BaseException) -> OSError | None:
-    """The full or forbidden disk behind what a library raises, where it was that."""
+    """Return the full or read-only disk behind another library's error, if that is the cause."""
     seen: BaseException | None = error
     while seen is not None:
         if isinstance(seen, OSError) and seen.errno in (errno.ENOSPC, errno.EDQUOT, errno.EROFS):
@@ -320,7 +321,10 @@ def _disk_error(error: BaseException) -> OSError | None:
 
 
 def _copies_of(place: Path | None) -> str | None:
-    """Where ``datasets`` keeps its copy of a folder or file; by itself it tells two of one name and card not apart."""
+    """Return where ``datasets`` keeps its copy of a folder or file.
+
+    By default ``datasets`` confuses places of equal name and card.
+    """
     import datasets
 
     if place is None:
@@ -337,6 +341,6 @@ def _not_found(name: str, root: str | Path | None, why: str) -> DataError:
     cure = f"Did you mean {near[0]}? " if near else ""
     return DataError(
         name,
-        f"is neither {looked}to be had from the hub ({why})",
-        f"{cure}Use one of {', '.join(NAMES)}, a folder, or a hub name; say where with --data-dir",
+        f"is neither {looked}available from the hub ({why})",
+        f"{cure}Use one of {', '.join(NAMES)}, a folder, or a hub name; --data-dir names its folder",
     )

@@ -1,9 +1,9 @@
-"""Batches of small images to PNG and back.
+"""Encode batches of small images as PNG, and decode them.
 
-Pillow writes one PNG in about 25 microseconds, as long as an autoencoder needs to make it. Here the pixels are wrapped
-uncompressed (deflate's stored blocks, some 5 microseconds an image); the Parquet column around them is compressed as a
-whole, which for small images is also smaller. Any reader of PNG reads them. What was written so is read without Pillow
-too, a batch at a time; what was not, by Pillow.
+Pillow writes one PNG in about 25 microseconds, as long as an autoencoder needs to make the image. Here the pixels are
+stored uncompressed (deflate's stored blocks, about 5 microseconds an image). The Parquet column around them is
+compressed as a whole, which for small images is also smaller. Any reader of PNG reads these files. :func:`decode` reads
+a batch of them at once, without Pillow, and other images by Pillow.
 """
 
 import io
@@ -22,7 +22,7 @@ _COLOUR_TYPE = {1: 0, 3: 2}  # channels -> PNG's colour type: grey, RGB
 
 
 def encode(images: NDArray[np.uint8]) -> Iterator[bytes]:
-    """The PNG of each image of a batch.
+    """Return the PNG of each image of a batch.
 
     Arguments:
         images: uint8, shape (B, C, H, W), C = 1 (grey) or 3 (RGB).
@@ -56,26 +56,26 @@ def _chunk(kind: bytes, data: bytes) -> bytes:
 
 
 def _before(c: int, h: int, w: int) -> bytes:
-    """All of a file that comes before the pixels."""
+    """Return all bytes of a file before the pixels."""
     return _SIGNATURE + _chunk(b"IHDR", struct.pack(">IIBBBBB", w, h, 8, _COLOUR_TYPE[c], 0, 0, 0))
 
 
 _AFTER = _chunk(b"IEND", b"")
-_DAMAGED = (OSError, ValueError, SyntaxError, struct.error, Image.DecompressionBombError)  # what Pillow raises then
+_DAMAGED = (OSError, ValueError, SyntaxError, struct.error, Image.DecompressionBombError)  # raised by Pillow
 
 
 def decode(files: Iterable[bytes], owner: str) -> NDArray[np.uint8]:
-    """Pixels of images of one size, grey or RGB, turned as their EXIF orientation says.
+    """Return the pixels of images of one size, grey or RGB, turned as their EXIF orientation says.
 
     Arguments:
         files: the bytes of each image, in any format that Pillow reads.
-        owner: what to name in an error.
+        owner: name for messages.
 
     Returns:
         uint8, shape (B, C, H, W), C = 1 (grey) or 3 (RGB).
 
     Raises:
-        DataError: no image at all, one that cannot be read, other channels, or images of different shapes.
+        DataError: no image at all, an unreadable one, other channels, or images of different shapes.
 
     Example:
         >>> x = np.arange(64, dtype=np.uint8).reshape(1, 1, 8, 8)
@@ -84,7 +84,7 @@ def decode(files: Iterable[bytes], owner: str) -> NDArray[np.uint8]:
     """
     files = list(files)
     if not files:
-        raise DataError(owner, "holds no images", "Give a folder or data set with some")
+        raise DataError(owner, "holds no images", "Give a folder or data set with images")
     ours = _decode_ours(files)
     if ours is not None:
         return ours
@@ -92,18 +92,23 @@ def decode(files: Iterable[bytes], owner: str) -> NDArray[np.uint8]:
     shapes = {p.shape for p in pixels}
     if len(shapes) > 1:
         a, b = sorted(shapes)[:2]
-        raise DataError(owner, f"images of different shapes, {a} and {b}", "Bring them to one size and mode first")
+        raise DataError(
+            owner, f"images of different shapes, {a} and {b}", "Resize and convert them to one size and mode first"
+        )
     return np.ascontiguousarray(np.stack(pixels).transpose(0, 3, 1, 2))
 
 
 def _decode_ours(files: Sequence[bytes]) -> NDArray[np.uint8] | None:
-    """Pixels of images of one size that :func:`encode` has written; None where one is not of that kind, or damaged."""
+    """Return the pixels of images of one size that :func:`encode` has written.
+
+    None if one of them is of another kind, or damaged.
+    """
     shape = _shape_of(files[0])
     if shape is None:
         return None
     c, h, w = shape
     stride, total = 1 + w * c, len(files[0])
-    if not 0 < h * w * c < total:  # ours are not compressed: no header makes anything large
+    if not 0 < h * w * c < total:  # ours are not compressed, so no header can ask for much memory
         return None
     end = total - len(_AFTER) - 4  # of the only chunk of pixels, without its checksum
     before = _before(c, h, w)
@@ -124,7 +129,7 @@ def _decode_ours(files: Sequence[bytes]) -> NDArray[np.uint8] | None:
 
 
 def _shape_of(data: bytes) -> tuple[int, int, int] | None:
-    """(C, H, W) of a PNG of the kinds that :func:`encode` writes."""
+    """Return (C, H, W) of a PNG of the kinds that :func:`encode` writes."""
     channels = {kind: c for c, kind in _COLOUR_TYPE.items()}
     if len(data) < len(_before(1, 1, 1)) or data[25] not in channels:
         return None
@@ -136,7 +141,7 @@ def _number(data: bytes, at: int) -> int:
 
 
 def _inflated(data: bytes, size: int) -> bytes | None:
-    """What was compressed, if it is whole and of that size; no more than that is held in memory."""
+    """Decompress data, if it is complete and of the given size, in bounded memory."""
     stream = zlib.decompressobj()
     try:
         found = stream.decompress(data, size + 1)
@@ -154,8 +159,8 @@ def _decode_one(data: bytes, owner: str) -> NDArray[np.uint8]:
             if whole.mode not in ("L", "RGB"):
                 raise DataError(owner, f"an image has mode {image.mode}", "Convert the images to grey (L) or RGB")
             pixels = np.asarray(whole)
-    except UnidentifiedImageError as error:  # its own words name an address in memory
-        raise DataError(owner, "an image is of no kind that Pillow knows", "Remove or mend it") from error
+    except UnidentifiedImageError as error:  # Pillow's text holds an address in memory
+        raise DataError(owner, "an image has a format that Pillow does not know", "Remove or repair it") from error
     except _DAMAGED as error:
-        raise DataError(owner, f"an image cannot be read ({error})", "Remove or mend it") from error
+        raise DataError(owner, f"an image cannot be read ({error})", "Remove or repair it") from error
     return pixels if pixels.ndim == 3 else pixels[:, :, None]

@@ -1,6 +1,6 @@
-"""Tables of samples that students are trained on, and how other processes come by them.
+"""Tables of samples for training students, shared between processes as memory-mapped files.
 
-A student's rows are drawn from a table of some 100 MB: sent through a pipe for every student they would be gigabytes.
+A student's rows come from a table of some 100 MB. A pipe would copy it for every student: gigabytes.
 """
 
 import hashlib
@@ -22,12 +22,12 @@ _ROWS = 4096
 
 @dataclass(frozen=True)
 class Table:
-    """Samples that students are trained on: as kept, x (N, *event), and what the kept values mean.
+    """Samples for training students: x as stored, (N, *event), their labels, and the meaning of stored values.
 
     Attributes:
-        x: as kept, (N, *event).
+        x: stored samples, (N, *event).
         y: classes, int64, (N,), or soft labels, float32, (N, classes).
-        storage: what the values of x mean.
+        storage: meaning of the values of x.
     """
 
     x: NDArray[Any]
@@ -36,7 +36,7 @@ class Table:
 
     @classmethod
     def of(cls, x: Tensor, y: Tensor, storage: Storage) -> "Table":
-        """From tensors; shares their memory."""
+        """Make a table from tensors; it shares their memory."""
         return cls(x.numpy(), y.numpy(), storage)
 
     def __len__(self) -> int:
@@ -44,30 +44,30 @@ class Table:
 
     @cached_property
     def digest(self) -> str:
-        """Says which rows these are: hexadecimal digits of the SHA-256 of all of it."""
+        """Return an identifier of the rows: hexadecimal digits of the SHA-256 of the whole table."""
         found = hashlib.sha256(f"{self.storage} {self.x.dtype} {self.x.shape} {self.y.shape}".encode())
         for values in (self.x, self.y):
             found.update(np.ascontiguousarray(values).data)
         return found.hexdigest()[:16]
 
     def moments(self) -> tuple[Tensor, Tensor]:
-        """Mean and standard deviation of each value over the rows, as kept, float32, (*event) each.
+        """Return mean and standard deviation of each stored value over the rows, float32, (*event) each.
 
         Example:
             >>> Table(np.array([[0, 7], [2, 7]], np.uint8), np.zeros(2), Storage()).moments()
             (tensor([1., 7.]), tensor([1., 0.]))
         """
-        parts = np.array_split(self.x, -(-len(self) // _ROWS))  # in float64 all of it may not fit
+        parts = np.array_split(self.x, -(-len(self) // _ROWS))  # in parts, because all of it may not fit in float64
         mean = sum(part.sum(0, dtype=np.float64) for part in parts) / len(self)
         variance = sum(np.square(part - mean).sum(0) for part in parts) / len(self)
         return torch.from_numpy(mean).float(), torch.from_numpy(np.sqrt(variance)).float()
 
     def take(self, index: NDArray[np.int64]) -> "Table":
-        """The rows of the given numbers."""
+        """Return the rows of the given numbers."""
         return Table(self.x[index], self.y[index], self.storage)
 
     def beside(self, other: "Table") -> "Table":
-        """As many rows of it as of another, the first ones of each, in turns."""
+        """Return the first rows of this table and of another one in turns, as many of each."""
         n = min(len(self), len(other))
         x, storage = [self.x[:n], other.x[:n]], self.storage
         if storage != other.storage:
@@ -82,23 +82,23 @@ class Table:
 
 
 @dataclass(frozen=True)
-class Lent:
-    """A table in files, of which another process reads the pages that it needs.
+class MemmapTable:
+    """A table in files; another process reads only the pages that it needs.
 
     Attributes:
-        folder: of x.npy and y.npy.
-        storage: of the table.
+        folder: folder of x.npy and y.npy.
+        storage: meaning of the values of x.
     """
 
     folder: Path
     storage: Storage
 
 
-def lend(table: Table, folder: Path) -> Lent:
-    """Write a table to files, once however often it is lent; ``folder`` holds several.
+def to_memmap(table: Table, folder: Path) -> MemmapTable:
+    """Write a table to files in ``folder``; equal tables share their files.
 
     Raises:
-        ArgumentError: there is no room.
+        ArgumentError: there is no space.
     """
     place = folder / table.digest
     if not place.exists():
@@ -109,19 +109,19 @@ def lend(table: Table, folder: Path) -> Lent:
         except OSError as error:
             size = table.x.nbytes + table.y.nbytes
             cure = cure_of(error, "another folder")
-            what = "no room" if cure.startswith("Free") else "no way"
+            what = "no space" if cure.startswith("Free") else "cannot store"
             raise ArgumentError("TMPDIR", f"{what} for {size:,} bytes in {folder} ({error})", cure) from error
-    return Lent(place, table.storage)
+    return MemmapTable(place, table.storage)
 
 
-def opened(table: Table | Lent) -> Table:
-    """The table that was lent; one that was not as it is.
+def open_table(table: Table | MemmapTable) -> Table:
+    """Open a memory-mapped table; return a table in memory unchanged.
 
     Example:
         >>> import tempfile
         >>> table = Table(np.ones((2, 3), np.float32), np.arange(2), Storage("float"))
         >>> with tempfile.TemporaryDirectory() as folder:
-        ...     opened(lend(table, Path(folder))).digest == table.digest
+        ...     open_table(to_memmap(table, Path(folder))).digest == table.digest
         True
     """
     if isinstance(table, Table):

@@ -1,4 +1,4 @@
-"""The one table that goes from synthesis to archive to evaluation, and how its values are kept."""
+"""The one table of samples from synthesis to archive to evaluation, and the storage of its values."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
@@ -10,7 +10,7 @@ from reinject.base.errors import ArgumentError
 
 
 def usual_kind(event_shape: Sequence[int]) -> str:
-    """How samples of a shape are kept unless it is said: images, whose range is known, as levels; vectors as floats.
+    """Return the default storage of a shape: levels for images, whose range is known; floats for vectors.
 
     Example:
         >>> usual_kind((1, 28, 28)), usual_kind((20,))
@@ -21,13 +21,13 @@ def usual_kind(event_shape: Sequence[int]) -> str:
 
 @dataclass(frozen=True)
 class Storage:
-    """How a sample is kept: as uint8 levels of a value range, or as the floats the walk visited.
+    """How a sample is stored: as uint8 levels of a value range, or as the walk's floats.
 
-    A value v is kept as level = round(255 (v - low) / (high - low)), clipped to 0..255, and means
-    low + (high - low) level / 255.
+    A value v is stored as level = round(255 (v - low) / (high - low)), clipped to 0..255. A level means the value low +
+    (high - low) level / 255.
 
     Attributes:
-        kind: "uint8" or "float" (float32, nothing is rounded or clipped).
+        kind: "uint8" or "float" (float32, without rounding or clipping).
         low: value of level 0, data units.
         high: value of level 255, data units; above ``low``.
     """
@@ -43,7 +43,7 @@ class Storage:
             raise ArgumentError("store", f"range {self.low}..{self.high}", "Give low < high")
 
     def store(self, x: Tensor) -> tuple[Tensor, int]:
-        """What is kept of x, and how many values lay outside the range and were clipped."""
+        """Return the stored x, and the number of values that lay outside of the range and were clipped."""
         if self.kind == "float":
             return x.float(), 0
         level = x.sub(self.low).mul_(255 / (self.high - self.low)).round_()
@@ -51,7 +51,7 @@ class Storage:
         return inside.to(torch.uint8), int((inside != level).sum())
 
     def load(self, kept: Tensor) -> Tensor:
-        """The values that the kept tensor means: float32, data units."""
+        """Return the values of a stored tensor: float32, data units."""
         if self.kind == "float":
             return kept
         return kept.float().mul_((self.high - self.low) / 255).add_(self.low)
@@ -59,22 +59,22 @@ class Storage:
 
 @dataclass(frozen=True)
 class LabelledSamples:
-    """Some rows of the one table that goes from synthesis to archive to evaluation; B rows of one block and step.
+    """Rows of the one table from synthesis to archive to evaluation; B rows of one block and step.
 
     Attributes:
-        x: kept samples, (B, *event): uint8 levels, or float32 in data units.
-        label: class of the highest probability, or the class that was asked for, int64, (B,); -1: none.
-        probabilities: of all classes, float32, (B, classes); rows sum to 1. (B, 0) where nothing labels.
+        x: stored samples, (B, *event): uint8 levels, or float32 in data units.
+        label: class of the highest probability, or the requested class, int64, (B,); -1: none.
+        probabilities: of all classes, float32, (B, classes); rows sum to 1. (B, 0) without a classifier.
         walk: number of the walk, int64, (B,).
         step: i of x_i.
-        model: which autoencoder of an ensemble walked, int64, (B,).
+        model: number of the ensemble's autoencoder that walked, int64, (B,).
         block: number of the block.
-        clipped: how many values were clipped to the storage's range.
-        stopped: how many walks of the block were stopped as non-finite since its last rows.
-        strayed: how many were stopped because they left the stated range.
-        accepted: share of proposals accepted since then; None where the kernel proposes nothing.
-        asymmetry: mean |J - J^T|_F / |J|_F of r since then; None where it is not measured.
-        dropped: how many rows filters refused, by the filter's name.
+        clipped: number of values that were clipped to the storage's range.
+        stopped: number of walks of the block that became non-finite and stopped since its last rows.
+        strayed: number of walks that left the range and stopped since then.
+        accepted: share of accepted proposals since then; None where the kernel proposes nothing.
+        asymmetry: mean |J - J^T|_F / |J|_F of r since then; None where not measured.
+        dropped: number of rows that filters dropped, by the filter's name.
     """
 
     x: Tensor
@@ -92,6 +92,6 @@ class LabelledSamples:
     dropped: Mapping[str, int] = field(default_factory=dict)
 
     def rows(self, kept: Tensor) -> "LabelledSamples":
-        """The same with some of its rows; kept: bool, (B,)."""
+        """Return the samples with some of the rows; kept: bool, (B,)."""
         columns = {name: getattr(self, name)[kept] for name in ("x", "label", "probabilities", "walk", "model")}
         return replace(self, **columns)

@@ -1,7 +1,7 @@
-"""The split of a data set: which of its rows are held out. Models and archives carry it, and are not judged on others.
+"""The split of a data set: its held-out rows. Models and archives carry it, and are judged on no other split.
 
-A fingerprint is of the rows as they are kept, without their labels, in any order: of equal rows it is equal, wherever
-they lie.
+A fingerprint covers the stored rows without their labels, in any order. Equal rows have equal fingerprints, wherever
+they are stored.
 """
 
 import hashlib
@@ -17,17 +17,17 @@ from reinject.base.files import read_json, write_json
 
 SPLIT = "split.json"
 _TRAINING = "training.json"
-_AS_IT_WAS = "Give the data set as it was, or train again on it as it is"
+_AS_IT_WAS = "Give the earlier version of the data set, or train again on this version"
 
 
 @dataclass(frozen=True)
 class Split:
-    """Which rows of a data set are held out.
+    """The held-out rows of a data set.
 
     Attributes:
-        name: of the data set, as a command names it.
-        seed: of the split; None: the data set has a test part of its own.
-        rows: fingerprint of all rows; "": not known, because the model is older than fingerprints.
+        name: of the data set, as in a command.
+        seed: of the split; None: the data set has its own test part.
+        rows: fingerprint of all rows; "": unknown, because the model is older than fingerprints.
         held_out: fingerprint of the test rows.
     """
 
@@ -37,12 +37,12 @@ class Split:
     held_out: str = ""
 
     def as_json(self) -> dict[str, Any]:
-        """JSON values, as models and archives carry them."""
+        """Return JSON values, as models and archives carry them."""
         return asdict(self)
 
     @classmethod
     def of(cls, value: Any, owner: str, kind: type[ReinjectError]) -> "Split":
-        """The split of which :meth:`as_json` spoke; an error of the given kind where the values are others."""
+        """Parse the values of :meth:`as_json`; raise an error of the given kind for other values."""
         fits = isinstance(value, Mapping) and value.keys() == {"name", "seed", "rows", "held_out"}
         fits = fits and all(isinstance(value[key], str) for key in ("name", "rows", "held_out"))
         if not fits or not (value["seed"] is None or isinstance(value["seed"], int)):
@@ -55,12 +55,12 @@ class Split:
 
 
 def digests(x: Tensor) -> list[bytes]:
-    """A hash of each row of (N, *event)."""
+    """Return a hash of each row of (N, *event)."""
     return [hashlib.blake2b(row, digest_size=16).digest() for row in x.flatten(1).contiguous().numpy()]
 
 
 def joined(rows: Iterable[bytes]) -> str:
-    """The fingerprint of rows, from the hash of each, in any order.
+    """Return the fingerprint of rows from their hashes, in any order.
 
     Example:
         >>> joined([b"a", b"b"]) == joined([b"b", b"a"]), joined([b"a"]) == joined([b"a", b"a"])
@@ -70,12 +70,12 @@ def joined(rows: Iterable[bytes]) -> str:
 
 
 def split_of(folder: Path) -> Split | None:
-    """What the model in a folder was trained on; None where it does not say.
+    """Read the split that the model in a folder was trained on; None if it states none.
 
-    Models from before there were fingerprints say it by their seed, by which data was split then.
+    Models older than fingerprints state a seed, which determined the split at that time.
 
     Raises:
-        ModelError: a file that is damaged.
+        ModelError: the file is damaged.
     """
     if (folder / SPLIT).is_file():
         return Split.of(read_json(folder / SPLIT, ModelError), str(folder / SPLIT), ModelError)
@@ -90,20 +90,22 @@ def split_of(folder: Path) -> Split | None:
 
 
 def are_apart(one: Split, other: Split) -> bool:
-    """Whether two splits hold out other rows of the same data."""
+    """Return whether two splits hold out different rows of the same data."""
     return bool(one.rows) and one.rows == other.rows and one.held_out != other.held_out
 
 
 def check_unseen(owner: str, known: Split, here: Split) -> str:
-    """Refuse a split whose held-out rows a model or an archive has seen; a remark where that is not known, or "".
+    """Raise DataError if a model or an archive was made from rows that are held out here.
+
+    Otherwise return a remark if its training rows are unknown, or "".
 
     Arguments:
         owner: the model or the archive.
-        known: what it was made from.
-        here: what is read now.
+        known: the split that it was made from.
+        here: the split of the data now.
 
     Raises:
-        DataError: it has seen rows that are held out here.
+        DataError: it was made from rows that are held out here.
 
     Example:
         >>> check_unseen("models", Split("digits", 3, "a", "b"), Split("digits", 0, "a", "c"))
@@ -119,9 +121,9 @@ def check_unseen(owner: str, known: Split, here: Split) -> str:
             return unknown(owner)
         problem = f"has seen rows of {here.name} that are held out here"
         if known.seed is None:
-            raise DataError(owner, problem, "Give the data set with the test part that it had")
-        if known.seed == here.seed:  # rows in another order, or labels that are others, are split otherwise
-            raise DataError(owner, f"{problem}: it lies there in another order", _AS_IT_WAS)
+            raise DataError(owner, problem, "Give the data set with its earlier test part")
+        if known.seed == here.seed:  # rows in another order, or other labels, have another split
+            raise DataError(owner, f"{problem}: its rows have another order now", _AS_IT_WAS)
         here_is = here.seed if split_here else "a test part of its own"
         raise DataError(
             owner, f"{problem} (its split seed is {known.seed}, not {here_is})", f"Give --split-seed {known.seed}"
@@ -131,9 +133,9 @@ def check_unseen(owner: str, known: Split, here: Split) -> str:
     if known.name == here.name and (split_here or known.seed is not None):
         problem = f"is of {here.name} with other rows, some of which may be held out here"
         raise DataError(owner, problem, _AS_IT_WAS)
-    return f"{owner} was trained on other data ({known.name}): whether rows held out here were among it is not known"
+    return f"{owner} was trained on other data ({known.name}): it may hold rows that are held out here"
 
 
 def unknown(owner: str) -> str:
-    """The remark on a model that carries no split."""
-    return f"{owner} does not say which rows it was trained on: if some are held out here, it is judged too well"
+    """Return the remark about a model without a split."""
+    return f"{owner} does not say which rows it was trained on: if some are held out here, its score is too good"

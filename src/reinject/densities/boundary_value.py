@@ -1,4 +1,4 @@
-"""The Euler-Lagrange equation of Prop. 1 in one dimension, solved numerically: a reference that trains nothing."""
+"""Solve the Euler-Lagrange equation of Prop. 1 in one dimension numerically: a reference without training."""
 
 from collections.abc import Callable
 from dataclasses import dataclass, field
@@ -33,11 +33,11 @@ class Stationary:
     solution: Callable[[Array], Array] = field(repr=False)
 
     def __call__(self, x: Tensor) -> Tensor:
-        """r(x), shape and dtype of x; raises ArgumentError outside [low, high]."""
+        """Return r(x), shape and dtype of x; raise ArgumentError outside [low, high]."""
         return self._row(x, 0)
 
     def derivative(self, x: Tensor) -> Tensor:
-        """r'(x), shape and dtype of x."""
+        """Return r'(x), shape and dtype of x."""
         return self._row(x, 1)
 
     def _row(self, x: Tensor, row: int) -> Tensor:
@@ -52,15 +52,16 @@ class Stationary:
 def euler_lagrange(
     density: Density, lam: float, low: float, high: float, tolerance: float = 1e-8, nodes: int = 2000
 ) -> Stationary:
-    """R of Prop. 1 by a boundary-value solver: 2 (r - x) = lambda s/r' - lambda r''/r'^2 on [low, high].
+    """Compute r of Prop. 1 by a boundary-value solver: 2 (r - x) = lambda s/r' - lambda r''/r'^2 on [low, high].
 
-    It is solved as r'' = s r' - (2/lambda) (r - x) r'^2 with zero curvature at both ends, 2 (r - x) r' = lambda s: this
-    is exact for Gaussian tails and off by O(lambda r'') otherwise. Two traps. The linearised equation is d'' + s d' +
-    (2/lambda) d = 0: it oscillates with wave number sqrt(2/lambda) and amplitude p^(-1/2), so that an error d at an end
-    shrinks inwards as sqrt(p(end)/p(x)); put the ends where p is small. And as the objective is concave in r', a
-    stationary point is no minimum against oscillations faster than that; for single values of lambda the interval
-    resonates. So the solver starts on the slow manifold r = x + lambda s/2 - lambda^2 (s s' + s'')/4, and a solution
-    that is not near it is refused.
+    The solver takes r'' = s r' - (2/lambda) (r - x) r'^2, with zero curvature at both ends: 2 (r - x) r' = lambda s.
+    This condition is exact for Gaussian tails and off by O(lambda r'') otherwise.
+
+    Two traps need care. First, the linearised equation d'' + s d' + (2/lambda) d = 0 oscillates with wave number
+    sqrt(2/lambda) and amplitude p^(-1/2). An error d at an end shrinks inwards as sqrt(p(end)/p(x)), so put the ends
+    where p is small. Second, the objective is concave in r', so a stationary point is no minimum against faster
+    oscillations. For single values of lambda the interval resonates. So the solver starts on the slow manifold r = x +
+    lambda s/2 - lambda^2 (s s' + s'')/4, and refuses a solution far from it.
 
     Arguments:
         density: one-dimensional, smooth.
@@ -102,7 +103,7 @@ def euler_lagrange(
 
     mesh = np.linspace(low, high, max(nodes, int(20 * (high - low) / np.sqrt(lam))))
     guess = _slow_manifold(density, lam, mesh)
-    with np.errstate(over="ignore", invalid="ignore"):  # a solution that runs away is refused below
+    with np.errstate(over="ignore", invalid="ignore"):  # a diverging solution is refused below
         solved: Any = solve_bvp(equation, ends, mesh, guess, tol=tolerance, max_nodes=10 * len(mesh))
     if not solved.success:
         raise ModelError(
@@ -115,7 +116,7 @@ def euler_lagrange(
 
 
 def _slow_manifold(density: Density, lam: float, mesh: Array) -> Array:
-    """R and r' to second order in lambda, derivatives of s by autograd."""
+    """Return r and r' to second order in lambda, with derivatives of s by autograd."""
     x = torch.from_numpy(mesh)[:, None].requires_grad_()
     derivatives = [density.score(x)]
     for _ in range(3):
@@ -130,7 +131,10 @@ def _slow_manifold(density: Density, lam: float, mesh: Array) -> Array:
 
 
 def _check_branch(density: Density, lam: float, mesh: Array, y: Array, guess: Array) -> None:
-    """Refuse a solution further from the slow manifold than the manifold is from the identity, where p is."""
+    """Refuse a solution far from the slow manifold.
+
+    Where p lies, the solution must be nearer to the manifold than the manifold is to the identity.
+    """
     p = np.exp(np.asarray(density.log_prob(torch.from_numpy(mesh)[:, None])))
     off, pull = (np.sqrt(np.trapezoid(p * d**2, mesh)) for d in (y[0] - guess[0], guess[0] - mesh))
     if not (np.isfinite(off) and off <= 0.5 * pull and y[1].min() > 0):

@@ -1,4 +1,4 @@
-"""What a density is: an oracle with exact answers, sharing no code with what it checks."""
+"""The interface of a density: an oracle with exact answers, which shares no code with the tested code."""
 
 from typing import Protocol
 
@@ -14,29 +14,29 @@ class Density(Protocol):
 
     @property
     def n(self) -> int:
-        """Dimension."""
+        """Return the dimension."""
         ...
 
     def sample(self, count: int, generator: torch.Generator) -> Tensor:
-        """Independent points, (count, n), float32, from the generator alone."""
+        """Draw independent points, (count, n), float32, from the generator alone."""
         ...
 
     def log_prob(self, x: Tensor) -> Tensor:
-        """Log p(x)."""
+        """Return log p(x)."""
         ...
 
     def score(self, x: Tensor) -> Tensor:
-        """s(x) = grad log p(x)."""
+        """Return s(x) = grad log p(x)."""
         ...
 
 
 class Smoothable(Density, Protocol):
-    """A density whose convolution with N(0, sigma^2 I) is known."""
+    """A density with a known convolution with N(0, sigma^2 I)."""
 
     def smoothed(self, sigma: float) -> "Smoothable":
-        """The law of x + sigma z, z ~ N(0, I); sigma >= 0, data units."""
+        """Return the law of x + sigma z, z ~ N(0, I); sigma >= 0, data units."""
         ...
 
     def denoiser(self, x: Tensor, sigma: float) -> Tensor:
-        """E[x_0 | x_0 + sigma z = x] = x + sigma^2 s_sigma(x) (Tweedie): the optimal denoiser."""
+        """Return E[x_0 | x_0 + sigma z = x] = x + sigma^2 s_sigma(x) (Tweedie): the optimal denoiser."""
         ...

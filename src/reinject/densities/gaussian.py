@@ -1,4 +1,4 @@
-"""A Gaussian, and the perfect lossy autoencoder that it has in closed form."""
+"""A Gaussian, and its perfect lossy autoencoder in closed form."""
 
 import math
 from collections.abc import Callable
@@ -35,43 +35,43 @@ class Gaussian:
 
     @property
     def n(self) -> int:
-        """Dimension."""
+        """Return the dimension."""
         return len(self.mean)
 
     def sample(self, count: int, generator: torch.Generator) -> Tensor:
-        """M + L z with S = L L^T; (count, n), float32."""
+        """Draw m + L z with S = L L^T; (count, n), float32."""
         z = torch.randn(count, self.n, generator=generator, dtype=torch.float64)
         lower: Tensor = torch.linalg.cholesky(self.covariance)
         return (self.mean + z @ lower.T).float()
 
     def log_prob(self, x: Tensor) -> Tensor:
-        """-(x - m)^T S^-1 (x - m)/2 - log det(2 pi S)/2, (B,)."""
+        """Return -(x - m)^T S^-1 (x - m)/2 - log det(2 pi S)/2, (B,)."""
         s, away = self.covariance.to(x.dtype), x - self.mean.to(x.dtype)
         solved: Tensor = torch.linalg.solve(s, away.T).T
         volume: Tensor = torch.linalg.slogdet(s)[1]
         return -((away * solved).sum(1) + volume + self.n * math.log(2 * math.pi)) / 2
 
     def score(self, x: Tensor) -> Tensor:
-        """-S^-1 (x - m), (B, n)."""
+        """Return -S^-1 (x - m), (B, n)."""
         solved: Tensor = torch.linalg.solve(self.covariance.to(x.dtype), (x - self.mean.to(x.dtype)).T).T
         return -solved
 
     def smoothed(self, sigma: float) -> "Gaussian":
-        """N(m, S + sigma^2 I)."""
+        """Return N(m, S + sigma^2 I)."""
         return Gaussian(self.mean, self.covariance + sigma**2 * torch.eye(self.n, dtype=torch.float64))
 
     def denoiser(self, x: Tensor, sigma: float) -> Tensor:
-        """M + S (S + sigma^2 I)^-1 (x - m), (B, n)."""
+        """Return m + S (S + sigma^2 I)^-1 (x - m), (B, n)."""
         return x + sigma**2 * self.smoothed(sigma).score(x)
 
     def perfect(self, lam: float) -> Callable[[Tensor], Tensor]:
-        """The perfect lossy autoencoder: r(x) = m + Q diag(a(v)) Q^T (x - m), S = Q diag(v) Q^T.
+        """Return the perfect lossy autoencoder: r(x) = m + Q diag(a(v)) Q^T (x - m), S = Q diag(v) Q^T.
 
         Arguments:
             lam: lambda > 0, squared data units, below v_min / 2.
 
         Raises:
-            CollapseError: some variance is <= 2 lambda; names the principal axes and the largest lambda.
+            CollapseError: some variance is <= 2 lambda; the message names the principal axes and the largest lambda.
 
         Source: Prop. 1 of the paper; see docs/theory.md.
         """
@@ -90,7 +90,7 @@ class Gaussian:
 
 
 def collapse_threshold(lam: float) -> float:
-    """V = 2 lambda: a direction of a smaller variance has no minimum of the objective of Prop. 1.
+    """Return v = 2 lambda: below this variance a direction has no minimum of the objective of Prop. 1.
 
     Example:
         >>> collapse_threshold(0.1)
@@ -101,10 +101,10 @@ def collapse_threshold(lam: float) -> float:
 
 
 def contraction(v: Tensor, lam: float) -> Tensor:
-    """a(v) = (1 + sqrt(1 - 2 lambda/v))/2: the local minimum of f(a) = (1 - a)^2 v + lambda log|a|.
+    """Return a(v) = (1 + sqrt(1 - 2 lambda/v))/2: the local minimum of f(a) = (1 - a)^2 v + lambda log|a|.
 
     Arguments:
-        v: variances, squared data units, all > 2 lambda or equal to it.
+        v: variances, squared data units, all >= 2 lambda.
         lam: lambda > 0, squared data units.
 
     Raises:
@@ -118,9 +118,9 @@ def contraction(v: Tensor, lam: float) -> Tensor:
 
 
 def barrier(v: Tensor, lam: float) -> Tensor:
-    """(1 - sqrt(1 - 2 lambda/v))/2: the local maximum of the same f, beyond which a direction falls to a = 0.
+    """Return (1 - sqrt(1 - 2 lambda/v))/2: the local maximum of f(a) = (1 - a)^2 v + lambda log|a|.
 
-    Arguments and errors as for :func:`contraction`.
+    Beyond it a direction falls to a = 0. Arguments and errors as for :func:`contraction`.
 
     Example:
         >>> barrier(torch.tensor([1.0]), 0.25)
@@ -138,7 +138,7 @@ def _root(v: Tensor, lam: float) -> Tensor:
 
 
 def check_covariance(covariance: Tensor, n: int) -> Tensor:
-    """The covariance itself, (n, n); raises ArgumentError unless it is symmetric and positive definite."""
+    """Return the covariance, (n, n); raise ArgumentError unless it is symmetric and positive definite."""
     if covariance.shape != (n, n):
         raise ArgumentError("covariance", f"shape {tuple(covariance.shape)} for {n} dimensions", f"Give ({n}, {n})")
     if not torch.allclose(covariance, covariance.T, rtol=1e-6, atol=0):

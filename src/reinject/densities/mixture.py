@@ -20,7 +20,7 @@ class Mixture:
         covariances: S, (K, n, n), squared data units.
 
     Raises:
-        ArgumentError: shapes that do not match, weights that are none, a bad covariance.
+        ArgumentError: shapes that do not match, weights that are not positive or do not sum to 1, a bad covariance.
 
     Example:
         >>> two_modes().score(torch.zeros(1, 1))
@@ -44,27 +44,27 @@ class Mixture:
 
     @property
     def n(self) -> int:
-        """Dimension."""
+        """Return the dimension."""
         return self.means.shape[1]
 
     def sample(self, count: int, generator: torch.Generator) -> Tensor:
-        """A component by its weight, then a point of it; (count, n), float32."""
+        """Draw a component by its weight, then a point of it; (count, n), float32."""
         k = torch.multinomial(self.weights, count, replacement=True, generator=generator)
         z = torch.randn(count, self.n, 1, generator=generator, dtype=torch.float64)
         lower: Tensor = torch.linalg.cholesky(self.covariances)
         return (self.means[k] + (lower[k] @ z)[:, :, 0]).float()
 
     def log_prob(self, x: Tensor) -> Tensor:
-        """Logarithm of the weighted sum of the components' densities, (B,)."""
+        """Return the logarithm of the weighted sum of the components' densities, (B,)."""
         return self._joint(x)[0].logsumexp(1)
 
     def score(self, x: Tensor) -> Tensor:
-        """sum_k P(k | x) S_k^-1 (m_k - x), (B, n)."""
+        """Return sum_k P(k | x) S_k^-1 (m_k - x), (B, n)."""
         joint, pulls = self._joint(x)
         return (joint.softmax(1)[:, :, None] * pulls).sum(1)
 
     def _joint(self, x: Tensor) -> tuple[Tensor, Tensor]:
-        """Log w_k N(x; m_k, S_k), (B, K), and S_k^-1 (m_k - x), (B, K, n)."""
+        """Return log w_k N(x; m_k, S_k), (B, K), and S_k^-1 (m_k - x), (B, K, n)."""
         away = self.means.to(x.dtype) - x[:, None]
         precision = torch.linalg.inv(self.covariances).to(x.dtype)
         pulls = torch.einsum("kij,bkj->bki", precision, away)
@@ -72,17 +72,17 @@ class Mixture:
         return constant.to(x.dtype) - (away * pulls).sum(2) / 2, pulls
 
     def smoothed(self, sigma: float) -> "Mixture":
-        """The mixture of the smoothed components: S_k + sigma^2 I."""
+        """Return the mixture of the smoothed components: S_k + sigma^2 I."""
         noise = sigma**2 * torch.eye(self.n, dtype=torch.float64)
         return Mixture(self.weights, self.means, self.covariances + noise)
 
     def denoiser(self, x: Tensor, sigma: float) -> Tensor:
-        """E[x_0 | x_0 + sigma z = x] = x + sigma^2 s_sigma(x), (B, n)."""
+        """Return E[x_0 | x_0 + sigma z = x] = x + sigma^2 s_sigma(x), (B, n)."""
         return x + sigma**2 * self.smoothed(sigma).score(x)
 
 
 def ring(modes: int = 8, radius: float = 2.0, std: float = 0.5) -> Mixture:
-    """Equal modes on a circle in the plane, each N(., std^2 I).
+    """Return equal modes on a circle in the plane, each N(., std^2 I).
 
     Example:
         >>> ring().means.norm(dim=1).unique().round(decimals=6)
@@ -94,13 +94,13 @@ def ring(modes: int = 8, radius: float = 2.0, std: float = 0.5) -> Mixture:
 
 
 def two_modes(mean: float = 1.0, std: float = 0.3) -> Mixture:
-    """.5 N(-mean, std^2) + .5 N(mean, std^2), one dimension."""
+    """Return .5 N(-mean, std^2) + .5 N(mean, std^2), one dimension."""
     means = torch.tensor([[-mean], [mean]])
     return Mixture(torch.tensor([0.5, 0.5]), means, torch.full((2, 1, 1), std).double() ** 2)
 
 
 def mixture8() -> Mixture:
-    """A fixed mixture in n = 8: four modes 2.5 from the middle, variances .25 to 1 along axes turned differently."""
+    """Return a fixed mixture in n = 8: four modes 2.5 from the middle, variances .25 to 1 along different axes."""
     generator = torch.Generator().manual_seed(8)
     v = torch.logspace(math.log10(0.25), 0, 8, dtype=torch.float64)
     turns = torch.linalg.qr(torch.randn(4, 8, 8, generator=generator, dtype=torch.float64)).Q

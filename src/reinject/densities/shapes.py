@@ -17,7 +17,7 @@ class SkewT:
     x^-(2b + 1) to the right; a = b is Student's t with 2a degrees of freedom.
 
     Attributes:
-        a, b: > 0; the heavier tail is on the side of the smaller one, left for a.
+        a, b: > 0; the heavier tail lies on the side of the smaller one, left for a.
 
     Source: Jones and Faddy 2003, J. R. Statist. Soc. B 65.
 
@@ -35,16 +35,16 @@ class SkewT:
 
     @property
     def n(self) -> int:
-        """Dimension: 1."""
+        """Return the dimension: 1."""
         return 1
 
     def sample(self, count: int, generator: torch.Generator) -> Tensor:
-        """sqrt(a + b) (2 B - 1) / (2 sqrt(B (1 - B))), B ~ Beta(a, b); (count, 1), float32."""
+        """Draw sqrt(a + b) (2 B - 1) / (2 sqrt(B (1 - B))), B ~ Beta(a, b); (count, 1), float32."""
         first, second = (_gamma(shape, count, generator) for shape in (self.a, self.b))
         return (math.sqrt(self.a + self.b) * (first - second) / (2 * (first * second).sqrt())).float()[:, None]
 
     def log_prob(self, x: Tensor) -> Tensor:
-        """Log p, (B,)."""
+        """Return log p, (B,)."""
         plus, minus = self._sides(x)
         a, b = self.a, self.b
         beta = math.lgamma(a) + math.lgamma(b) - math.lgamma(a + b)
@@ -52,13 +52,13 @@ class SkewT:
         return ((a + 0.5) * plus.log() + (b + 0.5) * minus.log() - constant)[:, 0]
 
     def score(self, x: Tensor) -> Tensor:
-        """((a + 1/2)/(1 + u) - (b + 1/2)/(1 - u)) du/dx, (B, 1)."""
+        """Return ((a + 1/2)/(1 + u) - (b + 1/2)/(1 - u)) du/dx, (B, 1)."""
         plus, minus = self._sides(x)
         c = self.a + self.b
         return ((self.a + 0.5) / plus - (self.b + 0.5) / minus) * c / (c + x.square()).pow(1.5)
 
     def _sides(self, x: Tensor) -> tuple[Tensor, Tensor]:
-        """1 + u and 1 - u, the smaller one as (c/(c + x^2)) / the larger, which does not cancel."""
+        """Return 1 + u and 1 - u, the smaller one as (c/(c + x^2)) / the larger, which does not cancel."""
         c = self.a + self.b
         large = 1 + x.abs() / (c + x.square()).sqrt()
         small = c / (c + x.square()) / large
@@ -66,7 +66,10 @@ class SkewT:
 
 
 def _gamma(shape: float, count: int, generator: torch.Generator) -> Tensor:
-    """Gamma(shape, 1) by Marsaglia and Tsang's rejection, float64; shape + 1 and a power of a uniform below 1."""
+    """Draw Gamma(shape, 1) by Marsaglia and Tsang's rejection, float64.
+
+    The draw is of shape + 1, times a power of a uniform number for a shape below 1.
+    """
     d = (shape + 1 if shape < 1 else shape) - 1 / 3
     out = torch.empty(0, dtype=torch.float64)
     while len(out) < count:
@@ -107,20 +110,20 @@ class Banana:
             raise ArgumentError("banana", f"curvature = {self.curvature}", "Give a finite number")
 
     def sample(self, count: int, generator: torch.Generator) -> Tensor:
-        """(count, n), float32."""
+        """Draw points, (count, n), float32."""
         z = torch.randn(count, self.n, generator=generator, dtype=torch.float64)
         z[:, 0] *= self.std
         z[:, 1] += self.curvature * (z[:, 0].square() - self.std**2)
         return z.float()
 
     def log_prob(self, x: Tensor) -> Tensor:
-        """Of the straightened point: the bend has determinant 1; (B,)."""
+        """Return log p of the straightened point, because the bend has determinant 1; (B,)."""
         y = self._straight(x)
         squares = (y[:, 0] / self.std).square() + y[:, 1:].square().sum(1)
         return -(squares + self.n * math.log(2 * math.pi)) / 2 - math.log(self.std)
 
     def score(self, x: Tensor) -> Tensor:
-        """(-x_1/std^2 + 2 c x_1 y_2, -y_2, -x_3, ...), y_2 = x_2 - c (x_1^2 - std^2); (B, n)."""
+        """Return (-x_1/std^2 + 2 c x_1 y_2, -y_2, -x_3, ...), y_2 = x_2 - c (x_1^2 - std^2); (B, n)."""
         s = -self._straight(x)
         first = -x[:, 0] / self.std**2 - 2 * self.curvature * x[:, 0] * s[:, 1]
         return torch.cat([first[:, None], s[:, 1:]], 1)
@@ -136,7 +139,7 @@ class Funnel:
 
     Attributes:
         n: dimension, >= 2.
-        spread: > 0; 3 in Neal's.
+        spread: > 0; 3 in Neal's paper.
 
     Source: Neal 2003, Ann. Statist. 31.
 
@@ -153,19 +156,19 @@ class Funnel:
         check_positive("funnel", "spread", self.spread)
 
     def sample(self, count: int, generator: torch.Generator) -> Tensor:
-        """(count, n), float32."""
+        """Draw points, (count, n), float32."""
         z = torch.randn(count, self.n, generator=generator, dtype=torch.float64)
         v = self.spread * z[:, :1]
         return torch.cat([v, (v / 2).exp() * z[:, 1:]], 1).float()
 
     def log_prob(self, x: Tensor) -> Tensor:
-        """Log N(x_1; 0, spread^2) + sum_j log N(x_j; 0, e^{x_1}), (B,)."""
+        """Return log N(x_1; 0, spread^2) + sum_j log N(x_j; 0, e^{x_1}), (B,)."""
         v, rest = x[:, 0], x[:, 1:]
         squares = (v / self.spread).square() + rest.square().sum(1) * (-v).exp()
         return -(squares + (self.n - 1) * v + self.n * math.log(2 * math.pi)) / 2 - math.log(self.spread)
 
     def score(self, x: Tensor) -> Tensor:
-        """(-x_1/spread^2 + (sum_j x_j^2 e^{-x_1} - (n - 1))/2, -x_j e^{-x_1}), (B, n)."""
+        """Return (-x_1/spread^2 + (sum_j x_j^2 e^{-x_1} - (n - 1))/2, -x_j e^{-x_1}), (B, n)."""
         v, rest = x[:, :1], x[:, 1:]
         narrow = (-v).exp()
         first = -v / self.spread**2 + (rest.square().sum(1, keepdim=True) * narrow - (self.n - 1)) / 2

@@ -1,4 +1,4 @@
-"""Models of other libraries: a file a route; none runs code of a model that the user has not trusted."""
+"""Models of other libraries: one file for each route; none runs a model's code that the user has not trusted."""
 
 from collections.abc import Mapping
 from importlib import import_module
@@ -33,17 +33,17 @@ __all__ = [
 
 
 def route_for(source: str, name: str | None = None) -> Route:
-    """The route of a source, by name, or by what the source looks like.
+    """Return the route of a source, by name, or recognised from the source.
 
     Raises:
-        ArgumentError: no such route, or none fits.
+        ArgumentError: an unknown route, or a source that fits no route.
 
     Example:
         >>> route_for("model.onnx").name, route_for("package.models:make").name
         ('onnx', 'module')
         >>> route_for("model.pkl")
         Traceback (most recent call last):
-        reinject.base.errors.ArgumentError: import: model.pkl is a pickle, which is not read ...
+        reinject.base.errors.ArgumentError: import: model.pkl is a pickle, which can run code, ...
     """
     if name is not None:
         if name not in ROUTES:
@@ -55,7 +55,7 @@ def route_for(source: str, name: str | None = None) -> Route:
     if source.endswith((".pkl", ".pickle", ".joblib", ".h5")):
         raise ArgumentError(
             "import",
-            f"{source} is a pickle, which is not read because it can run code"
+            f"{source} is a pickle, which can run code, so it is not read"
             if not source.endswith(".h5")
             else f"{source} is of an older Keras",
             "Save the weights with safetensors.torch.save_model and give PACKAGE.MODULE:CLASS --weights FILE, "
@@ -63,9 +63,9 @@ def route_for(source: str, name: str | None = None) -> Route:
         )
     if source.endswith(".safetensors"):
         raise ArgumentError(
-            "import", f"{source} holds weights and no network to put them in", f"Give FILE.py:CLASS --weights {source}"
+            "import", f"{source} holds weights, but no network for them", f"Give FILE.py:CLASS --weights {source}"
         )
     if source.endswith(".py"):
-        raise ArgumentError("import", f"{source} does not say which name in it is the network", f"Give {source}:NAME")
+        raise ArgumentError("import", f"{source} does not name its network", f"Give {source}:NAME")
     known = "; ".join(f"{route.name}: {route.what}" for route in ROUTES.values())
-    raise ArgumentError("import", f"{source} is nothing that is known", f"Give one of {known}")
+    raise ArgumentError("import", f"{source} is of an unknown kind", f"Give one of {known}")

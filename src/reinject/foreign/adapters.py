@@ -1,4 +1,4 @@
-"""Networks made to fit: noise that they draw, batches of one size, other kinds of floats, functions of arrays."""
+"""Adapt networks: inner noise, batches of one size, other kinds of floats, functions of arrays."""
 
 from collections.abc import Callable
 from typing import Any
@@ -12,7 +12,7 @@ from reinject.base.errors import reason
 
 
 class Noiseless(TorchFunctionMode):
-    """Gaussian noise drawn inside is zero, so that a variational autoencoder gives what its mean code gives.
+    """Set Gaussian noise inside a network to zero; a variational autoencoder then uses its mean code.
 
     Example:
         >>> with Noiseless():
@@ -33,18 +33,21 @@ _ZEROS: dict[Any, Callable[..., Tensor]] = {torch.randn: torch.zeros, torch.rand
 
 
 class Numpy(nn.Module):
-    """A function of float32 arrays as a module, on the CPU; ``what`` says what it is."""
+    """Wrap a function of float32 arrays as a module on the CPU; ``what`` describes it."""
 
     def __init__(self, function: Callable[[Any], Any], what: str) -> None:
         super().__init__()
         self.function, self.what = function, what
 
     def forward(self, x: Tensor) -> Tensor:
-        """function(x); what the library raises comes as RuntimeError, as from torch's own modules."""
+        """Return function(x); errors of the library become RuntimeError, as from torch's modules."""
         return _tensor(self._called(x))
 
     def several(self, x: Tensor) -> list[Tensor]:
-        """As forward, of a function that returns several arrays; labels stay integers, what is no number is nothing."""
+        """Return several arrays of the function.
+
+        Integer labels stay integers; values that are not numbers become empty tensors.
+        """
         return [_numbers(y) for y in self._called(x)]
 
     def _called(self, x: Tensor) -> Any:
@@ -71,11 +74,11 @@ def _tensor(y: Any) -> Tensor:
 
 
 class Batched(nn.Module):
-    """A network that takes batches of one size only, on batches of any: in parts, the last one filled up.
+    """Run a network that takes batches of one size only on batches of any size: in parts, with the last one filled up.
 
     Arguments:
-        network: called with (size, *shape); returns a tensor, or what holds some.
-        size: of its batches, >= 1.
+        network: called with (size, *shape); returns a tensor, or a container of tensors.
+        size: of a batch, >= 1.
 
     Example:
         >>> Batched(nn.Identity(), 2)(torch.arange(3.0))
@@ -87,7 +90,7 @@ class Batched(nn.Module):
         self.network, self.size = network, size
 
     def forward(self, x: Tensor) -> Any:
-        """What the network returns for all parts, put together."""
+        """Return the network's outputs for all parts, joined."""
         short = -len(x) % self.size
         whole = torch.cat([x, x[-1:].expand(short, *x.shape[1:])]) if short else x
         parts = [self.network(part) for part in torch.split(whole, self.size)]
@@ -100,7 +103,7 @@ def _joined(each: tuple[Any, ...], size: int, rows: int) -> Any:
 
 
 def as_float32(module: nn.Module) -> tuple[nn.Module, tuple[str, ...]]:
-    """Cast the weights of a network to float32; the network, and a note where that changed any.
+    """Cast the weights of a network to float32; return it, with a note if any weights changed.
 
     Example:
         >>> as_float32(nn.Linear(1, 1).double())[1]

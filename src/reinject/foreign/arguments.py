@@ -1,4 +1,4 @@
-"""Arguments of a constructor as text, and the call of it."""
+"""Parse the arguments of a constructor, and call it."""
 
 import ast
 import inspect
@@ -12,13 +12,13 @@ _OPEN, _CLOSE = "([{", ")]}"
 
 
 def arguments_of(texts: Sequence[str]) -> dict[str, Any]:
-    """Read ``NAME=VALUE,NAME=VALUE``; values are Python literals, or else text.
+    """Parse ``NAME=VALUE,NAME=VALUE``; values are Python literals, or else text.
 
     Arguments:
-        texts: such lists; commas inside of brackets and quotes belong to a value.
+        texts: such lists; commas inside brackets and quotes belong to a value.
 
     Raises:
-        ArgumentError: a part without ``=``, a name that is none, or one given twice.
+        ArgumentError: a part without ``=``, an invalid name, or a repeated one.
 
     Example:
         >>> arguments_of(["latent=32,sizes=(64, 32)", "act=relu,norm=None"])
@@ -29,7 +29,9 @@ def arguments_of(texts: Sequence[str]) -> dict[str, Any]:
         name, equals, value = part.partition("=")
         name = name.strip()
         if not equals or not name.isidentifier():
-            raise ArgumentError("--args", f"{part!r} is not NAME=VALUE", "Give such as --args latent=32,hidden=256")
+            raise ArgumentError(
+                "--args", f"{part!r} is not NAME=VALUE", "Give NAME=VALUE pairs, such as --args latent=32,hidden=256"
+            )
         if name in found:
             raise ArgumentError("--args", f"{name} is given twice", "Give it once")
         try:
@@ -40,10 +42,10 @@ def arguments_of(texts: Sequence[str]) -> dict[str, Any]:
 
 
 def as_text(arguments: Mapping[str, Any]) -> dict[str, str]:
-    """Write arguments so that a configuration can keep them, see :func:`from_text`.
+    """Write arguments as text for a configuration; :func:`from_text` reads it.
 
     Raises:
-        ArgumentError: a value is no Python literal.
+        ArgumentError: a value is not a Python literal.
     """
     kept = {name: repr(value) for name, value in arguments.items()}
     for name, text in kept.items():
@@ -51,13 +53,13 @@ def as_text(arguments: Mapping[str, Any]) -> dict[str, str]:
             ast.literal_eval(text)
         except (ValueError, SyntaxError) as error:
             raise ArgumentError(
-                "--args", f"{name}={text} is no literal", "Give numbers, text, lists of them"
+                "--args", f"{name}={text} is not a literal", "Give numbers, text, lists of them"
             ) from error
     return kept
 
 
 def from_text(kept: Mapping[str, str]) -> dict[str, Any]:
-    """Read what :func:`as_text` wrote.
+    """Parse the output of :func:`as_text`.
 
     Example:
         >>> from_text(as_text({"sizes": (64, 32), "act": "relu"}))
@@ -67,10 +69,10 @@ def from_text(kept: Mapping[str, str]) -> dict[str, Any]:
 
 
 def call(make: Callable[..., Any], arguments: Mapping[str, Any], source: str) -> Any:
-    """Call a class or function with the arguments that the user gives.
+    """Call a class or function with the user's arguments.
 
     Raises:
-        ModelError: it needs arguments that are not given, does not take one that is, or fails.
+        ModelError: it needs arguments that are not given, does not take a given one, or fails.
     """
     try:
         parameters = inspect.signature(make).parameters
@@ -92,15 +94,15 @@ def call(make: Callable[..., Any], arguments: Mapping[str, Any], source: str) ->
         raise ModelError(source, f"takes no argument {unknown[0]!r}", f"Its arguments are {known}")
     try:
         return make(**arguments)
-    except Exception as error:  # it is anybody's code
+    except Exception as error:  # it is foreign code
         said = f" with {', '.join(f'{k}={v!r}' for k, v in arguments.items())}" if arguments else ""
         raise ModelError(
-            source, f"gives no model{said} ({reason(error)})", "Look at its arguments, and give --args"
+            source, f"returns no model{said} ({reason(error)})", "Check its arguments, and give --args"
         ) from error
 
 
 def _parts(text: str) -> Iterator[str]:
-    """The parts of a list between commas that are in no brackets and no quotes."""
+    """Split a list at the commas outside brackets and quotes."""
     depth, quote, begin, escaped = 0, "", 0, False
     for at, letter in enumerate(text):
         if escaped:

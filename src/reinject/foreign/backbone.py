@@ -1,4 +1,4 @@
-"""Vision backbones of the transformers library, by name or from a folder: images in, pooled features out."""
+"""Load vision backbones of the transformers library, by name or from a folder: images in, pooled features out."""
 
 import importlib.util
 from typing import Any
@@ -13,14 +13,14 @@ _SEEN = "preprocessor_config.json"
 
 
 class Backbone(nn.Module):
-    """Features of images: resized, normalised as the network was trained, pooled.
+    """Return features of images: resized, normalised as in the network's training, pooled.
 
     f(x) = pool(network((resize(x) - mean) / std)): the network's own pooled output, or the mean of its last layer.
 
     Arguments:
         network: a model of transformers.
-        size: height and width that it takes, pixels.
-        mean, std: of its training images, a value a channel.
+        size: height and width of its inputs, pixels.
+        mean, std: of its training images, one value a channel.
     """
 
     mean: Tensor
@@ -33,7 +33,7 @@ class Backbone(nn.Module):
         self.register_buffer("std", std.reshape(1, -1, 1, 1))
 
     def forward(self, x: Tensor) -> Tensor:
-        """Features (B, d) of images (B, 1 or 3, H, W) in [0, 1]."""
+        """Return features (B, d) of images (B, 1 or 3, H, W) in [0, 1]."""
         wide = x.expand(-1, self.mean.shape[1], -1, -1)
         if tuple(wide.shape[2:]) != self.size:
             smooth = {"mode": "bilinear", "align_corners": False, "antialias": True}
@@ -47,10 +47,11 @@ class Backbone(nn.Module):
 
 
 def load_backbone(name: str) -> Backbone:
-    """A backbone by its name on the Hugging Face hub, or from a folder; safetensors only, and no code of its own.
+    """Load a backbone by its name on the Hugging Face hub, or from a folder; safetensors only, and no foreign code.
 
     Raises:
-        ModelError: transformers is not installed; no such model, or one without safetensors; not one of images.
+        ModelError: transformers is not installed; there is no such model; it has no safetensors; its inputs are not
+            images.
     """
     if importlib.util.find_spec("transformers") is None:
         raise ModelError(name, "needs the package transformers", "pip install 'reinject[backbones]'")
@@ -63,28 +64,28 @@ def load_backbone(name: str) -> Backbone:
         seen, _ = ImageProcessingMixin.get_image_processor_dict(name)
     except (OSError, ValueError, ImportError) as error:
         raise ModelError(
-            f"hf:{name}", f"cannot be had ({reason(error)})", "Give a vision model with safetensors"
+            f"hf:{name}", f"is not available ({reason(error)})", "Give a vision model with safetensors"
         ) from error
     if getattr(network, "main_input_name", "") != "pixel_values":
-        raise ModelError(f"hf:{name}", "is no model of images", "Give a vision backbone, such as a ViT or a ResNet")
+        raise ModelError(f"hf:{name}", "is not a model of images", "Give a vision backbone, such as a ViT or a ResNet")
     return Backbone(network.eval(), _size(name, config, seen), *_moments(name, config, seen))
 
 
 def _moments(name: str, config: Any, seen: dict[str, Any]) -> tuple[Tensor, Tensor]:
-    """Mean and standard deviation of a channel; 0 and 1 where images are not to be normalised."""
+    """Return mean and standard deviation of the channels; 0 and 1 for a model without normalisation."""
     if seen.get("do_normalize") is False:
         channels = int(getattr(config, "num_channels", 3))
         return torch.zeros(channels), torch.ones(channels)
     if any(not isinstance(seen.get(key), list) for key in _MOMENTS):
         raise ModelError(
-            f"hf:{name}", "does not say how its images were normalised", f"Give {' and '.join(_MOMENTS)} in {_SEEN}"
+            f"hf:{name}", "does not state the normalisation of its images", f"Give {' and '.join(_MOMENTS)} in {_SEEN}"
         )
     mean, std = (torch.tensor(seen[key], dtype=torch.float32) for key in _MOMENTS)
     return mean, std
 
 
 def _size(name: str, config: Any, seen: dict[str, Any]) -> tuple[int, int]:
-    """Height and width, from what the processor or else the network says."""
+    """Return height and width, from the processor or else from the network."""
     for said in (seen.get("crop_size"), seen.get("size"), getattr(config, "image_size", None)):
         if isinstance(said, int):
             return said, said
@@ -94,4 +95,4 @@ def _size(name: str, config: Any, seen: dict[str, Any]) -> tuple[int, int]:
             return int(said["shortest_edge"]), int(said["shortest_edge"])
         if isinstance(said, (list, tuple)) and len(said) == 2:
             return int(said[0]), int(said[1])
-    raise ModelError(f"hf:{name}", "does not say the size of its images", f"Give size in {_SEEN}")
+    raise ModelError(f"hf:{name}", "does not state the size of its images", f"Give size in {_SEEN}")

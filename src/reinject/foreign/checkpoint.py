@@ -1,4 +1,4 @@
-"""Checkpoints of PyTorch: the weights in them, under whatever names, fitted to a network."""
+"""Read PyTorch checkpoints, and fit the weights in them to a network, under whatever names."""
 
 import pickle
 import warnings
@@ -26,21 +26,21 @@ _DEPTH = 3
 
 
 class Candidate(NamedTuple):
-    """Weights in a checkpoint, by their names, and where in it they stand ("": it is nothing else)."""
+    """Weights in a checkpoint, by name, and their place in it ("": the checkpoint itself)."""
 
     where: str
     state: Mapping[str, Tensor]
 
 
 class Fit(NamedTuple):
-    """Weights under the names of a network, and what was done for that, in words."""
+    """Weights under the names of a network, and a description of the changes."""
 
     state: dict[str, Tensor]
     notes: tuple[str, ...]
 
 
 def is_torchscript(path: Path) -> bool:
-    """Whether a file is an archive of ``torch.jit.save``, by the names of its members."""
+    """Return whether a file is an archive of ``torch.jit.save``, by the names of its members."""
     try:
         with zipfile.ZipFile(path) as file:
             return any("/code/" in name for name in file.namelist())
@@ -49,14 +49,14 @@ def is_torchscript(path: Path) -> bool:
 
 
 def read_checkpoint(path: Path, trust: bool = False) -> Any:
-    """Read a file of weights: safetensors, or what ``torch.save`` wrote, without running code unless it is trusted.
+    """Read a file of weights (safetensors, or from ``torch.save``) without running code, unless it is trusted.
 
     Arguments:
         path: of the file.
-        trust: read a pickle that holds more than tensors and plain values, which may run code.
+        trust: whether to read a pickle that holds more than tensors and plain values, and so may run code.
 
     Raises:
-        ModelError: it is damaged, or holds more than tensors and is not trusted.
+        ModelError: the file is damaged, or holds more than tensors and is not trusted.
     """
     if path.suffix == ".safetensors":
         try:
@@ -64,7 +64,9 @@ def read_checkpoint(path: Path, trust: bool = False) -> Any:
         except (SafetensorError, OSError) as error:
             raise readable("safetensors", str(path), error) from error
     if is_torchscript(path):
-        raise ModelError(str(path), "is a TorchScript program, no weights", f"Run reinject import {path} --trust")
+        raise ModelError(
+            str(path), "is a TorchScript program and holds no weights", f"Run reinject import {path} --trust"
+        )
     if zipfile.is_zipfile(path):
         check_zip(path)
     try:
@@ -73,20 +75,20 @@ def read_checkpoint(path: Path, trust: bool = False) -> Any:
     except pickle.UnpicklingError as error:
         if not trust:
             raise _refused(path, error) from error
-    except Exception as error:  # a damaged file raises anything
+    except Exception as error:  # a damaged file may raise any error
         raise readable("torch.load", str(path), error) from error
     try:
         return torch.load(path, map_location="cpu", weights_only=False)  # the user trusts this file
-    except (ImportError, AttributeError) as error:  # the code that its objects are of
+    except (ImportError, AttributeError) as error:  # the code of its objects
         raise ModelError(
-            str(path), f"needs code that is not here ({error})", _HOW.format(path) + ", saved as a state dict"
+            str(path), f"needs code that is not installed ({error})", _HOW.format(path) + ", saved as a state dict"
         ) from error
     except Exception as error:
         raise readable("torch.load", str(path), error) from error
 
 
 def objects_in(path: Path) -> list[str]:
-    """List the classes and functions that reading a pickle would run, beyond those of tensors; nothing is run."""
+    """List the classes and functions that reading a pickle would run, beyond those of tensors, without running any."""
     try:
         return sorted(torch.serialization.get_unsafe_globals_in_checkpoint(str(path)))
     except Exception:  # noqa: BLE001  # an old format, or a damaged file
@@ -101,12 +103,12 @@ def _refused(path: Path, error: Exception) -> ModelError:
     return ModelError(
         str(path),
         f"is {what}, which can run code when it is read",
-        "Look at where it comes from, then say so with --trust, or save model.state_dict() alone",
+        "Check where it comes from, then trust it with --trust, or save model.state_dict() alone",
     )
 
 
 def candidates(value: Any, where: str = "", depth: int = _DEPTH) -> Iterator[Candidate]:
-    """Yield the state dicts in what a checkpoint holds: the value itself, then those under the usual names, then all.
+    """Yield the state dicts in a checkpoint: the value itself, then those under the usual names, then all others.
 
     Example:
         >>> [one.where for one in candidates({"epoch": 3, "ema": {"w": torch.ones(1)}, "net": {"w": torch.ones(1)}})]
@@ -125,7 +127,7 @@ def candidates(value: Any, where: str = "", depth: int = _DEPTH) -> Iterator[Can
 
 
 def prefixes_of(names: Iterable[str]) -> list[str]:
-    """List the prefixes that wrappers put before the names of weights, "" first, and stacks of them.
+    """List the prefixes that wrappers put before names of weights, and stacks of them; "" comes first.
 
     Example:
         >>> prefixes_of(["module._orig_mod.down.weight", "module._orig_mod.up.weight"])
@@ -144,38 +146,38 @@ def prefixes_of(names: Iterable[str]) -> list[str]:
 
 
 def fit(wanted: Mapping[str, Tensor], found: Sequence[Candidate], owner: str, source: str) -> Fit:
-    """Find the weights in a checkpoint that are those of a network.
+    """Find the weights in a checkpoint that belong to a network.
 
     Arguments:
         wanted: the network's own state dict.
-        found: in the checkpoint, see :func:`candidates`.
+        found: those in the checkpoint, see :func:`candidates`.
         owner: the checkpoint, for messages.
         source: the network, for messages.
 
     Raises:
-        ModelError: none fits; the sentence has the first names that are missing, or not expected, and how many.
+        ModelError: none fits; the message holds the first missing or unexpected names, and their number.
 
     Example:
         >>> there = [Candidate("net", {"module.w": torch.ones(2)})]
         >>> fit({"w": torch.zeros(2)}, there, "a.pt", "Net").notes
-        ("its weights are those under 'net'", "the prefix 'module.' is left out of their names")
+        ("it uses the weights under 'net'", "the prefix 'module.' is removed from their names")
     """
     if not found:
         raise ModelError(owner, "holds no weights", f"Give a checkpoint with the state dict of {source}")
     attempts = [_attempt(wanted, one, prefix) for one in found for prefix in ("*", *prefixes_of(one.state))]
-    best = min(attempts, key=lambda attempt: attempt.wrong)  # the first of equal ones
+    best = min(attempts, key=lambda attempt: attempt.wrong)  # of equal ones, the first
     if best.wrong:
         raise _unlike(best, owner, source)
     notes = []
     if best.candidate.where:
-        notes.append(f"its weights are those under {best.candidate.where!r}")
+        notes.append(f"it uses the weights under {best.candidate.where!r}")
         also = dict.fromkeys(a.candidate.where for a in attempts if not a.wrong)
         also.pop(best.candidate.where)
-        notes += [f"those under {', '.join(map(repr, also))} fit too, and are not taken"] if also else []
+        notes += [f"those under {', '.join(map(repr, also))} fit too, and are not used"] if also else []
     if best.prefix:
-        notes.append(f"the prefix {'_orig_mod.' if best.prefix == '*' else best.prefix!r} is left out of their names")
+        notes.append(f"the prefix {'_orig_mod.' if best.prefix == '*' else best.prefix!r} is removed from their names")
     if best.outside:
-        notes.append(f"tensors of something else are left out: {_some(best.outside)}")
+        notes.append(f"other tensors are ignored: {_some(best.outside)}")
     return Fit(best.state, tuple(notes))
 
 
@@ -194,7 +196,7 @@ class _Attempt(NamedTuple):
 
 
 def _attempt(wanted: Mapping[str, Tensor], candidate: Candidate, prefix: str) -> _Attempt:
-    """The weights without a prefix; "*": without ``_orig_mod.`` wherever it stands."""
+    """Return the weights without a prefix; "*": without ``_orig_mod.`` at any place."""
     given = candidate.state
     if prefix == "*":
         given, prefix = {key.replace("_orig_mod.", ""): value for key, value in given.items()}, ""
@@ -215,7 +217,7 @@ _LATE = "num_batches_tracked"  # old checkpoints have none
 
 
 def _shared(wanted: Mapping[str, Tensor], state: Mapping[str, Tensor]) -> set[str]:
-    """Names of weights that are one tensor with another, which is there: safetensors keeps one of them."""
+    """Return names of weights that equal another tensor of the file, of which safetensors keeps one."""
     there = {wanted[key].data_ptr() for key in state if key in wanted and wanted[key].numel()}
     return {key for key, weight in wanted.items() if weight.numel() and weight.data_ptr() in there}
 

@@ -1,4 +1,4 @@
-"""Autoencoders of diffusers: folders of ``AutoencoderKL``, ``AutoencoderTiny`` and ``VQModel``."""
+"""Load autoencoders of diffusers: folders of ``AutoencoderKL``, ``AutoencoderTiny`` and ``VQModel``."""
 
 import json
 import shutil

@@ -1,4 +1,4 @@
-"""Programs of ``torch.export``."""
+"""Load programs of ``torch.export``."""
 
 from pathlib import Path
 
@@ -26,7 +26,7 @@ def _load(folder: Path, source: str) -> Loaded:
         notes.append(f"it takes {str(x.dtype).removeprefix('torch.')}; values go in and out as float32")
     network: torch.nn.Module = _Called(program.module(), x.dtype)
     if not isinstance(x.shape[0], torch.SymInt):
-        notes.append(f"it takes batches of {x.shape[0]} only; others are cut and filled up")
+        notes.append(f"it takes batches of {x.shape[0]} only; other batches are split and filled up")
         network = Batched(network, int(x.shape[0]))
     return Loaded(network, tuple(int(length) for length in x.shape[1:]), notes=tuple(notes))
 
@@ -39,7 +39,7 @@ class _Called(torch.nn.Module):
         self.program, self.kind = program, kind
 
     def train(self, mode: bool = True) -> "_Called":  # noqa: ARG002
-        """The mode is that of the export."""
+        """Do nothing: the mode is that of the export."""
         return self
 
     def forward(self, x: torch.Tensor) -> object:

@@ -1,4 +1,4 @@
-"""A foreign model on disk: its files as they were, under ``source``, and ``config.json``, which says what they mean."""
+"""Store a foreign model on disk: its original files under ``source``, and ``config.json`` with their meaning."""
 
 import contextlib
 import hashlib
@@ -22,7 +22,7 @@ ARCHITECTURE = "foreign"
 
 
 def is_foreign(folder: Path) -> bool:
-    """Whether the config of a model folder says that another library made the model."""
+    """Return whether the config of a model folder names another library."""
     path = folder / CONFIG
     if not path.is_file():
         return False
@@ -38,8 +38,8 @@ def describe(
     Arguments:
         folder: of the model.
         route: name of the library.
-        source: what the model is called in its folder.
-        network: what came out.
+        source: name of the model in its folder.
+        network: the loaded network.
         arguments: of its constructor.
     """
     files = sorted(path for path in (folder / SOURCE).rglob("*") if path.is_file())
@@ -60,11 +60,11 @@ def describe(
 
 
 def load_foreign(folder: Path) -> tuple[Foreign, str]:
-    """The network of a folder, and the hash of all that it is.
+    """Load the network of a folder; return it with the hash of its contents.
 
     Raises:
-        ModelError: a config that is damaged, files that are not those of the config, a model that runs code and has not
-            been trusted, or that cannot be read.
+        ModelError: a damaged config; files that differ from the config; a model that runs code and is not trusted, or
+            is unreadable.
     """
     from reinject.foreign import ROUTES
 
@@ -81,20 +81,20 @@ def load_foreign(folder: Path) -> tuple[Foreign, str]:
         raise _damaged(folder, repr(error)) from error
     inside = source == "." or f"{SOURCE}/{source.rpartition(':')[0] or source}" in config["files"]
     if not inside and not (route.name == "module" and not source.rpartition(":")[0].endswith(".py")):
-        raise _damaged(folder, f"source {source!r} is none of its files")
+        raise _damaged(folder, f"source {source!r} is not one of its files")
     if not fits or not native.low < native.high or inputs.n != torch.Size(native.shape).numel():
         raise _damaged(folder, f"{role}, {gives}, inputs {inputs.shape}, native {native}")
     if route.runs_code(folder / SOURCE, source):
         check_trusted(str(folder), digest)
     elif not _looked_at(digest):
         probe(folder / SOURCE, route.name, source)
-        with contextlib.suppress(ModelError):  # where nothing can be noted, it is looked at again
+        with contextlib.suppress(ModelError):  # without a note it is checked again
             trust(f"read:{digest}")
     return Foreign(load_taken(route, folder / SOURCE, source, arguments), role, inputs, native, gives), digest
 
 
 def _looked_at(digest: str) -> bool:
-    """Whether this very model was read before; where nothing can be noted, it never was."""
+    """Return whether this exact model was read before, as noted."""
     try:
         return is_trusted(f"read:{digest}")
     except ModelError:
@@ -102,10 +102,10 @@ def _looked_at(digest: str) -> bool:
 
 
 def load_taken(route: Route, folder: Path, source: str, arguments: Mapping[str, Any] | None = None) -> Loaded:
-    """Read a model that has been copied, with the arguments of its constructor where there are some.
+    """Load a copied model, with the arguments of its constructor, if any.
 
     Raises:
-        ModelError: it cannot be read; arguments for a model that takes none.
+        ModelError: the model is unreadable, or takes no arguments.
     """
     if not arguments:
         return route.load(folder, source)
@@ -115,7 +115,7 @@ def load_taken(route: Route, folder: Path, source: str, arguments: Mapping[str, 
 
 
 def _checked(folder: Path, config: Any) -> str:
-    """The hash of the config and of the files that it names, which have to be all the files there are."""
+    """Return the hash of the config and its files, after a check that these are all files."""
     files = config.get("files") if isinstance(config, dict) else None
     if not isinstance(files, dict):
         raise _damaged(folder, "no files")
@@ -126,12 +126,12 @@ def _checked(folder: Path, config: Any) -> str:
         name for name in files.keys() | there.keys() if name not in there or sha256(there[name]) != files.get(name)
     )
     if unlike:
-        raise ModelError(str(folder), f"{unlike[0]} is not the file that was imported", "Import the model again")
+        raise ModelError(str(folder), f"{unlike[0]} is not the imported file", "Import the model again")
     return digest_of(folder)
 
 
 def digest_of(folder: Path) -> str:
-    """The hash of a model's config, which has those of its files."""
+    """Return the hash of a model's config, which holds the hashes of its files."""
     return hashlib.sha256((folder / CONFIG).read_bytes()).hexdigest()
 
 
@@ -140,10 +140,10 @@ def _damaged(folder: Path, why: str) -> ModelError:
 
 
 def place(network: Foreign, device: str | torch.device, owner: str) -> Foreign:
-    """The network where it has to run, in evaluation mode.
+    """Move the network to its device, in evaluation mode.
 
     Raises:
-        ArgumentError: it runs on the CPU only.
+        ArgumentError: the network runs on the CPU only.
     """
     if torch.device(device).type != "cpu" and not network.anywhere:
         raise ArgumentError("--device", f"{owner} runs on the CPU only", "Use --device cpu")

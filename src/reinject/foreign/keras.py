@@ -1,4 +1,4 @@
-"""Keras 3 models, on its torch backend."""
+"""Load Keras 3 models, on its torch backend."""
 
 import json
 import os
@@ -17,11 +17,11 @@ _PARTS = ("layers", "initializers", "regularizers", "constraints", "activations"
 _MODULES = ("keras", *(f"keras.{part}" for part in _PARTS))
 _OBJECTS = ("Sequential", "Functional", "Model", "DTypePolicy")  # of keras itself
 _TRAINING = re.compile(r"keras\.(optimizers(\.schedules)?|losses|metrics|src\.backend\.\w+\.optimizers\.\w+)")
-_UNSAFE = (  # layers that run code, and layers that read files which the config names
+_UNSAFE = (  # layers that run code, and layers that read files named by the config
     *("Lambda", "TorchModuleWrapper", "TFSMLayer", "JaxLayer", "FlaxLayer"),
     *("StringLookup", "IntegerLookup", "TextVectorization"),
 )
-_MOST = 64 << 20  # bytes of a config
+_MOST = 64 << 20  # most bytes of a config
 
 
 def _config(path: Path) -> Any:
@@ -37,9 +37,9 @@ def _config(path: Path) -> Any:
 
 
 def _runs_code(folder: Path, source: str) -> bool:
-    """Whether a layer is not one of Keras' own, or one of those that run code.
+    """Return whether a layer is not one of Keras' own, or is one that runs code.
 
-    What the model was compiled with is not read; that of a model inside of it is, and has to be Keras' own.
+    The model's own compile settings are not read. Those of a model inside it are, and must be Keras' own.
     """
     config = _config(folder / source)
     layers = {name: part for name, part in config.items() if name != "compile_config"}
@@ -60,7 +60,7 @@ def _foreign(node: dict[str, Any]) -> bool:
 
 
 def _nodes(value: Any) -> Iterator[dict[str, Any]]:
-    """Everything in a config that names a class."""
+    """Yield all parts of a config that name a class."""
     todo = [value]
     while todo:
         one = todo.pop()
@@ -80,14 +80,14 @@ def _load(folder: Path, source: str) -> Loaded:
     path = folder / source
     try:
         model = keras.saving.load_model(path, compile=False, safe_mode=not _runs_code(folder, source))
-    except Exception as error:  # of a damaged file it raises anything
+    except Exception as error:  # a damaged file may raise any error
         raise readable("keras", source, error) from error
     shape = tuple(model.input_shape[1:])
     return Loaded(_Inference(model), shape if all(isinstance(length, int) for length in shape) else None)
 
 
 class _Inference(nn.Module):
-    """A model as its own ``predict`` calls it: not in training, whatever its layers default to."""
+    """Call a model as its own ``predict`` does: not in training, whatever its layers default to."""
 
     def __init__(self, model: Any) -> None:
         super().__init__()

@@ -1,4 +1,4 @@
-"""Names of classes that models of other libraries carry: in their metadata, their operators, their configs."""
+"""Read names of classes that models of other libraries hold: in their metadata, operators, configs."""
 
 import ast
 import json
@@ -10,7 +10,7 @@ _LABELS = ("classlabels_strings", "classlabels_int64s", "classlabels_ints")  # o
 
 
 def class_names(model: Any) -> tuple[str, ...]:
-    """The names in an ONNX model: of its metadata, else of the operator that classifies; none: it has none.
+    """Return the names in an ONNX model: from its metadata, else from its classifier operator; empty without any.
 
     Arguments:
         model: the parsed graph.
@@ -27,7 +27,7 @@ def class_names(model: Any) -> tuple[str, ...]:
 
 
 def listed(value: Any) -> tuple[str, ...]:
-    """Names from a list, a mapping of numbers to names, or either of them as text.
+    """Return names from a list, a mapping of numbers to names, or either of them as text.
 
     Example:
         >>> listed("{0: 'cat', 1: 'dog'}"), listed('["a", "b"]'), listed("a, b"), listed({"1": "b", "0": "a"})
@@ -51,7 +51,7 @@ def listed(value: Any) -> tuple[str, ...]:
 
 
 def of_module(module: Any) -> tuple[str, ...]:
-    """The names in the config of a network of transformers, but for its LABEL_0, LABEL_1, ...; none: it has none."""
+    """Return the names in the config of a transformers network, without LABEL_0, LABEL_1, ...; empty without any."""
     labels = getattr(getattr(module, "config", None), "id2label", None)
     names = listed(labels) if isinstance(labels, Mapping) else ()
     return () if all(name == f"LABEL_{k}" for k, name in enumerate(names)) else names

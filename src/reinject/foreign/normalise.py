@@ -1,4 +1,4 @@
-"""Find out how a network reads its inputs, and what it gives, by its results on data: range, normalisation, layout."""
+"""Find out by trials on data how a network reads its inputs (range, normalisation, layout) and what it returns."""
 
 import math
 from collections.abc import Sequence
@@ -11,25 +11,25 @@ from reinject.base.errors import ArgumentError
 from reinject.foreign.route import LAYOUTS, Foreign, Gives, Layout, Loaded, Native, Out, Role
 from reinject.networks import Inputs
 
-BOUNDS = ((0.0, 1.0), (-1.0, 1.0), (0.0, 255.0))  # that networks are usually trained in
+BOUNDS = ((0.0, 1.0), (-1.0, 1.0), (0.0, 255.0))  # ranges in which networks are usually trained
 IMAGENET = ((0.485, 0.456, 0.406), (0.229, 0.224, 0.225))
-_LUCK = 1e-3  # probability that a guesser of the largest class does as well
-_CLEARLY = 0.8  # times the error that another layout has to reach, which is no usual one
-_FAR = 0.1  # less of the relative error, or more of the accuracy
-_OTHER_ORDER = 0.2  # more of the rows right, if the classes stood in another order
-_ROWS = 128  # at once
-_BEST = 4  # readings that other layouts are tried with
+_LUCK = 1e-3  # probability that a guesser of the largest class is as accurate
+_CLEARLY = 0.8  # part of the error that an unusual layout must reach
+_FAR = 0.1  # lower relative error, or higher accuracy
+_OTHER_ORDER = 0.2  # higher accuracy, with another order of the classes
+_ROWS = 128  # rows of one call
+_BEST = 4  # readings to combine with other layouts
 OUTPUTS: dict[Out, str] = {"same": "same", "plain": "plain", "sigmoid": "logits"}  # on the command line
 
 
 @dataclass(frozen=True)
 class Evidence:
-    """Real data that a network is tried on.
+    """Real data to try a network on.
 
     Attributes:
         name: of the data set.
         x: inputs, (B, C, H, W) or (B, n), in [0, 1].
-        y: numbers of their classes among the network's outputs, int64, (B,); -1: a class that it does not know, whose
+        y: numbers of their classes among the network's outputs, int64, (B,); -1: a class that the network lacks, whose
             rows are left out.
         class_names: of the outputs.
     """
@@ -41,7 +41,7 @@ class Evidence:
 
     @property
     def chance(self) -> float:
-        """Accuracy that a guesser of the largest class hardly ever passes, for so many rows."""
+        """Return an accuracy that a guesser of the largest class almost never exceeds on these rows."""
         from scipy.stats import binom
 
         known = self.y[self.y >= 0]
@@ -53,13 +53,13 @@ class Evidence:
 
 @dataclass(frozen=True)
 class Tried:
-    """One reading of a network's inputs and outputs, and how well it does so.
+    """One reading of a network's inputs and outputs, and its result on data.
 
     Attributes:
         native: the reading.
         accuracy: of a classifier, or None.
         error: of an autoencoder, root of E|r(x) - x|^2 / E|x - E x|^2, or the cross-entropy of a classifier.
-        order: numbers of the classes in the order in which its outputs seem to stand; none: in that of the data.
+        order: numbers of the classes in the apparent order of its outputs; empty: the data's order.
         ordered: accuracy in that order.
     """
 
@@ -71,29 +71,29 @@ class Tried:
 
     @property
     def merit(self) -> tuple[float, float]:
-        """What is greatest for the best reading."""
+        """Return the value to maximise over readings."""
         return (self.accuracy or 0.0, -self.error)
 
     @property
     def figure(self) -> str:
-        """The number that is chosen by, in words."""
+        """Return the deciding number, as text."""
         return f"{self.error:.3g}" if self.accuracy is None else f"{self.accuracy:.1%}"
 
     def hopeless(self, chance: float) -> bool:
-        """Whether it is no better than the mean of the data, or than a guess."""
+        """Return whether the reading is no better than the mean of the data, or than a guess."""
         return not self.error < 1 if self.accuracy is None else self.accuracy <= chance
 
 
 @dataclass(frozen=True)
 class Known:
-    """What is known of a network's reading before it is tried on data.
+    """What is known of a network's reading before any trial on data.
 
     Attributes:
         base: its shape and layout, and, where ``given``, its range and normalisation.
         given: whether range and normalisation are known.
-        by_user: whether the user says them, who may be wrong, and not the library.
-        out: what the network gives; None: it is not known.
-        layout: in which order it takes colours and axes; None: it is not known.
+        by_user: whether the user states them, who may be wrong, and not the library.
+        out: kind of the network's output; None: unknown.
+        layout: order of colours and axes of its inputs; None: unknown.
     """
 
     base: Native
@@ -104,7 +104,7 @@ class Known:
 
 
 def words_for(native: Native) -> str:
-    """Write a reading in the words of the command line.
+    """Describe a reading in the words of the command line.
 
     Example:
         >>> words_for(Native((1,), 0, 1, (0.5,), (0.25,), "plain"))
@@ -135,14 +135,14 @@ def options_for(native: Native) -> str:
 
 
 def readings(role: Role, base: Native, x: Tensor, given: bool, out: Out | None = None) -> list[Native]:
-    """List the readings that are worth a try, the usual ones first.
+    """List the readings to try, the usual ones first.
 
     Arguments:
         role: of the network.
-        base: what is known: its shape, its layout, and, where ``given``, its range and normalisation.
+        base: what is known: shape and layout, and, where ``given``, range and normalisation.
         x: images, (B, C, H, W) or (B, n), in [0, 1].
-        given: whether the user has said the range or the normalisation.
-        out: what it gives, where that is known.
+        given: whether the user states the range or the normalisation.
+        out: kind of its output, if known.
 
     Example:
         >>> x = torch.rand(9, 1, 2, 2)
@@ -163,7 +163,7 @@ def readings(role: Role, base: Native, x: Tensor, given: bool, out: Out | None =
 
 
 def layouts_of(base: Native, shape: tuple[int, ...]) -> list[Layout]:
-    """List the layouts beside the usual one in which a network may take images of a shape, channels first.
+    """List the unusual layouts in which a network may take images of a shape, channels first.
 
     Example:
         >>> layouts_of(Native((3, 8, 8), 0, 1), (3, 8, 8)), layouts_of(Native((192,), 0, 1), (3, 8, 8))
@@ -176,7 +176,7 @@ def layouts_of(base: Native, shape: tuple[int, ...]) -> list[Layout]:
 
 
 def _moments(x: Tensor) -> list[tuple[tuple[float, ...], tuple[float, ...]]]:
-    """Mean and standard deviation of the data, one a channel, and those of ImageNet for colours."""
+    """Return mean and standard deviation of the data, one a channel, and for colours those of ImageNet."""
     if x.ndim != 4:
         return [((float(x.mean()),), (max(float(x.std()), 1e-6),))]
     mean, std = x.mean((0, 2, 3)), x.std((0, 2, 3)).clamp(min=1e-6)
@@ -189,10 +189,10 @@ def attempt(loaded: Loaded, role: Role, native: Native, on: Evidence, gives: Giv
 
     Arguments:
         loaded: the network.
-        role: what it is.
+        role: autoencoder or classifier.
         native: the reading.
         on: the data.
-        gives: what the network gives.
+        gives: kind of the network's output.
     """
     x = on.x
     network = Foreign(loaded, role, Inputs(tuple(x.shape[1:])), native, gives)
@@ -213,7 +213,7 @@ def attempt(loaded: Loaded, role: Role, native: Native, on: Evidence, gives: Giv
 
 
 def _order(found: Tensor, y: Tensor, classes: int) -> tuple[tuple[int, ...], float]:
-    """The class that each output mostly stands for, where each stands for another one, and the accuracy so."""
+    """Return the most frequent class of each output, if they all differ, and the accuracy in that order."""
     table = torch.bincount(found * classes + y, minlength=classes**2).reshape(classes, classes)
     order = tuple(table.argmax(1).tolist())
     apart = len(set(order)) == classes
@@ -221,18 +221,18 @@ def _order(found: Tensor, y: Tensor, classes: int) -> tuple[tuple[int, ...], flo
 
 
 def read_by(loaded: Loaded, role: Role, known: Known, on: Evidence, source: str, gives: Gives) -> tuple[Native, str]:
-    """Choose the reading of a network that does best on data; it, and a line with the figures of all.
+    """Choose the reading of a network with the best result on data; return it with a line of all results.
 
     Arguments:
-        loaded, role: the network, and what it is.
-        known: what is known before.
+        loaded, role: the network, and its role.
+        known: what is known before the trial.
         on: the data.
         source: name for messages.
-        gives: what the network gives.
+        gives: kind of the network's output.
 
     Raises:
-        ArgumentError: even the best is near chance, or no better than the mean of the data; what is said does far worse
-            than another reading; the classes stand in another order than those of the data.
+        ArgumentError: the best result is near chance, or no better than the mean of the data. Also where the stated
+            reading is far worse than another one, or the classes have another order than the data's.
     """
     given, out, layout = known.given, known.out, known.layout
     base = replace(known.base, layout=layout or known.base.layout)
@@ -255,12 +255,12 @@ def read_by(loaded: Loaded, role: Role, known: Known, on: Evidence, source: str,
         why = why if hopeless else f"far from its best on {on.name}"
         raise ArgumentError(
             "--range",
-            f"{source} is {why} as it is said, {words_for(base)} ({_figures([*tried, *more], on)})",
-            f"Give {options_for(other.native)}, or leave that to --data",
+            f"{source} is {why} as stated, {words_for(base)} ({_figures([*tried, *more], on)})",
+            f"Give {options_for(other.native)}, or let --data find it out",
         )
     raise ArgumentError(
         "--range",
-        f"{source} fits its data in no range that was tried, it is {why} ({_figures([*tried, *more], on)})",
+        f"{source} fits its data in no tried range; it is {why} ({_figures([*tried, *more], on)})",
         f"Give --range, or --mean and --std, and check its weights, and that it was trained on {on.name}",
     )
 
@@ -268,7 +268,7 @@ def read_by(loaded: Loaded, role: Role, known: Known, on: Evidence, source: str,
 def _all(
     loaded: Loaded, role: Role, base: Native, on: Evidence, gives: Gives, given: bool, out: Out | None, layouts: bool
 ) -> list[Tried]:
-    """All readings in the usual layout, and the best of them in others."""
+    """Return all readings in the usual layout, and the best of them in other layouts."""
     tried = [attempt(loaded, role, native, on, gives) for native in readings(role, base, on.x, given, out)]
     others = layouts_of(base, tuple(on.x.shape[1:])) if layouts else []
     ranked = sorted(tried, key=lambda one: one.merit, reverse=True)[:_BEST]
@@ -278,7 +278,7 @@ def _all(
 
 
 def _best(tried: Sequence[Tried], on: Evidence) -> Tried:
-    """The best; one of another layout only where it is clearly better."""
+    """Return the best reading; an unusual layout must be clearly better."""
     best = max(tried, key=lambda one: one.merit)
     usual = max((one for one in tried if one.native.layout == "chw"), key=lambda one: one.merit, default=best)
     if usual.accuracy is None or best.accuracy is None:
@@ -287,7 +287,7 @@ def _best(tried: Sequence[Tried], on: Evidence) -> Tried:
 
 
 def _far_better(other: Tried, best: Tried, on: Evidence) -> bool:
-    """Whether another reading does so much better than those that go with what was said that this must be a mistake."""
+    """Return whether another reading is so much better than the stated one that the statement must be wrong."""
     if other.accuracy is None or best.accuracy is None:
         return other.error < min(_CLEARLY * best.error, best.error - _FAR)
     return other.accuracy > best.accuracy + max(_FAR, 3 * math.sqrt(0.25 / len(on.y)))
@@ -301,7 +301,7 @@ def _figures(tried: Sequence[Tried], on: Evidence) -> str:
 
 
 def _check_order(tried: Sequence[Tried], best: Tried, on: Evidence, source: str, chance: float) -> None:
-    """Raise ArgumentError where the outputs fit the data much better in another order of its classes."""
+    """Raise ArgumentError if the outputs fit the data much better in another order of the classes."""
     found = max(tried, key=lambda one: one.ordered, default=best)
     if found.ordered > max((best.accuracy or 0.0) + _OTHER_ORDER, chance, 0.5):
         names = ",".join(on.class_names[number] for number in found.order)

@@ -1,4 +1,4 @@
-"""ONNX models, run by onnxruntime."""
+"""Load ONNX models, run by onnxruntime."""
 
 import shutil
 from pathlib import Path
@@ -11,7 +11,7 @@ from reinject.foreign.adapters import Batched, Numpy
 from reinject.foreign.names import class_names
 from reinject.foreign.route import Given, Loaded, Route, Taken, ends_with, library, never, readable
 
-_OPSETS = (7, 26)  # what onnxruntime runs
+_OPSETS = (7, 26)  # opsets that onnxruntime runs
 _KINDS = {"tensor(float)": "float32", "tensor(double)": "float64", "tensor(float16)": "float16"}
 _DOMAINS = ("", "ai.onnx", "ai.onnx.ml", "com.microsoft")
 
@@ -26,7 +26,7 @@ def _take(source: str, folder: Path, given: Given) -> Taken:  # noqa: ARG001
 
 
 def _read(path: Path) -> Any:
-    """The graph, without the data outside of the file."""
+    """Return the graph, without data outside of the file."""
     onnx = library("onnx", "onnx")
     try:
         model = onnx.load(str(path), load_external_data=False)
@@ -44,7 +44,7 @@ def _read(path: Path) -> Any:
 
 
 def _external(path: Path, model: Any) -> list[str]:
-    """Names of the files beside the model that hold its weights, all inside its folder."""
+    """Return the names of files beside the model that hold its weights; all of them must lie in its folder."""
     helper = library("onnx.external_data_helper", "onnx")
     found = set()
     for tensor in helper._get_all_tensors(model):
@@ -54,7 +54,7 @@ def _external(path: Path, model: Any) -> list[str]:
             if not name or Path(name).is_absolute() or not place.is_relative_to(path.parent.resolve()):
                 raise ModelError(str(path), f"keeps weights in {name!r}, outside its folder", "Export it again")
             if not place.is_file():
-                raise ModelError(str(path), f"keeps weights in {name}, which is not there", "Copy it beside the model")
+                raise ModelError(str(path), f"keeps weights in {name}, which is missing", "Copy it beside the model")
             found.add(name)
     return sorted(found)
 
@@ -77,7 +77,7 @@ def _load(folder: Path, source: str) -> Loaded:
     if any(one.type.startswith("seq(map") for one in session.get_outputs()):
         raise ModelError(
             source,
-            "gives its probabilities as a list of dictionaries (ZipMap)",
+            "returns its probabilities as a list of dictionaries (ZipMap)",
             "Export it without, by options={'zipmap': False} of skl2onnx",
         )
     batch, *shape = inputs[0].shape
@@ -87,14 +87,14 @@ def _load(folder: Path, source: str) -> Loaded:
         notes.append(f"it takes {kind}; values go in and out as float32")
     network: nn.Module = _Session(session, inputs[0].name, kind)
     if isinstance(batch, int):
-        notes.append(f"it takes batches of {batch} only; others are cut and filled up")
+        notes.append(f"it takes batches of {batch} only; other batches are split and filled up")
         network = Batched(network, batch)
     names = class_names(graph)
     return Loaded(network, tuple(shape) if whole else None, anywhere=False, notes=tuple(notes), classes=names)
 
 
 class _Session(nn.Module):
-    """A session of onnxruntime as a module: a tensor, or the outputs by their names where there are several."""
+    """Wrap a session of onnxruntime as a module: it returns a tensor, or several outputs by name."""
 
     what = "ONNX graph"
 

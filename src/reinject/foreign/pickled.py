@@ -1,4 +1,4 @@
-"""Whole networks of ``torch.save``, which are pickles, and programs of ``torch.jit.save``."""
+"""Load whole networks of ``torch.save``, which are pickles, and programs of ``torch.jit.save``."""
 
 from pathlib import Path
 
@@ -25,11 +25,11 @@ def _check_network(value: object, source: str) -> None:
         return
     found = next(candidates(value), None)
     if found is None:
-        raise ModelError(source, f"holds a {type(value).__name__}, and no network", _HOW.format("FILE"))
+        raise ModelError(source, f"holds a {type(value).__name__}, but no network", _HOW.format("FILE"))
     names = list(found.state)
     more = f" and {len(names) - 3} more" if len(names) > 3 else ""
     raise ModelError(
-        source, f"holds weights ({', '.join(names[:3])}{more}) and no network to put them in", _HOW.format(source)
+        source, f"holds weights ({', '.join(names[:3])}{more}) but no network for them", _HOW.format(source)
     )
 
 
@@ -42,13 +42,13 @@ def _load(folder: Path, source: str) -> Loaded:
 
 
 def refuse(source: str) -> ModelError:
-    """What to say of a pickle that is not trusted: weights need their class, a whole network the flag."""
+    """Return the error for an untrusted pickle: weights need their class, a whole network the flag."""
     path = Path(source)
     if is_torchscript(path):
         return ModelError(
             source,
             "is a TorchScript program, which runs code when it is read",
-            "Look at where it comes from, then say so with --trust",
+            "Check where it comes from, then trust it with --trust",
         )
     found = objects_in(path)
     try:
@@ -60,7 +60,7 @@ def refuse(source: str) -> ModelError:
     return ModelError(
         source,
         f"is a pickle of {kinds}, which runs code when it is read",
-        f"{_HOW.format(source)}, or look at where it comes from and say so with --trust",
+        f"{_HOW.format(source)}, or check where it comes from and trust it with --trust",
     )
 
 
@@ -72,7 +72,7 @@ def _load_script(folder: Path, source: str) -> Loaded:
     check_zip(folder / source)
     try:
         module = torch.jit.load(str(folder / source), map_location="cpu")  # type: ignore[no-untyped-call]
-    except Exception as error:  # of a damaged file it raises anything
+    except Exception as error:  # a damaged file may raise any error
         raise readable("torch.jit", source, error) from error
     module, notes = as_float32(module)
     return Loaded(module, notes=notes)

@@ -1,7 +1,7 @@
-"""A foreign model looked at for the first time in a process of its own, with bounded memory and time.
+"""Read a foreign model for the first time in its own process, with bounded memory and time.
 
-Libraries written in C read these files: a damaged or hostile one may crash them, or make them ask for all memory. What
-went well once, with exactly this content, is read without that.
+Libraries in C read these files. A damaged or hostile file may crash them, or make them ask for all memory. After one
+successful read, exactly this content is read without the extra process.
 """
 
 import json
@@ -13,18 +13,18 @@ from typing import Any
 
 from reinject.base.errors import ModelError, ending, reason
 
-_SPARE = 1 << 30  # bytes that a model may take beyond some multiple of its size
+_SPARE = 1 << 30  # bytes that a model may take beyond a multiple of its size
 _SECONDS = 300
-_NO_ROOM = ("allocate", "memory", "bad_alloc")  # how torch and others say it, by RuntimeError
+_NO_ROOM = ("allocate", "memory", "bad_alloc")  # the text of torch and others, in a RuntimeError
 
 
 def probe(folder: Path, route: str, source: str) -> dict[str, Any]:
-    """What a model says of itself: its shape, bounds and kind of output; JSON values.
+    """Return what a model states about itself: its shape, bounds and kind of output; JSON values.
 
     Raises:
-        ModelError: it cannot be read, or the process that read it crashed or took too much memory or time.
+        ModelError: the model is unreadable, or its process crashed or took too much memory or time.
     """
-    # -P: or else modules of the folder that the user is in would be taken for those of the libraries
+    # -P: else modules of the working folder would replace those of the libraries
     command = [sys.executable, "-P", "-m", "reinject.foreign.probe", str(folder), route, source]
     try:
         done = subprocess.run(command, capture_output=True, text=True, timeout=_SECONDS, check=False)
@@ -42,7 +42,7 @@ def probe(folder: Path, route: str, source: str) -> dict[str, Any]:
 
 
 def limit_memory(size: int) -> None:
-    """Let this process take some multiple of ``size`` bytes, and a gigabyte, more than it has now."""
+    """Limit this process to its current memory plus a gigabyte and a multiple of ``size`` bytes."""
     try:
         import resource
     except ModuleNotFoundError:  # not on this system
@@ -54,7 +54,7 @@ def limit_memory(size: int) -> None:
 
 
 def look(folder: Path, route: str, source: str) -> dict[str, Any]:
-    """As :func:`probe`, in this process."""
+    """Do the work of :func:`probe`, in this process."""
     from reinject.foreign import ROUTES
 
     try:
@@ -70,14 +70,14 @@ def look(folder: Path, route: str, source: str) -> dict[str, Any]:
 
 
 def main() -> None:
-    """Print what :func:`look` finds, as JSON."""
+    """Print the result of :func:`look`, as JSON."""
     folder, route, source = Path(sys.argv[1]), sys.argv[2], sys.argv[3]
     os.environ.setdefault("KERAS_BACKEND", "torch")
     from reinject.foreign import ROUTES
     from reinject.foreign.route import library
 
     try:
-        for name in ROUTES[route].libraries:  # they take their memory before the limit
+        for name in ROUTES[route].libraries:  # they allocate their memory before the limit
             library(name, route)
     except ModelError as error:
         print(json.dumps({"error": [error.owner, error.problem, error.cure]}))

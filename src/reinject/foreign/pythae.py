@@ -1,4 +1,4 @@
-"""Model folders of pythae; the weights, which it pickles, are read once, when taken, and kept as safetensors."""
+"""Load model folders of pythae; their pickled weights are read once, at the import, and stored as safetensors."""
 
 import shutil
 from pathlib import Path
@@ -15,7 +15,7 @@ from reinject.foreign.route import Given, Loaded, Route, Taken, library, readabl
 
 _CONFIG, _PICKLE, _WEIGHTS = "model_config.json", "model.pt", "weights.safetensors"
 _OWN = ("encoder.pkl", "decoder.pkl")
-_BETWEEN = ("VQVAE", "VAE_IAF", "VAE_LinNF")  # a quantiser or a flow stands between their encoder and their decoder
+_BETWEEN = ("VQVAE", "VAE_IAF", "VAE_LinNF")  # a quantiser or a flow lies between encoder and decoder
 
 
 def _fits(source: str) -> bool:
@@ -37,14 +37,14 @@ def _take(source: str, folder: Path, given: Given) -> Taken:  # noqa: ARG001
     try:
         state = torch.load(Path(source) / _PICKLE, weights_only=True, map_location="cpu")["model_state_dict"]
         model.load_state_dict(state)
-    except Exception as error:  # a damaged pickle raises anything
+    except Exception as error:  # a damaged pickle may raise any error
         raise readable("pythae", source, error) from error
     save_model(model, str(folder / _WEIGHTS))
     return Taken(".")
 
 
 def _class(folder: Path) -> Any:
-    """The class of the model and that of its config."""
+    """Return the class of the model and the class of its config."""
     models = library("pythae.models", "pythae")
     name = str(read_json(folder / _CONFIG, ModelError).get("name", ""))
     kind, config = (getattr(models, one, None) for one in (name.removesuffix("Config").rstrip("_"), name))
@@ -57,7 +57,7 @@ def _built(folder: Path) -> nn.Module:
     kind, config = _class(folder)
     try:
         model: nn.Module = kind(config.from_json_file(str(folder / _CONFIG)))
-    except Exception as error:  # its own validation raises what it likes
+    except Exception as error:  # its own validation may raise any error
         raise readable("pythae", str(folder), error) from error
     return model
 
@@ -86,14 +86,14 @@ def _load(folder: Path, source: str) -> Loaded:
 
 
 class _Mean(nn.Module):
-    """decode(code(x)), with the mean code of variational models: r has to be a function."""
+    """Return decode(code(x)), with the mean code of variational models, so that r is deterministic."""
 
     def __init__(self, model: Any) -> None:
         super().__init__()
         self.model, self.what = model, type(model).__name__
 
     def code(self, x: Tensor) -> Tensor:
-        """What the model itself decodes, but for the noise that it draws."""
+        """Return the code that the model decodes, without its noise."""
         if self.what in _BETWEEN:
             with Noiseless():
                 code: Tensor = self.model({"data": x}).z

@@ -1,4 +1,4 @@
-"""What every route for other libraries' models shares: how it is found, and the network that comes out."""
+"""The common part of all routes for other libraries' models: a route, and the network that it loads."""
 
 import importlib
 import zipfile
@@ -22,23 +22,28 @@ Gives = Literal["values", "logits", "probabilities", "logit", "probability"]
 Out = Literal["same", "plain", "sigmoid"]
 Layout = Literal["chw", "hwc", "bgr", "hwc-bgr"]
 LAYOUTS: tuple[Layout, ...] = ("chw", "hwc", "bgr", "hwc-bgr")
-SOURCE = "source"  # folder inside a model's folder, where its files lie as they were
-_OUTPUTS = ("sample", "recon_x", "reconstruction", "logits")  # of the libraries whose models return more than a tensor
+SOURCE = "source"  # folder inside a model's folder with the original files
+_OUTPUTS = (
+    "sample",
+    "recon_x",
+    "reconstruction",
+    "logits",
+)  # names of outputs in libraries whose models return more than a tensor
 
 
 class Loaded(NamedTuple):
-    """A model of another library, ready to be called on float32 tensors.
+    """A model of another library, which takes float32 tensors.
 
     Attributes:
-        module: x, (B, *shape), to a tensor, or to what holds one.
-        shape: of one x, where the model says it.
-        bounds: of its values, where the library says them.
-        encoder, decoder: its two halves, where they are known.
-        gives: what comes out, where the model says it.
-        anywhere: whether it runs where its tensors are; else on the CPU only.
-        notes: what was found out or changed when it was read, for the user.
-        classes: names of a classifier's classes, in the order of its outputs, where the model knows them.
-        usual: shape of one x that it was made for, where it takes others too.
+        module: maps x, (B, *shape), to a tensor, or to a container of one.
+        shape: of one x, if the model states it.
+        bounds: of its values, if the library states them.
+        encoder, decoder: its two halves, if known.
+        gives: kind of its output, if the model states it.
+        anywhere: whether it runs on the device of its tensors; else on the CPU only.
+        notes: what the load found out or changed, for the user.
+        classes: names of a classifier's classes, in the order of its outputs, if the model holds them.
+        usual: usual shape of one x, for a model that takes other shapes too.
     """
 
     module: nn.Module
@@ -54,11 +59,11 @@ class Loaded(NamedTuple):
 
 
 class Taken(NamedTuple):
-    """A source that has been copied.
+    """A copied source.
 
     Attributes:
-        name: what to call it in its folder.
-        notes: what was found out or changed, for the user.
+        name: of the source in its folder.
+        notes: what the copy found out or changed, for the user.
     """
 
     name: str
@@ -67,7 +72,7 @@ class Taken(NamedTuple):
 
 @dataclass(frozen=True)
 class Given:
-    """What the user gives beside a source.
+    """What the user gives besides a source.
 
     Attributes:
         weights: a file of weights for a Python class.
@@ -82,17 +87,17 @@ class Given:
 
 @dataclass(frozen=True)
 class Route:
-    """How the models of one library come in.
+    """How to import the models of one library.
 
     Attributes:
         name: on the command line.
-        what: it reads, in words.
-        fits: whether a source looks like one of its models.
-        take: copies a source into a folder, with what is given beside it.
-        load: reads it from there: folder, name and, where the user gave some, ``arguments`` of a constructor.
-        runs_code: whether reading it, once taken, can run code that is in it.
-        pickled: whether taking it reads a pickle, or runs code.
-        libraries: that it needs, by their import names.
+        what: kind of source, in words.
+        fits: returns whether a source looks like one of its models.
+        take: copies a source, and what the user gives besides, into a folder.
+        load: reads it from there: takes the folder, the name and any ``arguments`` of a constructor.
+        runs_code: returns whether reading the copy can run its own code.
+        pickled: returns whether the copy reads a pickle, or runs code.
+        libraries: required libraries, by their import names.
     """
 
     name: str
@@ -107,18 +112,18 @@ class Route:
 
 @dataclass(frozen=True)
 class Native:
-    """What the inputs of a foreign model are.
+    """The inputs of a foreign model.
 
     Attributes:
         shape: of one input, without the batch.
         low, high: values of the darkest and of the brightest pixel, before normalisation.
         mean, std: of the normalisation that the network expects, one value or one a channel; none: no normalisation.
-        out: what an autoencoder gives: values "same" as its inputs, "plain" ones that are not normalised, or logits of
-            them ("sigmoid").
-        output: where in what it returns the wanted tensor stands; None: where the usual names say.
-        noiseless: whether Gaussian noise that it draws is set to zero: a variational autoencoder's mean code.
-        layout: of images of several channels: "hwc", a flat vector has the channels of a pixel side by side; "bgr", the
-            channels stand in the other order (``mean`` and ``std`` are those of red, green, blue all the same).
+        out: values of an autoencoder's output: "same" as its inputs, "plain" without normalisation, or logits
+            ("sigmoid").
+        output: place of the tensor in the output; None: by the usual names.
+        noiseless: whether to set the model's Gaussian noise to zero: a variational autoencoder's mean code.
+        layout: of images with several channels. "hwc": a flat vector has the channels of a pixel side by side. "bgr":
+            the channels have the reverse order (``mean`` and ``std`` stay in the order red, green, blue).
     """
 
     shape: tuple[int, ...]
@@ -144,13 +149,13 @@ class Native:
 
 
 class Foreign(nn.Module):
-    """A model of another library, on inputs of ours: other shape, order of channels and units, one straight line.
+    """Run a model of another library on our inputs: with other shape, order of channels and units.
 
-    Images of ours are (channels, height, width); native ones may have the channels last, or be flat. A value v of ours
-    is low' + (high' - low') (v - low) / (high - low) there, less the mean and over the std where there is one.
+    Our images are (channels, height, width); native ones may have the channels last, or be flat. Our value v becomes
+    low' + (high' - low') (v - low) / (high - low), less the mean and over the std, if any.
 
     Attributes:
-        inputs: what its inputs mean here.
+        inputs: meaning of its inputs here.
         role: "autoencoder" or "classifier".
     """
 
@@ -174,7 +179,7 @@ class Foreign(nn.Module):
     _std: Tensor
 
     def forward(self, x: Tensor) -> Tensor:
-        """r(x) of an autoencoder, logits of a classifier; x: (B, *inputs.shape), data units."""
+        """Return r(x) of an autoencoder, or logits of a classifier; x: (B, *inputs.shape), data units."""
         z = self._in(x)
         if self.native.noiseless:
             with Noiseless():
@@ -187,7 +192,7 @@ class Foreign(nn.Module):
         return y if self.gives == "values" else as_logits(y, self.gives)
 
     def laid_out(self) -> "Foreign":
-        """The network itself: its layout is its own."""
+        """Return the network itself, which keeps its own layout."""
         return self
 
     def _in(self, x: Tensor) -> Tensor:
@@ -219,15 +224,15 @@ class Foreign(nn.Module):
 
 
 def _first(code: Any) -> Tensor:
-    """The code itself, or the mean where an encoder gives mean and spread."""
+    """Return the code, or the mean if an encoder returns mean and spread."""
     return code[0] if isinstance(code, tuple) and code and isinstance(code[0], Tensor) else code
 
 
 def tensor_of(value: Any) -> Tensor:
-    """The tensor in what a model returns: itself, the first of several, or the one of a well-known name.
+    """Return the tensor in a model's output: itself, the first of several, or one of a well-known name.
 
     Raises:
-        ModelError: there is none.
+        ModelError: there is no tensor.
 
     Example:
         >>> tensor_of({"loss": 1.0, "recon_x": torch.ones(1)}), tensor_of((torch.zeros(1), None))
@@ -247,10 +252,10 @@ def tensor_of(value: Any) -> Tensor:
 
 
 def library(name: str, route: str) -> ModuleType:
-    """An optional library, imported where it is used.
+    """Import an optional library.
 
     Raises:
-        ModelError: it is not installed.
+        ModelError: the library is not installed.
 
     Example:
         >>> library("no_such_library", "onnx")
@@ -266,7 +271,7 @@ def library(name: str, route: str) -> ModuleType:
 
 
 def copied(source: str, folder: Path, given: Given) -> Taken:  # noqa: ARG001
-    """Copies one file into ``folder``."""
+    """Copy one file into ``folder``."""
     import shutil
 
     shutil.copyfile(source, folder / Path(source).name)
@@ -274,31 +279,31 @@ def copied(source: str, folder: Path, given: Given) -> Taken:  # noqa: ARG001
 
 
 def check_zip(path: Path) -> None:
-    """Raise ModelError unless a file is a zip that unpacks to no more than a gigabyte, or 20 times its size."""
+    """Raise ModelError unless a file is a zip that unpacks to at most a gigabyte, or 20 times its size."""
     try:
         with zipfile.ZipFile(path) as file:
             size = sum(info.file_size for info in file.infolist())
     except (zipfile.BadZipFile, OSError, ValueError, NotImplementedError) as error:
-        raise ModelError(str(path), f"is truncated or no model file ({error})", "Copy or export it again") from error
+        raise ModelError(str(path), f"is truncated or not a model file ({error})", "Copy or export it again") from error
     if size > max(1 << 30, 20 * path.stat().st_size):
-        raise ModelError(str(path), f"unpacks to {size:,} bytes", "Give a file that is what it seems")
+        raise ModelError(str(path), f"unpacks to {size:,} bytes", "Give a model file without so much compression")
 
 
 def readable(route: str, source: str, error: Exception) -> ModelError:
-    """What to raise where a library cannot read a file."""
-    return ModelError(source, f"is no model that {route} reads ({reason(error)})", "Export it again")
+    """Raise an error that names the route if a library cannot read a file."""
+    return ModelError(source, f"is not a model that {route} reads ({reason(error)})", "Export it again")
 
 
 def never(folder: Path, source: str) -> bool:  # noqa: ARG001
-    """No code is run."""
+    """Return False: the route runs no code."""
     return False
 
 
 def always(folder: Path, source: str) -> bool:  # noqa: ARG001
-    """Code is run."""
+    """Return True: the route runs code."""
     return True
 
 
 def ends_with(*suffixes: str) -> Callable[[str], bool]:
-    """Whether a source is a file of one of these kinds."""
+    """Return a test whether a source is a file of one of these kinds."""
     return lambda source: Path(source).suffix.lower() in suffixes

@@ -1,4 +1,4 @@
-"""A ``FILE.py`` with the files of its folder that it imports: copied together, and imported without a trace."""
+"""Copy a ``FILE.py`` with the files of its folder that it imports, and import them without a trace."""
 
 import ast
 import contextlib
@@ -11,20 +11,20 @@ from types import ModuleType
 
 from reinject.base.errors import ModelError, reason
 
-_OTHERS = frozenset({*sys.stdlib_module_names, "torch", "numpy", "reinject", "safetensors"})  # never a sibling
+_OTHERS = frozenset({*sys.stdlib_module_names, "torch", "numpy", "reinject", "safetensors"})  # never siblings
 _PACKAGE = "_reinject_imported"
 
 
 def imported_names(path: Path) -> list[str]:
-    """List the top-level modules that a Python file imports, and those beside it that it names with a dot.
+    """List the top-level modules that a Python file imports, and its relative imports.
 
     Raises:
-        ModelError: it is no Python.
+        ModelError: the file is not Python.
     """
     try:
         tree = ast.parse(path.read_bytes(), filename=str(path))
     except (SyntaxError, ValueError) as error:
-        raise ModelError(str(path), f"is no Python file ({reason(error)})", "Give FILE.py:NAME") from error
+        raise ModelError(str(path), f"is not a Python file ({reason(error)})", "Give FILE.py:NAME") from error
     found: dict[str, None] = {}
     for node in ast.walk(tree):
         if isinstance(node, ast.Import):
@@ -42,7 +42,7 @@ def siblings_of(path: Path) -> list[Path]:
     A folder that is a package counts with all its Python files.
 
     Raises:
-        ModelError: one of them is no Python.
+        ModelError: a file is not Python.
     """
     found: dict[Path, None] = {}
     todo = [path]
@@ -59,7 +59,7 @@ def siblings_of(path: Path) -> list[Path]:
 
 
 def copy_with_siblings(path: Path, folder: Path) -> tuple[str, ...]:
-    """Copy a Python file, and all of its folder that it imports; the names of those."""
+    """Copy a Python file and the files of its folder that it imports; return the names of these files."""
     beside = siblings_of(path)
     for file in (path, *beside):
         target = folder / file.relative_to(path.parent)
@@ -70,7 +70,7 @@ def copy_with_siblings(path: Path, folder: Path) -> tuple[str, ...]:
 
 @contextlib.contextmanager
 def only_here(folder: Path) -> Iterator[None]:
-    """Let the Python files of a folder be imported by their names, then leave ``sys`` as it was."""
+    """Make the Python files of a folder importable by name, then restore ``sys``."""
     names = {path.stem for path in folder.glob("*.py")} | {path.parent.name for path in folder.glob("*/__init__.py")}
     names = (names - _OTHERS) | {_PACKAGE}
 
@@ -84,7 +84,7 @@ def only_here(folder: Path) -> Iterator[None]:
     package.__path__ = [str(folder)]
     sys.modules[_PACKAGE] = package
     sys.path.insert(0, str(folder))
-    sys.dont_write_bytecode = True  # what is in the folder is hashed
+    sys.dont_write_bytecode = True  # the folder's contents are hashed
     importlib.invalidate_caches()
     try:
         yield
@@ -96,15 +96,15 @@ def only_here(folder: Path) -> Iterator[None]:
 
 
 def run_file(path: Path) -> ModuleType:
-    """Run a Python file as a module of a package made of its folder; inside :func:`only_here`.
+    """Run a Python file as a module of a package made of its folder; call this inside :func:`only_here`.
 
     Raises:
-        ImportError: it cannot be read.
+        ImportError: the file is unreadable.
     """
     spec = importlib.util.spec_from_file_location(f"{_PACKAGE}.{path.stem}", path)
     if spec is None or spec.loader is None:
         raise ImportError(f"cannot read {path.name}")
     module = importlib.util.module_from_spec(spec)
-    sys.modules[spec.name] = module  # dataclasses look there
+    sys.modules[spec.name] = module  # dataclasses look for the module there
     spec.loader.exec_module(module)
     return module

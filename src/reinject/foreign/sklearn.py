@@ -1,4 +1,4 @@
-"""scikit-learn's estimators, in the skops format: transformers with an inverse, regressors of x on x, classifiers."""
+"""Load scikit-learn's estimators from skops files: transformers with an inverse, regressors of x on x, classifiers."""
 
 from collections.abc import Callable
 from pathlib import Path
@@ -21,7 +21,7 @@ def _untrusted(path: Path) -> list[str]:
     skops = library("skops.io", "sklearn")
     try:
         return [name for name in skops.get_untrusted_types(file=path) if name not in _HARMLESS]
-    except Exception as error:  # of a damaged file it raises anything
+    except Exception as error:  # a damaged file may raise any error
         raise readable("skops", str(path), error) from error
 
 
@@ -30,7 +30,7 @@ def _load(folder: Path, source: str) -> Loaded:
     skops = library("skops.io", "sklearn")
     try:
         estimator = skops.load(path, trusted=[*_HARMLESS, *_untrusted(path)])  # the user has trusted this very file
-    except Exception as error:  # of a damaged file it raises anything
+    except Exception as error:  # a damaged file may raise any error
         raise readable("skops", str(path), error) from error
     shape = (int(estimator.n_features_in_),) if hasattr(estimator, "n_features_in_") else None
     name = type(estimator).__name__
@@ -47,15 +47,15 @@ def _load(folder: Path, source: str) -> Loaded:
 
 
 def _classes(estimator: Any, source: str) -> tuple[str, ...]:
-    """The names of the classes, in the order of predict_proba.
+    """Return the names of the classes, in the order of predict_proba.
 
     Raises:
-        ModelError: it gives no probabilities, or several labels at once.
+        ModelError: the estimator has no probabilities, or several labels at once.
     """
     name = type(estimator).__name__
     if not hasattr(estimator, "predict_proba"):
         raise ModelError(
-            source, f"holds a {name}, which has no predict_proba", "Put it into CalibratedClassifierCV and fit that"
+            source, f"holds a {name}, which has no predict_proba", "Wrap it in CalibratedClassifierCV and fit again"
         )
     inner = getattr(estimator, "best_estimator_", getattr(estimator, "_final_estimator", estimator))
     binarizer = getattr(inner, "_label_binarizer", None)  # of MLPs, which keep 0..n-1 as classes of several labels too
@@ -65,13 +65,13 @@ def _classes(estimator: Any, source: str) -> tuple[str, ...]:
         raise ModelError(
             source,
             f"holds a {name} of several labels at once (multilabel)",
-            "Give a classifier of one label each, such as one that was fitted on one column of the labels",
+            "Give a single-label classifier, such as one fitted on one column of the labels",
         )
     return tuple(map(str, classes))
 
 
 def _kind(function: Callable[[Any], Any], shape: tuple[int, ...] | None) -> str:
-    """The numbers that it takes: some estimators that were fitted on float64 refuse float32."""
+    """Return the float type that the estimator takes: some that were fitted on float64 refuse float32."""
     import numpy as np
 
     try:
@@ -82,7 +82,7 @@ def _kind(function: Callable[[Any], Any], shape: tuple[int, ...] | None) -> str:
 
 
 def _positive(estimator: Any) -> bool:
-    """Whether it refuses negative values."""
+    """Return whether the estimator refuses negative values."""
     first = next((step for _, step in getattr(estimator, "steps", ())), estimator)
     if hasattr(first, "__sklearn_tags__"):
         return bool(first.__sklearn_tags__().input_tags.positive_only)

@@ -1,4 +1,4 @@
-"""Any ``nn.Module``, or (encoder, decoder), by import path, with weights from a checkpoint or of its own."""
+"""Load any ``nn.Module``, or (encoder, decoder), by import path, with weights from a checkpoint or its own."""
 
 import contextlib
 import importlib
@@ -51,7 +51,7 @@ def _take(source: str, folder: Path, given: Given) -> Taken:
     value = read_checkpoint(given.weights, given.trust)
     model = _whole(_built(folder, taken, given.arguments), source)
     fitted = fit(model.state_dict(), list(candidates(value)), str(given.weights), source)
-    model.load_state_dict(fitted.state, strict=False)  # the names and shapes have been compared
+    model.load_state_dict(fitted.state, strict=False)  # the names and shapes are compared by now
     kinds = sorted({str(w.dtype) for w in fitted.state.values() if w.is_floating_point() and w.dtype != torch.float32})
     cast = [f"they are cast from {', '.join(k.removeprefix('torch.') for k in kinds)} to float32"] if kinds else []
     save_model(model.float(), str(folder / WEIGHTS))
@@ -59,7 +59,7 @@ def _take(source: str, folder: Path, given: Given) -> Taken:
 
 
 def fitting(path: Path, name: str, arguments: Mapping[str, Any], held: Sequence[Candidate]) -> bool:
-    """Whether weights are those of a class of a Python file, whose code is run.
+    """Return whether weights fit a class of a Python file; this runs its code.
 
     Arguments:
         path: of the file.
@@ -78,7 +78,7 @@ def fitting(path: Path, name: str, arguments: Mapping[str, Any], held: Sequence[
 
 
 def parameters_of(source: str) -> set[str] | None:
-    """Names of the arguments that a class or function takes, whose file is run; None: it takes any.
+    """Return the argument names of a class or function, after its file has run; None: it takes any.
 
     Raises:
         ModelError: there is no such name, or the file fails.
@@ -95,7 +95,7 @@ def parameters_of(source: str) -> set[str] | None:
 
 
 def has_weights_of_its_own(source: str, arguments: Mapping[str, Any]) -> bool:
-    """Whether what a name stands for has weights that no seed changes; its file is run."""
+    """Return whether a named model has weights that no seed changes; this runs its file."""
     known = parameters_of(source)
     mine = {name: value for name, value in arguments.items() if known is None or name in known}
     with _copied(source) as (folder, taken):
@@ -108,7 +108,7 @@ def has_weights_of_its_own(source: str, arguments: Mapping[str, Any]) -> bool:
 
 @contextlib.contextmanager
 def _copied(source: str) -> Iterator[tuple[Path, str]]:
-    """A copy of a Python file and of those that it imports, and the source there; of the environment, as it is."""
+    """Return a copy of a Python file with its siblings, and the source there; modules of the environment stay."""
     place, _, name = source.rpartition(":")
     with tempfile.TemporaryDirectory() as folder:
         if place.endswith(".py"):
@@ -136,7 +136,9 @@ def _whole(model: Any, source: str) -> nn.Module:
 
 
 def _built(folder: Path, source: str, arguments: Mapping[str, Any], seed: int | None = None) -> Any:
-    """What a name stands for: a module, a pair of them, or what its call gives. The file is run anew.
+    """Return the model of a name: a module, a pair of modules, or the result of its call.
+
+    This runs the file anew.
 
     Raises:
         ModelError: there is no such name, or it fails.
@@ -146,7 +148,7 @@ def _built(folder: Path, source: str, arguments: Mapping[str, Any], seed: int | 
         if isinstance(found, (nn.Module, tuple)):
             if arguments:
                 raise ModelError(
-                    source, "is made already, and takes no arguments", "Name its class, or leave out --args"
+                    source, "is an instance, and takes no arguments", "Name its class, or leave out --args"
                 )
             return found
         if not callable(found):
@@ -155,16 +157,16 @@ def _built(folder: Path, source: str, arguments: Mapping[str, Any], seed: int | 
 
 
 def _named(folder: Path, source: str, seed: int | None) -> Any:
-    """What stands under a name, as it is; inside of :func:`only_here`."""
+    """Return the object of a name; call this inside :func:`only_here`."""
     place, _, name = source.rpartition(":")
     try:
         found = getattr(_module(folder, place), name)
         if seed is not None and isinstance(found, (nn.Module, tuple)) and not place.endswith(".py"):
             found = getattr(_again(place), name)
-    except Exception as error:  # it is anybody's code
+    except Exception as error:  # it is foreign code
         raise ModelError(
             source,
-            f"gives no model ({reason(error)})",
+            f"returns no model ({reason(error)})",
             "Name an nn.Module, a pair of them, or a function that makes one",
         ) from error
     return found
@@ -175,7 +177,7 @@ def _module(folder: Path, place: str) -> ModuleType:
 
 
 def _again(place: str) -> ModuleType:
-    """A module of the environment, run a second time beside the one that is imported."""
+    """Run a module of the environment a second time, beside the imported one."""
     spec = importlib.util.find_spec(place)
     if spec is None or spec.loader is None:
         raise ImportError(f"cannot read {place}")
@@ -185,7 +187,7 @@ def _again(place: str) -> ModuleType:
 
 
 def _check_weights_of_its_own(folder: Path, source: str, arguments: Mapping[str, Any], owner: str) -> None:
-    """Raise ModelError where two seeds give two networks: their weights are drawn, not learnt."""
+    """Raise ModelError if two seeds give two networks: such weights are random, not learnt."""
     first, second = (_whole(_built(folder, source, arguments, seed), owner).state_dict() for seed in _SEEDS)
     if _same(first, second):
         return
@@ -203,7 +205,7 @@ def _same(first: Mapping[str, Tensor], second: Mapping[str, Tensor]) -> bool:
 
 @contextlib.contextmanager
 def _drawing_from(seed: int | None) -> Iterator[None]:
-    """Draw from a seed inside, and leave the generators of Python, NumPy and torch as they were."""
+    """Draw from a seed inside the context, and leave the generators of Python, NumPy and torch unchanged."""
     ours, numpys = random.getstate(), np.random.get_state()
     with torch.random.fork_rng(devices=[]):
         if seed is not None:

@@ -1,7 +1,7 @@
-"""Which models may run code: those whose exact content the user has trusted by a flag, on this machine.
+"""Record which models may run code: those whose exact content the user has trusted by a flag, on this machine.
 
-Some models cannot be read without running code that is in them. ``--trust`` notes the hash of such a model in a file of
-the user's; from then on exactly that content is read without a question, and anything else is refused.
+Some models cannot be read without running their own code. ``--trust`` records the hash of such a model in a file of the
+user. Later, exactly that content is read without a question, and any other content is refused.
 """
 
 import os
@@ -16,10 +16,10 @@ def _store() -> Path:
 
 
 def trust(digest: str) -> None:
-    """Note that the model with this hash may run code.
+    """Record that the model with this hash may run code.
 
     Raises:
-        ModelError: nothing can be noted there.
+        ModelError: the record cannot be written.
     """
     if is_trusted(digest):
         return
@@ -33,7 +33,7 @@ def trust(digest: str) -> None:
 
 
 def is_trusted(digest: str) -> bool:
-    """Whether :func:`trust` was called with this hash, by this user."""
+    """Return whether this user has called :func:`trust` with this hash."""
     path = _store()
     try:
         return path.is_file() and digest in path.read_text(encoding="utf-8").split()
@@ -44,8 +44,8 @@ def is_trusted(digest: str) -> bool:
 def _unusable(path: Path, error: OSError | UnicodeDecodeError) -> ModelError:
     return ModelError(
         str(path),
-        f"cannot be read and written ({reason(error)}), and keeps which models are trusted",
-        "Set REINJECT_HOME to a folder of yours that can be, or mend this one",
+        f"cannot be read and written ({reason(error)}), and it records the trusted models",
+        "Set REINJECT_HOME to a folder with read and write access, or repair this one",
     )
 
 
@@ -54,6 +54,6 @@ def check_trusted(owner: str, digest: str) -> None:
     if not is_trusted(digest):
         raise ModelError(
             owner,
-            "runs code that is in it when it is read, and has not been trusted on this machine",
-            "Look at where it comes from, then say so with --trust",
+            "runs code when it is read, and is not trusted on this machine",
+            "Check where it comes from, then trust it with --trust",
         )

@@ -1,1 +1,1 @@
-"""A folder of models: read, imported, inspected."""
+"""Folders of models: load, import, inspect."""

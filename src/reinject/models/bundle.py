@@ -1,4 +1,4 @@
-"""A model on disk: ``config.json`` (architecture, what its inputs mean) and ``model.safetensors``, never a pickle."""
+"""Load and save models: ``config.json`` (architecture and inputs) and ``model.safetensors``, never a pickle."""
 
 import inspect
 from collections.abc import Iterator, Mapping
@@ -30,9 +30,9 @@ _PICKLES = (".bin", ".pt", ".pth", ".ckpt", ".pkl", ".pickle", ".joblib")
 
 @dataclass(frozen=True)
 class Bundle:
-    """A loaded model: the network, in evaluation mode, its folder, the hash of its weights, and what it was trained on.
+    """A loaded model: the network in evaluation mode, its folder, the hash of its weights, and its training split.
 
-    ``split`` is None where the folder does not say it.
+    ``split`` is None where the folder does not state it.
     """
 
     network: Network | Foreign
@@ -42,14 +42,14 @@ class Bundle:
 
 
 def load(folder: str | Path, device: str | torch.device = "cpu") -> Bundle:
-    """Read a model that ``reinject train``, ``reinject import`` or ``save_pretrained`` wrote.
+    """Load a model that ``reinject train``, ``reinject import`` or ``save_pretrained`` wrote.
 
-    No code of the folder is run, but that of imported models which cannot be read without it, and whose exact content
-    has been trusted on this machine.
+    This runs no code of the folder, except for imported models that need it and whose exact content is trusted on this
+    machine.
 
     Raises:
-        ModelError: no such folder; no config or weights in it, or damaged ones; a pickle where safetensors are
-            expected; an unknown architecture; weights that do not fit it or are not finite.
+        ModelError: no such folder; missing or damaged config or weights; a pickle in place of safetensors; an unknown
+            architecture. Also weights that do not fit the architecture or are not finite.
 
     Example:
         >>> load("no/such/folder")
@@ -78,7 +78,7 @@ def load(folder: str | Path, device: str | torch.device = "cpu") -> Bundle:
 
 
 def _build(folder: Path, weights: Mapping[str, Tensor]) -> Network:
-    """The network of the config, without memory for its weights: a hostile config must not be able to ask for any."""
+    """Build the network of the config without memory for its weights, so that a hostile config cannot allocate any."""
     path = folder / CONFIG
     if not path.is_file():
         raise ModelError(str(folder), f"has no {CONFIG}", "Make a model folder with reinject train")
@@ -98,7 +98,7 @@ def _build(folder: Path, weights: Mapping[str, Tensor]) -> Network:
 
 
 def _unlike(folder: Path, weights: Mapping[str, Tensor], error: Exception) -> ModelError:
-    """What to say of weights that do not fit; names that a wrapper has put a prefix to are its fault, and told so."""
+    """Return the error for weights that do not fit; name the wrapper where its prefix is the cause."""
     kept = prefixes_of(weights)[-1]
     if kept and all(name.startswith(kept) for name in weights):
         return ModelError(
@@ -119,7 +119,7 @@ def _unlike(folder: Path, weights: Mapping[str, Tensor], error: Exception) -> Mo
 
 
 def _whole_numbers(value: Any) -> Iterator[int]:
-    """All whole numbers inside a JSON value."""
+    """Yield all whole numbers inside a JSON value."""
     if isinstance(value, int):
         yield value
     elif isinstance(value, (dict, list)):
@@ -134,7 +134,7 @@ def _check_weights(folder: Path) -> None:
         if pickles:
             raise ModelError(
                 str(folder),
-                f"holds {pickles[0]}, a pickle, which is not read because it can run code",
+                f"holds {pickles[0]}, a pickle, which can run code, so it is not read",
                 f"Save the weights as {WEIGHTS} with safetensors.torch.save_model",
             )
         raise ModelError(str(folder), f"has no {WEIGHTS}", "Copy the weights there, or train the model again")
@@ -144,17 +144,17 @@ def _check_weights(folder: Path) -> None:
     except (SafetensorError, OSError) as error:
         with path.open("rb") as file:
             head = file.read(4)
-        if head.startswith((b"PK\x03\x04", b"\x80")):  # so may safetensors too, which begin with a length
+        if head.startswith((b"PK\x03\x04", b"\x80")):  # a safetensors file may too, because it begins with a length
             raise ModelError(
                 str(path),
-                "is a pickle under another name, which is not read because it can run code",
+                "is a pickle under another name, which can run code, so it is not read",
                 "Save the weights with safetensors.torch.save_model",
             ) from error
-        raise ModelError(str(path), f"is truncated or no safetensors file ({error})", "Copy it again") from error
+        raise ModelError(str(path), f"is truncated or not a safetensors file ({error})", "Copy it again") from error
 
 
 def device_of(network: torch.nn.Module) -> torch.device:
-    """Where the weights of a network are; the CPU, where it has none.
+    """Return the device of a network's weights; the CPU without weights.
 
     Example:
         >>> device_of(torch.nn.Identity())
@@ -165,21 +165,21 @@ def device_of(network: torch.nn.Module) -> torch.device:
 
 
 def as_reconstruction(bundle: Bundle, lam: float, execution: Execution | None = None) -> Reconstruction:
-    """Wrap a loaded autoencoder as r; a noise-conditioned one is held at sigma = sqrt(lam/2) where a kernel sets none.
+    """Wrap a loaded autoencoder as r; the default level of a noise-conditioned one is sigma = sqrt(lam/2).
 
     Arguments:
         bundle: from :func:`load`.
         lam: lambda, squared data units.
-        execution: how the network is run.
+        execution: how to run the network.
 
     Raises:
-        ModelError: the model is no autoencoder.
+        ModelError: the model is not an autoencoder.
     """
     network = bundle.network
     foreign = isinstance(network, Foreign) and network.role == "autoencoder"
     if type(network) not in AUTOENCODERS.values() and not foreign:
         raise ModelError(
-            str(bundle.folder), f"{type(network).__name__} is no autoencoder", "Give an autoencoder's folder"
+            str(bundle.folder), f"{type(network).__name__} is not an autoencoder", "Give an autoencoder's folder"
         )
     return wrap(
         network,

@@ -1,4 +1,4 @@
-"""Moments of the codes of real data: taken while it is at hand, kept beside the model."""
+"""Compute moments of the codes of real data while the data is at hand, and keep them beside the model."""
 
 from dataclasses import replace
 from pathlib import Path
@@ -14,15 +14,15 @@ _FIT = 20_000  # rows
 
 
 def codes_of(models: Models, dataset: Dataset) -> Moments | None:
-    """Moments of the codes that the one autoencoder gives to a data set; None where there are several, or no code."""
+    """Return the moments of the codes of a data set; None for several autoencoders, or without a code."""
     return moments_on(models.autoencoders[0], dataset) if len(models.autoencoders) == 1 else None
 
 
 def moments_on(bundle: Bundle, dataset: Dataset) -> Moments | None:
-    """Moments of the codes of up to 20,000 training rows, by class; None where the autoencoder has no code.
+    """Return the moments of the codes of up to 20,000 training rows, by class; None without a code.
 
     Raises:
-        DataError: data of another shape or space than the model's.
+        DataError: the data has another shape or space than the model.
     """
     r = as_reconstruction(bundle, 0.1)
     if not r.has_code:
@@ -36,10 +36,10 @@ def moments_on(bundle: Bundle, dataset: Dataset) -> Moments | None:
 
 
 def keep_moments(folder: Path, dataset: Dataset) -> list[str]:
-    """Write the moments beside the autoencoder in a folder; a line that says so, or none where it has no code."""
+    """Write the moments beside the autoencoder of a folder; return the lines that say so, none without a code."""
     moments = moments_on(load(folder), dataset)
     if moments is None:
         return []
     moments.save(folder)
     kept = f"{len(moments.law.means)} means and covariances of {moments.rows:,} codes, {moments.size / 1000:,.0f} kB"
-    return [f"kept {kept}, for walks to begin at; --no-moments leaves them out"]
+    return [f"kept {kept}, as a start of walks; --no-moments leaves them out"]

@@ -1,4 +1,4 @@
-"""``reinject extract``: the features that a frozen network gives of a data set, as a data set of their own."""
+"""``reinject extract``: write the features of a data set from a frozen network, as a data set of their own."""
 
 from collections.abc import Callable
 from pathlib import Path
@@ -40,27 +40,26 @@ def extract(
 ) -> Outcome:
     """Write a data set of features: (f(x) - mean) / std, by feature, with the moments of the training part.
 
-    What is trained, sampled and judged on them lives in their space, which is named by the extractor's hash, the layer
-    and the moments; nothing else is mixed with it.
+    Models and samples of these features live in their space. The space's name holds the extractor's hash, the layer and
+    the moments; data and models of other spaces do not mix with it.
 
     Arguments:
         dataset: name of the data set.
         extractor: folder of a classifier (or with one), ours or imported; or hf:NAME, a vision backbone of
-            transformers, by name on the hub or from a folder. It is not changed.
-        out: folder to make; its name is then a data set's.
-        layer: what goes into the last linear layer, or the outputs themselves: that of a module whose output is its
-            features.
+            transformers, from the hub or a folder. Its weights stay fixed.
+        out: folder to make; its name becomes the name of the data set.
+        layer: the inputs of the last linear layer, or the outputs, for a module whose output is its features.
         data_dir: where to look for the data set first.
         split_seed: of the split of a data set that has no test part.
-        overwrite: replace what is there.
-        progress: who is told.
+        overwrite: replace an existing folder.
+        progress: progress reporter.
 
     Returns:
         The folder, the number of features, the space.
 
     Raises:
-        ReinjectError: no classifier there, one for other inputs, or one that has seen rows that are held out; the
-            output holds something.
+        ReinjectError: no classifier there, a classifier for other inputs, or one trained on held-out rows; ``out``
+            holds something.
     """
     given = locals()
     progress = progress or Silent()
@@ -101,9 +100,9 @@ def extract(
 
 
 class _Taken(NamedTuple):
-    """What features are taken from: a function of inputs, its identity, its layer, the inputs of a data set.
+    """The source of features: a function of inputs, its identity, its layer, and the inputs of a data set.
 
-    ``split``: what it was trained on, where it says it.
+    ``split`` is the split that the network was trained on, where known.
     """
 
     of: Callable[[Tensor], Tensor]
@@ -118,7 +117,9 @@ def _classifier(folder: Path, layer: Layer) -> _Taken:
     network = bundle.network
     foreign = isinstance(network, Foreign) and network.role == "classifier"
     if type(network) not in CLASSIFIERS.values() and not foreign:
-        raise ModelError(str(bundle.folder), f"{type(network).__name__} is no classifier", "Give a classifier's folder")
+        raise ModelError(
+            str(bundle.folder), f"{type(network).__name__} is not a classifier", "Give a classifier's folder"
+        )
     of = network
     if layer == "penultimate":
         if usual(network) != "penultimate":
@@ -139,7 +140,7 @@ def _backbone(name: str) -> _Taken:
         images: Tensor = getattr(found, part).x
         if found.space or images.ndim != 4:
             raise DataError(found.name, "has no images for a vision backbone", "Extract from images")
-        return images  # levels: in [0, 1] a part at a time
+        return images  # levels: scaled to [0, 1] part by part
 
     def of(levels: Tensor) -> Tensor:
         return backbone(levels.float() / 255)  # type: ignore[no-any-return]

@@ -1,4 +1,4 @@
-"""Feature extractors: what distances between samples are taken in."""
+"""Feature extractors: the space in which distances between samples are measured."""
 
 import hashlib
 from collections.abc import Callable
@@ -15,7 +15,7 @@ from reinject.data.sample_tables import Table
 NAMES = ("penultimate", "outputs", "pixels", "pca", "convolutions")
 _CHUNK = 1024
 _AXES = 64
-_FITTED = 20_000  # rows, drawn at random: folders of images come class by class
+_FITTED = 20_000  # rows, drawn at random, because folders of images are sorted by class
 _CHANNELS = (32, 64)
 
 
@@ -24,8 +24,8 @@ class Extractor:
     """A function from inputs to features.
 
     Attributes:
-        name: of it.
-        sha256: of what determines it; "" where its name does.
+        name: of the extractor.
+        sha256: hash of the weights; "" where the name determines the function.
         of: x (B, *event), data units -> features (B, d).
 
     Example:
@@ -38,7 +38,7 @@ class Extractor:
     of: Callable[[Tensor], Tensor]
 
     def rows(self, table: Table, index: NDArray[np.int64]) -> Tensor:
-        """Features of some rows of a table, float32, (N, d), in parts that fit in memory."""
+        """Return the features of some rows of a table, float32, (N, d), in parts that fit in memory."""
         parts = np.array_split(index, max(1, -(-len(index) // _CHUNK)))
         with torch.no_grad():
             found = [self.of(table.storage.load(torch.from_numpy(table.x[part]))).float().flatten(1) for part in parts]
@@ -46,12 +46,12 @@ class Extractor:
 
 
 def pixels() -> Extractor:
-    """The values themselves."""
+    """Return an extractor of the values themselves."""
     return Extractor("pixels", "", lambda x: x.flatten(1))
 
 
 def pca(train: Table, axes: int = _AXES) -> Extractor:
-    """The leading principal components of the training rows, as many as there are at most."""
+    """Return an extractor of the leading principal components of the training rows, at most ``axes`` of them."""
     from sklearn.decomposition import PCA
 
     x = pixels().rows(train, np.random.default_rng(0).permutation(len(train))[:_FITTED])
@@ -61,13 +61,15 @@ def pca(train: Table, axes: int = _AXES) -> Extractor:
 
 
 def convolutions(shape: tuple[int, ...], seed: int = 0) -> Extractor:
-    """Two layers of random convolutions, and the mean and the highest value of each channel: trained on nothing.
+    """Return an extractor of two random convolution layers: the mean and the maximum of each channel.
+
+    It is trained on nothing.
 
     Raises:
-        ModelError: inputs are no images.
+        ModelError: inputs are not images.
     """
     if len(shape) != 3:
-        raise ModelError("--features convolutions", f"inputs of shape {shape} are no images", "Use --features pixels")
+        raise ModelError("--features convolutions", f"inputs of shape {shape} are not images", "Use --features pixels")
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed)
         first = nn.Conv2d(shape[0], _CHANNELS[0], 3, padding=1)
@@ -84,10 +86,10 @@ def convolutions(shape: tuple[int, ...], seed: int = 0) -> Extractor:
 
 
 def penultimate(network: nn.Module, sha256: str) -> Extractor:
-    """What goes into a classifier's last linear layer.
+    """Return an extractor of the inputs of a classifier's last linear layer.
 
     Raises:
-        ModelError: it has none that torch can see.
+        ModelError: the classifier has no linear layer that torch can see.
     """
     linear = _linear(network)
     if not linear:
@@ -108,13 +110,13 @@ def penultimate(network: nn.Module, sha256: str) -> Extractor:
 
 
 def outputs(network: nn.Module, sha256: str) -> Extractor:
-    """What a classifier gives: features of one whose layers torch does not see."""
+    """Return an extractor of a classifier's outputs, for classifiers whose layers torch does not see."""
     place = next((weight.device for weight in network.parameters()), torch.device("cpu"))
     return Extractor("outputs", sha256, lambda x: network(x.to(place)).cpu())
 
 
 def usual(classifier: object) -> str:
-    """The features that are taken where nobody names any: what goes into the last linear layer of the classifier.
+    """Return the default features: the inputs of the classifier's last linear layer.
 
     Example:
         >>> usual(nn.Linear(2, 2)), usual(nn.Identity()), usual(None)

@@ -1,4 +1,4 @@
-"""``reinject import``: another library's models become a folder that every other command takes."""
+"""``reinject import``: turn another library's models into a folder that every other command takes."""
 
 import contextlib
 import math
@@ -33,7 +33,7 @@ __all__ = ["Wanted", "import_model", "import_models"]
 
 @dataclass(frozen=True)
 class _Taken:
-    """A model that has been copied into an unfinished folder, and read."""
+    """A model in an unfinished folder, copied and loaded."""
 
     source: str
     route: Route
@@ -53,23 +53,23 @@ def import_model(
     overwrite: bool = False,
     progress: Progress | None = None,
 ) -> Outcome:
-    """Take a model of another library into OUT/autoencoder or OUT/classifier, after a look at whether it can be used.
+    """Import a model of another library into OUT/autoencoder or OUT/classifier, after checks that it is usable.
 
     Arguments:
         source: a file, a folder or an import path, see :data:`reinject.foreign.ROUTES`.
-        out: folder of models; the other half of it stays.
-        wanted: what is known of it.
+        out: folder of models; the other model in it stays.
+        wanted: what the user states about the model.
         data_dir: where to look for data sets first.
-        overwrite: replace a model that is there.
-        progress: who is told.
+        overwrite: replace an existing model.
+        progress: progress reporter.
 
     Returns:
-        What ``reinject inspect`` says of the model.
+        The page of ``reinject inspect`` about the model.
 
     Raises:
-        ArgumentError: the shape or the range cannot be found out and is not given; nothing that is known.
-        ModelError: it cannot be read, runs code and is not trusted, changes the shape of its input, gives values that
-            are not finite, or loses nothing.
+        ArgumentError: the shape or the range is not given and cannot be found out; an unknown kind of source.
+        ModelError: the model cannot be read, runs code and is not trusted, changes the shape of its input, returns
+            non-finite values, or loses nothing.
     """
     wanted = wanted or Wanted()
     as_text(wanted.arguments)
@@ -101,24 +101,25 @@ def import_models(
     overwrite: bool = False,
     progress: Progress | None = None,
 ) -> Outcome:
-    """Take an autoencoder and a classifier into one folder, or one model as :func:`import_model` does.
+    """Import an autoencoder and a classifier into one folder, or one model as :func:`import_model` does.
 
-    Which of two is the autoencoder is read off the shapes of what they give. The classifier takes shape and units from
-    the autoencoder, and its range too where neither the user nor the data says it. If one is refused, none is taken.
+    The shapes of their outputs show which of two is the autoencoder. The classifier takes its shape and units from the
+    autoencoder, and its range too where neither the user nor the data states it. If one is refused, neither is
+    imported.
 
     Arguments:
-        sources: one or two of them.
+        sources: one or two models.
         out: folder of models.
-        wanted: what is known of them all; an argument of a constructor goes to the classes that take it.
-        weights: of the Python classes, in their order; a class with weights of its own needs none.
-        roles: of the sources, in their order; default: of one "autoencoder", of two what their outputs look like.
+        wanted: what the user states about all of them; each constructor argument goes to the classes that take it.
+        weights: of the Python classes, in their order; a class that loads its own weights needs none.
+        roles: of the sources, in their order; default: "autoencoder" for one source, and by their outputs for two.
         data_dir, overwrite, progress: as for one.
 
     Returns:
-        Of two ``autoencoder`` and ``classifier``: what ``reinject inspect`` says of them.
+        For two models, ``autoencoder`` and ``classifier``: the pages of ``reinject inspect`` about them.
 
     Raises:
-        ArgumentError, ModelError: as for one; which is which cannot be told; too few or too many files of weights.
+        ArgumentError, ModelError: as for one; both models look alike; too few or too many files of weights.
     """
     wanted = wanted or Wanted()
     _check_counts(sources, weights, roles, wanted)
@@ -150,7 +151,7 @@ def import_models(
 
 
 def _asked(sources: Sequence[str], wanted: Wanted, data_dir: str | None, **more: Any) -> dict[str, Any]:
-    """What is asked for: the models, by what their files hold, and what is said of them."""
+    """Return the request: the models, by the content of their files, and what the user states about them."""
     named = [*sources, *(source.rpartition(":")[0] for source in sources), *more["weights"]]
     files = [contents(name) for name in named]
     return asked_for(
@@ -161,7 +162,7 @@ def _asked(sources: Sequence[str], wanted: Wanted, data_dir: str | None, **more:
 def _described_both(
     both: dict[Role, _Taken], partials: dict[Role, Path], dataset: data.Dataset | None, out: Path
 ) -> tuple[dict[Role, Outcome], list[str]]:
-    """The pages of an autoencoder and of the classifier beside it, and their lines."""
+    """Return the pages of an autoencoder and of the classifier beside it, and their lines."""
     if both["autoencoder"].partial != partials["autoencoder"]:
         _exchange(*(partial / SOURCE for partial in partials.values()))
     pages: dict[Role, Outcome] = {}
@@ -183,19 +184,19 @@ def _described_both(
 
 
 def _beside(one: _Taken, first: Foreign) -> _Taken:
-    """The classifier, with shape and units of the autoencoder, and its range where nothing else says one."""
+    """Return the classifier with shape and units of the autoencoder, and its range where nothing else states one."""
     units = first.inputs.low, first.inputs.high
     wanted = replace(one.wanted, shape=first.inputs.shape, units=one.wanted.units or units)
     if wanted.data or wanted.bounds or wanted.std or one.loaded.bounds:
         return replace(one, wanted=wanted)
     native = first.native
     wanted = replace(wanted, bounds=(native.low, native.high), mean=native.mean, std=native.std)
-    said = f"it is taken to want what the autoencoder does, {words_for(replace(native, out='same'))}; --data would tell"
+    said = f"assumed to take the autoencoder's inputs, {words_for(replace(native, out='same'))}; --data would show"
     return replace(one, wanted=wanted, notes=(*one.notes, said))
 
 
 def _exchange(first: Path, second: Path) -> None:
-    """Let two folders change places."""
+    """Swap two folders."""
     between = first.with_name(first.name + ".other")
     first.rename(between)
     second.rename(first)
@@ -204,7 +205,10 @@ def _exchange(first: Path, second: Path) -> None:
 
 @contextlib.contextmanager
 def _filling(sources: Sequence[str], roles: Sequence[Role], out: Path, overwrite: bool) -> Iterator[dict[Role, Path]]:
-    """Unfinished folders by their roles, in the order of the sources: all put in their places at the end, or none."""
+    """Yield unfinished folders by role, in the order of the sources.
+
+    At the end all of them move to their places; after an error none does.
+    """
     folders = {role: out / role for role in roles}
     for folder in folders.values():
         check_free(folder, CONFIG, overwrite)
@@ -223,7 +227,7 @@ def _filling(sources: Sequence[str], roles: Sequence[Role], out: Path, overwrite
 
 
 def _next(out: Path, roles: Container[str]) -> list[str]:
-    """The command that samples from a folder of models, where those of some roles are put now."""
+    """Return the command that samples from a folder of models, after models of some roles are put there."""
     if "autoencoder" not in roles and not (out / "autoencoder").is_dir():
         return []
     labels = {} if "classifier" in roles or (out / "classifier").is_dir() else {"labels": "none"}
@@ -249,28 +253,28 @@ def _check(route: Route, source: str, wanted: Wanted) -> None:
 
 
 def _check_trusted(route: Route, source: str, wanted: Wanted) -> None:
-    """Raise ModelError where taking a model would read a pickle or run code, and the user has not said so."""
+    """Raise ModelError where an import would read a pickle or run code without the user's consent."""
     if wanted.trust or not route.pickled:
         return
     if route.name in ("pickle", "torchscript"):
         raise refuse(source)
     if route.name == "module" and wanted.weights is not None:
-        read_checkpoint(wanted.weights)  # what is refused of it, to say both at once
-    problem = "runs code that is in it when it is read" if route.name == "module" else "keeps its weights in a pickle"
-    raise ModelError(source, problem, "Look at where it comes from, then say so with --trust")
+        read_checkpoint(wanted.weights)  # all refusals, for one message
+    problem = "runs code when it is read" if route.name == "module" else "keeps its weights in a pickle"
+    raise ModelError(source, problem, "Check where it comes from, then trust it with --trust")
 
 
 def _check_there(route: Route, source: str, wanted: Wanted) -> None:
     if route.name != "module" and (wanted.weights or wanted.arguments):
         option = "--weights" if wanted.weights else "--args"
         raise ArgumentError(
-            option, f"is for a class in Python, which {source} is not", "Give FILE.py:CLASS, or leave it out"
+            option, f"is for a class in Python, and {source} is not one", "Give FILE.py:CLASS, or leave it out"
         )
     file = source.rpartition(":")[0] if route.name == "module" else source
-    imported = route.name == "module" and not file.endswith(".py")  # by its name, from wherever Python finds it
+    imported = route.name == "module" and not file.endswith(".py")  # by its name, from Python's path
     for path in (None if imported else Path(file), wanted.weights):
         if path is not None and not path.exists():
-            raise ModelError(str(path), "no such file or folder", "Give one that is there")
+            raise ModelError(str(path), "no such file or folder", "Give an existing one")
 
 
 def _dataset(wanted: Wanted, data_dir: str | None, progress: Progress | None) -> data.Dataset | None:
@@ -285,24 +289,24 @@ def _dataset(wanted: Wanted, data_dir: str | None, progress: Progress | None) ->
 
 
 def _take(route: Route, source: str, partial: Path, wanted: Wanted) -> _Taken:
-    """Copy a model into an unfinished folder, and read it there."""
+    """Copy a model into an unfinished folder, and load it there."""
     (partial / SOURCE).mkdir()
     name, notes = route.take(source, partial / SOURCE, Given(wanted.weights, wanted.arguments, wanted.trust))
     return _Taken(source, route, wanted, partial, _read(route, partial / SOURCE, name, source, wanted), name, notes)
 
 
 def _described(taken: _Taken, dataset: data.Dataset | None, beside: Inputs | None) -> tuple[Foreign, Outcome]:
-    """Finish a folder; the network, and the page about it."""
+    """Finish a folder; return the network and its page."""
     partial, wanted, route = taken.partial, taken.wanted, taken.route
     network, more = understand(taken.loaded, wanted, dataset, taken.source, beside)
     describe(partial, route.name, taken.name, network, wanted.arguments)
     if dataset is not None:
-        dataset.split.save(partial)  # what its moments and its scale are of; its own rows are not known
+        dataset.split.save(partial)  # the data of its moments and its scale; its own training rows are unknown
     digest = digest_of(partial)
     if route.runs_code(partial / SOURCE, taken.name):
         trust(digest)
     else:
-        with contextlib.suppress(ModelError):  # where nothing can be noted, it is looked at again
+        with contextlib.suppress(ModelError):  # without a note it is checked again
             trust(f"read:{digest}")
     page = inspect_bundle(load(partial), dataset)
     wants = wanted.moments and wanted.role == "autoencoder"
@@ -315,8 +319,6 @@ def _read(route: Route, folder: Path, name: str, source: str, wanted: Wanted) ->
     if not route.runs_code(folder, name):
         probe(folder, route.name, name)
     elif not wanted.trust:
-        raise ModelError(
-            source, "runs code that is in it when it is read", "Look at where it comes from, then say so with --trust"
-        )
+        raise ModelError(source, "runs code when it is read", "Check where it comes from, then trust it with --trust")
     loaded = load_taken(route, folder, name, wanted.arguments)
     return loaded._replace(module=loaded.module.eval())

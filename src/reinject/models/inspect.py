@@ -1,4 +1,4 @@
-"""``reinject inspect``: one page about a folder of models."""
+"""``reinject inspect``: describe a folder of models on one page."""
 
 from dataclasses import replace
 from pathlib import Path
@@ -21,7 +21,7 @@ from reinject.score import estimate_lam
 from reinject.walks.reconstruction import Reconstruction
 
 _POINTS = 512
-_LOSES = 1e-3  # least change, of inputs or of small noise on them
+_LOSES = 1e-3  # least change of inputs, or of small noise on them
 _CALLS, _AWAY, _FAR = 10, 64, 10.0  # calls of r in a row, on so many points, and how far they may lead away (spreads)
 
 
@@ -34,19 +34,19 @@ def inspect(
     split_seed: int = 0,
     progress: Progress | None = None,
 ) -> Outcome:
-    """What the models in a folder are, whether they run, and whether the autoencoder loses anything.
+    """Describe the models in a folder: what they are, whether they run, and how much the autoencoder loses.
 
     Arguments:
-        models: a folder with autoencoder/, classifier/ or both, or one of these.
-        against: a data set, for lambda and for what is lost on it.
-        trusted: let the models run code when they are read, from now on, with exactly this content.
+        models: a folder with autoencoder/, classifier/ or both, or one of these two.
+        against: a data set, for lambda and for the autoencoder's losses.
+        trusted: from now on, let the models run code when they are read, with exactly this content.
         data_dir: where to look for data sets first.
-        split_seed: of the split of a data set that has no test part: that by which the models were trained.
-        progress: who is told.
+        split_seed: seed of the split of a data set without a test part; the models' training used the same.
+        progress: progress reporter.
 
     Raises:
-        DataError: the models have seen rows that are held out of the data set.
-        ModelError: nothing there, a model that cannot be read, or an autoencoder that loses nothing.
+        DataError: the models were trained on held-out rows of the data set.
+        ModelError: no model there, an unreadable model, or an autoencoder that loses nothing.
     """
     folders = [models / name for name in ("autoencoder", "classifier") if (models / name).is_dir()] or [models]
     for folder in folders if trusted else ():
@@ -60,7 +60,7 @@ def inspect(
 
 
 def _page(bundle: Bundle, dataset: data.Dataset | None) -> Outcome:
-    """The page of one model, with a remark where nothing says which rows it was trained on."""
+    """Return the page of one model, with a remark where its training rows are unknown."""
     page = inspect_bundle(bundle, dataset)
     owner, remark = str(bundle.folder), ""
     if dataset is not None:
@@ -71,11 +71,11 @@ def _page(bundle: Bundle, dataset: data.Dataset | None) -> Outcome:
 
 
 def inspect_bundle(bundle: Bundle, dataset: data.Dataset | None = None) -> Outcome:
-    """The page of one model.
+    """Return the page of one model.
 
     Arguments:
         bundle: the model.
-        dataset: its own, whose test part it has not seen.
+        dataset: the model's data, whose test part it was not trained on.
 
     Raises:
         ModelError: an autoencoder that loses nothing.
@@ -110,7 +110,7 @@ def inspect_bundle(bundle: Bundle, dataset: data.Dataset | None = None) -> Outco
     told |= {"std": inputs.std, "radius": inputs.radius, "has_code": r.has_code, **loss}
     lines += [
         f"  autoencoder; typical distance of an input from the mean {inputs.radius:.3g} (data units)"
-        + ("; its encoder and decoder are known" if r.has_code else ""),
+        + ("; it has an encoder and a decoder" if r.has_code else ""),
         f"  |r(x) - x| / |x - mean| = {loss['relative_error']:.3g}; {_words_for_noise(loss['noise_kept'])}",
     ]
     _check_sane(loss, str(bundle.folder))
@@ -139,36 +139,34 @@ def _words_for_noise(kept: float) -> str:
 
 
 def _check_sane(loss: dict[str, float], owner: str) -> None:
-    """Raise ModelError where r changes nothing, or leads away for ever."""
+    """Raise ModelError where r changes nothing, or diverges."""
     if max(loss["relative_error"], loss["noise_changed"]) < _LOSES:
         raise ModelError(
             owner,
-            "loses nothing: r(x) = x and noise goes through, so it knows no score to sample by",
-            "Give an autoencoder with a bottleneck, or one that was trained to remove noise",
+            "loses nothing: r(x) = x and noise passes through, so it has no score to sample by",
+            "Give an autoencoder with a bottleneck, or one trained to remove noise",
         )
     if not loss["led_away"] < _FAR:
         raise ModelError(
             owner,
-            f"leads away: after {_CALLS} calls one after another inputs lie {loss['led_away']:.3g} times as far from "
-            "the mean",
+            f"diverges: after {_CALLS} calls in a row inputs lie {loss['led_away']:.3g} times as far from the mean",
             "Check its weights and its --range; a network that returns logits needs its sigmoid",
         )
 
 
 def losses(r: Reconstruction, x: Tensor, spread: float) -> dict[str, float]:
-    """What an autoencoder loses at some points: all of them, and small noise on them.
+    """Measure what an autoencoder loses at some points: of the points, and of small noise on them.
 
     Arguments:
         r: the autoencoder.
         x: points, (B, *event), data units.
-        spread: of its values; the noise has 2% of it.
+        spread: of the values of x; the noise has 2% of it.
 
     Returns:
-        relative_error: root of E|r(x) - x|^2 / E|x - E x|^2; noise_kept: root of E|r(x + e) - r(x)|^2 / E|e|^2, 1 for
-        an identity map and 0 for a constant one; more than 1 is no fault by itself: an oblique projection stretches
-        noise once. noise_changed: root of E|r(x + e) - r(x) - e|^2 / E|e|^2, 0 for an identity map, whatever it
-        stretches. led_away: distance from E x after 10 calls of r on x + e, in that of x, or in the range if that is
-        more.
+        relative_error: root of E|r(x) - x|^2 / E|x - E x|^2. noise_kept: root of E|r(x + e) - r(x)|^2 / E|e|^2, 1 for
+        an identity map and 0 for a constant one. A value above 1 is no fault by itself: an oblique projection stretches
+        noise once. noise_changed: root of E|r(x + e) - r(x) - e|^2 / E|e|^2, 0 for an identity map. led_away: distance
+        from E x after 10 calls of r on x + e, over the distance of x or the range, whichever is larger.
     """
     e = 0.02 * spread * torch.randn(x.shape, generator=torch.Generator().manual_seed(0)).to(x.device)
     y = r(x)
@@ -189,7 +187,7 @@ def losses(r: Reconstruction, x: Tensor, spread: float) -> dict[str, float]:
 
 
 def _accuracy(bundle: Bundle, x: Tensor, dataset: data.Dataset) -> float:
-    """Share of the test rows that get their class, by its name where the names are those of the data."""
+    """Return the share of correctly classified test rows; equal sets of names match by name, others by position."""
     names = bundle.network.inputs.class_names
     same = set(names) == set(dataset.class_names)
     number = torch.tensor([names.index(name) if same else k for k, name in enumerate(dataset.class_names)])

@@ -1,4 +1,4 @@
-"""Load the models of a command: autoencoders, classifiers, a student; and the data that fits their inputs."""
+"""Load the models of a command (autoencoders, classifiers, a student) and data that fits their inputs."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
@@ -21,14 +21,14 @@ from reinject.walks.reconstruction import Ensemble
 
 
 def levels_of(inputs: Inputs) -> Storage:
-    """How data is kept whose values mean what the inputs of a model do: levels of pixels, or vectors as they are."""
+    """Return the storage of data with the meaning of a model's inputs: levels of pixels, or vectors in data units."""
     if usual_kind(inputs.shape) == "float":
         return Storage("float")
     return Storage("uint8", inputs.low, inputs.high)
 
 
 def range_of(inputs: Inputs) -> Storage:
-    """How samples are kept and what noise is measured in: the value range of images, or four std of vectors."""
+    """Return the storage of samples and the unit of noise: the value range of images, or four std of vectors."""
     if levels_of(inputs).kind == "float":
         return Storage("float", inputs.mean - 2 * inputs.std, inputs.mean + 2 * inputs.std)
     return levels_of(inputs)
@@ -42,10 +42,10 @@ def check_space(dataset: Dataset, inputs: Inputs, owner: str) -> None:
 
 
 def values_for(dataset: Dataset, inputs: Inputs, owner: str, part: str = "train", most: int | None = None) -> Tensor:
-    """The first ``most`` inputs of a part of a data set, data units of a model.
+    """Return the first ``most`` inputs of a part of a data set, in a model's data units.
 
     Raises:
-        DataError: another shape, or another space.
+        DataError: the data has another shape, or another space.
     """
     check_space(dataset, inputs, owner)
     if dataset.shape != inputs.shape:
@@ -55,57 +55,60 @@ def values_for(dataset: Dataset, inputs: Inputs, owner: str, part: str = "train"
 
 
 def some_of(dataset: Dataset, most: int = 512) -> Dataset:
-    """The data set with so many test rows at most, drawn over all of them: files may have their rows class by class."""
+    """Return the data set with at most ``most`` test rows.
+
+    The rows are drawn over all test rows, because files may be sorted by class.
+    """
     order = torch.randperm(len(dataset.test), generator=torch.Generator().manual_seed(0))[:most]
     return replace(dataset, test=dataset.test.take(order))
 
 
 @dataclass(frozen=True)
 class Models:
-    """Autoencoders of one kind of input, the classifiers that label, if any, and the one that is to learn, if any."""
+    """The models of a command: autoencoders of one kind of input, and optionally classifiers and a student."""
 
     autoencoders: tuple[Bundle, ...]
     classifiers: tuple[Bundle, ...]
     student: Bundle | None = None
 
     def ensemble(self, execution: Execution | None = None) -> Ensemble:
-        """The autoencoders as one r; where a kernel sets no noise level, they are held at that of lambda = 0.1."""
+        """Return the autoencoders as one r; noise-conditioned ones have the level of lambda = 0.1 by default."""
         return Ensemble(tuple(as_reconstruction(bundle, 0.1, execution) for bundle in self.autoencoders))
 
     @property
     def device(self) -> torch.device:
-        """Where the autoencoders are."""
+        """Return the device of the autoencoders."""
         return self.ensemble().device
 
     def moments(self) -> Moments | None:
-        """Moments of the codes of the one autoencoder that there is; None where it keeps none, or there are several."""
+        """Return the moments of the codes of a single autoencoder; None without moments, or for several of them."""
         return load_moments(self.autoencoders[0].folder) if len(self.autoencoders) == 1 else None
 
     @property
     def splits(self) -> tuple[Split, ...]:
-        """What they were trained on, those that say it."""
+        """Return the training splits of the models that state one."""
         bundles = (*self.autoencoders, *self.classifiers, *([self.student] if self.student else []))
         return tuple(bundle.split for bundle in bundles if bundle.split is not None)
 
     def check_unseen(self, dataset: Dataset) -> None:
-        """Raise DataError where a model has seen rows that are held out of a data set."""
+        """Raise DataError where a model was trained on held-out rows of a data set."""
         for one in self.splits:
             check_unseen("the model", one, dataset.split)
 
     @property
     def inputs(self) -> Inputs:
-        """What their inputs mean, with the classes of the classifiers; (mean and std are those of the autoencoder)."""
+        """Return the meaning of the inputs: classes of the classifiers, mean and std of the autoencoder."""
         names = self.classifiers[0].network.inputs.class_names if self.classifiers else ()
         return replace(self.autoencoders[0].network.inputs, class_names=names)
 
     @property
     def C(self) -> Classifier | None:  # noqa: N802
-        """The classifier, or all of them voting; None: nothing labels."""
+        """Return the classifier, or the vote of all classifiers; None without any."""
         networks = [bundle.network for bundle in self.classifiers]
         return Voting(networks) if len(networks) > 1 else networks[0] if networks else None
 
     def labelling(self) -> Classifier:
-        """The classifier; raises ModelError where there is none."""
+        """Return the classifier; raise ModelError without one."""
         C = self.C
         if C is None:
             raise ModelError(str(self.autoencoders[0].folder), "has no classifier beside it", "Give --classifier")
@@ -119,16 +122,16 @@ def load_models(
     classifiers: Sequence[Path] = (),
     labelled: bool = True,
 ) -> Models:
-    """Read FOLDER/autoencoder of every folder, and the classifier of the first, or those that are given.
+    """Load FOLDER/autoencoder of every folder, and the classifier of the first folder or the given ones.
 
     Arguments:
-        folders: that ``reinject train`` made.
+        folders: folders made by ``reinject train`` or ``reinject import``.
         device: where to run.
-        classifiers: folders of the classifiers, in place of the first folder's; several vote.
-        labelled: whether a classifier is wanted at all.
+        classifiers: folders of classifiers, in place of the first folder's; several vote.
+        labelled: whether to load a classifier at all.
 
     Raises:
-        ModelError: a folder is not as ``reinject train`` makes it, or the models have different inputs or classes.
+        ModelError: a folder has no such models, or the models have different inputs or classes.
     """
     place = device_of(device)
     for folder in folders:
@@ -143,9 +146,9 @@ def load_models(
 
 
 def with_student(models: Models, folder: Path) -> Models:
-    """The models with a folder's classifier as the student; raises ModelError where its inputs or classes differ.
+    """Return the models with a folder's classifier as the student; raise ModelError if its inputs or classes differ.
 
-    It stays on the CPU, where :class:`reinject.sampling.filters.Unlearned` asks it.
+    The student stays on the CPU, where :class:`reinject.sampling.filters.Unlearned` calls it.
     """
     student = load(classifier_in(folder))
     _check_alike((*models.classifiers, *models.autoencoders, student))
@@ -160,7 +163,7 @@ def _check_classes(owner: str, classifiers: Sequence[Bundle]) -> None:
 
 
 def classifier_in(folder: Path) -> Path:
-    """FOLDER/classifier where there is one, or the folder itself."""
+    """Return FOLDER/classifier if it exists, else the folder itself."""
     return folder / "classifier" if (folder / "classifier").is_dir() else folder
 
 
@@ -189,7 +192,7 @@ def _check_alike(bundles: Sequence[Bundle]) -> None:
 
 
 def _check_split(one: Bundle, first: Bundle) -> None:
-    """Raise ModelError where two models together have seen all rows of a data set, so that none is left to judge on."""
+    """Raise ModelError where two models were trained on all rows of a data set together, so that none is held out."""
     here, there = one.split, first.split
     if here and there and are_apart(here, there):
         raise ModelError(

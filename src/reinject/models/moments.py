@@ -1,7 +1,7 @@
-"""Moments of codes: a few kB, taken while data is at hand, that say where the codes of data lie.
+"""Moments of codes: a few kB, computed while data is at hand, that describe where its codes lie.
 
 The decoder of a plain autoencoder reaches far beyond the data, so a walk from noise may never find it. Means and
-covariances of the codes of each class are enough to begin in the right place.
+covariances of the codes of each class suffice to start at the data.
 """
 
 from dataclasses import dataclass
@@ -17,19 +17,19 @@ from reinject.base.files import sha256
 from reinject.walks.starts import Codes, Mixture
 
 MOMENTS = "moments.safetensors"
-_LEAST = 20  # rows that a component is fitted to
-_CLASSES = 32  # more classes than that share one component
-_RANK = 64  # axes that a component keeps
+_LEAST = 20  # least rows of a component
+_CLASSES = 32  # more classes than this share one component
+_RANK = 64  # most axes of a component
 _NAMES = ("weights", "means", "factors")
 
 
 @dataclass(frozen=True)
 class Moments:
-    """A mixture of Gaussians fitted to codes, a component a class.
+    """A mixture of Gaussians fitted to codes, one component for each class.
 
     Attributes:
         law: the mixture.
-        rows: of data that it was fitted to.
+        rows: number of data rows of the fit.
     """
 
     law: Mixture
@@ -37,12 +37,12 @@ class Moments:
 
     @property
     def start(self) -> Codes:
-        """Walks begin at codes drawn from it."""
+        """Return a start that draws codes from the mixture."""
         return Codes(self.law)
 
     @property
     def size(self) -> int:
-        """Bytes on disk, without the header."""
+        """Return the bytes on disk, without the header."""
         return 4 * sum(part.numel() for part in (self.law.weights, self.law.means, self.law.factors))
 
     def save(self, folder: Path) -> None:
@@ -54,12 +54,12 @@ class Moments:
 def moments_of(h: Tensor, label: Tensor | None = None) -> Moments:
     """Fit one Gaussian to the codes of each class: weights n_k / N, means, covariances along their leading axes.
 
-    A class of fewer than 20 rows, and every class where there are more than 32, shares one component with the others
-    like it. A component keeps at most 64 axes.
+    All classes of fewer than 20 rows share one component. If there are more than 32 classes, all of them share one. A
+    component keeps at most 64 axes.
 
     Arguments:
         h: codes, (N, *code).
-        label: classes, (N,), whole numbers >= 0; None: one component.
+        label: classes, (N,), integers >= 0; None: one component.
 
     Raises:
         ModelError: fewer than 20 codes, or codes that are not finite.
@@ -70,7 +70,7 @@ def moments_of(h: Tensor, label: Tensor | None = None) -> Moments:
         (torch.Size([1, 3]), 100)
     """
     if len(h) < _LEAST or not bool(torch.isfinite(h).all()):
-        raise ModelError("moments", f"{len(h)} codes, or some that are not finite", f"Give {_LEAST} finite ones")
+        raise ModelError("moments", f"{len(h)} codes, or non-finite codes", f"Give at least {_LEAST} finite codes")
     part = torch.zeros(len(h), dtype=torch.int64) if label is None else label.long().clone()
     count = torch.bincount(part)
     small = (count < _LEAST) | (len(count) > _CLASSES)
@@ -86,7 +86,7 @@ def moments_of(h: Tensor, label: Tensor | None = None) -> Moments:
 
 
 def _factor(h: Tensor, rank: int) -> Tensor:
-    """F of shape (rank, n), with F^T F the covariance along its leading axes."""
+    """Return F of shape (rank, n), with F^T F the covariance along its leading axes."""
     flat = h.flatten(1).double()
     centred = flat - flat.mean(0)
     values, axes = torch.linalg.eigh(centred.T @ centred / max(len(flat) - 1, 1))
@@ -95,10 +95,10 @@ def _factor(h: Tensor, rank: int) -> Tensor:
 
 
 def load_moments(folder: Path) -> Moments | None:
-    """The moments beside a model; None where there are none.
+    """Load the moments beside a model; None if there are none.
 
     Raises:
-        ModelError: a file that is damaged.
+        ModelError: the file is damaged.
     """
     path = folder / MOMENTS
     if not path.is_file():
@@ -113,6 +113,6 @@ def load_moments(folder: Path) -> Moments | None:
 
 
 def digest_of(folder: Path) -> str:
-    """SHA-256 of the moments beside a model; "" where there are none."""
+    """Return the SHA-256 of the moments beside a model; "" if there are none."""
     path = folder / MOMENTS
     return sha256(path) if path.is_file() else ""

@@ -1,4 +1,4 @@
-"""Names of an imported classifier's classes: said by the user, known to the model, or those of the data."""
+"""Name the classes of an imported classifier: by the user, by the model, or by the data."""
 
 from collections.abc import Sequence
 
@@ -13,33 +13,33 @@ from reinject.data.classes import check_names
 def names_for(
     said: Sequence[str], own: Sequence[str], dataset: Dataset | None, outputs: int, source: str
 ) -> tuple[tuple[str, ...], list[str]]:
-    """Choose the names of a classifier's outputs, in their order; and lines for the user.
+    """Choose the names of a classifier's outputs, in their order; return them with lines for the user.
 
-    What the user says comes first, then what the model knows, then the data's. Numbers 0, 1, ... of a model are no
-    names: it takes the data's.
+    The user's names come first, then the model's, then the data's. The numbers 0, 1, ... of a model count as no names;
+    the data's names replace them.
 
     Arguments:
-        said: by the user.
-        own: of the model; none: it does not know any.
-        dataset: what it was trained on.
+        said: the user's names.
+        own: the model's names; empty: none.
+        dataset: the training data.
         outputs: number of its classes.
-        source: its name, for messages.
+        source: name of the model, for messages.
 
     Raises:
-        ArgumentError: not one name an output; names of which the data has none.
+        ArgumentError: the number of names differs from the number of outputs; names that the data does not have.
     """
     numbers = tuple(str(k) for k in range(outputs))
     notes = []
     if own and len(own) != outputs:
-        notes.append(f"it names {len(own)} classes for {outputs} outputs; these names are left out")
+        notes.append(f"it names {len(own)} classes for {outputs} outputs, so its names are ignored")
         own = ()
     data = () if dataset is None else dataset.class_names
     names = check_names("--class-names", said or (own if _names(own) else ()) or data or own or numbers, outputs)
     if data and not said and not set(names) & set(data):
         raise ArgumentError(
             "--class-names",
-            f"{source} knows {_some(names)}, the data {_some(data)}",
-            "Say which is which, in the order of the model: --class-names A,B,...",
+            f"{source} has {_some(names)}, the data {_some(data)}",
+            "Name the classes, in the order of the model: --class-names A,B,...",
         )
     if own and names == tuple(own) and names != numbers:
         notes.append(f"its classes are {_some(names)}")
@@ -47,7 +47,7 @@ def names_for(
 
 
 def rows_of_names(names: Sequence[str], dataset: Dataset) -> Tensor:
-    """The output of a model that stands for each class of a data set, int64; -1: none does."""
+    """Return the model's output for each class of a data set, int64; -1: there is none."""
     classes = len(dataset.class_names)
     strange = not set(names) & set(dataset.class_names)  # the user's own words for the same classes
     if not names or strange or (len(names) == classes and not _names(names)):
@@ -56,7 +56,7 @@ def rows_of_names(names: Sequence[str], dataset: Dataset) -> Tensor:
 
 
 def _names(names: Sequence[str]) -> bool:
-    """Whether they are more than numbers from 0."""
+    """Return whether the names are more than numbers from 0."""
     return tuple(names) != tuple(str(k) for k in range(len(names)))
 
 

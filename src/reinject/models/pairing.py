@@ -1,4 +1,4 @@
-"""Two models in one command: whose the weights and arguments are, and which is the autoencoder."""
+"""Pair two models of one command with their weights, arguments and roles."""
 
 import math
 from collections.abc import Sequence
@@ -16,10 +16,10 @@ from reinject.walks.outputs import choose
 def with_weights(
     sources: Sequence[str], routes: Sequence[Route], wanted: Wanted, weights: Sequence[Path]
 ) -> list[Wanted]:
-    """Give each Python class its file of weights, in their order; a class that has its own needs none.
+    """Assign each Python class its file of weights, in their order; a class that loads its own weights needs none.
 
     Raises:
-        ArgumentError: more or fewer files than classes that need one.
+        ArgumentError: the number of files differs from the number of classes that need one.
     """
     classes = [place for place, route in enumerate(routes) if route.name == "module"]
     if len(weights) < len(classes) and weights and wanted.trust:
@@ -32,10 +32,10 @@ def with_weights(
 
 
 def with_arguments(sources: Sequence[str], routes: Sequence[Route], each: Sequence[Wanted]) -> list[Wanted]:
-    """Give each Python class those of the arguments that it takes; its file is run for that.
+    """Assign each Python class the arguments that its constructor takes; this runs its file.
 
     Raises:
-        ArgumentError: an argument that none of them takes.
+        ArgumentError: no class takes an argument.
     """
     arguments = each[0].arguments
     if not arguments:
@@ -53,37 +53,39 @@ def with_arguments(sources: Sequence[str], routes: Sequence[Route], each: Sequen
 
 
 def roles_of(loaded: Sequence[Loaded], sources: Sequence[str], shape: tuple[int, ...] | None) -> list[Role]:
-    """Read off the shapes of their outputs which of two models is the autoencoder, and which the classifier.
+    """Find out which of two models is the autoencoder and which the classifier, from the shapes of their outputs.
 
     Arguments:
         loaded: the models.
         sources: their names, for messages.
-        shape: of one input; default: what one of them says.
+        shape: of one input; default: the shape that one of the models states.
 
     Raises:
-        ArgumentError: both look like the same, or no shape is known.
-        ModelError: neither runs.
+        ArgumentError: both models look alike, or no shape is known.
+        ModelError: neither model runs.
     """
     known = shape or next((one.shape for one in loaded if one.shape is not None), None)
     if known is None:
         names = " nor ".join(sources)
-        raise ArgumentError("--shape", f"neither {names} says what it takes", "Give it, such as --shape 1,28,28")
+        raise ArgumentError(
+            "--shape", f"neither {names} states the shape of its inputs", "Give it, such as --shape 1,28,28"
+        )
     looks = [_looks_like(one, source, one.shape or known) for one, source in zip(loaded, sources, strict=True)]
     if looks[0] != looks[1]:
         first: Role = "autoencoder" if looks[0] == "autoencoder" or looks[1] == "classifier" else "classifier"
         return [first, "classifier" if first == "autoencoder" else "autoencoder"]
     if looks[0] is None:
-        returned(loaded[0].module, uniform(known, 3), sources[0])  # says why
+        returned(loaded[0].module, uniform(known, 3), sources[0])  # raises with the reason
     what = "an output shaped as its input" if looks[0] == "autoencoder" else "a vector for an input"
     raise ArgumentError(
         "--as",
-        f"{sources[0]} and {sources[1]} both give {what if looks[0] else 'nothing that is known'}",
+        f"{sources[0]} and {sources[1]} both give {what if looks[0] else 'nothing recognisable'}",
         "Give one autoencoder and one classifier, and say which is which, such as --as autoencoder --as classifier",
     )
 
 
 def _looks_like(loaded: Loaded, source: str, shape: tuple[int, ...]) -> Role | None:
-    """What the outputs of a model for noise look like; None: it fails, or they look like nothing."""
+    """Return what a model's outputs for noise look like; None if it fails, or they look like nothing known."""
     for one in [shape] if loaded.shape is not None else shapes_to_try(shape):
         x = uniform(one, 3)
         roles: tuple[Role, ...] = ("autoencoder", "classifier") if math.prod(one) > 1 else ("classifier",)

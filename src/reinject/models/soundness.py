@@ -1,4 +1,4 @@
-"""Checks of a model that comes in: it repeats itself, row by row, on noise too, and goes with the one beside it."""
+"""Check an imported model: it repeats itself, row by row, on noise too, and fits the model beside it."""
 
 import contextlib
 from pathlib import Path
@@ -16,16 +16,16 @@ from reinject.foreign.normalise import BOUNDS
 from reinject.networks import Inputs
 from reinject.walks.outputs import Place, tensor_at, tensors_in
 
-_MOST_ROWS, _MOST_VALUES = 1024, 1 << 22  # of one call: a block of walks, or as much of it as is cheap
+_MOST_ROWS, _MOST_VALUES = 1024, 1 << 22  # of one call: a block of walks, or a cheap part of it
 _STAYS = 1e-3  # of the spread of outputs
 _STEPS = 10
 _MOST_OUTSIDE = 0.5  # of the values
 _LEAST_REACH = 0.01  # of the range
-_ENOUGH = 0.1  # of another range, to name that one
+_ENOUGH = 0.1  # of another range, to suggest it
 
 
 def uniform(shape: tuple[int, ...], count: int, low: float = 0.0, high: float = 1.0) -> Tensor:
-    """Draw ``count`` inputs of values between low and high; always the same ones.
+    """Draw ``count`` inputs uniformly between low and high, the same ones at every call.
 
     Example:
         >>> uniform((1, 2), 3).shape
@@ -36,16 +36,16 @@ def uniform(shape: tuple[int, ...], count: int, low: float = 0.0, high: float = 
 
 
 def returned(module: torch.nn.Module, x: Tensor, source: str, cure: str = "") -> Any:
-    """Call a model; torch's generator is left as it was.
+    """Call a model, and leave torch's generator unchanged.
 
     Arguments:
         module: the model.
-        x: what it is called on.
+        x: its inputs.
         source: its name, for messages.
-        cure: what to do where it fails; default: to give another shape, if that is why.
+        cure: for a model that fails; default: another shape, if that is the cause.
 
     Raises:
-        ModelError: it fails.
+        ModelError: the model fails.
     """
     try:
         with torch.no_grad(), torch.random.fork_rng(devices=[]):
@@ -63,10 +63,10 @@ def called(network: torch.nn.Module, x: Tensor, source: str, cure: str = "") -> 
 
 
 def check_repeats(loaded: Loaded, role: Role, shape: tuple[int, ...], output: Place, source: str) -> bool:
-    """Compare two calls on the same input; whether the noise that it draws has to be set to zero.
+    """Compare two calls on the same input; return whether to set the model's noise to zero.
 
     Raises:
-        ModelError: it is random, and not as a variational autoencoder is.
+        ModelError: the model is random, and not as a variational autoencoder is.
     """
     x = uniform(shape, 4)
 
@@ -77,7 +77,7 @@ def check_repeats(loaded: Loaded, role: Role, shape: tuple[int, ...], output: Pl
                 values = [loaded.module(x) for _ in range(2)]
             except Exception as error:  # whatever a foreign model raises
                 problem = f"fails when it is called twice ({reason(error)})"
-                raise ModelError(source, problem, "Wrap it so that it can be called again") from error
+                raise ModelError(source, problem, "Wrap it so that it can be called repeatedly") from error
         first, second = (tensor_at(value, output) for value in values)
         return values[0], torch.allclose(first, second, rtol=1e-4, atol=1e-5, equal_nan=True)
 
@@ -90,13 +90,13 @@ def check_repeats(loaded: Loaded, role: Role, shape: tuple[int, ...], output: Pl
                 return True
     raise ModelError(
         source,
-        "gives something else for the same input at every call",
-        "Wrap it so that it draws no noise: eval(), and the mean code of a variational autoencoder",
+        "returns different values for the same input at every call",
+        "Wrap it without noise: eval(), and the mean code of a variational autoencoder",
     )
 
 
 def _is_variational(loaded: Loaded, value: Any, output: Place) -> bool:
-    """Whether it looks like mean, spread and a sample of a code: by its outputs, or by the names of its parts."""
+    """Return whether the outputs, or the names of its parts, look like mean, spread and sample of a code."""
     others = [tuple(tensor.shape) for place, tensor in tensors_in(value) if place != output and tensor.ndim > 1]
     if len(others) > len(set(others)):
         return True
@@ -105,10 +105,10 @@ def _is_variational(loaded: Loaded, value: Any, output: Place) -> bool:
 
 
 def check_rows(network: Foreign, source: str) -> int:
-    """Run it on batches of 5, 1, 2 and many rows, and on noise; the number of a classifier's outputs.
+    """Run a model on batches of 5, 1, 2 and many rows, and on noise; return the number of a classifier's outputs.
 
     Raises:
-        ModelError: it changes the shape, gives a row something else when others are beside it, or is not finite.
+        ModelError: the model changes the shape, returns different values for a row in another batch, or is not finite.
     """
     inputs = network.inputs
     x = uniform(inputs.shape, 5, inputs.low, inputs.high)
@@ -124,7 +124,7 @@ def check_rows(network: Foreign, source: str) -> int:
     noise = torch.randn(x.shape, generator=torch.Generator().manual_seed(2)) * (inputs.high - inputs.low) + inputs.low
     for name, values in (("", y), (" on noise", called(network, noise, source))):
         if not bool(torch.isfinite(values).all()):
-            raise ModelError(source, f"gives values that are not finite{name}", "Check its weights and its --range")
+            raise ModelError(source, f"returns non-finite values{name}", "Check its weights and its --range")
     many = max(_MOST_ROWS // 64, min(_MOST_ROWS, _MOST_VALUES // x[0].numel()))
     for beside in (x[:1], x[:2], torch.cat([x, uniform(inputs.shape, many, inputs.low, inputs.high)])[:many]):
         part = called(network, beside, source, f"Wrap it so that it takes batches of any size: it takes {len(x)} rows")
@@ -135,20 +135,20 @@ def check_rows(network: Foreign, source: str) -> int:
         if not torch.allclose(y[:rows], part[:rows], rtol=1e-3, atol=1e-4):
             raise ModelError(
                 source,
-                "gives one row something else when others are beside it",
+                "returns different values for a row in another batch",
                 "Put it in evaluation mode and export again",
             )
     return int(y.shape[1])
 
 
 def check_changes(y: Tensor, inputs: Inputs, source: str, on: str) -> None:
-    """Raise ModelError where the outputs for different inputs are one and the same."""
+    """Raise ModelError where all inputs have the same output."""
     if float((y - y[:1]).abs().max()) < 1e-6 * (inputs.high - inputs.low):
-        raise ModelError(source, f"gives one and the same output for all {on}", "Check its weights and its --range")
+        raise ModelError(source, f"returns the same output for all {on}", "Check its weights and its --range")
 
 
 def check_reach(network: Foreign, x: Tensor, source: str) -> None:
-    """Raise ModelError where an autoencoder, again and again, leaves its range, or reaches next to nothing of it.
+    """Raise ModelError where repeated calls of an autoencoder leave its range, or reach almost none of it.
 
     Arguments:
         network: the autoencoder.
@@ -160,7 +160,7 @@ def check_reach(network: Foreign, x: Tensor, source: str) -> None:
     first = y = called(network, x, source)
     again = called(network, first, source)
     if bool(torch.isfinite(again).all()) and float((again - first).std()) < _STAYS * float(first.std()):
-        return  # a projection, such as PCA: noise may lie far from its plane, and stays where it has come to
+        return  # a projection, such as PCA, may keep noise far outside of the data
     for _ in range(_STEPS):
         if _outside(y, inputs) > _MOST_OUTSIDE:
             break
@@ -172,30 +172,30 @@ def check_reach(network: Foreign, x: Tensor, source: str) -> None:
     low, high = ((value - inputs.low) / spread * (native.high - native.low) + native.low for value in (low, high))
     said = f"range {native.low:g},{native.high:g}"
     if gone > _MOST_OUTSIDE:
-        problem = f"leaves its {said} when it is called again and again: it gives {low:.3g} to {high:.3g}"
+        problem = f"leaves its {said} after repeated calls: it returns {low:.3g} to {high:.3g}"
     else:
-        problem = f"gives {low:.3g} to {high:.3g}, next to nothing of its {said}"
+        problem = f"returns {low:.3g} to {high:.3g}, almost nothing of its {said}"
     raise ModelError(source, f"{problem}, so walks would be worthless", _other_range(low, high, native))
 
 
 def _outside(y: Tensor, inputs: Inputs) -> float:
-    """Share of the values that lie half a range beyond the range, or are not finite."""
+    """Return the share of values more than half a range outside of the range, or not finite."""
     beyond = (y - (inputs.low + inputs.high) / 2).abs() / (inputs.high - inputs.low)
     return float((~(beyond < 1)).double().mean())
 
 
 def _other_range(low: float, high: float, native: Native) -> str:
-    """What to say of a model whose outputs lie between two values, and not in the range that was said."""
+    """Suggest what to do about a model whose outputs do not lie in the stated range."""
     for one, other in BOUNDS:
         room = 0.1 * (high - low)
         fits = one - room <= low and high <= other + room and room > 0.1 * _ENOUGH * (other - one)
         if fits and (one, other) != (native.low, native.high):
-            return f"Give --range {one:g},{other:g}, or --data DATASET, which finds it out"
-    return "If it gives logits, say --outputs logits; else give --data DATASET, which finds out range and normalisation"
+            return f"Give --range {one:g},{other:g}, or --data DATASET, which shows the range"
+    return "If it returns logits, give --outputs logits; else give --data DATASET, which shows range and normalisation"
 
 
 def check_beside(inputs: Inputs, other: Inputs | None, source: str) -> None:
-    """Raise ModelError where the other model in the folder takes other inputs, or knows other classes."""
+    """Raise ModelError where the other model in the folder takes other inputs, or has other classes."""
     if other is None or other.space:
         return
     if other.shape != inputs.shape:
@@ -219,7 +219,7 @@ def check_beside(inputs: Inputs, other: Inputs | None, source: str) -> None:
 
 
 def inputs_beside(out: Path, role: Role) -> Inputs | None:
-    """What the other model in a folder of models takes, if there is one that says it."""
+    """Return the inputs of the other model in a folder of models, if there is one that states them."""
     path = out / ("classifier" if role == "autoencoder" else "autoencoder") / CONFIG
     with contextlib.suppress(KeyError, TypeError, ValueError, ModelError, OSError):
         return Inputs(**read_json(path, ModelError)["inputs"])

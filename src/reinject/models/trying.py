@@ -1,4 +1,4 @@
-"""``reinject try``: what a source holds, without running or writing anything, and the command that imports it."""
+"""``reinject try``: describe what a source holds, without running or writing anything, and how to import it."""
 
 import ast
 import math
@@ -30,9 +30,9 @@ class Named:
     """A class or function of a Python file, read without running it.
 
     Attributes:
-        name: of it.
+        name: of the class or function.
         network: whether it is a class that looks like an ``nn.Module``.
-        codes: whether it has a method ``encode`` or ``decode``, or its name ends as those of autoencoders do.
+        codes: whether it has a method ``encode`` or ``decode``, or a name that ends like an autoencoder's.
         required: arguments without a default.
     """
 
@@ -44,15 +44,15 @@ class Named:
 
 @dataclass(frozen=True)
 class _Found:
-    """What a source holds.
+    """Contents of a source.
 
     Attributes:
-        lines: about it, for the user.
-        source: how the command names it.
-        told: the same as JSON values.
-        weights: the file of its weights; None: unknown, where it ``makes`` a network that wants some.
-        makes: whether it is a class in Python.
-        needs: arguments of its constructor that are not known.
+        lines: about the source, for the user.
+        source: name of the source in the command.
+        told: the lines as JSON values.
+        weights: the file of weights; None: unknown, where ``makes`` says that a class needs some.
+        makes: whether the source is a class in Python.
+        needs: unknown arguments of its constructor.
         state: its weights, by name.
         trust: whether reading it runs code.
     """
@@ -70,19 +70,19 @@ class _Found:
 def look(
     source: str, wanted: Wanted | None = None, out: Path | None = None, error: ReinjectError | None = None
 ) -> Outcome:
-    """Say what a source holds, and the command that would import it, as far as it is known.
+    """Describe what a source holds, and the command that would import it, as far as it is known.
 
     Arguments:
         source: a file, a folder, or ``FILE.py:NAME``.
-        wanted: what is known of it; with ``trust``, the classes of a file are compared with a checkpoint.
+        wanted: what the user states; with ``trust``, the classes of a file are compared with a checkpoint.
         out: folder of models, for the command.
-        error: why it could not be imported; a range or units that its cure names go into the command.
+        error: why the import failed; the command takes a range or units from its cure.
 
     Returns:
         ``command``: the next one to run; ``classes``, ``weights``: what was found.
 
     Raises:
-        ModelError: there is no such file.
+        ModelError: the file does not exist.
     """
     wanted = wanted or Wanted()
     return look_at([source], wanted, [] if wanted.weights is None else [wanted.weights], out=out, error=error)
@@ -96,7 +96,10 @@ def look_at(
     out: Path | None = None,
     error: ReinjectError | None = None,
 ) -> Outcome:
-    """As :func:`look`, of models that one command imports; weights of the Python classes, in their order."""
+    """Describe several models that one command imports, as :func:`look` does for one.
+
+    Files of weights belong to the Python classes, in order.
+    """
     wanted = _cured(wanted, error.cure if error else "")
     rest = iter(weights)
     each = [replace(wanted, weights=next(rest, None) if ".py" in source else None) for source in sources]
@@ -105,7 +108,11 @@ def look_at(
 
 
 def _cured(wanted: Wanted, cure: str) -> Wanted:
-    """What is wanted, with the options that a cure names; what the user has said of the range only gives way to all."""
+    """Return what the user states, with the options that a cure names.
+
+    A range that the user states gives way to the cure's range, unless the cure gives its range as an example ("such
+    as").
+    """
     found: dict[str, Any] = {
         option: tuple(float(value) for value in text.split(",")) for option, text in _CURE.findall(cure)
     }
@@ -124,7 +131,7 @@ def _look(source: str, wanted: Wanted) -> _Found:
     file, colon, name = source.rpartition(":")
     file, name = (file, name) if colon and file.endswith(".py") else (source, "")
     if not Path(file).exists() and (name or ("." in Path(file).name and not colon)):
-        raise ModelError(file, "no such file or folder", "Give one that is there")
+        raise ModelError(file, "no such file or folder", "Give an existing one")
     if file.endswith(".py"):
         return _look_at_code(Path(file), name, wanted)
     if file.endswith(_WEIGHTS):
@@ -171,7 +178,7 @@ def _look_at_weights(path: Path) -> _Found:
 
 
 def _weights_in(path: Path) -> tuple[list[str], list[Candidate]]:
-    """Lines about a file of weights, and the state dicts in it; nothing of it is run."""
+    """Return lines about a file of weights, and its state dicts, without running anything."""
     try:
         held = list(candidates(read_checkpoint(path)))
     except ReinjectError as error:
@@ -189,12 +196,12 @@ def names_in(path: Path) -> list[Named]:
     """List the public classes and functions of a Python file, without running it.
 
     Raises:
-        ModelError: it is no Python.
+        ModelError: the file is not Python.
     """
     try:
         tree = ast.parse(path.read_bytes())
     except (SyntaxError, ValueError) as error:
-        raise ModelError(str(path), f"is no Python file ({error})", "Give FILE.py:NAME") from error
+        raise ModelError(str(path), f"is not a Python file ({error})", "Give FILE.py:NAME") from error
     networks: set[str] = set()
     found = []
     for node in tree.body:
@@ -228,7 +235,7 @@ def _listed(found: list[Named]) -> str:
 
 
 def _outcome(found: Sequence[_Found], wanted: Wanted, roles: Sequence[Role], out: Path | None) -> Outcome:
-    """The lines, and the next command with what is known, and words in capitals for what is not."""
+    """Return the lines and the next command, with words in capitals for what is unknown."""
     code = any(".py:" in one.source for one in found)
     trust = code or any(one.trust for one in found)
     arguments = [f"{name}={value}" for name, value in as_text(wanted.arguments).items()]
@@ -269,7 +276,7 @@ def _outcome(found: Sequence[_Found], wanted: Wanted, roles: Sequence[Role], out
 
 
 def shape_guess(state: Mapping[str, Tensor]) -> str:
-    """Guess the shape of an image from the first layer of a network; words in capitals where it cannot be known.
+    """Guess the shape of an image from the first layer of a network, with words in capitals for what is unknown.
 
     Example:
         >>> import torch

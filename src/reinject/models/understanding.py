@@ -1,4 +1,4 @@
-"""What the inputs and outputs of an imported model mean: found out on noise and on data, or asked for."""
+"""Find out what the inputs and outputs of an imported model mean, on noise and on data, or ask for it."""
 
 import math
 from collections.abc import Mapping, Sequence
@@ -31,29 +31,29 @@ from reinject.networks import Inputs
 from reinject.walks.classifier_outputs import WORDS, probes, scores_of
 from reinject.walks.outputs import Place, choose, name_of, tensor_at
 
-_POINTS = 512  # of those that an autoencoder is tried on without data
+_POINTS = 512  # inputs that an autoencoder is tried on without data
 
 
 @dataclass(frozen=True)
 class Wanted:
-    """What the user says of a model; what is left open is found out, or asked for.
+    """What the user states about a model; the rest is found out, or asked for.
 
     Attributes:
         role: "autoencoder" or "classifier".
-        route: name of the library; None: by what the source looks like.
+        route: name of the library; None: recognised from the source.
         shape: of one input here, (channels, height, width) for images.
         bounds: values of the darkest and the brightest pixel, as the network takes them, before normalisation.
-        units: the same here, in the units of archives; default: the network's own.
+        units: range of the same pixels in archives; default: the network's own.
         class_names: of a classifier's outputs.
         weights: a checkpoint or safetensors, for a Python class.
-        data: name of a data set that says shape, classes and spread.
+        data: name of a data set that gives shape, classes and spread.
         trust: whether the model may run code when it is read.
         arguments: of the constructor of a Python class: numbers, text, lists of them.
         mean, std: of the normalisation that the network expects, one value or one a channel.
-        moments: whether moments of the codes of ``data`` are kept beside an autoencoder.
-        split_seed: of the split of ``data``, where it has no test part.
-        out: what an autoencoder gives, see :class:`reinject.foreign.Native`.
-        layout: of images of several channels, see there.
+        moments: whether to keep moments of the codes of ``data`` beside an autoencoder.
+        split_seed: of the split of ``data``, if it has no test part.
+        out: kind of an autoencoder's output, see :class:`reinject.foreign.Native`.
+        layout: of images of several channels, see :class:`reinject.foreign.Native`.
     """
 
     role: Role = "autoencoder"
@@ -77,30 +77,31 @@ class Wanted:
 def understand(
     loaded: Loaded, wanted: Wanted, dataset: Dataset | None, source: str, beside: Inputs | None = None
 ) -> tuple[Foreign, list[str]]:
-    """Find out what a model's inputs and outputs mean; the network on inputs of ours, and lines for the user.
+    """Find out what a model's inputs and outputs mean; return the network on our inputs, and lines for the user.
 
     Arguments:
         loaded: the model.
-        wanted: what the user says of it.
-        dataset: what it was trained on.
-        source: its name, for messages.
-        beside: what the other model of the folder takes, where there is one.
+        wanted: what the user states about it.
+        dataset: the training data.
+        source: name of the model, for messages.
+        beside: inputs of the other model of the folder, if there is one.
 
     Raises:
-        ArgumentError: the shape, the range or the normalisation cannot be found out and is not given.
-        ModelError: it fails, gives nothing that fits, is random or constant, or does not go with the model beside it.
+        ArgumentError: the shape, the range or the normalisation is not given and cannot be found out.
+        ModelError: the model fails, returns nothing that fits, is random or constant, or does not fit the model beside
+            it.
     """
     _check_role(loaded, wanted.role, source)
     ours, theirs, output = _shapes(loaded, wanted, dataset, source)
     _check_normalisation(wanted, ours)
     notes = list(loaded.notes)
     if output:
-        notes.append(f"of what it returns, {name_of(output)} is taken")
+        notes.append(f"of its outputs, {name_of(output)} is used")
     if theirs != ours:
-        notes.append(f"its inputs are {theirs}, those here {ours}")
+        notes.append(f"its inputs are {theirs}, ours {ours}")
     noiseless = check_repeats(loaded, wanted.role, theirs, output, source)
     if noiseless:
-        notes.append("it draws noise at every call; that noise is set to zero, which leaves the mean code")
+        notes.append("it draws noise at every call; with this noise set to zero it uses the mean code")
     base = Native(theirs, 0.0, 1.0, wanted.mean, wanted.std, output=output, noiseless=noiseless)
     base = replace(base, out=wanted.out or "same", layout=wanted.layout or "chw")
     gives, said = _gives(loaded, wanted.role, theirs, output, source)
@@ -130,13 +131,15 @@ def understand(
 def _shapes(
     loaded: Loaded, wanted: Wanted, dataset: Dataset | None, source: str
 ) -> tuple[tuple[int, ...], tuple[int, ...], Place]:
-    """The shape of an input here, and there, and which of its outputs is wanted."""
+    """Return the shape of an input here, in the model, and the place of its output."""
     said = wanted.shape or (None if dataset is None else dataset.shape)
     if dataset is not None and said != dataset.shape:
         raise ArgumentError("--shape", f"{said}, but {dataset.name} has {dataset.shape}", "Leave out one of the two")
     theirs = loaded.shape or said or loaded.usual
     if theirs is None:
-        raise ArgumentError("--shape", f"{source} does not say what it takes", "Give it, such as --shape 1,28,28")
+        raise ArgumentError(
+            "--shape", f"{source} does not state the shape of its inputs", "Give the shape, such as --shape 1,28,28"
+        )
     said = said or image_shape([theirs]) or theirs
     fits = said == theirs or (len(said) == 3 and theirs == (*said[1:], said[0])) or theirs == (math.prod(said),)
     if not fits:
@@ -153,7 +156,7 @@ def _shapes(
 
 
 def image_shape(shapes: Sequence[tuple[int, ...] | None]) -> tuple[int, ...] | None:
-    """Choose the shape that says most of an image, channels first, among those that models say; None: none does.
+    """Choose the most specific image shape, channels first, of those that models state; None without any.
 
     Example:
         >>> image_shape([None, (64,), (8, 8, 1)]), image_shape([None])
@@ -166,7 +169,7 @@ def image_shape(shapes: Sequence[tuple[int, ...] | None]) -> tuple[int, ...] | N
 
 
 def shapes_to_try(said: tuple[int, ...]) -> list[tuple[int, ...]]:
-    """List the shapes in which a network may take inputs of ours, the likeliest first.
+    """List the shapes in which a network may take our inputs, the likeliest first.
 
     Example:
         >>> shapes_to_try((1, 8, 8))
@@ -192,7 +195,7 @@ def _native(
     base: Native,
     gives: Gives,
 ) -> tuple[Native, list[str]]:
-    """Range, normalisation and kind of output: said, found by data, or by what its last layer cannot leave."""
+    """Return range, normalisation and kind of output: stated, found by data, or the bounds of the last layer."""
     bounds = wanted.bounds or loaded.bounds or ((0.0, 1.0) if wanted.std else None)
     if bounds is not None:
         base = replace(base, low=bounds[0], high=bounds[1])
@@ -202,31 +205,33 @@ def _native(
         _check_said(loaded, base, ours, source)
     if bounds is not None:
         both = bool(wanted.std) and wanted.role == "autoencoder"
-        return base, [f"it takes {words_for(base)}, and is taken to give the same; --data would tell"] if both else []
+        return base, [
+            f"it takes {words_for(base)}, and is assumed to return the same; --data would show"
+        ] if both else []
     if wanted.role == "autoencoder":
         low, high = _ends(loaded, base, ours, source)
         if low >= 0 and high <= 1 and high - low > 0.1:
-            return base, ["its outputs stay in 0..1, which is taken for its range"]
+            return base, ["its outputs stay in 0..1, which is assumed as its range"]
         if -1 <= low < -0.05 and high <= 1:
-            return replace(base, low=-1.0), ["its outputs stay in -1..1, which is taken for its range"]
+            return replace(base, low=-1.0), ["its outputs stay in -1..1, which is assumed as its range"]
     there = wanted.role == "classifier" and beside is not None
     hint = f"; the autoencoder beside it has {beside.low},{beside.high}" if there and beside else ""
     raise ArgumentError(
         "--range",
-        f"{source} does not say what values it takes{hint}",
-        "Give it, such as --range 0,1, with --mean and --std where it was normalised, or --data",
+        f"{source} does not state the range of its inputs{hint}",
+        "Give the range, such as --range 0,1, with --mean and --std if inputs were normalised, or --data",
     )
 
 
 def _ends(loaded: Loaded, base: Native, ours: tuple[int, ...], source: str) -> tuple[float, float]:
-    """Least and greatest output for inputs so large that a linear layer goes far beyond 1."""
+    """Return the least and the greatest output for inputs so large that a linear layer goes far beyond 1."""
     network = Foreign(loaded, "autoencoder", Inputs(ours), replace(base, low=0.0, high=1.0), "values")
     y = called(network, uniform(ours, 64, -100.0, 100.0), source)
     return float(y.min()), float(y.max())
 
 
 def _check_said(loaded: Loaded, base: Native, ours: tuple[int, ...], source: str) -> None:
-    """Raise ModelError where the last layer cannot reach the range that the user says: a sigmoid's, or a tanh's."""
+    """Raise ModelError where the last layer (sigmoid, tanh) cannot reach the range that the user states."""
     low, high = _ends(loaded, base, ours, source)
     if base.out != "same" or not 0.9 < high <= 1:
         return
@@ -235,9 +240,9 @@ def _check_said(loaded: Loaded, base: Native, ours: tuple[int, ...], source: str
         cure = f"Give --range {ends[0]:g},{ends[1]:g}"
         if ends == (0.0, 1.0):
             half, width = -base.low / (base.high - base.low), 1 / (base.high - base.low)
-            cure += f", or --range 0,1 --mean {half:.6g} --std {width:.6g} --outputs plain where only its inputs are so"
+            cure += f", or --range 0,1 --mean {half:.6g} --std {width:.6g} --outputs plain if only its inputs are so"
         said = f"{base.low:g}..{base.high:g}"
-        raise ModelError(source, f"gives values in {ends[0]:g}..{ends[1]:g}, and so never fills {said}", cure)
+        raise ModelError(source, f"returns values in {ends[0]:g}..{ends[1]:g}, which never fill {said}", cure)
 
 
 def _check_normalisation(wanted: Wanted, ours: tuple[int, ...]) -> None:
@@ -273,13 +278,13 @@ def _by_data(
 def _check_role(loaded: Loaded, role: Role, source: str) -> None:
     if loaded.gives is None or (loaded.gives == "values") == (role == "autoencoder"):
         return
-    kind = "no classifier: it gives values" if role == "classifier" else "a classifier"
-    cure = "Give one with scores of classes" if role == "classifier" else "Say --as classifier"
+    kind = "not a classifier: it returns values" if role == "classifier" else "a classifier"
+    cure = "Give one with scores of classes" if role == "classifier" else "Give --as classifier"
     raise ModelError(source, f"is {kind}", cure)
 
 
 def _gives(loaded: Loaded, role: Role, shape: tuple[int, ...], output: Place, source: str) -> tuple[Gives, str]:
-    """What comes out, and what to say of it: of a classifier by its outputs on inputs near and far."""
+    """Return the kind of a model's outputs, and lines about them; a classifier is called on inputs near and far."""
     if role == "autoencoder":
         return "values", ""
     scores = scores_of(lambda x: tensor_at(returned(loaded.module, x, source), output), *probes(shape), source)
@@ -287,7 +292,7 @@ def _gives(loaded: Loaded, role: Role, shape: tuple[int, ...], output: Place, so
 
 
 def _typical(network: Foreign, dataset: Dataset | None, source: str) -> Tensor:
-    """Points of the training data, or, without it, what the autoencoder makes of noise, twice."""
+    """Return training inputs, or, without data, the autoencoder's outputs for noise, after two calls."""
     inputs = network.inputs
     if dataset is not None:
         x = levels_of(inputs).load(dataset.train.x[:10_000])

@@ -1,4 +1,4 @@
-"""Call classifiers: logits of any of them, probabilities, several that vote as one."""
+"""Call classifiers: logits of any of them, probabilities, or several that vote as one."""
 
 import math
 from collections.abc import Callable, Sequence
@@ -15,7 +15,7 @@ from reinject.walks.modes import Evaluating
 Classifier = Callable[[Tensor], Tensor]
 
 
-_CHUNK = 1024  # inputs at a time
+_CHUNK = 1024  # inputs of one call
 
 
 class Voting(torch.nn.Module):
@@ -33,7 +33,7 @@ class Voting(torch.nn.Module):
         self.modules_of = torch.nn.ModuleList(one for one in members if isinstance(one, torch.nn.Module))
 
     def forward(self, x: Tensor) -> Tensor:
-        """Log mean_k softmax(C_k(x)): (B, *event) -> (B, classes)."""
+        """Return log mean_k softmax(C_k(x)): (B, *event) -> (B, classes)."""
         logs = torch.stack([C(x).float().log_softmax(1) for C in self.members])
         return logs.logsumexp(0) - math.log(len(self.members))
 
@@ -41,24 +41,24 @@ class Voting(torch.nn.Module):
 def ready(
     classifier: Classifier, device: str | torch.device, event_shape: Sequence[int], storage: Storage | None = None
 ) -> Labeller:
-    """The classifier where it has to run, read once: it gives logits, whatever its own outputs are.
+    """Move a classifier to its device and find out what it returns, so that it returns logits.
 
-    A module is called in evaluation mode, or dropout would label at random; after every call it is in the mode of
-    before. See :func:`reinject.walks.classifier_outputs.labeller`.
+    A module runs in evaluation mode, because dropout would label at random; after every call it has its earlier mode.
+    See :func:`reinject.walks.classifier_outputs.labeller`.
 
     Arguments:
         classifier: C, x of shape (B, *event_shape) -> logits, probabilities, or one number for two classes.
         device: where it runs; a module is moved there.
         event_shape: of one input.
-        storage: how samples are kept, whose range they have.
+        storage: of the samples; it gives their range.
 
     Raises:
-        ModelError: its outputs are no scores of one label each, or cannot be told.
+        ModelError: the outputs are not scores of one label each, or their meaning is unclear.
 
     Example:
         >>> C = ready(lambda x: x.softmax(1), "cpu", (2,))
         >>> C.note
-        'gives probabilities, which are not softmaxed again'
+        'returns probabilities, which get no second softmax'
     """
     if isinstance(classifier, torch.nn.Module):
         classifier = classifier.to(device)
@@ -67,9 +67,9 @@ def ready(
 
 
 def classify(classifier: Classifier, x: Tensor) -> Tensor:
-    """softmax(C(x)): probabilities, float32, shape (B, classes), on the CPU.
+    """Return softmax(C(x)): probabilities, float32, shape (B, classes), on the CPU.
 
-    A module's inputs are brought to where its weights are. It is called in evaluation mode.
+    The inputs of a module move to the device of its weights. It runs in evaluation mode.
 
     Raises:
         ModelError: C(x) is not of shape (B, classes), or not finite.
@@ -88,7 +88,7 @@ def classify(classifier: Classifier, x: Tensor) -> Tensor:
         raise ModelError(
             "classifier",
             f"maps {tuple(x.shape)} to {tuple(logits.shape)}",
-            "Give one that returns logits of shape (batch, classes)",
+            "Give a classifier that returns logits of shape (batch, classes)",
         )
     probabilities = logits.float().softmax(1).cpu()
     if not torch.isfinite(probabilities).all():

@@ -1,8 +1,8 @@
 """Ready-made autoencoders and classifiers.
 
-Every network takes its inputs in data units and gives r(x) or logits; what the units are is said once, by
-:class:`Inputs`, and kept in its ``config.json``. All of them are huggingface_hub models: ``save_pretrained``,
-``from_pretrained`` and ``push_to_hub`` work.
+Every network takes its inputs in data units and returns r(x) or logits. :class:`Inputs` states the meaning of the
+inputs, and ``config.json`` stores it. All networks are huggingface_hub models: ``save_pretrained``, ``from_pretrained``
+and ``push_to_hub`` work.
 """
 
 from reinject.networks.bottlenecks import ConvAutoencoder, MLPAutoencoder

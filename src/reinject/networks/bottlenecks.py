@@ -1,4 +1,4 @@
-"""Autoencoders with a bottleneck: what does not fit through it is lost."""
+"""Autoencoders with a bottleneck, which loses what does not fit through it."""
 
 from collections.abc import Sequence
 
@@ -13,7 +13,7 @@ class MLPAutoencoder(Network):
     """A bottleneck autoencoder of linear layers: r(x) = mean + std decoder(encoder((x - mean) / std)).
 
     Arguments:
-        inputs: what its inputs mean.
+        inputs: meaning of its inputs.
         hidden: widths of the encoder's hidden layers; the decoder mirrors them.
         latent: width of the bottleneck.
     """
@@ -25,16 +25,16 @@ class MLPAutoencoder(Network):
         self.decoder = mlp([latent, *reversed(list(hidden)), inputs.n])
 
     def forward(self, x: Float[Tensor, "batch *event"]) -> Float[Tensor, "batch *event"]:
-        """r(x), shape of x: (B, *shape)."""
+        """Return r(x), shape of x: (B, *shape)."""
         return self.decode(self.encode(x))
 
     def encode(self, x: Float[Tensor, "batch *event"]) -> Float[Tensor, "batch latent"]:
-        """The code of x, (B, latent)."""
+        """Return the code of x, (B, latent)."""
         h: Tensor = self.encoder((x - self.inputs.mean).div(self.inputs.std).flatten(1))
         return h
 
     def decode(self, h: Float[Tensor, "batch latent"]) -> Float[Tensor, "batch *event"]:
-        """The point of a code, (B, *shape)."""
+        """Return the point of a code, (B, *shape)."""
         y: Tensor = self.decoder(h)
         return y.mul(self.inputs.std).add(self.inputs.mean).reshape(-1, *self.inputs.shape)
 
@@ -43,7 +43,7 @@ class ConvAutoencoder(Network):
     """A convolutional bottleneck autoencoder: two strided convolutions, a linear code, and the way back.
 
     Arguments:
-        inputs: what its inputs mean; height and width divisible by 4.
+        inputs: meaning of its inputs; height and width divisible by 4.
         channels: of the first convolution; the second has twice as many.
         latent: width of the bottleneck.
     """
@@ -75,15 +75,15 @@ class ConvAutoencoder(Network):
         self.laid_out()
 
     def forward(self, x: Float[Tensor, "batch *event"]) -> Float[Tensor, "batch *event"]:
-        """r(x), shape of x: (B, channels, height, width)."""
+        """Return r(x), shape of x: (B, channels, height, width)."""
         return self.decode(self.encode(x))
 
     def encode(self, x: Float[Tensor, "batch *event"]) -> Float[Tensor, "batch latent"]:
-        """The code of x, (B, latent)."""
+        """Return the code of x, (B, latent)."""
         h: Tensor = self.encoder((x - self.inputs.mean) / self.inputs.std)
         return h
 
     def decode(self, h: Float[Tensor, "batch latent"]) -> Float[Tensor, "batch *event"]:
-        """The point of a code, (B, channels, height, width)."""
+        """Return the point of a code, (B, channels, height, width)."""
         y: Tensor = self.decoder(h)
         return y * self.inputs.std + self.inputs.mean

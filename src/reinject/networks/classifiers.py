@@ -14,7 +14,7 @@ class MLPClassifier(Network):
     """A classifier of linear layers: logits = MLP((x - mean) / std).
 
     Arguments:
-        inputs: what its inputs mean; its class names give the number of outputs.
+        inputs: meaning of its inputs; the number of class names is the number of outputs.
         hidden: widths of the hidden layers.
         dropout: probability of dropping a hidden value in training.
     """
@@ -25,7 +25,7 @@ class MLPClassifier(Network):
         self.layers = mlp([inputs.n, *hidden, _classes(inputs)], dropout)
 
     def forward(self, x: Float[Tensor, "batch *event"]) -> Float[Tensor, "batch classes"]:
-        """Logits of shape (B, classes) for x of shape (B, *shape)."""
+        """Return logits of shape (B, classes) for x of shape (B, *shape)."""
         y: Tensor = self.layers((x - self.inputs.mean).div(self.inputs.std).flatten(1))
         return y
 
@@ -34,7 +34,7 @@ class ConvClassifier(Network):
     """A small convolutional classifier: two blocks of two convolutions, pooling, one linear layer.
 
     Arguments:
-        inputs: what its inputs mean; height and width divisible by 4.
+        inputs: meaning of its inputs; height and width divisible by 4.
         channels: of the first block; the second has twice as many.
         dropout: probability of dropping a pooled value in training.
     """
@@ -62,19 +62,19 @@ class ConvClassifier(Network):
         self.laid_out()
 
     def forward(self, x: Float[Tensor, "batch *event"]) -> Float[Tensor, "batch classes"]:
-        """Logits of shape (B, classes) for x of shape (B, channels, height, width)."""
+        """Return logits of shape (B, classes) for x of shape (B, channels, height, width)."""
         y: Tensor = self.layers((x - self.inputs.mean) / self.inputs.std)
         return y
 
 
 class DeepClassifier(Network):
-    """A convolutional classifier whose penultimate layer is worth taking as features: four stages, then their mean.
+    """A convolutional classifier with a penultimate layer for features: four stages, then their mean.
 
-    Each stage is a convolution that doubles the channels, and one with a way around it; between stages the sides are
-    halved. Channels are normalised in groups, by sample, so a row's features do not depend on those beside it.
+    Each stage is a convolution that doubles the channels, and one with a skip connection; between stages the sides are
+    halved. Channels are normalised in groups, by sample, so the features of a row do not depend on the other rows.
 
     Arguments:
-        inputs: what its inputs mean; height and width divisible by 8.
+        inputs: meaning of its inputs; height and width divisible by 8.
         channels: of the first stage; the last has eight times as many, which is the number of features.
         dropout: probability of dropping a feature in training.
     """
@@ -96,13 +96,13 @@ class DeepClassifier(Network):
         self.laid_out()
 
     def forward(self, x: Float[Tensor, "batch *event"]) -> Float[Tensor, "batch classes"]:
-        """Logits of shape (B, classes) for x of shape (B, channels, height, width)."""
+        """Return logits of shape (B, classes) for x of shape (B, channels, height, width)."""
         y: Tensor = self.head(self.stages((x - self.inputs.mean) / self.inputs.std))
         return y
 
 
 class _Around(nn.Module):
-    """x + f(x)."""
+    """Skip connection: x + f(x)."""
 
     def __init__(self, f: nn.Module) -> None:
         super().__init__()
@@ -119,5 +119,5 @@ def _normed(channels: int, wide: int) -> nn.Sequential:
 
 def _classes(inputs: Inputs) -> int:
     if len(inputs.class_names) < 2:
-        raise ModelError("classifier", f"class names {inputs.class_names}", "Give two classes at least")
+        raise ModelError("classifier", f"class names {inputs.class_names}", "Give at least two classes")
     return len(inputs.class_names)

@@ -10,13 +10,16 @@ from reinject.networks.network import Inputs, Network, image_shape
 class Denoiser(Network):
     """A noise-conditioned autoencoder r(x, sigma) around a network F that predicts the clean input.
 
-    r(x, sigma) = m + std F((x - m) / sqrt(sigma^2 + std^2), log(sigma/radius)), m the mean image: F sees inputs and
-    learns targets of unit size at every noise level. There is no skip past F (c_skip of Karras et al. 2022,
-    arXiv 2206.00364): through a layer narrower than twice the input it would let noise pass that F cannot cancel.
+    r(x, sigma) = m + std F((x - m) / sqrt(sigma^2 + std^2), log(sigma/radius)), m the mean image. F gets inputs and
+    targets of unit size at every noise level. There is no skip past F (c_skip of Karras et al. 2022, arXiv 2206.00364).
+    In a layer narrower than twice the input, a skip would pass noise that F cannot cancel.
     """
 
     noise_conditioned = True
-    levels = (0.12, 0.9)  # to train at: median, a multiple of the data's radius, and standard deviation of log sigma
+    levels = (
+        0.12,
+        0.9,
+    )  # of training noise: median, a multiple of the data's radius, and standard deviation of log sigma
     mean: Tensor
 
     def __init__(self, inputs: Inputs) -> None:
@@ -27,19 +30,19 @@ class Denoiser(Network):
     def forward(
         self, x: Float[Tensor, "batch *event"], sigma: Float[Tensor, " batch"]
     ) -> Float[Tensor, "batch *event"]:
-        """r(x, sigma): x of shape (B, *shape), sigma of shape (B,), both in data units."""
+        """Return r(x, sigma): x of shape (B, *shape), sigma of shape (B,), both in data units."""
         std = self.inputs.std
         scale = (sigma.square() + std**2).rsqrt().reshape(-1, *[1] * len(self.inputs.shape))
         f = self.body((x - self.mean) * scale, torch.log(sigma / self.inputs.radius))
         return f.mul(std).add(self.mean)
 
     def body(self, u: Float[Tensor, "batch *event"], t: Float[Tensor, " batch"]) -> Float[Tensor, "batch *event"]:
-        """F(u, t): u of shape (B, *shape), t = log(sigma/radius) of shape (B,) -> shape of u."""
+        """Return F(u, t): u of shape (B, *shape), t = log(sigma/radius) of shape (B,) -> shape of u."""
         raise NotImplementedError
 
 
 def level_features(t: Tensor, count: int = 4) -> Tensor:
-    """(t/4, sin f t, cos f t) of t = log(sigma/radius), octaves f = 1/2, 1, 2, ...; (B,) -> (B, 1 + 2 count)."""
+    """Return (t/4, sin f t, cos f t) of t = log(sigma/radius), f = 1/2, 1, 2, ...; (B,) -> (B, 1 + 2 count)."""
     angle = t[:, None] * 2.0 ** (torch.arange(count, device=t.device, dtype=t.dtype) - 1)
     return torch.cat([t[:, None] / 4, angle.sin(), angle.cos()], 1)
 
@@ -48,8 +51,8 @@ class MLPDenoiser(Denoiser):
     """A :class:`Denoiser` whose F is a residual network of linear layers.
 
     Arguments:
-        inputs: what its inputs mean.
-        width: of the hidden layers; default: 1,024, and 512 for inputs of at most 256 values.
+        inputs: meaning of its inputs.
+        width: of the hidden layers; default: 1,024, or 512 for inputs of at most 256 values.
         depth: number of hidden layers, >= 1.
     """
 
@@ -61,7 +64,7 @@ class MLPDenoiser(Denoiser):
         self.last = nn.Linear(width, inputs.n)
 
     def body(self, u: Float[Tensor, "batch *event"], t: Float[Tensor, " batch"]) -> Float[Tensor, "batch *event"]:
-        """F(u, t)."""
+        """Return F(u, t)."""
         h = nn.functional.silu(self.first(torch.cat([u.flatten(1), level_features(t)], 1)))
         for layer in self.hidden:
             h = h + nn.functional.silu(layer(h))
@@ -73,7 +76,7 @@ class ConvDenoiser(Denoiser):
     """A :class:`Denoiser` whose F is a small U-shaped convolutional network over two scales.
 
     Arguments:
-        inputs: what its inputs mean; height and width divisible by 2.
+        inputs: meaning of its inputs; height and width divisible by 2.
         channels: at full resolution; twice as many at half resolution.
     """
 
@@ -94,7 +97,7 @@ class ConvDenoiser(Denoiser):
         self.laid_out()
 
     def body(self, u: Float[Tensor, "batch *event"], t: Float[Tensor, " batch"]) -> Float[Tensor, "batch *event"]:
-        """F(u, t)."""
+        """Return F(u, t)."""
         full = self.enter(u)
         h = nn.functional.silu(self.down(full) + self.level(level_features(t))[:, :, None, None])
         for layer in self.middle:

@@ -1,4 +1,4 @@
-"""What every network shares: what its inputs mean, and how it is kept on disk."""
+"""The common part of all networks: the meaning of the inputs, and storage on disk."""
 
 import math
 from collections.abc import Sequence
@@ -15,17 +15,17 @@ from reinject.base.errors import ModelError
 
 @dataclass(frozen=True)
 class Inputs:
-    """What the inputs of a model mean.
+    """Meaning of a model's inputs.
 
     Attributes:
         shape: of one input, without the batch; images are (channels, height, width).
         low: value of the darkest pixel (level 0 of 255), data units.
         high: value of the brightest pixel (level 255), data units.
         mean: of all values of the training data; networks subtract it.
-        std: root mean square distance of a training value from its mean image; networks divide by it. std * sqrt(n)
-            is the distance of a typical input from the mean, the natural unit of noise levels.
+        std: root mean square distance of a training value from its mean image; networks divide by it. std * sqrt(n) is
+            the distance of a typical input from the mean, the natural unit of noise levels.
         class_names: in the order of a classifier's outputs.
-        space: that inputs live in; "": pixels, else the features of one extractor.
+        space: space of the inputs; "": pixels, else the features of one extractor.
     """
 
     shape: tuple[int, ...]
@@ -44,12 +44,12 @@ class Inputs:
 
     @property
     def n(self) -> int:
-        """Number of values of one input."""
+        """Return the number of values of one input."""
         return math.prod(self.shape)
 
     @property
     def radius(self) -> float:
-        """Std * sqrt(n): distance of a typical input from the mean, data units."""
+        """Return std * sqrt(n): distance of a typical input from the mean, data units."""
         return self.std * math.sqrt(self.n)
 
 
@@ -63,25 +63,25 @@ A network of [reinject](https://pypi.org/project/reinject/). `config.json` says 
 
 
 class Network(nn.Module, PyTorchModelHubMixin, library_name="reinject", model_card_template=_CARD):
-    """A network that says what its inputs mean, and keeps that and its name in ``config.json``."""
+    """A network that stores its name and the meaning of its inputs in ``config.json``."""
 
     inputs: Inputs
     noise_conditioned = False
-    layout = torch.contiguous_format  # of its images in memory; channels_last where that is measurably faster
+    layout = torch.contiguous_format  # of images in memory; channels_last if it is measurably faster
 
     def laid_out(self) -> Self:
-        """The network with its weights in its layout, which its convolutions then keep."""
+        """Return the network with its weights in its layout, which its convolutions then keep."""
         return self.to(memory_format=self.layout)  # type: ignore[call-overload,no-any-return]  # stubs lack it
 
     def save_pretrained(self, save_directory: Any, **kwargs: Any) -> Any:
-        """As huggingface_hub's, with the name of the class as ``architecture`` in ``config.json``."""
+        """Save as huggingface_hub does, with the name of the class as ``architecture`` in ``config.json``."""
         config: Any = kwargs.pop("config", None) or self._hub_mixin_config
         config = {**config, "architecture": type(self).__name__}
         return super().save_pretrained(save_directory, config=config, **kwargs)
 
 
 def mlp(sizes: Sequence[int], dropout: float = 0.0) -> nn.Sequential:
-    """Linear layers of the given sizes with SiLU, and dropout, between them."""
+    """Return linear layers of the given sizes, with SiLU and dropout between them."""
     layers: list[nn.Module] = []
     for a, b in pairwise(sizes[:-1]):
         layers += [nn.Linear(a, b), nn.SiLU()]
@@ -91,7 +91,7 @@ def mlp(sizes: Sequence[int], dropout: float = 0.0) -> nn.Sequential:
 
 
 def image_shape(inputs: Inputs, owner: str, divisor: int = 4) -> tuple[int, int, int]:
-    """(channels, height, width); raises ModelError where the sides are not divisible by ``divisor``."""
+    """Return (channels, height, width); raise ModelError unless ``divisor`` divides the sides."""
     if len(inputs.shape) != 3 or inputs.shape[1] % divisor or inputs.shape[2] % divisor:
         raise ModelError(
             owner,

@@ -1,4 +1,4 @@
-"""Full-rank autoencoders r = x + g(x) with g smooth: those that Prop. 1 is about."""
+"""Full-rank autoencoders r = x + g(x) with g smooth: the subject of Prop. 1."""
 
 from itertools import pairwise
 
@@ -16,14 +16,14 @@ SILU_SLOPE = 1.0999  # largest derivative of SiLU, at 2.3994
 class Residual(Network):
     """A full-rank autoencoder around a smooth network F: r(x) = x + c F((x - mean) / std), identity at the start.
 
-    Without a bound c = ``scale`` is a fixed number; choose lambda/std to train the perfect lossy autoencoder, whose
-    F is then of unit size. With ``lipschitz`` = L < 1 every layer of F is spectrally normalised and c = L std tanh(t),
-    t learned from 0: then Lip(r - id) <= L, so that r is a diffeomorphism and the power series of log det J_r
-    converges (Behrmann et al. 2019, arXiv 1811.00995).
+    Without a bound, c = ``scale`` is a fixed number. For the perfect lossy autoencoder choose lambda/std; F then has
+    unit size. With ``lipschitz`` = L < 1 every layer of F is spectrally normalised and c = L std tanh(t), t learnt from
+    0. Then Lip(r - id) <= L, so r is a diffeomorphism and the power series of log det J_r converges (Behrmann et al.
+    2019, arXiv 1811.00995).
 
     Arguments:
-        inputs: what its inputs mean.
-        scale: c, data units, > 0; default: the data's std. Without meaning when ``lipschitz`` is given.
+        inputs: meaning of its inputs.
+        scale: c, data units, > 0; default: the data's std. Unused with ``lipschitz``.
         lipschitz: L in (0, 1), the bound on Lip(r - id); default: no bound.
 
     Raises:
@@ -42,7 +42,10 @@ class Residual(Network):
             self.gain = nn.Parameter(torch.zeros(()))
 
     def _smooth(self, layer: nn.Linear | nn.Conv2d, last: bool = False) -> nn.Module:
-        """A layer as the bound wants it: of spectral norm <= 1 with the activation before it; the last starts at 0."""
+        """Return a layer that keeps the bound: of spectral norm <= 1 with the activation before it.
+
+        The last layer starts at 0.
+        """
         if self.lipschitz is not None:
             return spectral_norm(layer, n_power_iterations=3)
         if last:
@@ -52,14 +55,14 @@ class Residual(Network):
         return layer
 
     def forward(self, x: Float[Tensor, "batch *event"]) -> Float[Tensor, "batch *event"]:
-        """r(x), shape of x: (B, *shape), data units."""
+        """Return r(x), shape of x: (B, *shape), data units."""
         f = self.body((x - self.inputs.mean) / self.inputs.std)
         if self.lipschitz is None:
             return x + self.scale * f
         return x + self.lipschitz * self.inputs.std * torch.tanh(self.gain) * f
 
     def body(self, u: Float[Tensor, "batch *event"]) -> Float[Tensor, "batch *event"]:
-        """F(u), shape of u."""
+        """Return F(u), shape of u."""
         raise NotImplementedError
 
 
@@ -67,8 +70,8 @@ class MLPResidual(Residual):
     """A :class:`Residual` whose F is a chain of linear layers with SiLU.
 
     Arguments:
-        inputs, scale, lipschitz: as there.
-        width: of the hidden layers; default: 1,024, and 512 for inputs of at most 256 values.
+        inputs, scale, lipschitz: as for :class:`Residual`.
+        width: of the hidden layers; default: 1,024, or 512 for inputs of at most 256 values.
         depth: number of hidden layers, >= 1.
 
     Example:
@@ -92,7 +95,7 @@ class MLPResidual(Residual):
         self.last = self._smooth(nn.Linear(width, inputs.n), last=True)
 
     def body(self, u: Float[Tensor, "batch *event"]) -> Float[Tensor, "batch *event"]:
-        """F(u)."""
+        """Return F(u)."""
         h = u.flatten(1)
         for layer in self.hidden:
             h = _activation(layer(h), self.lipschitz)
@@ -103,11 +106,11 @@ class MLPResidual(Residual):
 class ConvResidual(Residual):
     """A :class:`Residual` whose F is a chain of 3 x 3 convolutions with SiLU at full resolution.
 
-    Under a bound each convolution is divided by 3 besides: a k x k convolution has at most k times the spectral norm of
-    its weights as a matrix (Tsuzuku et al. 2018, arXiv 1802.04034).
+    With a bound each convolution is also divided by 3: a k x k convolution has at most k times the spectral norm of its
+    weights as a matrix (Tsuzuku et al. 2018, arXiv 1802.04034).
 
     Arguments:
-        inputs, scale, lipschitz: as there; inputs are (channels, height, width).
+        inputs, scale, lipschitz: as for :class:`Residual`; inputs are (channels, height, width).
         channels: of the hidden layers.
         depth: number of hidden layers, >= 1.
     """
@@ -127,7 +130,7 @@ class ConvResidual(Residual):
         self.last = self._smooth(nn.Conv2d(channels, c, 3, 1, 1), last=True)
 
     def body(self, u: Float[Tensor, "batch *event"]) -> Float[Tensor, "batch *event"]:
-        """F(u)."""
+        """Return F(u)."""
         k = 1.0 if self.lipschitz is None else 3.0
         h = u
         for layer in self.hidden:

@@ -9,19 +9,20 @@ from reinject.networks.network import Inputs, image_shape
 
 
 class StagedDenoiser(MLPDenoiser):
-    """An :class:`MLPDenoiser` at high noise, and a convolutional network where noise leaves details to see.
+    """An :class:`MLPDenoiser` at high noise, and a convolutional network at low noise, where details are visible.
 
-    Below sigma = ``below`` radius, with u = x - m, v = sigma^2 + std^2, m the mean image:
-    r(x, sigma) = m + (std^2/v) u + (sigma std/sqrt(v)) G(u / sqrt(v), log(sigma/radius)): c_skip, c_out and c_in of
-    Karras et al. 2022 (arXiv 2206.00364), with which r(x, sigma) -> x as sigma -> 0. Linear layers cannot see details
-    that may be anywhere, convolutions are slow; a walk spends most of its steps above, and its last ones below. Points
-    of one level cost the expert of that level alone.
+    Below sigma = ``below`` radius, with u = x - m, v = sigma^2 + std^2, m the mean image: r(x, sigma) = m + (std^2/v) u
+    + (sigma std/sqrt(v)) G(u / sqrt(v), log(sigma/radius)). These are c_skip, c_out and c_in of Karras et al. 2022
+    (arXiv 2206.00364), so r(x, sigma) -> x as sigma -> 0.
+
+    Linear layers cannot see details that may be anywhere; convolutions are slow. A walk spends most of its steps above
+    the limit, and its last steps below. Points of one level cost one expert only.
 
     Arguments:
-        inputs: what its inputs mean; height and width divisible by 4.
+        inputs: meaning of its inputs; height and width divisible by 4.
         width, depth: of the linear layers.
         channels: of the convolutions at half of the resolution; twice as many at a quarter.
-        below: level, as a multiple of the data's radius, under which the convolutions take over.
+        below: level, as a multiple of the data's radius, below which the convolutions are used.
 
     Source: Balaji et al. 2022, arXiv 2211.01324 (experts by noise level).
     """
@@ -41,14 +42,14 @@ class StagedDenoiser(MLPDenoiser):
     def forward(
         self, x: Float[Tensor, "batch *event"], sigma: Float[Tensor, " batch"]
     ) -> Float[Tensor, "batch *event"]:
-        """r(x, sigma): x of shape (B, *shape), sigma of shape (B,), both in data units."""
+        """Return r(x, sigma): x of shape (B, *shape), sigma of shape (B,), both in data units."""
         fine = sigma < self.below
         if not bool(fine.any()):
             return super().forward(x, sigma)
         if bool(fine.all()):
             return self._of_details(x, sigma)
         y = torch.empty_like(x)
-        y[fine] = self._of_details(x[fine], sigma[fine]).to(y.dtype)  # autocast has either type
+        y[fine] = self._of_details(x[fine], sigma[fine]).to(y.dtype)  # autocast may give either type
         y[~fine] = super().forward(x[~fine], sigma[~fine]).to(y.dtype)
         return y
 
@@ -87,7 +88,7 @@ class _Fine(nn.Module):
 
 
 class _Block(nn.Module):
-    """h + two convolutions of h, between which the level comes in."""
+    """h + two convolutions of h; the level enters between them."""
 
     def __init__(self, channels: int) -> None:
         super().__init__()

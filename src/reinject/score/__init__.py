@@ -1,4 +1,4 @@
-"""The one place where lambda, sigma and step sizes meet; the score, the Jacobian and the energy of any autoencoder."""
+"""The score, the Jacobian and the energy of any autoencoder; the one place where lambda, sigma and step sizes meet."""
 
 from reinject.score.energy import Difference, energy_difference, outlier_score, relative_log_density, segment_integral
 from reinject.score.jacobian import LogDet, asymmetry, jacobian, log_det, push, signs_like, value_and_jacobian

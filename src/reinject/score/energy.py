@@ -1,4 +1,4 @@
-"""Energies read off r: differences of log-density along segments."""
+"""Compute energies from r: differences of log-density along segments."""
 
 from typing import NamedTuple
 
@@ -14,13 +14,13 @@ _FIRST, _LAST = 4, 256  # orders of the quadrature
 
 
 class Difference(NamedTuple):
-    """log p(b) - log p(a) by r, shape (B,).
+    """log p(b) - log p(a) from r, shape (B,).
 
     Attributes:
         value: the difference.
-        error: between the last two orders of the quadrature: numerical error only.
+        error: difference between the last two orders of the quadrature: numerical error only.
         order: of the quadrature, calls of r a pair.
-        asymmetry: |J - J^T|_F / |J|_F of J_r half-way, 0 where the path does not matter; NaN without a generator.
+        asymmetry: |J - J^T|_F / |J|_F of J_r half-way, 0 for a path-independent difference; NaN without a generator.
     """
 
     value: Tensor
@@ -37,18 +37,19 @@ def energy_difference(
     tolerance: float = 1e-6,
     generator: torch.Generator | None = None,
 ) -> Difference:
-    """Log p(b) - log p(a) = (2/lambda) int_0^1 (r(x_t) - x_t) . (b - a) dt on the segment x_t = a + t (b - a).
+    """Return log p(b) - log p(a) = (2/lambda) int_0^1 (r(x_t) - x_t) . (b - a) dt, x_t = a + t (b - a).
 
-    Gauss-Legendre quadrature of order 4, 8, ..., 256, doubled until two orders agree for every pair. It depends on the
-    path unless J_r is symmetric, which no trained network's is exactly: believe it as far as ``asymmetry`` is small.
+    The integral is computed by Gauss-Legendre quadrature of order 4, 8, ..., 256, doubled until two orders agree for
+    every pair. It depends on the path unless J_r is symmetric. No trained network has an exactly symmetric J_r: trust
+    the value where ``asymmetry`` is small.
 
     Arguments:
         r: (B, *event) -> (B, *event), row by row.
         a, b: points, (B, *event), data units.
         lam: lambda > 0 of r, squared data units.
-        tolerance: largest difference between two orders at which it stops, > 0; where 256 do not reach it, ``error``
-            says how far they are apart.
-        generator: of the probes that measure the asymmetry half-way; None: not measured.
+        tolerance: largest difference between two orders at which the doubling stops, > 0; if order 256 does not reach
+            it, ``error`` holds the difference.
+        generator: of the probes that measure the asymmetry half-way; None: no measurement.
 
     Raises:
         ArgumentError: ``lam`` or ``tolerance`` <= 0; a and b of different shapes.
@@ -80,11 +81,13 @@ def energy_difference(
 def segment_integral(
     r: Map, a: Float[Tensor, "batch *event"], b: Float[Tensor, "batch *event"], lam: float, order: int
 ) -> Float[Tensor, " batch"]:
-    """(2/lambda) int_0^1 (r(x_t) - x_t) . (b - a) dt on the segment from a to b, by Gauss-Legendre of the given order.
+    """Return (2/lambda) int_0^1 (r(x_t) - x_t) . (b - a) dt on the segment from a to b.
+
+    The quadrature is Gauss-Legendre of the given order.
 
     Arguments:
         r, a, b, lam: as for :func:`energy_difference`.
-        order: of the quadrature, >= 1, calls of r; exact where the integrand is a polynomial of degree 2 order - 1.
+        order: order of the quadrature, >= 1, and calls of r; exact for a polynomial integrand of degree 2 order - 1.
 
     Example:
         >>> segment_integral(lambda x: 0.9 * x, torch.zeros(1, 2), torch.ones(1, 2), lam=0.2, order=1)
@@ -107,12 +110,12 @@ def relative_log_density(
     tolerance: float = 1e-6,
     generator: torch.Generator | None = None,
 ) -> Difference:
-    """Log p(x) - log p(x_0) of every point of a batch against one reference x_0, along straight segments.
+    """Return log p(x) - log p(x_0) of every point against one reference x_0, along straight segments.
 
     Arguments:
         r, lam, tolerance, generator: as for :func:`energy_difference`.
         x: points, (B, *event), data units.
-        reference: x_0, (*event), a point where r is to be believed: the mean, or a typical input.
+        reference: x_0, (*event), a point where r is reliable: the mean, or a typical input.
 
     Example:
         >>> relative_log_density(lambda x: 0.9 * x, torch.ones(1, 2), torch.zeros(2), lam=0.2).value
@@ -124,7 +127,7 @@ def relative_log_density(
 def outlier_score(
     r: Map, x: Float[Tensor, "batch *event"], reference: Float[Tensor, "*event"], lam: float, tolerance: float = 1e-4
 ) -> Float[Tensor, " batch"]:
-    """Log p(x_0) - log p(x): how much less likely than the reference a point is; higher is further out.
+    """Return log p(x_0) - log p(x): a higher value means a less likely point than the reference.
 
     Arguments:
         r, x, reference, lam, tolerance: as for :func:`relative_log_density`.

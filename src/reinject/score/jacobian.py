@@ -1,4 +1,4 @@
-"""The Jacobian of r, exactly: batched over points, by forward or reverse mode, in chunks of bounded memory."""
+"""Compute the Jacobian of r exactly: batched over points, by forward or reverse mode, in chunks of bounded memory."""
 
 from collections.abc import Callable
 from typing import Literal, NamedTuple
@@ -11,12 +11,12 @@ from reinject.base.errors import ArgumentError, ModelError, check_count, reason
 
 Mode = Literal["auto", "forward", "reverse"]
 Map = Callable[[Tensor], Tensor]
-_VALUES = 2**19  # of one pass, as the network gets them: few enough that what it makes of them stays in the cache
-_MATRICES = 3 * 2**19  # values of the Jacobians that are held at once: two points at n = 784
+_VALUES = 2**19  # input values of one pass, such that the network's activations stay in the cache
+_MATRICES = 3 * 2**19  # values of the Jacobians in memory at once: two points at n = 784
 
 
 class LogDet(NamedTuple):
-    """sign(det J) and log|det J|, each of shape (B,); where det J = 0 they are 0 and -inf."""
+    """sign(det J) and log|det J|, each of shape (B,); 0 and -inf for det J = 0."""
 
     sign: Tensor
     value: Tensor
@@ -25,23 +25,24 @@ class LogDet(NamedTuple):
 def jacobian(
     f: Map, x: Float[Tensor, "batch *event"], mode: Mode = "auto", chunk: int | None = None
 ) -> Float[Tensor, "batch m n"]:
-    """J_f(x), (J)_ij = df_i/dx_j, of every point of a batch; differentiable in the parameters of f.
+    """Return J_f(x), (J)_ij = df_i/dx_j, of every point of a batch; differentiable in the parameters of f.
 
-    Forward mode sends the n basis vectors of the input through jvp, reverse mode the m of the output through vjp, a
-    chunk of them at a time for the whole batch. For a square J both take as many passes; reverse mode's cost less.
+    Forward mode sends the n basis vectors of the input through jvp; reverse mode sends the m of the output through vjp.
+    Each pass takes a chunk of them for the whole batch. For a square J both modes need the same number of passes, and a
+    pass of reverse mode is cheaper.
 
     Arguments:
         f: (B, *in) -> (B, *out), row by row; n and m are the numbers of values of one input and one output.
         x: points, floating point, (B, *in).
         mode: "forward", "reverse", or "auto": forward where n < m.
-        chunk: basis vectors in one pass, >= 1; default: as many as keep a pass below 2^19 values.
+        chunk: basis vectors in one pass, >= 1; default: a number that keeps a pass below 2^19 values.
 
     Returns:
         Shape (B, m, n); events are flattened.
 
     Raises:
         ArgumentError: x is not floating point; ``mode`` or ``chunk`` out of range.
-        ModelError: f changes the number of rows, or cannot be differentiated this way.
+        ModelError: f changes the number of rows, or is not differentiable in this mode.
 
     Example:
         >>> jacobian(lambda x: x @ torch.tensor([[1.0, 0.0], [2.0, 3.0]]), torch.zeros(1, 2))
@@ -54,7 +55,7 @@ def jacobian(
 def value_and_jacobian(
     f: Map, x: Float[Tensor, "batch *event"], mode: Mode = "auto", chunk: int | None = None
 ) -> tuple[Tensor, Float[Tensor, "batch m n"]]:
-    """f(x) and J_f(x), as :func:`jacobian`; reverse mode has evaluated f anyway, so f(x) costs nothing there.
+    """Return f(x) and J_f(x), as :func:`jacobian`; in reverse mode f(x) costs nothing extra.
 
     Example:
         >>> value_and_jacobian(lambda x: 3 * x, torch.ones(1, 1))
@@ -103,7 +104,7 @@ def _reverse(f: Map, x: Tensor, size: int) -> tuple[Tensor, Tensor]:
 
 
 def _cut_off(f: Map, x: Tensor) -> bool:
-    """Whether no derivative passes through f, of which reverse mode says 0, as it does where f is truly flat."""
+    """Return whether no derivative passes through f; reverse mode gives 0 there, as for a flat f."""
     with torch.enable_grad():
         probe = x[:1].detach().requires_grad_()
         y = f(probe)
@@ -111,7 +112,7 @@ def _cut_off(f: Map, x: Tensor) -> bool:
 
 
 def push(f: Map, x: Tensor, v: Tensor) -> tuple[Tensor, Tensor]:
-    """f(x) and J_f(x) v, by one jvp; raises ModelError where f has no forward derivative."""
+    """Return f(x) and J_f(x) v, by one jvp; raise ModelError if f has no forward derivative."""
     try:
         pushed: tuple[Tensor, Tensor] = torch.func.jvp(f, (x,), (v,), strict=True)  # type: ignore[assignment]
     except NotImplementedError as error:
@@ -123,7 +124,7 @@ def push(f: Map, x: Tensor, v: Tensor) -> tuple[Tensor, Tensor]:
 
 
 def pullback(f: Map, x: Tensor) -> tuple[Tensor, Callable[[Tensor], Tensor]]:
-    """f(x), and the map v -> J_f(x)^T v, by vjp; raises ModelError where f has no derivative."""
+    """Return f(x), and the map v -> J_f(x)^T v, by vjp; raise ModelError if f has no derivative."""
     pulled: tuple[Tensor, Callable[[Tensor], tuple[Tensor]]] = torch.func.vjp(f, x)  # type: ignore[assignment]
     y, pull = pulled
     _check_rows(x, y)
@@ -142,8 +143,8 @@ def _check_rows(x: Tensor, y: Tensor) -> None:
 def _undifferentiable(why: str) -> ModelError:
     return ModelError(
         "f",
-        f"cannot be differentiated in its input ({why})",
-        "Take detach, numpy, rounding and torch.no_grad out of its way",
+        f"is not differentiable in its input ({why})",
+        "Remove detach, numpy, rounding and torch.no_grad from it",
     )
 
 
@@ -169,13 +170,15 @@ def check_square(owner: str, r: Map, x: Tensor) -> None:
 
 
 def log_det(r: Map, x: Float[Tensor, "batch *event"], mode: Mode = "auto", chunk: int | None = None) -> LogDet:
-    """Sign and logarithm of |det J_r(x)|, exactly, by an LU factorisation of the whole Jacobian, some points at a time.
+    """Return sign and logarithm of |det J_r(x)|, exactly, by an LU factorisation of the whole Jacobian.
+
+    The factorisation takes some points at a time.
 
     Arguments:
         r, x, mode, chunk: as for :func:`jacobian`, r of the shape of x.
 
     Raises:
-        ArgumentError, ModelError: as :func:`jacobian`, and where r changes the shape or dtype.
+        ArgumentError, ModelError: as :func:`jacobian`; r changes the shape or dtype.
 
     Source: the second term of Prop. 1 of the paper.
 
@@ -192,10 +195,10 @@ def log_det(r: Map, x: Float[Tensor, "batch *event"], mode: Mode = "auto", chunk
 def asymmetry(
     r: Map, x: Float[Tensor, "batch *event"], generator: torch.Generator | None = None, probes: int = 16
 ) -> Float[Tensor, " batch"]:
-    """|J - J^T|_F / |J|_F of J_r(x): 0 where r - x is a gradient field, up to 2 where J is antisymmetric.
+    """Return |J - J^T|_F / |J|_F of J_r(x): 0 where r - x is a gradient field, up to 2 where J is antisymmetric.
 
-    Exact without a generator; with one, sqrt(sum |J z - J^T z|^2 / sum |J z|^2) over random signs z, by a jvp and a vjp
-    each.
+    The value is exact without a generator. With one it is sqrt(sum |J z - J^T z|^2 / sum |J z|^2) over random signs z,
+    by one jvp and one vjp each.
 
     Arguments:
         r, x: as for :func:`log_det`.
@@ -224,6 +227,6 @@ def asymmetry(
 
 
 def signs_like(x: Tensor, generator: torch.Generator) -> Tensor:
-    """Random signs, +1 or -1 with probability 1/2 each, of x's shape and dtype (Rademacher probes)."""
+    """Draw random signs, +1 or -1 with probability 1/2 each, of x's shape and dtype (Rademacher probes)."""
     draw = torch.randint(2, x.shape, generator=generator, device=generator.device)
     return (2 * draw - 1).to(x.device, x.dtype)

@@ -1,4 +1,4 @@
-"""The smallest and the largest singular value of J_r by Golub-Kahan bidiagonalisation: one jvp and one vjp a step."""
+"""Compute the extreme singular values of J_r by Golub-Kahan bidiagonalisation: one jvp and one vjp a step."""
 
 from typing import NamedTuple
 
@@ -18,7 +18,7 @@ class Singular(NamedTuple):
 
 
 def singular_values(r: Map, x: Float[Tensor, "batch *event"], generator: torch.Generator, steps: int = 20) -> Singular:
-    """sigma_min and sigma_max of J_r(x): those of its projection on the Krylov space of a random vector.
+    """Return sigma_min and sigma_max of J_r(x): those of its projection on the Krylov space of a random vector.
 
     Arguments:
         r: (B, *event) -> (B, *event), row by row.
@@ -46,7 +46,10 @@ def singular_values(r: Map, x: Float[Tensor, "batch *event"], generator: torch.G
 
 
 def _bidiagonal(r: Map, pull: Map, x: Tensor, generator: torch.Generator, steps: int) -> Tensor:
-    """U^T J V of shape (B, steps, steps), upper bidiagonal up to rounding, V a basis of the Krylov space of J^T J."""
+    """Return U^T J V of shape (B, steps, steps), upper bidiagonal up to rounding.
+
+    V is a basis of the Krylov space of J^T J.
+    """
     start = torch.randn(x.shape, generator=generator, device=generator.device, dtype=x.dtype).to(x.device)
     v = _unit(start.flatten(1))
     right, images = [v], []
@@ -60,7 +63,10 @@ def _bidiagonal(r: Map, pull: Map, x: Tensor, generator: torch.Generator, steps:
 
 
 def _orthogonal(v: Tensor, basis: list[Tensor], generator: torch.Generator) -> Tensor:
-    """V without its components along ``basis``; where nothing is left, a random direction orthogonal to them."""
+    """Return v without its components along ``basis``.
+
+    If nothing is left, return a random direction orthogonal to the basis.
+    """
     size = v.norm(dim=1, keepdim=True)
     for _ in range(2):  # twice is enough (Kahan)
         for u in basis:

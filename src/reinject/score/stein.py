@@ -1,4 +1,4 @@
-"""lambda of a trained r, by Stein's identity."""
+"""Estimate lambda of a trained r, by Stein's identity."""
 
 import math
 from typing import Literal, NamedTuple
@@ -10,14 +10,14 @@ from torch import Tensor
 from reinject.base.errors import ArgumentError, ModelError, check_count, check_positive
 from reinject.score.jacobian import Map, check_square, push, signs_like
 
-FEWEST = 16  # held-out points
+FEWEST = 16  # fewest held-out points
 _MOST_ITERATIONS = 50
-_SEED = 4_719_083_251  # none that toy data is drawn with: the noise has to be independent of it
-_FLATTEST = 0.01  # of the gap: flatter, and the answer is noise
+_SEED = 4_719_083_251  # no seed of toy data, because the noise must be independent of it
+_FLATTEST = 0.01  # slope of the gap; with a flatter gap the answer is noise
 
 
 class Lam(NamedTuple):
-    """Lambda, its standard error (squared data units), the dimension d that it was divided by, and n."""
+    """Lambda, its standard error (squared data units), the divisor d, and the dimension n."""
 
     value: float
     standard_error: float
@@ -26,15 +26,15 @@ class Lam(NamedTuple):
 
 
 def effective_dimension(r: Map, x: Float[Tensor, "batch *event"], generator: torch.Generator, probes: int = 4) -> float:
-    """E tr J_r over the points x: the number of directions that r retains, by Hutchinson probes.
+    """Return E tr J_r over the points x: the number of directions that r retains, by Hutchinson probes.
 
-    k for a projection on k dimensions; sum v/(v + sigma^2) for a Gaussian's optimal denoiser; n - O(lambda) for the
-    perfect lossy autoencoder.
+    It is k for a projection on k dimensions, sum v/(v + sigma^2) for a Gaussian's optimal denoiser, and n - O(lambda)
+    for the perfect lossy autoencoder.
 
     Arguments:
         r, x: (B, *event) -> (B, *event), row by row; points.
         generator: of the probes.
-        probes: a point, >= 1.
+        probes: draws for each point, >= 1.
 
     Example:
         >>> r = lambda x: x * torch.tensor([1.0, 1.0, 0.0])
@@ -59,17 +59,17 @@ def estimate_lam(
     generator: torch.Generator | None = None,
     probes: int = 4,
 ) -> Lam:
-    """Lambda = -2 E[(r(y) - y) . (y - m)] / d, from Stein's identity E[s(y) . (y - m)] = -n for y ~ p.
+    """Estimate lambda = -2 E[(r(y) - y) . (y - m)] / d, from Stein's identity E[s(y) . (y - m)] = -n for y ~ p.
 
-    Which points y, and which d:
+    The method determines the points y and the divisor d:
 
-    - "matched": y = x + sqrt(lambda/2) z with the answer's own lambda, d = n; the fixed point is found by the
-      secant method. A denoiser reads the score of the density smoothed with its noise, for which Stein's identity holds
-      at points with that noise, so this is exact for the optimal denoiser of any density; and a direction that a
+    - "matched": y = x + sqrt(lambda/2) z with the lambda of the result, d = n; the fixed point is found by the
+      secant method. A denoiser has the score of the density smoothed with its noise. Stein's identity holds for it
+      at points with that noise, so this is exact for the optimal denoiser of any density. A direction that a
       bottleneck drops adds its own noise on both sides and cancels.
     - "effective": y = x, d = E tr J_r. Exact for the optimal denoiser of a Gaussian, where both sides are sums over the
       directions: sum sigma^2 v/(v + sigma^2) and sum v/(v + sigma^2).
-    - "full": y = x, d = n: what Stein's identity says of a perfect lossy r, or of a denoiser on points that already
+    - "full": y = x, d = n: Stein's identity for a perfect lossy r, or for a denoiser on points that already
       have its noise. On clean points it is too small by the share of directions narrower than sigma.
     - a number: y = x, d as given.
 
@@ -77,19 +77,19 @@ def estimate_lam(
 
     Arguments:
         r: (B, *event) -> (B, *event), row by row.
-        held_out: x, points that r was not trained on, at least 16, (B, *event), data units. On its own training points
-            a network that has memorised them pulls less.
+        held_out: x, points that r was not trained on, at least 16, (B, *event), data units. A network that has
+            memorised its training points pulls less on them.
         method: see above.
         mean: m of the data, (*event); default: that of ``held_out``.
-        generator: of the noise or the probes, not the one that drew the points; default: a fixed seed.
-        probes: draws a point, >= 1.
+        generator: of the noise or the probes; not the generator of the points. Default: a fixed seed.
+        probes: draws for each point, >= 1.
 
     Returns:
         The estimate; its standard error is over the points (delta method).
 
     Raises:
         ArgumentError: too few points; ``method`` or ``probes`` out of range.
-        ModelError: r is not square, or does not pull towards the data at all.
+        ModelError: r is not square, or does not pull towards the data.
 
     Source: Stein 1981; see docs/theory.md.
 
@@ -101,7 +101,7 @@ def estimate_lam(
     check_square("estimate_lam", r, held_out)
     check_count("estimate_lam", "probes", probes)
     if len(held_out) < FEWEST:
-        raise ArgumentError("estimate_lam", f"{len(held_out)} held-out points are too few", f"Give {FEWEST} at least")
+        raise ArgumentError("estimate_lam", f"{len(held_out)} held-out points are too few", f"Give at least {FEWEST}")
     generator = generator or torch.Generator(held_out.device).manual_seed(_SEED)
     m = held_out.mean(0) if mean is None else mean
     if method == "matched":
@@ -122,7 +122,10 @@ def estimate_lam(
 
 
 def _pull(r: Map, y: Tensor, m: Tensor) -> Tensor:
-    """-2 (r(y) - y) . (y - m), (B,), float64, on the CPU: not every device has it."""
+    """Return -2 (r(y) - y) . (y - m), (B,), in float64 on the CPU.
+
+    Some devices have no float64.
+    """
     with torch.no_grad():
         return -2 * ((r(y) - y) * (y - m)).flatten(1).sum(1).cpu().double()
 
@@ -138,7 +141,7 @@ def _positive(lam: float) -> float:
 
 
 def _matched(r: Map, x: Tensor, m: Tensor, generator: torch.Generator, probes: int) -> Lam:
-    """The fixed point of lambda -> E pull(x + sqrt(lambda/2) z) / n, for draws z that stay the same."""
+    """Return the fixed point of lambda -> E pull(x + sqrt(lambda/2) z) / n, for fixed draws z."""
     n = x[0].numel()
     shape = (probes, *x.shape)
     zs = torch.randn(shape, generator=generator, device=generator.device, dtype=x.dtype).to(x.device)
@@ -151,7 +154,7 @@ def _matched(r: Map, x: Tensor, m: Tensor, generator: torch.Generator, probes: i
     for _ in range(_MOST_ITERATIONS):
         found = pull(value)
         gap = float(found.mean()) - value
-        slope = (gap - gap_before) / (value - before)  # of the gap; -1 where the noise does not change the pull
+        slope = (gap - gap_before) / (value - before)  # slope of the gap; -1 if the noise does not change the pull
         if not slope < -_FLATTEST:
             break
         step = -gap / slope
@@ -161,6 +164,6 @@ def _matched(r: Map, x: Tensor, m: Tensor, generator: torch.Generator, probes: i
         value = _positive(value + step) if value + step > 0 else value / 2
     raise ModelError(
         "estimate_lam",
-        f"no noise level matches r near lambda = {value:.3g}: the more noise, the more it takes away",
+        f"no noise level matches r near lambda = {value:.3g}: r removes more of larger noise",
         "Give more points, or a dimension",
     )

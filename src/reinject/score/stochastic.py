@@ -1,4 +1,4 @@
-"""Traces and log-determinants of J_r by random probes, with their standard errors."""
+"""Estimate traces and log-determinants of J_r by random probes, with their standard errors."""
 
 import math
 from typing import Literal, NamedTuple
@@ -40,11 +40,11 @@ def trace(
     probes: int = 32,
     method: Literal["hutchinson", "hutch++"] = "hutchinson",
 ) -> Estimate:
-    """Tr J_r(x) by random signs z: E z^T J z, or the same after the dominant directions are treated exactly.
+    """Estimate tr J_r(x) = E z^T J z by random signs z, optionally with the dominant directions treated exactly.
 
-    Hutch++ spends a third of the probes on a basis Q of J's range, takes tr Q^T J Q exactly and the rest, the trace of
-    (I - Q Q^T) J (I - Q Q^T), by Hutchinson; given Q it is unbiased, and the standard error is that of the rest. Where
-    the probes span the whole space it is exact.
+    Hutch++ spends a third of the probes on a basis Q of J's range. It takes tr Q^T J Q exactly, and the rest, the trace
+    of (I - Q Q^T) J (I - Q Q^T), by Hutchinson. Given Q it is unbiased, and the standard error is that of the rest. If
+    the probes span the whole space, it is exact.
 
     Arguments:
         r, x: (B, *event) -> (B, *event), row by row; points.
@@ -75,7 +75,7 @@ def _hutch_plus_plus(r: Map, x: Tensor, generator: torch.Generator, probes: int)
     rank = min(probes // 3, n)
 
     def images(columns: Tensor) -> Tensor:
-        """J applied to columns of shape (B, n, k)."""
+        """Return J applied to columns of shape (B, n, k)."""
         return torch.stack([push(r, x, c.reshape(x.shape))[1].flatten(1) for c in columns.unbind(2)], 2)
 
     sketch = torch.stack([signs_like(x, generator).flatten(1) for _ in range(rank)], 2)
@@ -98,19 +98,19 @@ def log_det_roulette(
     exact_terms: int = 4,
     go_on: float = 0.7,
 ) -> Estimate:
-    """Log det J_r(x) by its power series, cut at random so that the estimate is unbiased.
+    """Estimate log det J_r(x) by its power series, cut at random so that the estimate is unbiased.
 
-    log det(I + G) = sum_k (-1)^(k+1)/k tr G^k with G = J_r - I, which converges if Lip(r - id) < 1; the determinant is
-    then positive. Every term is probed by z^T G^k z. The first ``exact_terms`` are always taken; each further one is
-    reached with probability ``go_on`` and weighs 1/P(reached).
+    log det(I + G) = sum_k (-1)^(k+1)/k tr G^k with G = J_r - I. The series converges if Lip(r - id) < 1; the
+    determinant is then positive. Each term is probed by z^T G^k z. The first ``exact_terms`` terms are always included.
+    Each further term is reached with probability ``go_on`` and has the weight 1/P(reached).
 
     Arguments:
-        r, x: as for :func:`trace`, Lip(r - id) < 1; ``MLPResidual(..., lipschitz=.9)`` warrants it,
-            :func:`singular_values` of r - id tells.
+        r, x: as for :func:`trace`, Lip(r - id) < 1. ``MLPResidual(..., lipschitz=.9)`` guarantees this bound;
+            :func:`singular_values` of r - id measures it.
         generator: of the probes and the cuts.
         probes: independent draws of the whole series, >= 2.
-        exact_terms: terms always taken, >= 1.
-        go_on: probability of one more term, in (0, 1); above Lip(r - id)^2, or the variance has no bound.
+        exact_terms: number of terms that are always included, >= 1.
+        go_on: probability of one more term, in (0, 1); at most Lip(r - id)^2 gives an unbounded variance.
 
     Raises:
         ArgumentError, ModelError: as :func:`trace`.
@@ -130,7 +130,7 @@ def log_det_roulette(
     draws = []
     for _ in range(probes):
         z = signs_like(x, generator)
-        wide = torch.float32 if generator.device.type == "mps" else torch.float64  # which has no float64
+        wide = torch.float32 if generator.device.type == "mps" else torch.float64  # some devices have no float64
         u = torch.rand((), generator=generator, device=generator.device, dtype=wide)
         further = int(torch.log(u).div(math.log(go_on)))  # geometric: P(further >= j) = go_on^j
         w, total = z, torch.zeros(len(x), dtype=x.dtype, device=x.device)
@@ -145,12 +145,12 @@ def log_det_roulette(
 def log_det_lanczos(
     r: Map, x: Float[Tensor, "batch *event"], generator: torch.Generator, probes: int = 16, steps: int = 20
 ) -> Estimate:
-    """log|det J_r(x)| of a symmetric J by stochastic Lanczos quadrature: E z^T log|J| z.
+    """Estimate log|det J_r(x)| of a symmetric J by stochastic Lanczos quadrature: E z^T log|J| z.
 
-    Each probe's z^T log|J| z is a Gauss quadrature over the eigenvalues of the tridiagonal matrix of ``steps`` Lanczos
-    steps. Exact given z once steps reach the number of distinct eigenvalues; before, the bias falls geometrically. It
-    does not know the sign of the determinant. No restriction on Lip(r - id), but J_r must be symmetric: see
-    :func:`asymmetry`.
+    For each probe, z^T log|J| z is a Gauss quadrature over the eigenvalues of the tridiagonal matrix of ``steps``
+    Lanczos steps. It is exact given z once the steps reach the number of distinct eigenvalues; before, the bias falls
+    geometrically. The sign of the determinant stays unknown. Lip(r - id) is not restricted, but J_r must be symmetric:
+    see :func:`asymmetry`.
 
     Arguments:
         r, x: as for :func:`trace`, J_r symmetric.
@@ -182,7 +182,7 @@ def _quadrature(r: Map, x: Tensor, z: Tensor, steps: int) -> Tensor:
     alive = torch.ones(len(x), dtype=x.dtype, device=x.device)
     for k in range(steps):
         w = push(r, x, basis[-1].reshape(x.shape))[1].flatten(1)
-        alphas.append(_dot(w, basis[-1]) * alive + (1 - alive))  # after a breakdown: rows of weight 0, log|1| = 0
+        alphas.append(_dot(w, basis[-1]) * alive + (1 - alive))  # after a breakdown, rows of weight 0, log|1| = 0
         if k + 1 == steps:
             break
         size = w.norm(dim=1)

@@ -1,8 +1,9 @@
 """The one place where lambda, sigma and step sizes meet.
 
-An autoencoder that loses information pulls towards density (Prop. 2): r(x) = x + (lambda/2) s(x) + o(lambda), with
-s = grad log p. A denoiser trained with noise sigma satisfies r(x) = x + sigma^2 s_sigma(x) at its optimum (Tweedie), so
-lambda = 2 sigma^2. Units: lambda in squared data units, sigma in data units, s in inverse data units.
+The reconstruction of an autoencoder that loses information moves towards higher density (Prop. 2): r(x) = x +
+(lambda/2) s(x) + o(lambda), with s = grad log p. The optimal denoiser for noise sigma satisfies r(x) = x + sigma^2
+s_sigma(x) (Tweedie), so lambda = 2 sigma^2. Units: lambda in squared data units, sigma in data units, s in inverse data
+units.
 """
 
 import math
@@ -15,9 +16,9 @@ from reinject.base.errors import ArgumentError, check_positive
 
 
 def lam_of_sigma(sigma: float) -> float:
-    """Lambda = 2 sigma^2: the lambda of a denoiser trained with noise ``sigma`` > 0 (data units).
+    """Return lambda = 2 sigma^2, the lambda of a denoiser trained with noise ``sigma`` > 0 (data units).
 
-    Raises ArgumentError when ``sigma`` is not a positive number. Source: Tweedie's formula against Prop. 2.
+    Raises ArgumentError if ``sigma`` is not a positive number. Source: Tweedie's formula against Prop. 2.
 
     Example:
         >>> lam_of_sigma(0.5)
@@ -28,7 +29,7 @@ def lam_of_sigma(sigma: float) -> float:
 
 
 def sigma_of_lam(lam: float) -> float:
-    """Sigma = sqrt(lambda / 2), the inverse of :func:`lam_of_sigma`; ``lam`` > 0, squared data units.
+    """Return sigma = sqrt(lambda / 2), the inverse of :func:`lam_of_sigma`; ``lam`` > 0, squared data units.
 
     Example:
         >>> sigma_of_lam(0.5)
@@ -39,10 +40,10 @@ def sigma_of_lam(lam: float) -> float:
 
 
 def noise_scale(lam: float, noise: str | float) -> float:
-    """tau, the standard deviation of the noise that Langevin adds to r(x) at every step.
+    """Return tau, the standard deviation of the noise that Langevin adds to r(x) at every step.
 
-    ``matched``: tau = sqrt(lambda), the unadjusted Langevin algorithm for p with step lambda; ``printed``: tau =
-    lambda, as Algorithm 1 of the paper prints it. The two coincide at lambda = 1. A number is tau itself, data units.
+    ``matched``: tau = sqrt(lambda), the unadjusted Langevin algorithm for p with step lambda. ``printed``: tau =
+    lambda, as in Algorithm 1 of the paper. The two coincide at lambda = 1. A number is tau itself, data units.
 
     Arguments:
         lam: lambda > 0, squared data units.
@@ -66,7 +67,7 @@ def noise_scale(lam: float, noise: str | float) -> float:
 
 
 def score(r: Callable[[Tensor], Tensor], x: Float[Tensor, "batch *event"], lam: float) -> Float[Tensor, "batch *event"]:
-    """s(x) = 2 (r(x) - x) / lambda, the score read off an autoencoder (Prop. 2), with an error of O(lambda).
+    """Return s(x) = 2 (r(x) - x) / lambda, the score of an autoencoder (Prop. 2), with an error of O(lambda).
 
     Arguments:
         r: x -> r(x), shapes (B, *event).

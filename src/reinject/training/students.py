@@ -20,7 +20,7 @@ from torch import Tensor, nn
 from reinject.base.devices import device_of, make_fabric
 from reinject.base.errors import ArgumentError, worker_died
 from reinject.base.processes import cores, exit_codes, pool
-from reinject.data.sample_tables import Lent, Table, lend, opened
+from reinject.data.sample_tables import MemmapTable, Table, open_table, to_memmap
 from reinject.networks import ConvClassifier, Inputs, MLPClassifier
 from reinject.training.curves import Curve, Figure
 from reinject.training.fit import Parts, Recipe, Rows, fit
@@ -173,23 +173,23 @@ def _boosted(rows: Rows, classes: int, seed: int) -> Predict:
     return predict
 
 
-_Task = tuple[Student, Table | Lent, Table | Lent, tuple[str, ...], str]
+_Task = tuple[Student, Table | MemmapTable, Table | MemmapTable, tuple[str, ...], str]
 
 
 def _marks(task: _Task) -> Marks:
     student, known, test, class_names, device = task
-    return marks(student, student.training_rows(opened(known)), opened(test), class_names, device)
+    return marks(student, student.training_rows(open_table(known)), open_table(test), class_names, device)
 
 
-def _said(task: tuple[_Task, Table | Lent]) -> tuple[Marks, NDArray[Any]]:
+def _said(task: tuple[_Task, Table | MemmapTable]) -> tuple[Marks, NDArray[Any]]:
     (student, known, test, class_names, device), probed = task
-    tables = opened(test), opened(probed)
-    on_test, p = probabilities(student, student.training_rows(opened(known)), tables, class_names, device)
+    tables = open_table(test), open_table(probed)
+    on_test, p = probabilities(student, student.training_rows(open_table(known)), tables, class_names, device)
     return graded(on_test, torch.from_numpy(tables[0].y)), p.numpy()  # a tensor would use shared memory
 
 
 @contextmanager
-def _mapping(workers: int) -> Iterator[tuple[Callable[..., Iterator[Any]], Callable[[Table], Table | Lent]]]:
+def _mapping(workers: int) -> Iterator[tuple[Callable[..., Iterator[Any]], Callable[[Table], Table | MemmapTable]]]:
     """Yield ``map``, here or over processes, and a function that gives them a table; an early exit ends them."""
     if workers == 1:
         threads = torch.get_num_threads()
@@ -202,7 +202,7 @@ def _mapping(workers: int) -> Iterator[tuple[Callable[..., Iterator[Any]], Calla
         with tempfile.TemporaryDirectory(prefix="reinject-") as folder, pool(workers) as submit:
             yield (
                 lambda work, tasks: (one.result() for one in submit(work, tasks)),
-                lambda table: lend(table, Path(folder)),
+                lambda table: to_memmap(table, Path(folder)),
             )
     except BrokenProcessPool as error:
         raise worker_died("students", exit_codes(error)) from error
@@ -265,7 +265,9 @@ class Bench:
                 self.on_student()
         return found
 
-    def _tasks(self, jobs: Sequence[tuple[Student, Table]], given: Callable[[Table], Table | Lent]) -> list[_Task]:
+    def _tasks(
+        self, jobs: Sequence[tuple[Student, Table]], given: Callable[[Table], Table | MemmapTable]
+    ) -> list[_Task]:
         return [(student, given(table), given(self.test), self.class_names, self.device) for student, table in jobs]
 
     def groups(self, jobs: Mapping[str, Sequence[tuple[Student, Table]]]) -> dict[str, list[Marks]]:

@@ -1,1 +1,1 @@
-"""Walks: r, kernels, schedules, starts, and the loop that joins them."""
+"""Reconstructions r, kernels, schedules, starts, and the loop that runs them."""

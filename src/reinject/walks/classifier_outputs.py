@@ -1,4 +1,4 @@
-"""What a classifier gives, read off its outputs on probes; and whether a function gives the same for the same row."""
+"""Read what a classifier returns (logits, probabilities, one number) off its outputs on probe inputs."""
 
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
@@ -16,19 +16,21 @@ Scores = Literal["logits", "probabilities", "logit", "probability"]  # the last 
 
 WORDS: Mapping[Scores, str] = MappingProxyType(  # for the user
     {
-        "probabilities": "gives probabilities, which are not softmaxed again",
-        "logit": "gives one logit, which becomes two classes",
-        "probability": "gives one probability, which becomes two classes",
+        "probabilities": "returns probabilities, which get no second softmax",
+        "logit": "returns one logit, which becomes two classes",
+        "probability": "returns one probability, which becomes two classes",
     }
 )
-_SURE = 1e-3  # how far rows of probabilities may sum beside 1
-_SPREAD = 0.05  # least difference between outputs by which they can be told
+_SURE = 1e-3  # largest error of the sum of a row of probabilities
+_SPREAD = 0.05  # least range of outputs that shows what they are
 
 
 def probes(
     shape: Sequence[int], low: float = 0.0, high: float = 1.0, device: str | torch.device = "cpu"
 ) -> tuple[Tensor, Tensor]:
-    """Draw inputs in a range, and inputs far beyond it, where only a sigmoid or a softmax stays in 0..1.
+    """Draw inputs in a range, and inputs far outside of it.
+
+    Far outside only a sigmoid or a softmax keeps its outputs in 0..1.
 
     Example:
         >>> inside, beyond = probes((3,))
@@ -44,7 +46,7 @@ def probes(
 def scores_of(
     function: Callable[[Tensor], Tensor], inside: Tensor, beyond: Tensor, owner: str = "classifier"
 ) -> Scores:
-    """Say what a classifier's outputs are, by those on inputs near and far.
+    """Find out what a classifier returns, from its outputs on inputs near and far.
 
     Arguments:
         function: inputs -> outputs, as for :func:`meaning_of`.
@@ -59,30 +61,30 @@ def scores_of(
         'logit'
     """
     y = function(inside)
-    with suppress(Exception):  # far from its data it need not work
+    with suppress(Exception):  # far from its data it may fail
         y = torch.cat([y, function(beyond)])
     return meaning_of(y, owner)
 
 
 def meaning_of(y: Tensor, owner: str = "classifier") -> Scores:
-    """Say what a classifier's outputs are.
+    """Find out what a classifier's outputs are.
 
-    Rows that are not negative and sum to one are probabilities. One number in 0..1, however far the inputs lie, is the
-    probability of the second class; one of both signs, and beyond -1..1, is its logit.
+    Rows that are not negative and sum to one are probabilities. One number in 0..1, even for inputs far outside of the
+    range, is the probability of the second class. One number of both signs, beyond -1..1, is the logit of that class.
 
     Arguments:
         y: the outputs on different inputs, (B, classes), (B, 1) or (B,).
         owner: name for messages.
 
     Raises:
-        ModelError: several labels at once; one number whose meaning cannot be told; nothing finite.
+        ModelError: several labels at once; one number of unknown meaning; no finite row.
 
     Example:
         >>> meaning_of(torch.tensor([[0.2, 0.8], [1.0, 0.0]])), meaning_of(torch.tensor([-8.0, 3.0]))
         ('probabilities', 'logit')
     """
     if y.ndim not in (1, 2) or not y.numel():
-        raise ModelError(owner, f"gives outputs of shape {tuple(y.shape)}", "Give logits of shape (batch, classes)")
+        raise ModelError(owner, f"returns outputs of shape {tuple(y.shape)}", "Give logits of shape (batch, classes)")
     y = y.reshape(len(y), -1)
     y = y[torch.isfinite(y).all(1)]
     if not len(y):
@@ -98,7 +100,7 @@ def meaning_of(y: Tensor, owner: str = "classifier") -> Scores:
         raise ModelError(
             owner,
             f"gives {y.shape[1]} numbers in 0..1 that do not sum to one: several labels at once",
-            "Give a classifier of one label each, which ends in logits or a softmax",
+            "Give a single-label classifier that returns logits or softmax probabilities",
         )
     return "logits"
 
@@ -116,7 +118,7 @@ def _one(low: float, high: float, inside: bool, owner: str) -> Scores:
 
 
 def is_probabilities(y: Tensor) -> bool:
-    """Whether the rows are probabilities.
+    """Return whether the rows are probabilities.
 
     Example:
         >>> is_probabilities(torch.tensor([[0.25, 0.75]])), is_probabilities(torch.tensor([[1.0, 1.0]]))
@@ -126,11 +128,11 @@ def is_probabilities(y: Tensor) -> bool:
 
 
 def as_logits(y: Tensor, scores: Scores) -> Tensor:
-    """Turn a classifier's outputs into logits: softmax gives the probabilities that the classifier means.
+    """Turn a classifier's outputs into logits, whose softmax is the probabilities that the classifier means.
 
     Arguments:
         y: (B, classes), or (B, 1) or (B,) for two classes.
-        scores: what they are.
+        scores: what the outputs are.
 
     Example:
         >>> as_logits(torch.tensor([[0.75]]), "probability").softmax(1)
@@ -147,23 +149,23 @@ def as_logits(y: Tensor, scores: Scores) -> Tensor:
 
 
 def check_steady(function: Callable[[Tensor], Tensor], x: Tensor, y: Tensor, owner: str, *, rows: bool = True) -> None:
-    """Compare a function's outputs with those of a second call, and those of one row alone.
+    """Check that a function returns the same values again, and the same for one row alone.
 
     Arguments:
-        function: that is looked at.
+        function: the function to check.
         x: inputs.
         y: its outputs for them.
         owner: name for messages.
-        rows: whether one row alone is tried too.
+        rows: whether to try one row alone too.
 
     Raises:
-        ModelError: it draws noise, or a row depends on those beside it, as in training mode.
+        ModelError: the function draws noise, or a row depends on the other rows, as in training mode.
 
     Example:
         >>> x = torch.randn(3, 2)
         >>> check_steady(lambda x: x - x.mean(0), x, x - x.mean(0), "r")
         Traceback (most recent call last):
-        reinject.base.errors.ModelError: r: gives one row something else when others are beside it. Put it in ...
+        reinject.base.errors.ModelError: r: returns different values for a row in another batch. Put it in ...
     """
     evaluation = "Put it in evaluation mode, eval(), before you give a function of it"
     with torch.no_grad():
@@ -171,24 +173,24 @@ def check_steady(function: Callable[[Tensor], Tensor], x: Tensor, y: Tensor, own
         if again.shape != y.shape or not torch.allclose(y, again, rtol=1e-4, atol=1e-5, equal_nan=True):
             raise ModelError(
                 owner,
-                "gives something else for the same input at every call",
-                "Give what draws no noise: eval(), and decode(mean of encode(x)) of a variational autoencoder",
+                "returns different values for the same input at every call",
+                "Give a function without noise: eval(), and decode(mean of encode(x)) for a variational autoencoder",
             )
         try:
             alone = function(x[:1]) if rows else y[:1]
         except Exception as error:  # whatever another library raises
             raise ModelError(owner, f"fails on one row alone: {reason(error)}", evaluation) from error
     if alone.shape != y[:1].shape or not torch.allclose(alone, y[:1], rtol=1e-3, atol=1e-4, equal_nan=True):
-        raise ModelError(owner, "gives one row something else when others are beside it", evaluation)
+        raise ModelError(owner, "returns different values for a row in another batch", evaluation)
 
 
 class Labeller(nn.Module):
-    """A classifier whose outputs have been read: logits, whatever it gives. A module is called in evaluation mode.
+    """A classifier that returns logits (B, classes), whatever the function returns; it runs in evaluation mode.
 
     Arguments:
         function: the classifier.
-        place: of its scores in what it returns.
-        scores: what they are.
+        place: of the scores in what the function returns.
+        scores: what the scores are.
     """
 
     def __init__(self, function: Callable[..., Any], place: Place, scores: Scores) -> None:
@@ -198,11 +200,11 @@ class Labeller(nn.Module):
 
     @property
     def note(self) -> str:
-        """What was read, for the user; "" for logits."""
+        """Return what was found out, as text for the user; "" for logits."""
         return WORDS.get(self.scores, "")
 
     def forward(self, x: Tensor) -> Tensor:
-        """Logits (B, classes) of x (B, *event)."""
+        """Return logits (B, classes) of x (B, *event)."""
         with self._mode:
             return as_logits(tensor_at(self.function(x), self.place), self.scores)
 
@@ -215,18 +217,18 @@ def labeller(
     device: str | torch.device = "cpu",
     owner: str = "classifier",
 ) -> Labeller:
-    """Read a classifier: call it on probes, choose its scores among what it returns, and find out what they are.
+    """Wrap a classifier: call it on probes, choose its scores among its outputs, and find out what they are.
 
     Arguments:
         classifier: x of shape (B, *shape) -> scores (B, classes), or one number for two classes.
         shape: of one input.
         low, high: range of its values, data units.
-        device: where x has to be.
+        device: where x must be.
         owner: name for messages.
 
     Raises:
-        ModelError: it fails, gives labels or several labels at once, draws noise, depends on the other rows of a batch,
-            or cannot be told.
+        ModelError: the classifier fails, returns labels or several labels at once, draws noise, depends on the other
+            rows of a batch, or its scores have no clear meaning.
 
     Example:
         >>> C = labeller(lambda x: x.softmax(1), (3,))

@@ -1,4 +1,7 @@
-"""What a walk went through: tensors in, numbers out, by float64 on the CPU, as not every device has it."""
+"""Measure walks: convergence, memory of the start, class shares, distance from the score's law.
+
+Tensors go in, numbers come out. Sums run in float64 on the CPU, because some devices have no float64.
+"""
 
 import math
 from typing import NamedTuple
@@ -10,17 +13,17 @@ from torch import Tensor
 
 from reinject.base.errors import ArgumentError, check_positive
 
-_LEAST = 4  # draws of a chain, without which arviz-stats has no answer
-_LONG = 30  # draws of a chain, from which on its autocorrelations say enough
+_LEAST = 4  # fewest draws of a chain that arviz-stats takes
+_LONG = 30  # draws of a chain whose autocorrelations suffice for the ESS
 
 
 class Convergence(NamedTuple):
-    """How well one summary of the walks is known.
+    """Convergence of one summary function of the walks.
 
     Attributes:
         ess: effective sample size over all walks, in independent draws.
-        rhat: rank-normalised split R-hat; near 1 where every half of every walk sees the same law.
-        autocorrelation_time: draws that make an independent one, draws / ESS of the mean.
+        rhat: rank-normalised split R-hat; near 1 where every half of every walk follows the same law.
+        autocorrelation_time: draws for one independent draw: draws / ESS of the mean.
     """
 
     ess: float
@@ -29,14 +32,14 @@ class Convergence(NamedTuple):
 
 
 def convergence(values: Float[Tensor, "walks draws"]) -> Convergence:
-    """ESS, R-hat and autocorrelation time of a scalar followed along walks, each walk a chain.
+    """Estimate ESS, R-hat and autocorrelation time of a scalar along walks; each walk is a chain.
 
-    Walks of 30 draws and more: bulk ESS of arviz-stats. Shorter ones, whose autocorrelations say too little: walks are
-    independent, so the variance of the mean is that of the walks' means over their number M, and
-    ESS = M var(values) / var(means of walks), which knows nothing of ranks. R-hat is rank-normalised and split.
+    For walks of 30 draws or more, the ESS is the bulk ESS of arviz-stats. Shorter walks have unreliable
+    autocorrelations. There ESS = M var(values) / var(means of the M walks), because walks are independent; this ESS is
+    not rank-normalised. R-hat is rank-normalised and split in both cases.
 
     Arguments:
-        values: of one summary function, (walks, draws): two walks at least, of four draws at least.
+        values: one summary function, (walks, draws): at least two walks of at least four draws.
 
     Returns:
         All three NaN where the summary does not vary.
@@ -56,9 +59,9 @@ def convergence(values: Float[Tensor, "walks draws"]) -> Convergence:
         raise ArgumentError(
             "convergence",
             f"values of shape {tuple(values.shape)}",
-            f"Give finite ones of two walks at least, of {_LEAST} draws at least",
+            f"Give finite values of at least two walks and {_LEAST} draws",
         )
-    from arviz_stats.base import array_stats  # takes two seconds, which sampling has no use for
+    from arviz_stats.base import array_stats  # takes two seconds, and sampling does not need it
 
     array = values.cpu().double().numpy()
     if np.ptp(array) == 0:
@@ -73,7 +76,7 @@ def convergence(values: Float[Tensor, "walks draws"]) -> Convergence:
 
 
 def label_switches(label: Int[Tensor, "walks draws"]) -> float:
-    """Share of the successive draws of a walk that have different labels; NaN for a single draw.
+    """Return the share of successive draws of a walk with different labels; NaN for a single draw.
 
     Example:
         >>> label_switches(torch.tensor([[0, 0, 1], [2, 2, 2]]))
@@ -83,16 +86,19 @@ def label_switches(label: Int[Tensor, "walks draws"]) -> float:
 
 
 def effective_labels(label: Int[Tensor, " rows"], walk: Int[Tensor, " rows"]) -> float:
-    """How many independent labelled samples say as much about the classes' shares as these rows of some walks do.
+    """Estimate the number of independent labelled samples that determine the class shares equally well.
 
-    With p_k the shares over all N rows, and n_wk those of class k among the n_w rows of walk w, of M:
-    sum_k p_k (1 - p_k) / sum_k Var(p_k), Var(p_k) = M/(M - 1) sum_w (n_wk - n_w p_k)^2 / N^2, because walks are
-    independent. Walks that keep their class count once, walks that draw it anew at every step as often as they have
-    rows; more, where they avoid the class that they come from. NaN for one walk, or where all rows are of one class.
+    Let p_k be the shares over all N rows, and n_wk the rows of class k among the n_w rows of walk w, of M walks. The
+    number is sum_k p_k (1 - p_k) / sum_k Var(p_k), with Var(p_k) = M/(M - 1) sum_w (n_wk - n_w p_k)^2 / N^2, because
+    walks are independent. A walk that keeps its class counts once. A walk that draws its class anew at every step
+    counts as often as it has rows. A walk that avoids the class it comes from counts more.
 
     Arguments:
         label: class of every row, >= 0.
-        walk: number of its walk.
+        walk: number of the row's walk.
+
+    Returns:
+        NaN for one walk, or where all rows are of one class.
 
     Source: Kish 1965, the design effect of clusters.
 
@@ -113,7 +119,7 @@ def effective_labels(label: Int[Tensor, " rows"], walk: Int[Tensor, " rows"]) ->
 
 
 def class_entropy(probabilities: Float[Tensor, "batch classes"]) -> float:
-    """Mean entropy of the classifier's probabilities, in nats: 0 where it is certain, log(classes) where it guesses.
+    """Return the mean entropy of the probabilities, in nats: 0 for certainty, log(classes) for guessing.
 
     Example:
         >>> class_entropy(torch.tensor([[1.0, 0.0], [0.5, 0.5]])) == math.log(2) / 2
@@ -125,7 +131,7 @@ def class_entropy(probabilities: Float[Tensor, "batch classes"]) -> float:
 def start_remembered_by_axis(
     start: Float[Tensor, "walks *event"], end: Float[Tensor, "walks *event"], axes: Float[Tensor, "some n"]
 ) -> list[float]:
-    """Correlation of the end of a walk with its start along each axis: 0 where it has forgotten.
+    """Return the correlation of a walk's end with its start along each axis: 0 where it has forgotten.
 
     Arguments:
         start: x_0, (walks, *event), data units.
@@ -144,7 +150,7 @@ def start_remembered_by_axis(
 
 
 class Discrepancy(NamedTuple):
-    """Squared kernel Stein discrepancy: 0 in expectation where the points follow the score's law, else above.
+    """Squared kernel Stein discrepancy of points from a law: 0 in expectation where they follow it, else above.
 
     Attributes:
         value: the unbiased estimate; may be below 0.
@@ -158,13 +164,14 @@ class Discrepancy(NamedTuple):
 def stein_discrepancy(
     x: Float[Tensor, "batch *event"], score: Float[Tensor, "batch *event"], length: float | None = None
 ) -> Discrepancy:
-    """Mean over pairs of the Stein kernel of k(x, y) = (1 + |x - y|^2 / length^2)^(-1/2).
+    """Estimate how far points are from a law of which only the score is known.
 
-    s(x).s(y) k + s(x).grad_y k + s(y).grad_x k + tr grad_x grad_y k: says how far points are from a law of which
-    nothing but the score is known; here an autoencoder's own, 2 (r(x) - x)/lambda.
+    The estimate is the mean over pairs of the Stein kernel s(x).s(y) k + s(x).grad_y k + s(y).grad_x k + tr grad_x
+    grad_y k of k(x, y) = (1 + |x - y|^2 / length^2)^(-1/2). Here the score is the autoencoder's own, s(x) = 2 (r(x) -
+    x)/lambda.
 
     Arguments:
-        x: points, (B, *event), data units; two at least.
+        x: points, (B, *event), data units; at least two.
         score: s(x), same shape, inverse data units.
         length: scale of the kernel > 0, data units; default: the median distance of the points.
 
@@ -198,11 +205,12 @@ def stein_discrepancy(
 
 
 def start_remembered(start: Float[Tensor, "walks *event"], end: Float[Tensor, "ends *event"]) -> float:
-    """The share of its start that a walk still carries, by least squares over walks and axes.
+    """Estimate the share of its start that a walk still carries, by least squares over walks and axes.
 
-    sum (x_0 - m_0).(x_R - m_R) / sum |x_0 - m_0|^2, m the means over walks: the slope of the end on the start. On a
-    Gaussian direction of variance v, Langevin with step lambda leaves (1 - lambda/(2v))^R of it: 0 is a walk that
-    has forgotten, 1 one that has not moved. A walk that remembers its start does not sample p, it decorates the start.
+    The share is the slope of the end on the start: sum (x_0 - m_0).(x_R - m_R) / sum |x_0 - m_0|^2, m the means over
+    walks. It is 0 for a walk that has forgotten its start and 1 for a walk that has not moved. On a Gaussian direction
+    of variance v, Langevin with step lambda leaves (1 - lambda/(2v))^R. A walk that remembers its start does not sample
+    p.
 
     Arguments:
         start: x_0, (walks, *event), data units.
@@ -220,7 +228,7 @@ def start_remembered(start: Float[Tensor, "walks *event"], end: Float[Tensor, "e
         raise ArgumentError(
             "start_remembered",
             f"shapes {tuple(start.shape)} and {tuple(end.shape)}",
-            "Give the start and the end of the same walks, two at least",
+            "Give the start and the end of the same walks, at least two",
         )
     a = start.flatten(1).cpu().double()
     b = end.flatten(1).cpu().double()
@@ -230,7 +238,7 @@ def start_remembered(start: Float[Tensor, "walks *event"], end: Float[Tensor, "e
 
 
 def class_shares(label: Int[Tensor, " batch"], classes: int) -> list[float]:
-    """Share of the samples in each class; ``label`` holds whole numbers 0..classes - 1, shape (B,).
+    """Return the share of the samples in each class; ``label`` holds integers 0..classes - 1, shape (B,).
 
     Example:
         >>> class_shares(torch.tensor([0, 0, 1, 2]), 4)

@@ -1,4 +1,4 @@
-"""How a network's calls are carried out: how many points at once, in which precision, compiled or not."""
+"""Run a network: points at once, precision, compilation, and oneDNN on CPUs where it is faster."""
 
 import contextlib
 import platform
@@ -20,15 +20,15 @@ PRECISIONS: Mapping[str, torch.dtype | None] = MappingProxyType(
 )
 
 
-_CACHED = 2**17  # values of the points in one call, of which the activations of a small network stay in the caches
-_WORTH = 2**22  # multiplications of a product from which on oneDNN's set-up is paid back
+_CACHED = 2**17  # values in one call, such that a small network's activations stay in the caches
+_WORTH = 2**22  # multiplications of a product that pay back oneDNN's set-up
 
 
 @cache
 def _onednn_gains() -> bool:
-    """Whether oneDNN, which comes with PyTorch, is the faster one here: on CPUs of AMD, where MKL is slow.
+    """Return whether oneDNN, which comes with PyTorch, is faster than MKL here: on CPUs of AMD.
 
-    By the name of the processor and not by the clock, since what runs a layer decides its last bits.
+    The processor's name decides, not a timing, because the last bits of the results depend on the library.
     """
     try:
         name = Path("/proc/cpuinfo").read_text(encoding="utf-8", errors="replace")
@@ -38,7 +38,7 @@ def _onednn_gains() -> bool:
 
 
 class _OneDNN(TorchFunctionMode):
-    """Linear layers by oneDNN: on CPUs of AMD twice as fast as MKL, which PyTorch takes; on Intel's a tenth slower."""
+    """Run linear layers by oneDNN: twice as fast as MKL on CPUs of AMD, a tenth slower on Intel's."""
 
     def __torch_function__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
         if func is nn.functional.linear and not kwargs and _fits(*args):
@@ -48,7 +48,7 @@ class _OneDNN(TorchFunctionMode):
 
 
 def _fits(x: Tensor, weight: Tensor, bias: Tensor | None = None) -> bool:
-    """Whether a linear layer is one that oneDNN takes, and gains by it: float32 on the CPU, without derivatives."""
+    """Return whether oneDNN takes a linear layer and gains by it: float32 on the CPU, without derivatives."""
     tensors = [x, weight] if bias is None else [x, weight, bias]
     return (
         x.numel() * len(weight) >= _WORTH
@@ -61,9 +61,9 @@ def _fits(x: Tensor, weight: Tensor, bias: Tensor | None = None) -> bool:
 
 @dataclass(frozen=True)
 class Fast:
-    """A function on tensors whose large linear layers run by oneDNN, on CPUs of AMD, where no derivative is taken.
+    """Run a function's large linear layers by oneDNN, on CPUs of AMD, where no derivative is taken.
 
-    Its values are those of the function up to rounding. ``torch.backends.mkldnn.flags(enabled=False)`` turns it off.
+    The values are the function's up to rounding. ``torch.backends.mkldnn.flags(enabled=False)`` turns oneDNN off.
 
     Attributes:
         function: a module, or any callable.
@@ -78,7 +78,7 @@ class Fast:
     function: Callable[..., Tensor]
 
     def __call__(self, *args: Tensor) -> Tensor:
-        """The function of these."""
+        """Return the function of these arguments."""
         if not _onednn_gains() or torch.is_grad_enabled() or not torch.backends.mkldnn.enabled:
             return self.function(*args)
         with _OneDNN():
@@ -87,14 +87,15 @@ class Fast:
 
 @dataclass(frozen=True)
 class Execution:
-    """How a network is run; what it returns changes by rounding at most.
+    """How to run a network; the results change by rounding at most.
 
     Attributes:
-        chunk: most points in one call of the network, >= 1; None: all of them, or as many as the device's memory holds,
-            which is found by halving. :func:`reinject.wrap` gives a network with convolutions what a CPU's caches hold.
-        precision: "32-true", or "bf16-mixed" or "16-mixed": matrix products and convolutions in 16 bits (autocast),
-            results in 32. Lightning's names.
-        compiled: by torch.compile, with CUDA graphs on a GPU. The first call takes long.
+        chunk: most points in one call of the network, >= 1. None: all points, or as many as the device's memory holds,
+            found by halving. :func:`reinject.wrap` chooses a chunk for networks with convolutions on a CPU, by its
+            caches.
+        precision: "32-true", "bf16-mixed" or "16-mixed" (Lightning's names). The last two run matrix products and
+            convolutions in 16 bits (autocast), with results in 32 bits.
+        compiled: whether torch.compile compiles the network, with CUDA graphs on a GPU. The first call takes long.
 
     Raises:
         ArgumentError: a chunk below 1, an unknown precision.
@@ -118,7 +119,7 @@ class Execution:
             )
 
     def of(self, function: Callable[..., Tensor], device: torch.device) -> Callable[..., Tensor]:
-        """The function, run like this; where it is no module it is not compiled.
+        """Return the function, run with these settings; only modules are compiled.
 
         Example:
             >>> function = Execution(precision="bf16-mixed").of(torch.nn.Linear(2, 2), torch.device("cpu"))
@@ -141,7 +142,10 @@ class Execution:
 
 
 def _as_graph(network: nn.Module) -> Callable[..., Tensor]:
-    """The network as a CUDA graph, with results that stay: a graph writes where it wrote the last time."""
+    """Compile the network as a CUDA graph, and copy its results.
+
+    A graph writes every result to the same memory, so without a copy the next call overwrites the last result.
+    """
     replayed = torch.compile(network, dynamic=False, mode="reduce-overhead")
 
     def run(*args: Tensor) -> Tensor:
@@ -153,11 +157,11 @@ def _as_graph(network: nn.Module) -> Callable[..., Tensor]:
 
 
 def cure_of_failure(parts: Sequence[object], x: Tensor, compiled: bool = False) -> str:
-    """What to do about a network that fails on inputs, as far as its parts tell the cause.
+    """Suggest what to do about a network that fails on inputs, as far as its parts show the cause.
 
     Arguments:
         parts: of the network: modules, or any callables.
-        x: what it fails on.
+        x: the inputs.
         compiled: whether it was compiled.
 
     Example:
@@ -171,15 +175,15 @@ def cure_of_failure(parts: Sequence[object], x: Tensor, compiled: bool = False) 
     if compiled:
         return "Run it without compiling, which needs a C++ compiler"
     if len(x) % 2:
-        return "Call eval() on what normalises a batch, and wrap it so that it takes any number of rows: it takes 2"
+        return "Call eval() on batch normalisation, and wrap it so that it takes any number of rows: it takes 2"
     return f"If it was trained on inputs of another shape than {tuple(x.shape[1:])}, give that event_shape"
 
 
 def in_cache(parts: Sequence[object], values: int, device: torch.device) -> int | None:
-    """How many points a network with convolutions is best given at once on a CPU; None: no such network.
+    """Return how many points a CPU's caches hold for a network with convolutions; None for other networks.
 
     Arguments:
-        parts: the modules that it is made of.
+        parts: modules of the network.
         values: of one point.
         device: where it runs.
 
@@ -195,7 +199,7 @@ def in_cache(parts: Sequence[object], values: int, device: torch.device) -> int 
 
 @dataclass
 class Chunks:
-    """Calls a function on parts of a batch that fit in memory, and remembers how large they may be.
+    """Call a function on parts of a batch that fit in memory, and remember their size.
 
     Attributes:
         owner: name for messages.
@@ -206,7 +210,7 @@ class Chunks:
     most: int | None = None
 
     def __call__(self, function: Callable[[Tensor], Tensor], x: Tensor) -> Tensor:
-        """function(x), in parts; halves the parts, once and for all, when the device's memory does not hold them.
+        """Return function(x), computed in parts; halve the parts for good when the device's memory does not hold them.
 
         Raises:
             ModelError: the memory does not hold one point.

@@ -1,4 +1,4 @@
-"""A kernel from its options as text: what a command line says of it, parsed once."""
+"""Build a kernel from its options as text, as a command line gives them."""
 
 import types
 import typing
@@ -14,12 +14,12 @@ from reinject.walks.schedules import parse_number, parse_schedule
 
 
 def options_of(kernel: str) -> Iterator[Field[Any]]:
-    """The fields of a kernel that are its options on the command line."""
+    """Return the fields of a kernel that are options on the command line."""
     return (item for item in fields(KERNELS[kernel]) if "help" in item.metadata)
 
 
 def default_of(kernel: str, option: Field[Any]) -> str:
-    """The value of an option where none is given, as on the command line."""
+    """Return the default of an option on the command line."""
     values: Mapping[str, str] = KERNELS[kernel].usage.values
     if option.name in values:
         return values[option.name]
@@ -27,17 +27,17 @@ def default_of(kernel: str, option: Field[Any]) -> str:
 
 
 def build_kernel(name: str, r: Autoencoder, options: Mapping[str, str], radius: float = 1.0) -> Kernel:
-    """A kernel from its options as text.
+    """Build a kernel from its options as text.
 
     Arguments:
         name: of the kernel, on the command line.
         r: the autoencoder.
         options: values as on the command line, by the names of the kernel's fields.
-        radius: of the data, what an r behind a number stands for, data units.
+        radius: of the data, data units; a number followed by r is a multiple of it.
 
     Raises:
-        ArgumentError: an option that the kernel does not have, or a value that does not parse or is out of range.
-        ModelError: an autoencoder that the kernel cannot walk.
+        ArgumentError: the kernel does not have an option, or a value does not parse or is out of range.
+        ModelError: the kernel cannot walk the autoencoder.
 
     Example:
         >>> from reinject import wrap
@@ -56,7 +56,7 @@ def build_kernel(name: str, r: Autoencoder, options: Mapping[str, str], radius: 
 
 
 def flag(option: str) -> str:
-    """The name of a field on the command line, without its dashes.
+    """Return the name of a field on the command line, without its dashes.
 
     Example:
         >>> flag("sigma_stop")

@@ -1,8 +1,8 @@
-"""The only loop: any kernel, from any start, in blocks.
+"""The only loop: run any kernel from any start, in blocks.
 
-A block (1,024 walks unless said otherwise) is the unit of randomness and of work: the noise of step i in block b is a
-pure function of (seed, b, i). So the samples do not depend on where a run was cut, on the order of the blocks, or on
-who computes them, and any block, or any one walk, can be made again alone.
+A block (1,024 walks by default) is the unit of randomness and of work. The noise of step i in block b is a pure
+function of (seed, b, i). So the samples do not depend on the order of the blocks, on interruptions, or on the process
+that computes a block. Any block, or any single walk, can be computed again alone.
 """
 
 import math
@@ -24,18 +24,20 @@ from reinject.walks.starts import Start
 
 @dataclass(frozen=True)
 class Visited:
-    """The states that the living walks of one block hold after one step.
+    """The states of the living walks of one block after one step.
 
     Attributes:
         block: number of the block, from 0.
         step: i, the number of steps that led to the state; 0 is the start.
         walk: numbers of the walks, from 0 over all blocks; int64, shape (K,).
-        row: their rows inside the block, which choose the member of an ensemble; int64, shape (K,).
+        row: their rows inside the block, which determine the member of an ensemble; int64, shape (K,).
         x: x_i, or r(x_i) where reconstructions are emitted; shape (K, *event), data units.
-        stopped: walks of this block that became non-finite since the last emission, and were stopped.
-        strayed: walks that left the stated range since then, and were stopped.
-        accepted: share of proposals of living walks accepted since then; None where the kernel proposes nothing.
-        asymmetry: mean of r's asymmetry since then; None where the kernel measures none, or of dead walks only.
+        stopped: walks of this block that became non-finite and stopped since the last emission.
+        strayed: walks that left the range and stopped since the last emission.
+        accepted: share of accepted proposals of living walks since the last emission; None where the kernel proposes
+            nothing.
+        asymmetry: mean of r's asymmetry since the last emission; None where the kernel measures none, or only dead
+            walks.
     """
 
     block: int
@@ -50,7 +52,7 @@ class Visited:
 
 
 def itself(x: Tensor) -> Tensor:
-    """x: what is emitted of a point where walks are in the space of the samples."""
+    """Return x: a walk in the space of the samples emits its points unchanged."""
     return x
 
 
@@ -65,25 +67,25 @@ def walk(
     only: Iterable[int] | None = None,
     device: str | torch.device | None = None,
 ) -> Iterator[Visited]:
-    """Run chains x_0, x_1, ..., x_R and yield what they visit, block by block and step by step.
+    """Run chains x_0, x_1, ..., x_R and yield the states, block by block and step by step.
 
-    With ``emit="state"`` a walk costs R steps of the kernel, with ``emit="reconstruction"`` one more, for the r of its
-    last state. A walk whose state becomes non-finite, or leaves the stated range, is stopped there, counted and left
-    out from then on; what it visited before stays. A walk that the kernel reports as converged is emitted once more
-    where that happened, and left out from then on; when all walks of a block have converged, the block ends.
+    With ``emit="state"`` a walk costs R steps of the kernel. With ``emit="reconstruction"`` it costs one more, for the
+    r of its last state. A walk stops when its state becomes non-finite or leaves the range given by ``spec.limit``. The
+    loop counts it and leaves out its later states; its earlier states stay. A walk that the kernel reports as converged
+    is emitted once more, and left out afterwards. A block ends when all its walks have converged.
 
     Arguments:
-        kernel: the transition; schedules without a length are spread over the walk.
+        kernel: the transition; schedules without a length take the length of the walk.
         start: draws x_0.
         event_shape: shape of one x, without the batch.
         spec: what a walk is: its length, and what it emits.
         run: how many walks, from which seed, in which blocks.
-        transform: what is emitted of a point, row by row; ``r.decode`` for a walk in the space of codes.
-        only: numbers of the walks to emit; their blocks are run, so that they come out as in the whole run.
-        device: where the walk lives; default: where the kernel's autoencoder is, or the CPU.
+        transform: maps a point to what is emitted, row by row; ``r.decode`` for a walk in the space of codes.
+        only: numbers of the walks to emit; their whole blocks run, so that the samples are those of the whole run.
+        device: where the walk runs; default: where the kernel's autoencoder is, or the CPU.
 
     Raises:
-        ArgumentError: a walk in ``only`` that there is not, or a schedule shorter than the walk.
+        ArgumentError: ``only`` holds a walk that does not exist, or a schedule is shorter than the walk.
 
     Example:
         >>> from reinject import kernels, starts, wrap
@@ -118,7 +120,7 @@ def walk(
 
 
 def spread(kernel: Any, steps: int) -> Any:
-    """The kernel, and the kernel inside it, with every schedule spread over so many steps.
+    """Return the kernel, and the kernel inside it, with the walk's length for schedules without one.
 
     Raises:
         ArgumentError: a schedule is shorter than the walk.
@@ -142,7 +144,7 @@ def spread(kernel: Any, steps: int) -> Any:
 
 @dataclass(frozen=True)
 class _Noise:
-    """The randomness of one block: a generator for each step, from (seed, block, step) and the scheme alone."""
+    """The randomness of one block: one generator for each step, from (seed, block, step) and the scheme alone."""
 
     seed: int
     block: int
@@ -150,13 +152,13 @@ class _Noise:
     scheme: int = SCHEME
 
     def at(self, key: int) -> torch.Generator:
-        """Key 0 is for the start, i + 1 for the step that leaves x_i."""
+        """Return the generator of a key: 0 for the start, i + 1 for the step from x_i."""
         return stream((self.seed, self.block, key), self.device, self.scheme)
 
 
 @dataclass(frozen=True)
 class _Plan:
-    """What is the same for all blocks."""
+    """The settings that all blocks share."""
 
     spec: WalkSpec
     keep: frozenset[int]
@@ -165,7 +167,7 @@ class _Plan:
 
 
 class _Block:
-    """One block on its way: its state, which of its walks are alive, and what has not been reported yet."""
+    """One running block: its state, its living walks, and the notes since the last emission."""
 
     def __init__(self, kernel: Kernel, plan: _Plan, source: _Noise, first: int, x: Tensor) -> None:
         self.kernel, self.plan, self.source, self.first = kernel, plan, source, first
@@ -186,7 +188,7 @@ class _Block:
             self._check(x)
             info = None
             if i < plan.spec.steps or plan.spec.emit == "reconstruction":
-                with torch.no_grad():  # not around a yield: the caller's gradients are the caller's
+                with torch.no_grad():  # not around a yield, which would switch off the caller's gradients
                     self.state, info = self.kernel.step(self.state, self.source.at(i + 1))
                 self._note(info)
                 if plan.spec.emit == "reconstruction":
@@ -206,7 +208,7 @@ class _Block:
                     return
 
     def _check(self, x: Tensor) -> None:
-        """Takes note of the walks that went astray, each for the first reason, without waiting for the device."""
+        """Record the walks that became non-finite or strayed, each for the first reason; do not wait for the device."""
         largest = _largest(x)
         finite = largest < math.inf  # false for NaN too; torch.isfinite is four operations
         if self.plan.spec.limit == math.inf:  # nothing strays
@@ -226,7 +228,7 @@ class _Block:
         return self.finite & self.inside & self.walking & self.wanted
 
     def _unreported(self) -> list[int]:
-        """Walks that became non-finite, and that strayed, since the last report."""
+        """Return the walks that became non-finite, and those that strayed, since the last emission."""
         counts = torch.stack([(~self.finite & self.wanted).sum(), (~self.inside & self.wanted).sum()])
         return [now - before for now, before in zip(counts.tolist(), self.reported, strict=True)]
 
@@ -252,12 +254,12 @@ class _Block:
 
 
 def _mean(notes: list[Tensor]) -> float | None:
-    """Mean of what is finite, as a kernel notes nothing of dead walks; None where nothing is."""
+    """Return the mean of the finite notes, because a kernel notes NaN for dead walks; None without any."""
     values = torch.cat([note.flatten() for note in notes]).cpu().double() if notes else torch.zeros(0)
     values = values[values.isfinite()]
     return float(values.mean()) if len(values) else None
 
 
 def _largest(x: Tensor) -> Tensor:
-    """The largest |value| of every row; NaN and infinity go through."""
+    """Return the largest |value| of every row; NaN and infinity remain."""
     return x.flatten(1).abs().amax(1)  # seven times as fast as vector_norm

@@ -1,4 +1,4 @@
-"""Choose the tensor that is wanted among all that a network returns: tuples, dicts, dataclasses, library outputs."""
+"""Choose the reconstruction or the scores among a network's outputs: tuples, dicts, dataclasses, library outputs."""
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import fields, is_dataclass
@@ -20,7 +20,7 @@ _DEPTH = 4
 
 
 def tensors_in(value: Any, _depth: int = 0) -> list[tuple[Place, Tensor]]:
-    """List every tensor in what a network returns, with the place where it stands.
+    """List every tensor in a network's output, with its place.
 
     Arguments:
         value: a tensor, or tuples, lists, mappings, dataclasses, named tuples and objects that hold some.
@@ -49,10 +49,10 @@ def tensors_in(value: Any, _depth: int = 0) -> list[tuple[Place, Tensor]]:
 
 
 def tensor_at(value: Any, place: Sequence[str | int]) -> Tensor:
-    """Return the tensor that stands at a place of :func:`tensors_in`.
+    """Return the tensor at a place of :func:`tensors_in`.
 
     Raises:
-        ModelError: there is none.
+        ModelError: there is no tensor at the place.
 
     Example:
         >>> tensor_at({"z": (None, torch.ones(1))}, ("z", 1))
@@ -70,7 +70,7 @@ def tensor_at(value: Any, place: Sequence[str | int]) -> Tensor:
 
 
 def name_of(place: Sequence[str | int]) -> str:
-    """Write a place as Python would.
+    """Write a place as a Python expression.
 
     Example:
         >>> name_of(("more", 0)), name_of(())
@@ -81,20 +81,20 @@ def name_of(place: Sequence[str | int]) -> str:
 
 
 def choose(value: Any, x: Tensor, role: Literal["autoencoder", "classifier"], owner: str = "model") -> Place:
-    """Choose where the reconstruction, or the scores of the classes, stand in what a network returns.
+    """Choose the place of the reconstruction, or of the scores of the classes, in a network's output.
 
-    Of an autoencoder: the first of the usual names whose shape is that of the input, then the first tensor of that
-    shape, then one of as many values. Tensors equal to the input itself come last. Of a classifier: the usual names
-    ("logits" first), then the first of two dimensions, then the first of one number a row.
+    Of an autoencoder's tensors: the first of the usual names with the input's shape, then the first tensor of that
+    shape, then the first with as many values. Tensors equal to the input come last. Of a classifier's tensors: the
+    usual names ("logits" first), then the first of two dimensions, then the first with one number a row.
 
     Arguments:
-        value: what the network returns for ``x``.
+        value: the network's output for ``x``.
         x: the input, (B, *shape) with B of at least 2.
-        role: what the network is.
+        role: kind of the network: an autoencoder or a classifier.
         owner: name for messages.
 
     Raises:
-        ModelError: nothing fits; the sentence has the names and shapes of what there is.
+        ModelError: no tensor fits; the message lists the names and shapes of all tensors.
 
     Example:
         >>> x = torch.zeros(2, 4)
@@ -125,7 +125,7 @@ def choose(value: Any, x: Tensor, role: Literal["autoencoder", "classifier"], ow
 
 
 def _scores(found: list[tuple[Place, Tensor]]) -> list[tuple[Place, Tensor]]:
-    """Scores of classes, (B, classes), before one number for two classes, unless that has the better name."""
+    """Choose scores (B, classes) before one number for two classes, unless the one number has the better name."""
     each = [(place, tensor) for place, tensor in found if tensor.ndim == 2 and tensor.shape[1] > 1]
     one = [(place, tensor) for place, tensor in found if tensor.ndim <= 2 and tensor.numel() == len(tensor)]
     return [*each, *one]
@@ -156,7 +156,7 @@ def _kind(tensor: Tensor) -> str:
 
 
 class Chosen(nn.Module):
-    """The one tensor of those that a function returns.
+    """Return one tensor of a function's outputs.
 
     Arguments:
         function: a module, or any callable on tensors.
@@ -168,23 +168,23 @@ class Chosen(nn.Module):
         self.function, self.place = function, tuple(place)
 
     def forward(self, *args: Tensor) -> Tensor:
-        """The tensor at the place, in what the function returns."""
+        """Return the tensor at the place in the function's output."""
         return tensor_at(self.function(*args), self.place)
 
 
 def one_tensor(
     function: Callable[..., Any], x: Tensor, levels: Sequence[float] = (), owner: str = "model"
 ) -> Callable[..., Tensor]:
-    """Return the function where it returns a tensor, or else its reconstruction, chosen on some points.
+    """Return the function if it returns a tensor; else wrap it to return its reconstruction.
 
     Arguments:
         function: a module, or any callable on tensors.
         x: the points, (B, *shape).
-        levels: of noise, for a function that is called as (x, sigma).
+        levels: noise levels, for a function of (x, sigma).
         owner: name for messages.
 
     Raises:
-        ModelError: it returns several tensors, and none of them fits.
+        ModelError: the function returns several tensors, and none of them fits.
 
     Example:
         >>> r = one_tensor(lambda x: {"z": x[:, :1], "recon": 2 * x}, torch.ones(2, 3))
@@ -202,9 +202,9 @@ def one_tensor(
 
 
 def halves_of(model: Any) -> tuple[Any, Any] | None:
-    """The encoder and the decoder of a model: methods ``encode`` and ``decode``, or parts ``encoder`` and ``decoder``.
+    """Find a model's encoder and decoder: methods ``encode`` and ``decode``, or parts ``encoder`` and ``decoder``.
 
-    Whether r(x) = decoder(encoder(x)) is for the caller to try.
+    The caller checks whether r(x) = decoder(encoder(x)).
 
     Example:
         >>> halves_of(object()) is None

@@ -1,8 +1,8 @@
 """r: one calling convention for every autoencoder.
 
-A reconstruction maps a batch x of shape (B, *event) to r(x) of the same shape, dtype and device. A network
-that knows the noise level sigma of its input is called as r(x, sigma); everything is checked once, when the
-network is wrapped, and nothing in the loop.
+A reconstruction maps a batch x of shape (B, *event) to r(x) of the same shape, dtype and device. A noise-conditioned
+network is called as r(x, sigma), with the noise level sigma of its input. :func:`wrap` checks everything once; the loop
+checks nothing.
 """
 
 import math
@@ -25,55 +25,55 @@ Source = nn.Module | tuple[nn.Module, nn.Module] | Callable[..., Any]
 
 @runtime_checkable
 class Autoencoder(Protocol):
-    """What kernels want of r: one autoencoder, several, or one whose drift has been changed."""
+    """The interface of r that kernels use: one autoencoder, several, or one with a changed drift."""
 
     @property
     def event_shape(self) -> tuple[int, ...]:
-        """Shape of one x, without the batch."""
+        """Return the shape of one x, without the batch."""
         ...
 
     @property
     def device(self) -> torch.device:
-        """Where x has to be."""
+        """Return the device where x must be."""
         ...
 
     @property
     def noise_conditioned(self) -> bool:
-        """Whether it is told the noise level."""
+        """Return whether r is noise-conditioned."""
         ...
 
     @property
     def has_code(self) -> bool:
-        """Whether its encoder and decoder are known."""
+        """Return whether r has an encoder and a decoder."""
         ...
 
     def __call__(self, x: Tensor, sigma: float | None = None) -> Tensor:
-        """r(x), or r(x, sigma), shape of x."""
+        """Return r(x), or r(x, sigma), shape of x."""
         ...
 
     def encode(self, x: Tensor) -> Tensor:
-        """The code of x."""
+        """Return the code of x."""
         ...
 
     def decode(self, h: Tensor) -> Tensor:
-        """The point of a code."""
+        """Return the point of a code."""
         ...
 
 
 @dataclass(frozen=True)
 class Reconstruction:
-    """An autoencoder r: R^n -> R^n, ready to be called; made by :func:`wrap`.
+    """An autoencoder r: R^n -> R^n, checked and ready to call; made by :func:`wrap`.
 
     Attributes:
         function: x -> r(x), or (x, sigma) -> r(x, sigma) where ``noise_conditioned``.
         event_shape: shape of one x, without the batch.
-        device: where x has to be.
-        noise_conditioned: whether r is told the noise level.
-        sigma: the level it is told when the caller gives none; data units, > 0.
+        device: where x must be.
+        noise_conditioned: whether the function takes the noise level.
+        sigma: noise level when the caller gives none; data units, > 0.
         execution: how the network is run.
-        name: how it is called in messages and manifests.
-        encoder: x -> code of shape (B, *code), and
-        decoder: code -> x, where r = decoder(encoder(x)) is known to be made of them.
+        name: for messages and manifests.
+        encoder: x -> code of shape (B, *code).
+        decoder: code -> x; both are None unless r = decoder(encoder(x)).
     """
 
     function: Callable[..., Tensor] = field(repr=False)
@@ -91,20 +91,20 @@ class Reconstruction:
         object.__setattr__(self, "_in_chunks", Chunks(self.name, self.execution.chunk))
 
     def __call__(self, x: Tensor, sigma: float | None = None) -> Tensor:
-        """r(x) for x of shape (B, *event); ``sigma``, data units, for noise-conditioned networks only."""
+        """Return r(x) for x of shape (B, *event); ``sigma``, data units, is for noise-conditioned networks only."""
         return self._in_chunks(lambda part: self._once(part, sigma), x)
 
     @property
     def has_code(self) -> bool:
-        """Whether its encoder and decoder are known."""
+        """Return whether r has an encoder and a decoder."""
         return self.encoder is not None and self.decoder is not None
 
     def encode(self, x: Tensor) -> Tensor:
-        """The code of x: (B, *event) -> (B, *code); raises ModelError where there is no encoder."""
+        """Return the code of x: (B, *event) -> (B, *code); raise ModelError without an encoder."""
         return self._in_chunks(self._known(self.encoder), x)
 
     def decode(self, h: Tensor) -> Tensor:
-        """The point of a code: (B, *code) -> (B, *event); raises ModelError where there is no decoder."""
+        """Return the point of a code: (B, *code) -> (B, *event); raise ModelError without a decoder."""
         return self._in_chunks(self._known(self.decoder), h)
 
     def _known(self, part: Callable[[Tensor], Tensor] | None) -> Callable[[Tensor], Tensor]:
@@ -129,25 +129,25 @@ def wrap(
     execution: Execution | None = None,
     name: str | None = None,
 ) -> Reconstruction:
-    """Wrap a trained network as r, after checking it once on two points.
+    """Wrap a trained network as r, and check it once on a few points.
 
     Arguments:
-        source: a module, an (encoder, decoder) pair of modules, or any callable on tensors. Modules are called
-            in evaluation mode; after every call they are in the mode of before. Their weights are not changed. A module
-            with methods ``encode`` and ``decode``, r(x) = decode(encode(x)), is known to have a code. Where it returns
-            several tensors (a tuple, a dict, a dataclass), :func:`reinject.walks.outputs.choose` picks one.
+        source: a module, an (encoder, decoder) pair of modules, or any callable on tensors. Modules run in evaluation
+            mode; after every call they have their earlier mode. Their weights do not change. A module with methods
+            ``encode`` and ``decode`` has a code where r(x) = decode(encode(x)). Of several output tensors (a tuple, a
+            dict, a dataclass), :func:`reinject.walks.outputs.choose` takes the reconstruction.
         event_shape: shape of one input, without the batch: (1, 28, 28), or its length: 784.
-        device: where to run; modules are moved there. Default: where the module is, or the CPU for a function.
-        noise_conditioned: the network is called as (x, sigma), sigma of shape (B,), in data units.
-        sigma: the noise level to hold where a kernel does not set one; required with ``noise_conditioned``.
-        execution: how the network is run; default: all points at once, in 32 bits. A network with convolutions gets as
-            many points at once as a CPU's caches hold, where ``execution.chunk`` is None.
+        device: where to run; modules move there. Default: the module's device, or the CPU for a function.
+        noise_conditioned: whether the network is called as (x, sigma), sigma of shape (B,), in data units.
+        sigma: the noise level to use where a kernel does not set one; required with ``noise_conditioned``.
+        execution: how to run the network; default: all points at once, in 32 bits. Where ``execution.chunk`` is None, a
+            network with convolutions on a CPU gets a chunk that fits the caches.
         name: for messages and manifests; default: the name of the class.
 
     Raises:
         ArgumentError: ``sigma`` out of range, or missing.
-        ModelError: the network fails on such an input, changes its shape or dtype, returns non-finite values, or
-            draws noise: two calls on the same input differ, or a row depends on those beside it.
+        ModelError: the network fails on such an input, changes its shape or dtype, or returns non-finite values. Also
+            where it draws noise (two calls on the same input differ), or a row depends on the other rows.
 
     Example:
         >>> r = wrap(torch.nn.Linear(2, 2), (2,))
@@ -197,7 +197,7 @@ def _function_of(source: Source, device: torch.device) -> Callable[..., Tensor]:
 
 
 def _with_code(r: Reconstruction, source: Source, mode: Evaluating) -> Reconstruction:
-    """R with the encoder and decoder of a pair, or of a module whose halves, by their usual names, make up r."""
+    """Return r with the encoder and decoder of a pair, or of a module whose usual halves make up r."""
     if isinstance(source, tuple):
         return replace(r, encoder=InEvaluation(source[0], mode), decoder=InEvaluation(source[1], mode))
     halves = halves_of(source)
@@ -207,7 +207,7 @@ def _with_code(r: Reconstruction, source: Source, mode: Evaluating) -> Reconstru
     x = _two_points(r.event_shape, r.device)
     try:
         with torch.no_grad():
-            same = torch.allclose(decode(encode(x)), r(x), rtol=1e-4, atol=1e-5)  # but for rounding
+            same = torch.allclose(decode(encode(x)), r(x), rtol=1e-4, atol=1e-5)  # up to rounding
     except Exception:  # noqa: BLE001  # other libraries' methods of that name
         return r
     return replace(r, encoder=encode, decoder=decode) if same else r
@@ -220,7 +220,7 @@ def _two_points(shape: tuple[int, ...], device: torch.device) -> Tensor:
 def _check(r: Reconstruction, source: Source) -> None:
     two = _two_points(r.event_shape, r.device)
     y, *_ = [_tried(r, x, source) for x in (two, two[:1], torch.cat([two, two[:1]]))]  # even, single, odd
-    alike = not r.execution.compiled and r.execution.precision == "32-true"  # one row is rounded as many are
+    alike = not r.execution.compiled and r.execution.precision == "32-true"  # one row is rounded like many rows
     check_steady(r, two, y, r.name, rows=alike)
 
 
@@ -246,9 +246,9 @@ def _tried(r: Reconstruction, x: Tensor, source: Source) -> Tensor:
 
 @dataclass(frozen=True)
 class Ensemble:
-    """Several autoencoders as one r: row k of a block is walked by member k modulo their number.
+    """Several autoencoders as one r: member k mod K walks row k of a block.
 
-    The paper's Algorithm 1 with several AEs: each walk uses one of them, for all its steps.
+    As in the paper's Algorithm 1 with several autoencoders, each walk uses one of them for all its steps.
 
     Example:
         >>> double = wrap(lambda x: 2 * x, (1,))
@@ -268,51 +268,51 @@ class Ensemble:
 
     @property
     def event_shape(self) -> tuple[int, ...]:
-        """Shape of one x, without the batch."""
+        """Return the shape of one x, without the batch."""
         return self.members[0].event_shape
 
     @property
     def device(self) -> torch.device:
-        """Where x has to be."""
+        """Return the device where x must be."""
         return self.members[0].device
 
     @property
     def noise_conditioned(self) -> bool:
-        """Whether the members are told the noise level."""
+        """Return whether the members are noise-conditioned."""
         return self.members[0].noise_conditioned
 
     @property
     def has_code(self) -> bool:
-        """Whether the encoders and decoders of all members are known."""
+        """Return whether all members have an encoder and a decoder."""
         return all(r.has_code for r in self.members)
 
     def __call__(self, x: Tensor, sigma: float | None = None) -> Tensor:
-        """r_k(x[k::K]) for every member k of the K; shapes as for one reconstruction."""
+        """Return r_k(x[k::K]) for every member k of the K; shapes as for one reconstruction."""
         return _by_row([partial(r, sigma=sigma) for r in self.members], x)
 
     def encode(self, x: Tensor) -> Tensor:
-        """Codes, each by its row's member."""
+        """Return the codes, each by its row's member."""
         return _by_row([r.encode for r in self.members], x)
 
     def decode(self, h: Tensor) -> Tensor:
-        """Points, each by its row's member."""
+        """Return the points, each by its row's member."""
         return _by_row([r.decode for r in self.members], h)
 
 
 def ensemble_of(r: object) -> Ensemble:
-    """One or several reconstructions as an ensemble; raises ModelError where one is not wrapped."""
+    """Return one or several reconstructions as an ensemble; raise ModelError where one is not wrapped."""
     if isinstance(r, Ensemble):
         return r
     members = tuple(r) if isinstance(r, (list, tuple)) else (r,)
     for one in members:
         if not isinstance(one, Reconstruction):
             cure = "Give reinject.wrap(network, shape of one input)"
-            raise ModelError("r", f"{type(one).__name__} is no wrapped autoencoder", cure)
+            raise ModelError("r", f"{type(one).__name__} is not a wrapped autoencoder", cure)
     return Ensemble(members)
 
 
 def _by_row(functions: Sequence[Callable[[Tensor], Tensor]], x: Tensor) -> Tensor:
-    """function_k(x[k::K]) in the order of x; no writing in place, so that it can be differentiated."""
+    """Return function_k(x[k::K]) in the order of x, differentiably: without writing in place."""
     k = len(functions)
     if k == 1:
         return functions[0](x)
@@ -322,9 +322,9 @@ def _by_row(functions: Sequence[Callable[[Tensor], Tensor]], x: Tensor) -> Tenso
 
 
 def latent(r: Reconstruction | Ensemble) -> Ensemble:
-    """H -> encode(decode(h)): the autoencoder of codes, which any kernel walks in place of r.
+    """Return h -> encode(decode(h)), the autoencoder of codes, which any kernel can walk in place of r.
 
-    Its points are codes; emit them through ``r.decode`` (``walk(..., transform=r.decode)``).
+    Its points are codes. Emit data by ``walk(..., transform=r.decode)``.
 
     Raises:
         ModelError: r has no encoder and decoder.
@@ -342,7 +342,7 @@ def _latent(r: Reconstruction) -> Reconstruction:
     if not r.has_code:
         raise ModelError(
             r.name,
-            "has no encoder and decoder, so it has no space of codes to walk in",
+            "has no encoder and decoder, so there is no code space to walk in",
             "Train one with --autoencoder mlp or conv, or wrap (encoder, decoder)",
         )
     with torch.no_grad():

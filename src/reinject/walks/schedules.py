@@ -1,7 +1,7 @@
-"""Schedules: a scalar parameter that changes from step to step. A plain number is the constant schedule.
+"""Schedules: values of a parameter that change from step to step. A plain number is the constant schedule.
 
-Position i belongs to the state x_i, so a walk of R steps asks for positions 0..R. A schedule without a length is spread
-over the walk by :func:`reinject.walks.loop.walk`.
+Position i belongs to the state x_i, so a walk of R steps uses positions 0..R. :func:`reinject.walks.loop.walk` gives a
+schedule without a length the length of the walk.
 """
 
 import math
@@ -31,15 +31,15 @@ class Schedule(Protocol):
     """The value of a parameter at every position i = 0, 1, ... of a walk."""
 
     def at(self, i: int) -> float:
-        """The value at x_i."""
+        """Return the value at x_i."""
         ...
 
     def over(self, steps: int) -> Self:
-        """The schedule for a walk of so many steps; raises ArgumentError where it is shorter than the walk."""
+        """Return the schedule for a walk of this length; raise ArgumentError if it is shorter than the walk."""
         ...
 
     def bounds(self) -> tuple[float, float]:
-        """The smallest and the largest value."""
+        """Return the smallest and the largest value."""
         ...
 
 
@@ -47,19 +47,19 @@ Parameter = float | Schedule
 
 
 def value_at(parameter: Parameter, i: int) -> float:
-    """The value of a number or a schedule at x_i.
+    """Return the value of a number or a schedule at x_i.
 
     Example:
         >>> value_at(0.5, 7), value_at(Linear(1.0, 0.0, steps=4), 1)
         (0.5, 0.75)
     """
-    if isinstance(parameter, float | int):  # asked first: isinstance of a protocol costs as much as a small network
+    if isinstance(parameter, float | int):  # first, because isinstance of a protocol costs as much as a small network
         return float(parameter)
     return parameter.at(i) if isinstance(parameter, Schedule) else float(parameter)
 
 
 def bounds_of(parameter: Parameter) -> tuple[float, float]:
-    """The smallest and the largest value of a number or a schedule.
+    """Return the smallest and the largest value of a number or a schedule.
 
     Example:
         >>> bounds_of(0.5), bounds_of(PerStep((3.0, 1.0)))
@@ -70,11 +70,11 @@ def bounds_of(parameter: Parameter) -> tuple[float, float]:
 
 @dataclass(frozen=True)
 class _Between:
-    """From ``first`` at x_0 to ``last`` at x_steps, each level held for ``hold`` steps.
+    """Values from ``first`` at x_0 to ``last`` at x_steps; each level lasts ``hold`` steps.
 
     Attributes:
         first, last: the values at both ends, units of the parameter.
-        steps: R >= 0, the last position; None: those of the walk.
+        steps: R >= 0, the last position; None: that of the walk.
         hold: steps that a level lasts, >= 1.
     """
 
@@ -93,7 +93,7 @@ class _Between:
             check_count(name, "steps", self.steps, 0)
 
     def at(self, i: int) -> float:
-        """The value at x_i; the last one is held from x_steps on."""
+        """Return the value at x_i; after x_steps the last value stays."""
         if i == 0:
             return self.first
         if self.steps is None:
@@ -104,14 +104,14 @@ class _Between:
         return self._between(min(i // self.hold / last, 1.0) if last else 0.0)
 
     def over(self, steps: int) -> Self:
-        """The schedule with the walk's length where it has none."""
+        """Return the schedule, with the walk's length if it has none."""
         if self.steps is None:
             return replace(self, steps=steps)
         _check_length(type(self).__name__, self.steps, steps)
         return self
 
     def bounds(self) -> tuple[float, float]:
-        """Both ends, in order."""
+        """Return both ends, in order."""
         return min(self.first, self.last), max(self.first, self.last)
 
     def _between(self, u: float) -> float:
@@ -144,7 +144,7 @@ class Linear(_Between):
 
 @dataclass(frozen=True)
 class Geometric(_Between):
-    """First (last/first)^u, u = i/R; both ends > 0.
+    """first (last/first)^u, u = i/R; both ends > 0.
 
     Example:
         >>> [Geometric(4.0, 1.0, steps=2).at(i) for i in range(3)]
@@ -195,27 +195,27 @@ class PerStep:
                 raise ArgumentError("PerStep", f"{value} is not a finite number", "Give finite values")
 
     def at(self, i: int) -> float:
-        """The i-th value; the last one is held."""
+        """Return the i-th value; after the last position the last value stays."""
         return self.values[min(i, len(self.values) - 1)]
 
     def over(self, steps: int) -> Self:
-        """Itself, if it is long enough."""
+        """Return the schedule itself, if it is long enough."""
         _check_length("PerStep", len(self.values) - 1, steps)
         return self
 
     def bounds(self) -> tuple[float, float]:
-        """The smallest and the largest value."""
+        """Return the smallest and the largest value."""
         return min(self.values), max(self.values)
 
 
 @dataclass(frozen=True)
 class Cycles:
-    """Falls geometrically from ``first`` to ``last``, then again and again rises to ``again`` and falls to ``last``.
+    """Fall geometrically from ``first`` to ``last``, then repeatedly rise to ``again`` and fall to ``last``.
 
     Attributes:
         first, last, again: values > 0, units of the parameter.
         falls: steps from ``first`` to ``last``, >= 1.
-        cycle: steps from one ``last`` to the next, the rise included, >= 1; of length 1 it stays at ``last``.
+        cycle: steps from one ``last`` to the next, the rise included, >= 1; with length 1 the value stays at ``last``.
 
     Example:
         >>> schedule = Cycles(4.0, 1.0, falls=2, again=2.0, cycle=2)
@@ -238,18 +238,18 @@ class Cycles:
                 raise ArgumentError("Cycles", f"{name} = {value}", "Give a positive number")
 
     def at(self, i: int) -> float:
-        """The value at x_i."""
+        """Return the value at x_i."""
         if i <= self.falls:
             return Geometric(self.first, self.last, self.falls).at(i)
         k = (i - self.falls - 1) % self.cycle
         return self.last if k == self.cycle - 1 else Geometric(self.again, self.last, self.cycle - 1).at(k)
 
     def over(self, steps: int) -> Self:  # noqa: ARG002
-        """Itself: it goes on for ever."""
+        """Return the schedule itself: it has no end."""
         return self
 
     def bounds(self) -> tuple[float, float]:
-        """The smallest and the largest value."""
+        """Return the smallest and the largest value."""
         values = (self.first, self.last, self.again)
         return min(values), max(values)
 
@@ -259,7 +259,7 @@ SYNTAX = "NUMBER, linear|geometric|cosine:FIRST:LAST[:HOLD], steps:A,B,..., or c
 
 
 def parse_number(text: str, radius: float = 1.0) -> float:
-    """A number, or with an r behind it a multiple of the data's radius; raises ValueError.
+    """Parse a number; followed by r it is a multiple of the data's radius. Raise ValueError for other text.
 
     Example:
         >>> parse_number("0.5"), parse_number("2r", radius=4.0)
@@ -269,7 +269,7 @@ def parse_number(text: str, radius: float = 1.0) -> float:
 
 
 def parse_schedule(text: str, radius: float = 1.0) -> Parameter:
-    """The number or schedule that a command line names; numbers with an r behind them are multiples of the radius.
+    """Parse a number or a schedule, as on the command line; numbers followed by r are multiples of the radius.
 
     Arguments:
         text: NUMBER, linear:FIRST:LAST[:HOLD] (or geometric, cosine), steps:A,B,..., or
@@ -277,7 +277,7 @@ def parse_schedule(text: str, radius: float = 1.0) -> Parameter:
         radius: distance of a typical input from the mean, data units.
 
     Raises:
-        ArgumentError: another shape, or numbers that do not parse.
+        ArgumentError: the text has another form, or its numbers do not parse.
 
     Example:
         >>> parse_schedule("0.5"), parse_schedule("geometric:2r:.1r", radius=10.0)

@@ -1,4 +1,4 @@
-"""Settings as values: what a walk is, and what a run of walks is."""
+"""Settings as values: WalkSpec for a walk, RunSpec for a run of walks."""
 
 import math
 from dataclasses import dataclass
@@ -12,16 +12,17 @@ BLOCK = 1024
 
 @dataclass(frozen=True)
 class WalkSpec:
-    """What a walk is, besides its kernel and its start: its length, and what it emits.
+    """Length of a walk, and the states that it emits; the kernel and the start are separate.
 
-    Emitted are the steps i >= burn_in with (i - burn_in) divisible by thin.
+    A walk emits the steps i >= burn_in with (i - burn_in) divisible by thin.
 
     Attributes:
         steps: R, transitions a walk, >= 0.
         burn_in: number of first states left out, x_0 included; 0 <= burn_in <= steps. Algorithm 1 keeps i > 1: 2.
         thin: keep every thin-th state after the burn-in, >= 1.
-        emit: the state x_i, or the reconstruction r(x_i) (where the kernel evaluates r elsewhere: its docstring says).
-        limit: largest |value| > 0 of a state, data units, that is still in range.
+        emit: the state x_i, or the reconstruction r(x_i). Some kernels evaluate r at another point: their docstrings
+            say so.
+        limit: largest |value| > 0 of a state in the range, data units.
 
     Raises:
         ArgumentError: a number out of range.
@@ -54,20 +55,20 @@ class WalkSpec:
 
     @property
     def kept(self) -> range:
-        """The steps that are emitted."""
+        """Return the steps that the walk emits."""
         return range(self.burn_in, self.steps + 1, self.thin)
 
 
 @dataclass(frozen=True)
 class RunSpec:
-    """What a run is: how many walks, from which seed, in which blocks.
+    """A run of walks: number of walks, seed, and blocks.
 
     Attributes:
         walks: number of chains, >= 1.
         seed: of all randomness, >= 0.
-        block_size: walks a block, >= 1; part of what the samples are a function of.
+        block_size: walks a block, >= 1; the samples depend on it.
         blocks: numbers of the blocks to run; None: all, in order.
-        scheme: of the noise, see :func:`reinject.base.streams.stream`; another one for walks of old archives only.
+        scheme: of the noise, see :func:`reinject.base.streams.stream`; old archives have another one.
 
     Raises:
         ArgumentError: a number out of range.
@@ -90,12 +91,12 @@ class RunSpec:
 
     @property
     def numbers(self) -> range | tuple[int, ...]:
-        """The numbers of the blocks, in the order in which they are run."""
+        """Return the numbers of the blocks, in the order of the run."""
         return range(block_count(self.walks, self.block_size)) if self.blocks is None else self.blocks
 
 
 def block_count(walks: int, block_size: int = BLOCK) -> int:
-    """Number of blocks that hold ``walks`` walks: ceil(walks / block_size).
+    """Return the number of blocks that hold ``walks`` walks: ceil(walks / block_size).
 
     Example:
         >>> block_count(10_000)

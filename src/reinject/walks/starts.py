@@ -1,4 +1,4 @@
-"""Where walks begin: small frozen dataclasses with ``draw(shape, generator, first)``."""
+"""Starts of walks: small frozen dataclasses with ``draw(shape, generator, first)``."""
 
 from collections.abc import Callable
 from dataclasses import InitVar, dataclass, field
@@ -25,16 +25,16 @@ __all__ = [
 
 
 class Start(Protocol):
-    """Draws x_0, shape (B, *event), on the generator's device, from the generator and the walks' numbers alone."""
+    """The interface of starts: draw x_0 on the generator's device, from the generator and the walks' numbers alone."""
 
     def draw(self, shape: tuple[int, ...], generator: torch.Generator, first: int = 0) -> Tensor:
-        """x_0 of the given shape (B, *event), data units, of the walks first, first + 1, ..."""
+        """Draw x_0 of the given shape (B, *event), data units, of the walks first, first + 1, ..."""
         ...
 
 
 @dataclass(frozen=True)
 class Normal:
-    """x_0 ~ N(0, std^2 I); std > 0, data units. std = 1 is the start of Algorithm 1.
+    """Draw x_0 ~ N(0, std^2 I); std > 0, data units. Algorithm 1 starts at std = 1.
 
     Example:
         >>> Normal().draw((2, 3), torch.Generator().manual_seed(0)).shape
@@ -47,13 +47,13 @@ class Normal:
         check_positive("start normal", "std", self.std)
 
     def draw(self, shape: tuple[int, ...], generator: torch.Generator, first: int = 0) -> Tensor:  # noqa: ARG002
-        """Std * z, z ~ N(0, I) of the given shape."""
+        """Return std z, z ~ N(0, I) of the given shape."""
         return torch.empty(shape, device=generator.device).normal_(0.0, self.std, generator=generator)
 
 
 @dataclass(frozen=True)
 class Uniform:
-    """x_0 uniform in the box [low, high]^n; low < high, data units.
+    """Draw x_0 uniformly in the box [low, high]^n; low < high, data units.
 
     Example:
         >>> bool(Uniform(0, 2).draw((1000,), torch.Generator().manual_seed(0)).max() < 2)
@@ -68,14 +68,14 @@ class Uniform:
             raise ArgumentError("start uniform", f"low = {self.low}, high = {self.high}", "Give low < high")
 
     def draw(self, shape: tuple[int, ...], generator: torch.Generator, first: int = 0) -> Tensor:  # noqa: ARG002
-        """Low + (high - low) u, u uniform in [0, 1) of the given shape."""
+        """Return low + (high - low) u, u uniform in [0, 1) of the given shape."""
         u = torch.rand(shape, generator=generator, device=generator.device)
         return self.low + (self.high - self.low) * u
 
 
 @dataclass(frozen=True)
 class Fitted:
-    """x_0 ~ N(m, S), the Gaussian with the mean and the covariance of given points.
+    """Draw x_0 ~ N(m, S), the Gaussian with the mean and the covariance of given points.
 
     Arguments:
         points: (N, *event), data units, N >= 2.
@@ -100,13 +100,13 @@ class Fitted:
         flat = points.flatten(1).cpu().double()
         centred = flat - flat.mean(0)
         values, axes = torch.linalg.eigh(centred.T @ centred / (len(flat) - 1))
-        kept = values > values[-1] * 1e-12  # fewer points than dimensions span less than all of them
+        kept = values > values[-1] * 1e-12  # fewer points than dimensions do not span the space
         object.__setattr__(self, "sha256", fingerprint(points))
         object.__setattr__(self, "mean", points.float().mean(0))
         object.__setattr__(self, "factor", (values[kept].sqrt()[:, None] * axes.T[kept]).float())
 
     def draw(self, shape: tuple[int, ...], generator: torch.Generator, first: int = 0) -> Tensor:  # noqa: ARG002
-        """M + z S^(1/2)."""
+        """Return m + z S^(1/2)."""
         _check_event("start fitted", self.mean, shape)
         device = generator.device
         z = torch.empty((shape[0], len(self.factor)), device=device).normal_(generator=generator)
@@ -115,7 +115,7 @@ class Fitted:
 
 @dataclass(frozen=True)
 class Mixture:
-    """x_0 from a mixture of Gaussians: component k with probability w_k, then m_k + z F_k, z ~ N(0, I).
+    """Draw x_0 from a mixture of Gaussians: m_k + z F_k with probability w_k, z ~ N(0, I).
 
     Arguments:
         weights: w, (K,), >= 0, sum 1.
@@ -148,7 +148,7 @@ class Mixture:
         object.__setattr__(self, "sha256", fingerprint(whole))
 
     def draw(self, shape: tuple[int, ...], generator: torch.Generator, first: int = 0) -> Tensor:  # noqa: ARG002
-        """Component by component: m_k + z F_k."""
+        """Return m_k + z F_k, for a component k drawn for every row."""
         _check_event("start mixture", self.means[0], shape)
         device = generator.device
         k = torch.multinomial(self.weights.to(device), shape[0], replacement=True, generator=generator)
@@ -162,30 +162,30 @@ class Mixture:
 
 @dataclass(frozen=True)
 class Codes:
-    """Codes drawn by a mixture, which the autoencoder decodes: where walks begin if the law of its codes is known.
+    """Draw codes from a mixture; the autoencoder decodes them to the starts of walks.
 
     Arguments:
-        law: of the codes; its event is the shape of a code.
+        law: distribution of the codes; its event is a code.
     """
 
     law: Mixture
 
     def draw(self, shape: tuple[int, ...], generator: torch.Generator, first: int = 0) -> Tensor:
-        """Codes, in their own shape; ``Settings.build`` has r decode them."""
+        """Draw codes, in their own shape; ``Settings.build`` decodes them by r."""
         return self.law.draw((shape[0], *self.code_shape), generator, first)
 
     @property
     def code_shape(self) -> tuple[int, ...]:
-        """Shape of one code."""
+        """Return the shape of one code."""
         return tuple(self.law.means.shape[1:])
 
 
 @dataclass(frozen=True)
 class Points:
-    """Walk k starts at point k modulo their number, with noise of standard deviation ``std`` added.
+    """Start walk k at point k modulo the number of points, with noise of standard deviation ``std``.
 
-    Seeds of the walk from a buffer of any size, as in combined replay; or the last states of an earlier run, to go on
-    from there.
+    The points can be a buffer of any size, as in combined replay. They can also be the last states of an earlier run,
+    which the new walks then continue.
 
     Arguments:
         points: (N, *event), data units, N >= 1.
@@ -210,7 +210,7 @@ class Points:
         object.__setattr__(self, "sha256", fingerprint(self.points))
 
     def draw(self, shape: tuple[int, ...], generator: torch.Generator, first: int = 0) -> Tensor:
-        """The points of the walks first, first + 1, ..., and std z."""
+        """Return the points of the walks first, first + 1, ..., plus std z."""
         _check_event("start points", self.points[0], shape)
         number = torch.arange(first, first + shape[0]) % len(self.points)
         x = self.points[number].float().to(generator.device)
@@ -219,7 +219,7 @@ class Points:
 
 @dataclass(frozen=True)
 class Through:
-    """x_0 = function(x), x drawn by another start in another space: a walk among codes begins at an encoded point.
+    """Draw x_0 = function(x), where another start draws x in another space: an encoded point starts a walk among codes.
 
     Arguments:
         start: draws x.
@@ -236,7 +236,7 @@ class Through:
     function: Callable[[Tensor], Tensor] = field(repr=False)
 
     def draw(self, shape: tuple[int, ...], generator: torch.Generator, first: int = 0) -> Tensor:
-        """The function of what the other start draws."""
+        """Return the function of the other start's draws."""
         with torch.no_grad():
             return self.function(self.start.draw((shape[0], *self.event_shape), generator, first))
 
@@ -256,10 +256,10 @@ def _check_event(owner: str, point: Tensor, shape: tuple[int, ...]) -> None:
 
 
 def parse_start(text: str, radius: float = 1.0) -> Start:
-    """The start that a command line names: ``normal``, ``normal:STD``, ``uniform`` or ``uniform:LOW:HIGH``.
+    """Parse a start, as on the command line: ``normal``, ``normal:STD``, ``uniform`` or ``uniform:LOW:HIGH``.
 
     Arguments:
-        text: as above; numbers with an r behind them are multiples of the radius.
+        text: as above; numbers followed by r are multiples of the radius.
         radius: distance of a typical input from the mean, data units.
 
     Raises:

@@ -1,4 +1,4 @@
-"""The verdict on a walk: good, doubtful or broken, and the one reason that counts, from what needs no data."""
+"""Judge a walk without data: good, doubtful or broken, and the one reason that counts."""
 
 import math
 from collections.abc import Iterator
@@ -11,7 +11,7 @@ LEVELS: tuple[Level, ...] = ("good", "doubtful", "broken")
 
 @dataclass(frozen=True)
 class Figures:
-    """What is measured of a walk's samples, without data.
+    """Measurements of a walk's samples, without data.
 
     Attributes:
         stopped: share of walks that became non-finite or left the range.
@@ -19,10 +19,11 @@ class Figures:
         spread: root mean square distance of a value from its mean over samples, in units of the range.
         noise_kept: share of small noise that r leaves: 1 for the identity, 0 for a constant.
         error: root of E|r(x) - x|^2 / E|x - E x|^2 at the samples.
-        random: the same for two calls of r at one x; 0 for a function.
+        random: the same for two calls of r at one x; 0 for a deterministic r.
         repeated: share of samples whose nearest other sample lies within 1% of the typical distance.
-        directions: in which samples vary, by the distances of nearest neighbours: an intrinsic dimension.
-        remembered: share of its start that a walk carries at its end; NaN where it was not measured.
+        directions: number of directions in which samples vary (intrinsic dimension), from the distances of nearest
+            neighbours.
+        remembered: share of its start that a walk carries at its end; NaN where not measured.
         shares: of the classes, in the classifier's order; empty without a classifier.
         information: (H(mean p) - mean H(p)) / log(classes), p the classifier's probabilities; NaN without one.
         confidence: mean probability of the most probable class; NaN without a classifier.
@@ -44,7 +45,7 @@ class Figures:
     agreement: float = math.nan
 
     def as_json(self) -> dict[str, Any]:
-        """JSON values, rounded to three decimals; None for what was not measured."""
+        """Return JSON values, rounded to three decimals; None where not measured."""
         values = {**asdict(self), "shares": [round(share, 3) for share in self.shares]}
         return {k: _rounded(v) if isinstance(v, float) else v for k, v in values.items()}
 
@@ -67,27 +68,27 @@ class Verdict:
 
     @property
     def line(self) -> str:
-        """As it is printed: ``verdict: doubtful: REASON``."""
+        """Return the line to print: ``verdict: doubtful: REASON``."""
         return f"verdict: {self.level}" + (f": {self.reason}" if self.reason else "")
 
     def as_json(self) -> dict[str, str]:
-        """JSON values."""
+        """Return JSON values."""
         return {"level": self.level, "reason": self.reason}
 
 
 _CALLS = 1e-3  # error between two calls of one function: rounding
-ABSENT = 0.05  # of an even share: a class is missing
-WALKS_A_CLASS = 5  # of fewer a class may be absent by chance
-_FEW = 5.0  # directions that samples vary in
+ABSENT = 0.05  # part of an even share, below which a class is missing
+WALKS_A_CLASS = 5  # with fewer walks a class may be absent by chance
+_FEW = 5.0  # least number of directions of good samples
 _MERIT = 0.42  # chosen, as the other bounds, on half A of benchmarks/zoo.py
 
 
 def judge(figures: Figures, walks: int = 10**9) -> Verdict:
-    """The worst that the figures show, and the first reason for it.
+    """Return the worst level that the figures show, and the first reason for it.
 
     Arguments:
         figures: of a walk's samples.
-        walks: that the samples come from: of few walks a class may be absent by chance.
+        walks: number of walks: with few walks a class may be absent by chance.
 
     Example:
         >>> from dataclasses import replace
@@ -105,7 +106,7 @@ def _broken(f: Figures, walks: int) -> Iterator[str]:
     if f.stopped > 0.1:
         yield f"{f.stopped:.0%} of the walks diverged"
     if f.random > _CALLS:
-        yield "r gives something else at every call: put it in evaluation mode"
+        yield "r returns different values at every call: put it in evaluation mode"
     if f.noise_kept > 0.95 and f.error < 0.05:
         yield f"r keeps {f.noise_kept:.0%} of small noise: it is close to the identity and has no score"
     if f.spread < 0.02:
@@ -144,7 +145,7 @@ def _doubtful(f: Figures, walks: int) -> Iterator[str]:
 
 
 def _missing(f: Figures, walks: int) -> tuple[int, int]:
-    """Classes that are all but absent, and all of them; 0 of 0 where so few walks cannot say."""
+    """Count the classes that are almost absent, and all classes; 0 of 0 where there are too few walks."""
     classes = len(f.shares)
     if classes < 2 or walks < WALKS_A_CLASS * classes:
         return 0, 0
@@ -152,9 +153,10 @@ def _missing(f: Figures, walks: int) -> tuple[int, int]:
 
 
 def merit(figures: Figures) -> float:
-    """What walks are ranked by without data, in 0..1: information times the evenness of the classes.
+    """Return a score of walks without data, in 0..1: information times the evenness of the classes.
 
-    information * H(shares) / log(classes). Without a classifier: 1 / (1 + error), which prefers samples that r leaves.
+    The evenness is H(shares) / log(classes). Without a classifier the score is 1 / (1 + error), which prefers samples
+    that r keeps.
 
     Example:
         >>> round(merit(Figures(0.0, 0.0, 0.2, 0.3, 0.2, 0.0, 0.0, shares=(0.5, 0.5), information=0.9)), 3)

@@ -1,4 +1,4 @@
-"""One transition a file: ``init`` and ``step``, pure. Every module here is looked through for kernels."""
+"""Kernels: one transition a file, with pure ``init`` and ``step``. A new module here is found by itself."""
 
 import inspect
 from importlib import import_module
@@ -50,7 +50,7 @@ __all__ = [
 
 
 def _found() -> dict[str, type[Any]]:
-    """The kernels of the modules beside this one, by the names of their classes."""
+    """Return the kernels of the modules of this package, by the names of their classes."""
     modules = [import_module(f"{__name__}.{info.name}") for info in iter_modules(__path__) if info.name != "kernel"]
     return {
         name: cls

@@ -1,4 +1,4 @@
-"""Ancestral: from noise that drowns the data down to little, by a network that knows the noise level."""
+"""Ancestral kernel: walk from noise that drowns the data down to little noise, by a noise-conditioned network."""
 
 import math
 from dataclasses import dataclass
@@ -16,23 +16,28 @@ from reinject.walks.schedules import Parameter, value_at
 
 @dataclass(frozen=True)
 class Ancestral:
-    """x <- r + (sd/s)(x - r) + su z, r = r(x, s), from one noise level s to the next, s': su^2 + sd^2 = s'^2.
+    """Step from one noise level to the next: x <- r + (sd/s)(x - r) + su z, r = r(x, s).
 
-    sd is how much of the old noise is kept, su how much is new: su = eta s' sqrt(1 - k^2). Where the level falls,
-    k = s'/s: at eta = 1 the ancestral step, which given x ~ N(x_0, s^2 I) draws x' as N(x_0, s'^2 I) conditioned on
-    x, with r in place of x_0; at eta = 0 nothing is drawn, the deterministic (DDIM) walk. Where the level stays or
-    rises, k = 0: at eta = 1, x <- r + s' z forgets the noise and goes on from what was made of it (at a level that
-    stays it coincides with Langevin at tau = s'). Starting where noise drowns the data makes walks forget their start
-    and visit the classes evenly; rising again now and then makes one walk visit many points. One call of r a step.
+    s is the level of x, s' the next level, and su^2 + sd^2 = s'^2. sd is the part of the old noise that stays, su = eta
+    s' sqrt(1 - k^2) the new noise.
+
+    Where the level falls, k = s'/s. At eta = 1 this is the ancestral step: for x ~ N(x_0, s^2 I) it draws x' as N(x_0,
+    s'^2 I) conditioned on x, with r in place of x_0. At eta = 0 it draws nothing: the deterministic (DDIM) walk.
+
+    Where the level stays or rises, k = 0. At eta = 1, x <- r + s' z replaces the noise. At a level that stays, this is
+    Langevin with tau = s'.
+
+    A start in noise that drowns the data makes walks forget their start and visit the classes evenly. A level that
+    rises now and then makes one walk visit many points. Each step calls r once.
 
     Attributes:
         r: a noise-conditioned autoencoder.
         sigma: level of x_0, x_1, ..., data units, all > 0. The start must have the standard deviation of the first.
-        eta: from 0, deterministic, to 1, as much new noise as the levels allow.
+        eta: 0 (deterministic) to 1 (as much new noise as the levels allow).
 
     Raises:
         ArgumentError: a level that is not positive, or ``eta`` out of range.
-        ModelError: r is not told the noise level.
+        ModelError: r is not noise-conditioned.
 
     Source: Ho et al. 2020, arXiv 2006.11239 (the step); Song et al. 2021, arXiv 2010.02502 (eta) and 2011.13456 (the
     levels); Karras et al. 2022, arXiv 2206.00364; Xu et al. 2023, arXiv 2306.14878 (rising again).
@@ -66,15 +71,15 @@ class Ancestral:
         require_noise_conditioned("ancestral", self.r)
 
     def level(self, i: int) -> float:
-        """The noise level of x_i, data units."""
+        """Return the noise level of x_i, data units."""
         return value_at(self.sigma, i)
 
     def init(self, x: Float[Tensor, "batch *event"]) -> State:
-        """The state at x_0 = x."""
+        """Return the state at x_0 = x."""
         return State(x, 0)
 
     def step(self, state: State, generator: torch.Generator) -> tuple[State, Info]:
-        """x_{i+1} at its level; the reconstruction is r(x_i, s_i)."""
+        """Return x_{i+1} at its level; the reconstruction is r(x_i, s_i)."""
         s, after = self.level(state.i), self.level(state.i + 1)
         k = after / s if after < s else 0.0
         new = self.eta * after * math.sqrt(1 - k**2)

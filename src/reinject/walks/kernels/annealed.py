@@ -1,4 +1,4 @@
-"""Annealed Langevin: a ladder of falling noise, some Langevin steps on every rung."""
+"""Annealed Langevin kernel: some Langevin steps at each of several falling noise levels."""
 
 from dataclasses import dataclass
 from typing import ClassVar
@@ -16,21 +16,21 @@ from reinject.walks.schedules import Parameter, value_at
 
 @dataclass(frozen=True)
 class Annealed:
-    """x <- x + (eps/2)(r(x, sigma_k) - x) + sqrt(eps) sigma_k z for falling sigma_k, T steps each.
+    """Take T Langevin steps at each falling level: x <- x + (eps/2)(r(x, sigma_k) - x) + sqrt(eps) sigma_k z.
 
-    A Langevin step of size a_k = eps sigma_k^2 for p smoothed with sigma_k; the source writes eps/sigma_L^2 for our
-    eps. With a constant sigma it coincides with :class:`~reinject.walks.kernels.walk_jump.WalkJump`. The start must
-    have the standard deviation of the first level. One call of r a step.
+    The step size is a_k = eps sigma_k^2, for p smoothed with sigma_k; the source writes eps/sigma_L^2 for this eps.
+    With a constant sigma the kernel is :class:`~reinject.walks.kernels.walk_jump.WalkJump`. The start must have the
+    standard deviation of the first level. Each step calls r once.
 
     Attributes:
         r: a noise-conditioned autoencoder.
-        sigma: the levels > 0, data units: geometric:HIGH:LOW:T on the command line, ``Geometric(high, low, hold=T)``
-            in Python.
+        sigma: levels > 0, data units: geometric:HIGH:LOW:T on the command line, ``Geometric(high, low, hold=T)`` in
+            Python.
         eps: step size over sigma^2, 0 < eps <= 4.
 
     Raises:
         ArgumentError: ``sigma`` or ``eps`` out of range.
-        ModelError: r is not told the noise level.
+        ModelError: r is not noise-conditioned.
 
     Source: Song and Ermon 2019, arXiv 1907.05600, algorithm 1.
 
@@ -62,15 +62,15 @@ class Annealed:
         require_noise_conditioned("annealed", self.r)
 
     def level(self, i: int) -> float:
-        """The noise level of x_i, data units."""
+        """Return the noise level of x_i, data units."""
         return value_at(self.sigma, i)
 
     def init(self, x: Float[Tensor, "batch *event"]) -> State:
-        """The state at x_0 = x."""
+        """Return the state at x_0 = x."""
         return State(x, 0)
 
     def step(self, state: State, generator: torch.Generator) -> tuple[State, Info]:
-        """The next x; the reconstruction is r(x_i, sigma_k)."""
+        """Return the next x; the reconstruction is r(x_i, sigma_k)."""
         sigma = self.level(state.i)
         y = self.r(state.x, sigma)
         x = noisy_langevin(state.x, y, sigma, value_at(self.eps, state.i), generator)
@@ -78,10 +78,10 @@ class Annealed:
 
 
 def require_noise_conditioned(owner: str, r: Autoencoder) -> None:
-    """Raise ModelError unless r is told the noise level."""
+    """Raise ModelError unless r is noise-conditioned."""
     if not r.noise_conditioned:
         raise ModelError(
             owner,
-            "the autoencoder is not told the noise level",
+            "the autoencoder is not noise-conditioned",
             "Train one with --autoencoder mlp-denoiser or staged-denoiser, or walk with --kernel langevin",
         )

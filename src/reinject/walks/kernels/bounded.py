@@ -1,4 +1,4 @@
-"""Bounded: a box that walks are reflected into."""
+"""Bounded wrapper: reflect walks into a box."""
 
 import math
 from dataclasses import dataclass
@@ -13,11 +13,11 @@ from reinject.walks.kernels.kernel import Info, Kernel, State
 
 @dataclass(frozen=True)
 class Bounded:
-    """A step of any kernel, then every value beyond the box [low, high] reflected at its wall, as often as it takes.
+    """Take a kernel's step, then reflect every value beyond the box [low, high] at its walls.
 
-    Reflection keeps a uniform density uniform; clipping would pile samples up on the wall. Values that are not finite
-    stay so. A velocity turns round with its value. Info's reconstruction is left as it is. Calls of r: those of the
-    kernel; Metropolis, whose cached r(x) a reflection makes void, one more.
+    Reflection keeps a uniform density uniform; clipping would pile samples up on the walls. Values that are not finite
+    stay not finite. The velocity of a reflected value changes its sign. Info's reconstruction does not change. The
+    calls of r are those of the kernel; Metropolis needs one more, because a reflection makes its cached r(x) void.
 
     Attributes:
         kernel: the kernel.
@@ -42,11 +42,11 @@ class Bounded:
             raise ArgumentError("bounded", f"box {self.low}..{self.high}", "Give low < high")
 
     def init(self, x: Float[Tensor, "batch *event"]) -> State:
-        """The state at x reflected into the box."""
+        """Return the state at x reflected into the box."""
         return self.kernel.init(reflect(x, self.low, self.high))
 
     def step(self, state: State, generator: torch.Generator) -> tuple[State, Info]:
-        """The kernel's step, reflected."""
+        """Return the kernel's next state, reflected."""
         after, info = self.kernel.step(state, generator)
         x = reflect(after.x, self.low, self.high)
         v = after.v
@@ -57,6 +57,6 @@ class Bounded:
 
 
 def reflect(x: Float[Tensor, "*shape"], low: float, high: float) -> Float[Tensor, "*shape"]:
-    """X folded into [low, high] by reflection at both walls."""
+    """Fold x into [low, high] by reflection at both walls."""
     width = high - low
     return width - ((x - low).remainder(2 * width) - width).abs() + low

@@ -1,4 +1,4 @@
-"""Clamped and measured: what is known of x is held, the rest walks."""
+"""Clamped and Measured wrappers: hold known values, or linear measurements, of x while the rest walks."""
 
 from dataclasses import dataclass, field
 from typing import Any
@@ -10,18 +10,18 @@ from torch import Tensor
 from reinject.base.errors import ArgumentError
 from reinject.base.files import fingerprint
 from reinject.walks.kernels.kernel import Info, Kernel, State
-from reinject.walks.kernels.wrappers import autoencoder_of, rows_of
+from reinject.walks.kernels.wrappers import autoencoder_of, values_by_row
 
 
 def region(text: str, shape: tuple[int, ...]) -> Bool[Tensor, "*event"]:
-    """Rows and columns of images as a mask.
+    """Turn rows and columns of images into a mask.
 
     Arguments:
         text: ROWS,COLUMNS as slices.
         shape: (*event), at least two axes, of which the last two are rows and columns.
 
     Raises:
-        ArgumentError: no such text, no such axes, or nothing inside.
+        ArgumentError: text that is not ROWS,COLUMNS, an event without rows and columns, or an empty region.
 
     Example:
         >>> region(":1,:", (1, 2, 1)).flatten().tolist()
@@ -31,7 +31,9 @@ def region(text: str, shape: tuple[int, ...]) -> Bool[Tensor, "*event"]:
         rows, columns = (slice(*(int(n) if n else None for n in part.split(":"))) for part in text.split(","))
     except (ValueError, TypeError) as error:
         raise ArgumentError(
-            "--mask", f"{text!r} is no file and not ROWS,COLUMNS", "Give a .png or .npy file, or such as 0:14,:"
+            "--mask",
+            f"{text!r} is neither a file nor ROWS,COLUMNS",
+            "Give a .png or .npy file, or rows and columns such as 0:14,:",
         ) from error
     if len(shape) < 2:
         raise ArgumentError("--mask", f"inputs {shape} have no rows and columns", "Give a .npy file")
@@ -44,18 +46,18 @@ def region(text: str, shape: tuple[int, ...]) -> Bool[Tensor, "*event"]:
 
 @dataclass(frozen=True)
 class Clamped:
-    """A step of any kernel, after which the known values of x are put back: inpainting.
+    """Take a kernel's step, then put the known values of x back: inpainting.
 
-    x, and the reconstruction in Info, have the known values exactly, before and after every step. For Langevin and
-    small lambda the rest then follows p(rest given known). Calls of r: those of the kernel; Metropolis one more.
+    Before and after every step, x and the reconstruction in Info hold the known values exactly. For Langevin and small
+    lambda the rest follows p(rest given known). The calls of r are those of the kernel; Metropolis needs one more.
 
     Attributes:
         kernel: the kernel.
-        known: values, (*event) or (P, *event): row k of a block is held at known[k mod P]; data units.
+        known: known values, (*event) or (P, *event), data units: row k of a block holds known[k mod P].
         mask: which values are known, (*event).
 
     Raises:
-        ArgumentError: another shape than the autoencoder's, or values that are not finite.
+        ArgumentError: a shape other than the autoencoder's, or values that are not finite.
 
     Source: Bengio et al. 2013, arXiv 1305.6663, section 4 (clamping the observed inputs).
 
@@ -95,28 +97,28 @@ class Clamped:
         object.__setattr__(self, "sha256", fingerprint(known[:, mask], mask))
 
     def _hold(self, x: Tensor) -> Tensor:
-        return torch.where(self.mask, rows_of(self.known, x).to(x.dtype), x)
+        return torch.where(self.mask, values_by_row(self.known, x).to(x.dtype), x)
 
     def init(self, x: Float[Tensor, "batch *event"]) -> State:
-        """The state at x with the known values."""
+        """Return the state at x with the known values."""
         return self.kernel.init(self._hold(x))
 
     def step(self, state: State, generator: torch.Generator) -> tuple[State, Info]:
-        """The kernel's step, with the known values put back."""
+        """Return the kernel's next state, with the known values put back."""
         return _projected(self.kernel, state, generator, self._hold)
 
 
 @dataclass(frozen=True)
 class Measured:
-    """A step of any kernel, after which x is moved to the nearest point with M x = b: any linear measurement.
+    """Take a kernel's step, then move x to the nearest point with M x = b: any linear measurement.
 
-    x <- x - M^+ (M x - b), M^+ the pseudo-inverse: super-resolution where M averages, deblurring where it blurs,
-    compressed sensing where it is random. With rows of the identity it coincides with :class:`Clamped`.
+    x <- x - M^+ (M x - b), M^+ the pseudo-inverse. An averaging M gives super-resolution, a blurring M deblurring, a
+    random M compressed sensing. With rows of the identity the wrapper is :class:`Clamped`.
 
     Attributes:
         kernel: the kernel.
-        matrix: M, (k, n), n values of a flattened x, rows linearly independent.
-        values: b, (k,), or (P, k): row j of a block is held at values[j mod P].
+        matrix: M, (k, n) for the n values of a flattened x; rows linearly independent.
+        values: b, (k,), or (P, k): row j of a block holds values[j mod P].
 
     Raises:
         ArgumentError: shapes that do not fit, or rows that depend on each other.
@@ -150,7 +152,7 @@ class Measured:
                 f"Give (k, {n}) and (k,), one value for each of the k measurements",
             )
         if int(torch.linalg.matrix_rank(self.matrix)) < k:
-            raise ArgumentError("measured", "rows of the matrix depend on each other", "Leave out those that repeat")
+            raise ArgumentError("measured", "the rows of the matrix are linearly dependent", "Leave out dependent rows")
         object.__setattr__(self, "values", values.to(r.device))
         object.__setattr__(self, "matrix", self.matrix.to(r.device))
         object.__setattr__(self, "measurements", k)
@@ -160,15 +162,15 @@ class Measured:
     def _hold(self, x: Tensor) -> Tensor:
         inverse: Tensor = getattr(self, "_inverse")  # noqa: B009
         flat = x.flatten(1)
-        excess = flat @ self.matrix.T - rows_of(self.values, x).to(x.dtype)
+        excess = flat @ self.matrix.T - values_by_row(self.values, x).to(x.dtype)
         return (flat - excess @ inverse.T).reshape(x.shape)
 
     def init(self, x: Float[Tensor, "batch *event"]) -> State:
-        """The state at the nearest point to x with M x = b."""
+        """Return the state at the nearest point to x with M x = b."""
         return self.kernel.init(self._hold(x))
 
     def step(self, state: State, generator: torch.Generator) -> tuple[State, Info]:
-        """The kernel's step, moved to the nearest point with M x = b."""
+        """Return the kernel's next state, moved to the nearest point with M x = b."""
         return _projected(self.kernel, state, generator, self._hold)
 
 

@@ -1,4 +1,4 @@
-"""Guided: any kernel, drawn towards a class by a classifier's gradient."""
+"""Guided wrapper: draw any kernel towards a class by a classifier's gradient."""
 
 import math
 from collections.abc import Callable
@@ -13,7 +13,7 @@ from reinject.base.errors import ArgumentError, ModelError
 from reinject.walks.classifier_outputs import labeller
 from reinject.walks.kernels.kernel import Info, Kernel, State
 from reinject.walks.kernels.tangent import Tangent
-from reinject.walks.kernels.wrappers import autoencoder_of, rows_of, with_autoencoder
+from reinject.walks.kernels.wrappers import autoencoder_of, values_by_row, with_autoencoder
 from reinject.walks.reconstruction import Autoencoder
 
 Where = Literal["reconstruction", "state"]
@@ -21,24 +21,28 @@ Where = Literal["reconstruction", "state"]
 
 @dataclass(frozen=True)
 class Guided:
-    """Any kernel on r(x) + w sigma^2 grad log C(y given x) in place of r(x): conditional samples.
+    """Run a kernel on r(x) + w sigma^2 grad log C(y given x) in place of r(x): conditional samples.
 
-    Because r(x) = x + sigma^2 s(x), sigma^2 = lambda/2, this adds w grad log C to the score, so the kernel walks the
-    density p(x) C(y given x)^w. ``at="reconstruction"``: the gradient of log C(y given r(x)) with respect to x, through
-    r, for a classifier that knows clean inputs only: one more backward pass of r and C. ``at="state"``: of C(y given x)
-    itself, as printed. sigma is what the kernel tells r; where it tells none, |r(x) - x|/sqrt(n) of each walk. Row k of
-    a block asks for target[k mod K], so that with all classes as targets a block is balanced. With w = 0 it coincides
-    with the kernel. Calls of r: those of the kernel.
+    r(x) = x + sigma^2 s(x) with sigma^2 = lambda/2, so this adds w grad log C to the score. The kernel then walks the
+    density p(x) C(y given x)^w.
+
+    With ``at="reconstruction"`` the gradient is that of log C(y given r(x)) with respect to x, through r. This is for
+    classifiers trained on clean inputs; it costs one more backward pass of r and C. With ``at="state"`` the gradient is
+    that of log C(y given x).
+
+    sigma is the level at which the kernel calls r. Where the kernel gives no level, sigma = |r(x) - x|/sqrt(n) of each
+    walk. Row k of a block asks for target[k mod K], so all classes as targets make a block balanced. With w = 0 the
+    wrapper is the kernel. The calls of r are those of the kernel.
 
     Attributes:
         kernel: the kernel.
         classifier: C, (B, *event) -> logits (B, classes), or probabilities, differentiable.
-        target: the asked class, or the classes of walks 0, 1, ...
+        target: the target class, or the classes of walks 0, 1, ...
         weight: w >= 0.
-        at: where the classifier is asked.
+        at: the point at which the classifier is evaluated.
 
     Raises:
-        ArgumentError: a class that C does not have, or a weight out of range.
+        ArgumentError: a class outside of C's, or a weight out of range.
         ModelError: C cannot be differentiated.
 
     Source: Nguyen et al. 2017 (PPGN), arXiv 1612.00005, eq. 5; Dhariwal and Nichol 2021, arXiv 2105.05233 (the weight);
@@ -71,8 +75,8 @@ class Guided:
             raise ArgumentError("guided", "the tangent kernel has no drift to add to", "Guide another kernel")
         if self.at == "reconstruction":
             x = torch.zeros((1, *r.event_shape), device=r.device)
-            why = "the autoencoder cannot be differentiated in its input"
-            _differentiable(r, x, why, "Give at='state', for a classifier that knows noisy inputs")
+            why = "the autoencoder is not differentiable in its input"
+            _differentiable(r, x, why, "Give at='state', for a classifier trained on noisy inputs")
         object.__setattr__(self, "classifier", labeller(self.classifier, r.event_shape, device=r.device))
         targets = (self.target,) if isinstance(self.target, int) else tuple(self.target)
         classes = _classes(self.classifier, r)
@@ -84,17 +88,17 @@ class Guided:
         object.__setattr__(self, "guided", with_autoencoder(self.kernel, drawn))
 
     def init(self, x: Float[Tensor, "batch *event"]) -> State:
-        """The kernel's state at x."""
+        """Return the kernel's state at x."""
         return self.guided.init(x)
 
     def step(self, state: State, generator: torch.Generator) -> tuple[State, Info]:
-        """The kernel's step on the guided r."""
+        """Return the next state of the kernel on the guided r."""
         return self.guided.step(state, generator)
 
 
 @dataclass(frozen=True)
 class _Drawn:
-    """r(x) + w sigma^2 grad log C(y given x)."""
+    """The guided r: r(x) + w sigma^2 grad log C(y given x)."""
 
     r: Autoencoder
     classifier: Callable[[Tensor], Tensor]
@@ -116,7 +120,7 @@ class _Drawn:
 
     @property
     def has_code(self) -> bool:
-        return False  # its encoder and decoder would walk past the guidance
+        return False  # a walk by its encoder and decoder would skip the guidance
 
     def __call__(self, x: Tensor, sigma: float | None = None) -> Tensor:
         y, gradient = self._both(x, sigma)
@@ -126,7 +130,7 @@ class _Drawn:
         return y + self.weight * variance * gradient
 
     def _both(self, x: Tensor, sigma: float | None) -> tuple[Tensor, Tensor]:
-        target = rows_of(self.target, x)
+        target = values_by_row(self.target, x)
 
         def log_c(x: Tensor) -> tuple[Tensor, Tensor]:
             y = self.r(x, sigma)
@@ -144,11 +148,11 @@ class _Drawn:
 
 
 def _classes(classifier: Callable[[Tensor], Tensor], r: Autoencoder) -> int:
-    """How many classes C has, after seeing that it can be differentiated."""
+    """Return the number of classes of C, after a check that C is differentiable."""
     logits = _differentiable(
         classifier,
         torch.zeros((1, *r.event_shape), device=r.device),
-        "the classifier gives no logits that can be differentiated in its input",
+        "the classifier returns no logits that are differentiable in its input",
         "Give a torch classifier without argmax, detach, numpy or torch.no_grad on the way",
     )
     if logits.ndim != 2:
@@ -157,7 +161,7 @@ def _classes(classifier: Callable[[Tensor], Tensor], r: Autoencoder) -> int:
 
 
 def _differentiable(function: Callable[[Tensor], Tensor], x: Tensor, problem: str, cure: str) -> Tensor:
-    """function(x), where it can be differentiated."""
+    """Return function(x), and raise ModelError where it is not differentiable."""
     with torch.enable_grad():
         x.requires_grad_()
         y = function(x)

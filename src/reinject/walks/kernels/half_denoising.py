@@ -1,4 +1,4 @@
-"""Half-denoising: noise, then half the way back."""
+"""Half-denoising kernel: add noise, then go half the way back."""
 
 from dataclasses import dataclass
 from typing import ClassVar
@@ -14,15 +14,15 @@ from reinject.walks.schedules import Parameter, value_at
 
 @dataclass(frozen=True)
 class HalfDenoising:
-    """y = x + sigma z; x <- (y + r(y)) / 2: the least biased of the kernels with a single noise level.
+    """Add noise, then go half the way back: y = x + sigma z; x <- (y + r(y)) / 2.
 
-    r is a denoiser for noise sigma: r(y) = y + sigma^2 s_sigma(y), so the step is y + (sigma^2/2) s_sigma(y), a
-    Langevin step of size sigma^2 that asks for the score of the smoothed density where it stands, on noisy points.
-    Where the noise is followed by the whole way back (:class:`Walkback` without spread), the law is too narrow. Info
-    holds r(y). One call of r a step.
+    Of the kernels with a single noise level this one has the least bias. r is a denoiser for noise sigma, r(y) = y +
+    sigma^2 s_sigma(y), so the step ends at y + (sigma^2/2) s_sigma(y). This is a Langevin step of size sigma^2 that
+    evaluates the score of the smoothed density at noisy points, where it holds. :class:`Walkback` without spread goes
+    the whole way back, and its law is too narrow. Info holds r(y). Each step calls r once.
 
     Attributes:
-        r: the autoencoder; a noise-conditioned one is told sigma.
+        r: the autoencoder; a noise-conditioned one is called at level sigma.
         sigma: noise > 0, data units.
 
     Raises:
@@ -47,11 +47,11 @@ class HalfDenoising:
         check_level("half-denoising", "sigma", self.sigma)
 
     def init(self, x: Float[Tensor, "batch *event"]) -> State:
-        """The state at x_0 = x."""
+        """Return the state at x_0 = x."""
         return State(x, 0)
 
     def step(self, state: State, generator: torch.Generator) -> tuple[State, Info]:
-        """x_{i+1} = (y + r(y)) / 2, y = x_i + sigma z."""
+        """Return x_{i+1} = (y + r(y)) / 2, y = x_i + sigma z."""
         sigma = value_at(self.sigma, state.i)
         noisy = noise_like(state.x, generator, sigma).add_(state.x)
         y = self.r(noisy, sigma)

@@ -1,11 +1,11 @@
-"""What a kernel is: ``init(x) -> State`` and ``step(state, generator) -> (State, Info)``, both pure.
+"""The contract of a kernel: ``init(x) -> State`` and ``step(state, generator) -> (State, Info)``, both pure.
 
-A kernel is a frozen dataclass, so that its repr, which goes into manifests, says everything about it. It calls r once a
-step unless its docstring says otherwise, and not in ``init``. What is emitted, the state or its reconstruction, is the
-walk's choice: Info holds the r that the step has evaluated anyway.
+A kernel is a frozen dataclass, so its repr describes it completely; manifests hold this repr. A kernel calls r once a
+step unless its docstring says otherwise, and not in ``init``. The walk chooses what is emitted, the state or its
+reconstruction; Info holds the r that the step evaluates anyway.
 
-Its fields that are made by :func:`option` are its options on the command line, and ``usage`` says what else a command
-line needs; so a new kernel is one file here and one row in the contract test.
+Fields made by :func:`option` are options on the command line. ``usage`` holds the other settings of the command line.
+So a new kernel is one file here and one row in the contract test.
 """
 
 import math
@@ -23,17 +23,17 @@ from reinject.base.errors import ArgumentError, check_positive
 from reinject.base.streams import parts_of
 from reinject.walks.schedules import Parameter, bounds_of
 
-_LARGE, _PARTS = 2**18, 8  # values from which on noise is drawn in parts, and how many
+_LARGE, _PARTS = 2**18, 8  # least number of values for noise in parts, and the number of parts
 Emit = Literal["state", "reconstruction"]
 
 
 class State(NamedTuple):
-    """What the next step needs.
+    """The state of a block between two steps.
 
     Attributes:
         x: the points, (B, *event), data units.
-        i: how many steps led there.
-        y: r(x), where the step that led there has evaluated it and the next one uses it.
+        i: number of steps that led to x.
+        y: r(x), where the last step has evaluated it and the next step uses it.
         v: velocity, (B, *event), of kernels that have one; None is 0.
     """
 
@@ -44,14 +44,14 @@ class State(NamedTuple):
 
 
 class Info(NamedTuple):
-    """What diagnostics and emission want of one step.
+    """What one step reports, for diagnostics and emission.
 
     Attributes:
-        reconstruction: r where the step evaluated it, (B, *event), data units; at the state that it left unless the
+        reconstruction: r where the step evaluated it, (B, *event), data units: at the state before the step, unless the
             kernel's docstring says otherwise.
         accepted: which proposals were accepted, (B,).
         asymmetry: |J - J^T|_F / |J|_F of r at some of the points, (K,).
-        done: which walks had converged, so that the step left them where they were, (B,).
+        done: walks that converged earlier, so that the step did not move them, (B,).
     """
 
     reconstruction: Tensor
@@ -62,16 +62,16 @@ class Info(NamedTuple):
 
 @dataclass(frozen=True)
 class Usage:
-    """How a kernel is run where nothing else is said.
+    """Name and default settings of a kernel on the command line.
 
     Attributes:
-        name: on the command line.
-        steps: R.
-        burn_in: first states left out, x_0 included.
+        name: of the kernel on the command line.
+        steps: R, transitions a walk.
+        burn_in: number of first states left out, x_0 included.
         emit: "state" or "reconstruction".
         thin: keep every thin-th state after the burn-in.
-        values: values of options as on the command line, for which there is no default in data units; a number with an
-            r behind it is a multiple of the data's radius.
+        values: defaults of options that depend on the data's scale, as text; a number followed by r is a multiple of
+            the data's radius.
     """
 
     name: str
@@ -84,34 +84,34 @@ class Usage:
 
 @runtime_checkable
 class Kernel(Protocol):
-    """One transition of a Markov chain on x; see the module's docstring for the contract."""
+    """One transition of a Markov chain on x; the module's docstring states the contract."""
 
     def init(self, x: Float[Tensor, "batch *event"]) -> State:
-        """The state at x_0 = x, shape (B, *event); calls no network."""
+        """Return the state at x_0 = x, shape (B, *event), without a call of the network."""
         ...
 
     def step(self, state: State, generator: torch.Generator) -> tuple[State, Info]:
-        """The next state, with all its randomness drawn from ``generator``."""
+        """Return the next state; all randomness comes from ``generator``."""
         ...
 
 
 class Named(Kernel, Protocol):
-    """A kernel that the command line knows."""
+    """A kernel with a name and defaults on the command line."""
 
     usage: ClassVar[Usage]
 
 
 def option(text: str, **arguments: Any) -> Any:
-    """A dataclass field that is an option on the command line too, with its help text."""
+    """Make a dataclass field that is also an option on the command line, with its help text."""
     return field(metadata={"help": text}, **arguments)
 
 
 def noise_like(x: Float[Tensor, "*shape"], generator: torch.Generator, std: float = 1.0) -> Float[Tensor, "*shape"]:
-    """Noise std z, z ~ N(0, I) of x's shape and dtype, drawn on the generator's device and brought to x's.
+    """Draw noise std z, z ~ N(0, I), of x's shape and dtype; move it from the generator's device to x's.
 
-    A CPU's generator works in one thread, and for a small network is what takes the time. Large noise is drawn in
-    parts, each from a generator that the given one determines, by as many threads as torch has. How many does not
-    matter.
+    A CPU's generator works in one thread, which for a small network takes most of the time. So large noise is drawn in
+    parts by torch's threads, each part from its own generator, which the given generator determines. The result does
+    not depend on the number of threads.
     """
     z = torch.empty(x.shape, dtype=x.dtype, device=generator.device)
     if z.numel() < _LARGE or z.device.type != "cpu":
@@ -131,7 +131,7 @@ def _threads() -> ThreadPoolExecutor:
 
 
 def uniform(x: Float[Tensor, "batch *event"], generator: torch.Generator) -> Float[Tensor, " batch"]:
-    """One number in [0, 1) for each row of x."""
+    """Draw one number in [0, 1) for each row of x."""
     return torch.rand(len(x), dtype=x.dtype, device=generator.device, generator=generator).to(x.device)
 
 

@@ -1,4 +1,4 @@
-"""Langevin on r, matched, as the paper prints it, or at any temperature."""
+"""Langevin kernel: matched noise, noise as printed in the paper, or any temperature."""
 
 from dataclasses import dataclass
 from typing import ClassVar
@@ -15,13 +15,15 @@ from reinject.walks.schedules import Parameter, Schedule, value_at
 
 @dataclass(frozen=True)
 class Langevin:
-    """x <- r(x) + tau z, z ~ N(0, I): feed the output back with a little noise.
+    """Feed the output back with a little noise: x <- r(x) + tau z, z ~ N(0, I).
 
-    With tau = sqrt(lambda) ("matched") this is the unadjusted Langevin algorithm for p with step lambda, because
-    r(x) = x + (lambda/2) s(x) + o(lambda). Algorithm 1 of the paper prints tau = lambda ("printed"), which is colder
-    for lambda < 1: it samples a distribution narrower than p. Both coincide at lambda = 1; any other tau is a
-    temperature tau^2 / lambda. tau = 0 is noise-free reinjection, which finds modes and does not sample. A
-    noise-conditioned r is held at the level that corresponds to lambda, sigma = sqrt(lambda/2). One call of r a step.
+    With tau = sqrt(lambda) ("matched") this is the unadjusted Langevin algorithm for p with step lambda, because r(x) =
+    x + (lambda/2) s(x) + o(lambda). Algorithm 1 of the paper prints tau = lambda ("printed"). For lambda < 1 this is
+    colder and samples a distribution narrower than p. Both coincide at lambda = 1. Any other tau is a temperature tau^2
+    / lambda. tau = 0 is noise-free reinjection, which finds modes and does not sample.
+
+    A noise-conditioned r is called at sigma = sqrt(lambda/2), the level that corresponds to lambda. Each step calls r
+    once.
 
     Attributes:
         r: the autoencoder.
@@ -56,11 +58,11 @@ class Langevin:
             noise_scale(1.0, self.noise)
 
     def init(self, x: Float[Tensor, "batch *event"]) -> State:
-        """The state at x_0 = x."""
+        """Return the state at x_0 = x."""
         return State(x, 0)
 
     def step(self, state: State, generator: torch.Generator) -> tuple[State, Info]:
-        """x_{i+1} = r(x_i) + tau z."""
+        """Return x_{i+1} = r(x_i) + tau z."""
         lam = value_at(self.lam, state.i)
         noise = self.noise if isinstance(self.noise, str) else value_at(self.noise, state.i)
         tau = noise_scale(lam, noise)

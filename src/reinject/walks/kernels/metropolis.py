@@ -1,4 +1,4 @@
-"""Metropolis-adjusted Langevin: proposals of r, accepted by r's own energy difference."""
+"""Metropolis-adjusted Langevin kernel: accept r's proposals by r's own energy difference."""
 
 import math
 from collections.abc import Callable
@@ -17,20 +17,25 @@ from reinject.walks.reconstruction import Autoencoder
 
 @dataclass(frozen=True)
 class Metropolis:
-    """x* = r(x) + sqrt(lambda) z, accepted with probability min(1, p(x*) q(x given x*) / (p(x) q(x* given x))).
+    """Propose x* = r(x) + sqrt(lambda) z, and accept it by r's own energy difference.
 
-    log p(x*) - log p(x) = (2/lambda) int_0^1 (r(x_t) - x_t) . (x* - x) dt on the segment from x to x*, by
-    Gauss-Legendre quadrature of the given order; q is the proposal's density. Exact for p where
-    r(x) - x = (lambda/2) grad log p is a gradient field; a trained r's is not quite, so believe it as far as the
-    asymmetry in Info, |J - J^T|_F / |J|_F at some of the points, is small. A proposal whose r is not finite is taken,
-    so that the walk counts and stops it. A noise-conditioned r is told sigma = sqrt(lambda/2): p is then the data's
-    density smoothed with sigma. order + 1 calls of r a step, one more in the first, and three on ``probes`` points.
+    The probability of acceptance is min(1, p(x*) q(x given x*) / (p(x) q(x* given x))), q the density of proposals. log
+    p(x*) - log p(x) = (2/lambda) int_0^1 (r(x_t) - x_t) . (x* - x) dt on the segment from x to x*, by Gauss-Legendre
+    quadrature of the given order.
+
+    The kernel is exact for p where r(x) - x = (lambda/2) grad log p is a gradient field. A trained r is not quite a
+    gradient field. Info holds its asymmetry |J - J^T|_F / |J|_F at some points: trust the energy where the asymmetry is
+    small.
+
+    A proposal with a non-finite r is accepted, so that the walk counts and stops it. A noise-conditioned r is called at
+    sigma = sqrt(lambda/2); p is then the data's density smoothed with sigma. Each step calls r order + 1 times, the
+    first step once more, and three times on ``probes`` points.
 
     Attributes:
         r: the autoencoder.
-        lam: lambda > 0 of r, squared data units; of the drift, the noise and the energy alike.
-        order: of the quadrature, >= 1.
-        probes: at how many points the asymmetry is measured at every step, >= 0; 0 for an r that torch cannot
+        lam: lambda > 0 of r, squared data units: of the drift, the noise and the energy.
+        order: order of the quadrature, >= 1.
+        probes: number of points at which each step measures the asymmetry, >= 0; 0 for an r that torch cannot
             differentiate.
 
     Raises:
@@ -59,11 +64,11 @@ class Metropolis:
         check_count("metropolis", "probes", self.probes, 0)
 
     def init(self, x: Float[Tensor, "batch *event"]) -> State:
-        """The state at x_0 = x."""
+        """Return the state at x_0 = x."""
         return State(x, 0)
 
     def step(self, state: State, generator: torch.Generator) -> tuple[State, Info]:
-        """x* where it is accepted, else x again."""
+        """Return x* where it is accepted, else x."""
 
         def r(x: Tensor) -> Tensor:
             return self.r(x, sigma_of_lam(self.lam))
@@ -81,7 +86,7 @@ class Metropolis:
         return after, Info(y, accepted=accepted, asymmetry=self._asymmetry(r, x, generator))
 
     def _asymmetry(self, r: Callable[[Tensor], Tensor], x: Tensor, generator: torch.Generator) -> Tensor | None:
-        """At the first points that are finite; NaN where there are too few."""
+        """Measure the asymmetry at the first finite points; NaN where there are too few."""
         if not self.probes:
             return None
         dead = ~torch.isfinite(x.flatten(1)).all(1)

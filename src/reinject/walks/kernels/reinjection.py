@@ -1,4 +1,4 @@
-"""Reinjection: feed the output back, without noise."""
+"""Reinjection kernel: feed the output back, without noise."""
 
 from dataclasses import dataclass
 from typing import ClassVar
@@ -13,10 +13,10 @@ from reinject.walks.reconstruction import Autoencoder
 
 @dataclass(frozen=True)
 class Reinjection:
-    """x <- r(x): finds the attractors of r, modes of p; it does not sample.
+    """Feed the output back without noise, x <- r(x): find the attractors of r, modes of p.
 
-    All its randomness is in the start. A noise-conditioned r is held at the level that it was wrapped with. Langevin
-    with tau = 0 coincides with it. One call of r a step.
+    This does not sample; only the start is random. A noise-conditioned r is called at the level given to ``wrap``.
+    Langevin with tau = 0 is the same kernel. Each step calls r once.
 
     Attributes:
         r: the autoencoder.
@@ -36,10 +36,10 @@ class Reinjection:
     r: Autoencoder
 
     def init(self, x: Float[Tensor, "batch *event"]) -> State:
-        """The state at x_0 = x."""
+        """Return the state at x_0 = x."""
         return State(x, 0)
 
     def step(self, state: State, generator: torch.Generator) -> tuple[State, Info]:  # noqa: ARG002
-        """x_{i+1} = r(x_i)."""
+        """Return x_{i+1} = r(x_i)."""
         y = self.r(state.x)
         return State(y, state.i + 1), Info(y)

@@ -1,4 +1,4 @@
-"""Tangent: noise only along the manifold that the encoder sees."""
+"""Tangent kernel: add noise only along the manifold that the encoder sees."""
 
 from dataclasses import dataclass
 from typing import ClassVar
@@ -16,19 +16,20 @@ from reinject.walks.schedules import Parameter, value_at
 
 @dataclass(frozen=True)
 class Tangent:
-    """h <- f(x) + J_f J_f^T eps, x <- g(h), eps ~ N(0, sigma^2 I) in code space: f the encoder, g the decoder.
+    """Add noise along the data's manifold: h <- f(x) + J_f J_f^T eps, x <- g(h), eps ~ N(0, sigma^2 I).
 
-    J_f J_f^T eps is the code's move when x moves by J_f^T eps: large along the directions of x that f is sensitive to,
-    which are those of the data, and none across them. By one vjp and one jvp; f is called twice, g once, r itself
-    not at all. Info holds the new x = g(h), which is a reconstruction itself.
+    f is the encoder, g the decoder; eps lies in code space. J_f J_f^T eps is the move of the code when x moves by J_f^T
+    eps. It is large along the directions to which f is sensitive, which are those of the data, and zero across them.
+    Each step takes one vjp and one jvp: it calls f twice, g once, and r itself not at all. Info holds the new x = g(h),
+    which is itself a reconstruction.
 
     Attributes:
-        r: an autoencoder with an encoder and a decoder; contractive ones are what it was made for.
-        sigma: standard deviation of eps > 0; the move J_f^T eps of x is in data units if f is.
+        r: an autoencoder with an encoder and a decoder; the source uses contractive ones.
+        sigma: standard deviation of eps > 0. The move J_f^T eps of x is in data units if f is.
 
     Raises:
         ArgumentError: ``sigma`` is not positive.
-        ModelError: r has no encoder and decoder, or f cannot be differentiated.
+        ModelError: r has no encoder and decoder, or f is not differentiable.
 
     Source: Rifai et al. 2012, arXiv 1206.6434.
 
@@ -57,11 +58,11 @@ class Tangent:
             )
 
     def init(self, x: Float[Tensor, "batch *event"]) -> State:
-        """The state at x_0 = x."""
+        """Return the state at x_0 = x."""
         return State(x, 0)
 
     def step(self, state: State, generator: torch.Generator) -> tuple[State, Info]:
-        """x_{i+1} = g(f(x_i) + J_f J_f^T eps)."""
+        """Return x_{i+1} = g(f(x_i) + J_f J_f^T eps)."""
         h, pull, *_ = torch.func.vjp(self.r.encode, state.x)
         eps = noise_like(h.detach(), generator, value_at(self.sigma, state.i))
         (along,) = pull(eps)

@@ -1,4 +1,4 @@
-"""Underdamped Langevin: walks with a velocity, by the splitting B A O A."""
+"""Underdamped Langevin kernel: walk with a velocity, by the splitting BAOA."""
 
 import math
 from dataclasses import dataclass
@@ -16,19 +16,21 @@ from reinject.walks.schedules import Parameter, value_at
 
 @dataclass(frozen=True)
 class Underdamped:
-    """v += h s(x); x += (h/2) v; v <- c v + sqrt(1 - c^2) z; x += (h/2) v, with s(x) = 2 (r(x) - x)/lambda.
+    """Walk with a velocity: v += h s(x); x += (h/2) v; v <- c v + sqrt(1 - c^2) z; x += (h/2) v.
 
-    BAOAB, the splitting of dx = v dt, dv = s dt - gamma v dt + sqrt(2 gamma) dW into kick, drift and noise, with the
-    half kick at the end of a step and the one at the beginning of the next, both at the same x, done as one: the x are
-    the same, and r is called once a step. c = exp(-gamma h). On a Gaussian (r linear with the score of a Gaussian) its
-    stationary variance of x is exact for every h that is stable, h^2 < 4 v in the narrowest variance v. Walks start
-    at rest. A noise-conditioned r is told sigma = sqrt(lambda/2).
+    s(x) = 2 (r(x) - x)/lambda and c = exp(-gamma h). This is BAOAB, the splitting of dx = v dt, dv = s dt - gamma v dt
+    + sqrt(2 gamma) dW into kick, drift and noise. The half kicks at the end of one step and at the start of the next
+    lie at the same x, so here they are one kick. The points x are the same, and each step calls r once.
+
+    On a Gaussian (r linear with the score of a Gaussian) the stationary variance of x is exact for every stable h.
+    These satisfy h^2 < 4 v, v the smallest variance. Walks start at rest. A noise-conditioned r is called at sigma =
+    sqrt(lambda/2).
 
     Attributes:
         r: the autoencoder.
         lam: lambda > 0 of r, squared data units.
         step_size: h over sigma = sqrt(lambda/2), > 0; a denoiser's score is stable up to 2.
-        friction: gamma in units of 1/sigma, > 0; at infinity the velocity is drawn anew at every step.
+        friction: gamma in units of 1/sigma, > 0; at infinity every step draws the velocity anew.
 
     Raises:
         ArgumentError: a parameter that is not positive.
@@ -56,11 +58,11 @@ class Underdamped:
             check_level("underdamped", name, getattr(self, name))
 
     def init(self, x: Float[Tensor, "batch *event"]) -> State:
-        """The state at x_0 = x, at rest."""
+        """Return the state at x_0 = x, at rest."""
         return State(x, 0)
 
     def step(self, state: State, generator: torch.Generator) -> tuple[State, Info]:
-        """The next x and v."""
+        """Return the next x and v."""
         sigma = sigma_of_lam(value_at(self.lam, state.i))
         size = value_at(self.step_size, state.i)
         c = math.exp(-value_at(self.friction, state.i) * size)

@@ -1,4 +1,4 @@
-"""Walk-jump: Langevin on the smoothed density; what is kept is its denoised states, which are never fed back."""
+"""Walk-jump kernel: walk by Langevin on the smoothed density, and emit denoised states."""
 
 import math
 from dataclasses import dataclass
@@ -20,15 +20,16 @@ def noisy_langevin(
     eps: float,
     generator: torch.Generator,
 ) -> Float[Tensor, "batch *event"]:
-    """X + (eps/2)(y - x) + sqrt(eps) sigma z, y = r(x): a Langevin step of size eps sigma^2 for p smoothed with sigma.
+    """Return x + (eps/2)(y - x) + sqrt(eps) sigma z, y = r(x): a Langevin step for p smoothed with sigma.
 
-    Because (y - x)/sigma^2 is the score of the smoothed density, where r is a denoiser for noise sigma.
+    The step size is eps sigma^2. (y - x)/sigma^2 is the score of the smoothed density where r is a denoiser for noise
+    sigma.
 
     Arguments:
         x: points, (B, *event), data units.
         y: r(x), same shape.
-        sigma: noise that r is a denoiser for, data units.
-        eps: step size over sigma^2; at eps = 2 the old point drops out, x <- y + sqrt(2) sigma z, the matched Langevin
+        sigma: noise level of the denoiser r, data units.
+        eps: step size over sigma^2. At eps = 2 the old point drops out: x <- y + sqrt(2) sigma z, the matched Langevin
             step.
         generator: of z.
 
@@ -41,16 +42,16 @@ def noisy_langevin(
 
 @dataclass(frozen=True)
 class WalkJump:
-    """y <- y + (eps/2)(r(y) - y) + sqrt(eps) sigma z, emitting r(y): walk where noise has joined the modes, then jump.
+    """Walk on the smoothed density, y <- y + (eps/2)(r(y) - y) + sqrt(eps) sigma z, and emit r(y).
 
-    The states y follow p smoothed with one large sigma, where walking from mode to mode is easy; the reconstructions
-    r(y) = E[x given y] are the samples, and are not fed back, so their bias does not build up. At eps = 2 it coincides
-    with matched Langevin of the same denoiser. One call of r a step.
+    The states y follow p smoothed with one large sigma, where noise joins the modes and walking is easy. The samples
+    are the reconstructions r(y) = E[x given y]. They are not fed back, so their bias does not build up. At eps = 2 the
+    kernel is matched Langevin of the same denoiser. Each step calls r once.
 
     Attributes:
-        r: the autoencoder; a noise-conditioned one is told sigma.
+        r: the autoencoder; a noise-conditioned one is called at level sigma.
         sigma: noise > 0, data units.
-        eps: step size over sigma^2, 0 < eps < 4 (beyond, the walk diverges along a flat direction).
+        eps: step size over sigma^2, 0 < eps < 4; at 4 and above the walk diverges along a flat direction.
 
     Raises:
         ArgumentError: ``sigma`` or ``eps`` out of range.
@@ -77,11 +78,11 @@ class WalkJump:
         check_between("walk-jump", "eps", self.eps, 0.0, 4.0)
 
     def init(self, x: Float[Tensor, "batch *event"]) -> State:
-        """The state at y_0 = x."""
+        """Return the state at y_0 = x."""
         return State(x, 0)
 
     def step(self, state: State, generator: torch.Generator) -> tuple[State, Info]:
-        """The next y; the reconstruction is r of the one before."""
+        """Return the next y; the reconstruction is r of the y before."""
         sigma = value_at(self.sigma, state.i)
         y = self.r(state.x, sigma)
         x = noisy_langevin(state.x, y, sigma, value_at(self.eps, state.i), generator)

@@ -1,4 +1,4 @@
-"""Walkback: corrupt, then reconstruct; the chain of a generative stochastic network."""
+"""Walkback kernel: corrupt, then reconstruct; the chain of a generative stochastic network."""
 
 from dataclasses import dataclass
 from typing import ClassVar
@@ -14,16 +14,17 @@ from reinject.walks.schedules import Parameter, value_at
 
 @dataclass(frozen=True)
 class Walkback:
-    """y ~ C(y given x) = N(x, sigma^2 I); x ~ P(x given y) = N(r(y), spread^2 I).
+    """Corrupt, then reconstruct: y ~ N(x, sigma^2 I); x ~ N(r(y), spread^2 I).
 
-    If P were the true conditional of x given y, the chain would sample p. A denoiser gives only its mean: with spread
-    0 (noise, then the whole way back) the law is too narrow, and the right spread is that of clean points around r(y),
-    the root mean squared error of r at noise sigma. Info holds r(y). One call of r a step.
+    If the second law were the true conditional of x given y, the chain would sample p. A denoiser gives only the mean
+    of that conditional. With spread 0 (noise, then the whole way back) the law is too narrow. The right spread is that
+    of clean points around r(y): the root mean squared error of r at noise sigma. Info holds r(y). Each step calls r
+    once.
 
     Attributes:
-        r: the autoencoder; a noise-conditioned one is told sigma.
+        r: the autoencoder; a noise-conditioned one is called at level sigma.
         sigma: noise of the corruption > 0, data units.
-        spread: standard deviation of P around r(y), >= 0, data units.
+        spread: standard deviation of x around r(y), >= 0, data units.
 
     Raises:
         ArgumentError: ``sigma`` or ``spread`` out of range.
@@ -49,11 +50,11 @@ class Walkback:
         check_between("walkback", "spread", self.spread, 0.0)
 
     def init(self, x: Float[Tensor, "batch *event"]) -> State:
-        """The state at x_0 = x."""
+        """Return the state at x_0 = x."""
         return State(x, 0)
 
     def step(self, state: State, generator: torch.Generator) -> tuple[State, Info]:
-        """x_{i+1} = r(x_i + sigma z) + spread z'."""
+        """Return x_{i+1} = r(x_i + sigma z) + spread z'."""
         sigma, spread = value_at(self.sigma, state.i), value_at(self.spread, state.i)
         y = self.r(noise_like(state.x, generator, sigma).add_(state.x), sigma)
         x = noise_like(y, generator, spread).add_(y) if spread else y

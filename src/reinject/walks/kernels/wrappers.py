@@ -1,4 +1,4 @@
-"""What the kernels that wrap another one share."""
+"""Functions that the kernels around other kernels share."""
 
 from dataclasses import replace
 from typing import Any
@@ -11,13 +11,13 @@ from reinject.walks.reconstruction import Autoencoder
 
 
 def autoencoder_of(kernel: Any) -> Autoencoder:
-    """The r of a kernel, or of the one inside it."""
+    """Return the r of a kernel, or of the kernel inside it."""
     r: Autoencoder = _innermost(kernel).r
     return r
 
 
 def place_of(kernel: Any) -> torch.device:
-    """Where a kernel, or the one inside it, has its r; the CPU for one that has none."""
+    """Return the device of the r of a kernel, or of the kernel inside it; the CPU without r."""
     inner = _innermost(kernel)
     return inner.r.device if hasattr(inner, "r") else torch.device("cpu")
 
@@ -29,12 +29,12 @@ def _innermost(kernel: Any) -> Any:
 
 
 def with_autoencoder(kernel: Any, r: Autoencoder) -> Kernel:
-    """The same kernel, or the one inside it, on another r."""
+    """Return the same kernel, or the same kernel inside it, on another r."""
     if hasattr(kernel, "kernel"):
         return replace(kernel, kernel=with_autoencoder(kernel.kernel, r))  # type: ignore[no-any-return]
     return replace(kernel, r=r)  # type: ignore[no-any-return]
 
 
-def rows_of(values: Tensor, x: Tensor) -> Tensor:
-    """values[k mod P] for every row k of x; values of shape (P, ...)."""
+def values_by_row(values: Tensor, x: Tensor) -> Tensor:
+    """Return values[k mod P] for every row k of x; values of shape (P, ...)."""
     return values[torch.arange(len(x), device=x.device) % len(values)]
