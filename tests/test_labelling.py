@@ -75,13 +75,13 @@ def test_what_the_classifier_sees_is_an_option_and_changes_it_alone(tmp_path: Pa
     assert same == b  # as trained together
     assert other not in (a, b)
     for by, said in (
-        ([], "Name the folder of one with --reconstructed-by"),
+        ([], "Give its folder with --reconstructed-by"),
         (["--reconstructed-by", tmp_path / "none"], "no such model folder"),
         (["--reconstructed-by", tmp_path / "images", "--value-range=-1,1"], r"takes (1, 8, 8) in [0, 1], digits has"),
     ):
         assert said in sentence("train", "digits", "--out", tmp_path / "no", *alone, *by)
         assert not list(tmp_path.glob("no.*"))  # so that the right command can be given at once
-    with pytest.raises(ArgumentError, match="--reconstructed-by: is for --only classifier"):
+    with pytest.raises(ArgumentError, match="--reconstructed-by: needs --only classifier"):
         plan_for("digits", classifier=ClassifierSpec(reconstructed_by="models"))
 
 

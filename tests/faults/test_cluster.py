@@ -63,6 +63,6 @@ def test_wrong_clusters_get_a_sentence(models: Path, tmp_path: Path) -> None:
         made(models, tmp_path / "a", cluster=Cluster("127.0.0.1:1"))
     with pytest.raises(ArgumentError, match="workers = 0"):
         Cluster(workers=0)
-    with pytest.raises(ArgumentError, match=r"-1 of a GPU"):
+    with pytest.raises(ArgumentError, match=r"-1 GPUs for each actor"):
         Cluster(gpus=-1)
     assert not (tmp_path / "a").exists()
