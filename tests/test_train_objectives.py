@@ -66,7 +66,7 @@ def test_lossy_on_flat_data_asks_for_noise(tmp_path: Path) -> None:
         (("--objective", "lossy", "--autoencoder", "mlp"), "mlp is not of full rank"),
         (("--objective", "contractive", "--autoencoder", "mlp-denoiser"), "is noise-conditioned"),
         (("--objective", "reconstruction", "--autoencoder", "mlp-residual"), "identity before training"),
-        (("--objective", "reconstruction", "--lam", 0.1), "--lam: --objective reconstruction has none"),
+        (("--objective", "reconstruction", "--lam", 0.1), "--lam: --objective reconstruction does not use it"),
         (("--objective", "contractive", "--sigma", 0.1), "--sigma"),
         (("--objective", "contractive", "--lam", 0), "lam = 0"),
         (("--objective", "lossy", "--lam", -1), "lam = -1"),
