@@ -176,7 +176,7 @@ def test_a_table_is_lent_by_what_is_in_it(tmp_path, monkeypatch) -> None:
         raise OSError(28, "No space left on device")
 
     monkeypatch.setattr(np, "save", full)
-    with pytest.raises(ArgumentError, match=r"TMPDIR: no room for 72,000 bytes in .*Free space"):
+    with pytest.raises(ArgumentError, match=r"TMPDIR: no space for 72,000 bytes in .*Free space"):
         to_memmap(TRAIN.take(np.arange(1000)), tmp_path)
 
 
