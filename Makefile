@@ -75,7 +75,7 @@ lint: $(STAMP)
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
-	$(BIN)/python docs/words.py
+	$(BIN)/python docs/words.py --src
 
 format: $(STAMP)
 	$(BIN)/ruff check --fix .
