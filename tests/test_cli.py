@@ -360,13 +360,14 @@ def test_the_archive_is_the_same_for_any_number_of_workers(models: Path, tmp_pat
     assert "--workers: 0 processes" in sentence("sample", models, "--out", tmp_path / "x", "--workers", 0)
 
 
-def test_a_run_killed_at_random_moments_and_resumed_is_the_same(models: Path, tmp_path: Path) -> None:
-    """Ten kills without warning, in this process or with two workers; then the bytes of a run that was never cut."""
+@pytest.mark.parametrize("kills", [3, pytest.param(12, marks=pytest.mark.slow)])
+def test_a_run_killed_at_random_moments_and_resumed_is_the_same(models: Path, tmp_path: Path, kills: int) -> None:
+    """Kills without warning, in this process or with two workers; then the bytes of a run that was never cut."""
     common = ["--walks", "3000", "--block-size", "100"]
     assert run("sample", models, "--out", tmp_path / "whole", *common)[0] == 0
     moments = random.Random(0)
     out = tmp_path / "cut"
-    for kill in range(10):
+    for kill in range(kills):
         workers = ["--workers", "2"] if kill % 2 else []
         process = subprocess.Popen(
             [*REINJECT, "sample", models, "--out", out, *common, *workers],

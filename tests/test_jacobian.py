@@ -238,6 +238,7 @@ def test_hutch_plus_plus_beats_hutchinson_on_few_directions() -> None:
     assert float(plus.standard_error) < 0.01 * float(plain.standard_error)
 
 
+@pytest.mark.slow
 def test_roulette_does_not_depend_on_how_it_is_cut() -> None:
     r, x = Twisted(6), draw(6, 1)
     exact = torch.linalg.slogdet(r.by_hand(x))[1]
@@ -246,6 +247,7 @@ def test_roulette_does_not_depend_on_how_it_is_cut() -> None:
         assert float((got.value - exact).abs() / got.standard_error) < 4.5
 
 
+@pytest.mark.slow
 def test_roulette_passes_gradients_to_the_parameters() -> None:
     """d/da of log det (1 + a) I = n/(1 + a): unbiased as well."""
     a = torch.tensor(0.3, dtype=torch.float64, requires_grad=True)

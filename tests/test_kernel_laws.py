@@ -3,6 +3,7 @@
 from collections.abc import Callable
 from dataclasses import dataclass
 from itertools import pairwise
+from typing import Any
 
 import numpy as np
 import pytest
@@ -90,7 +91,14 @@ TABLE = {  # lambda -> E[x^2] - 1 on the two modes: THEORY's table, by quadratur
 }
 
 
-@pytest.mark.parametrize(("name", "lam"), [(name, lam) for name, (values, _) in TABLE.items() for lam in values])
+def cases() -> list[Any]:
+    """Every case of the table; those that take long but for one are slow."""
+    found = [(name, lam) for name, (values, _) in TABLE.items() for lam in values]
+    late = [one for one in found if one[0] == "metropolis"][1:]
+    return [pytest.param(*one, marks=[pytest.mark.slow] if one in late else []) for one in found]
+
+
+@pytest.mark.parametrize(("name", "lam"), cases())
 def test_two_modes_have_the_tabled_variance(name: str, lam: float) -> None:
     """Within 4 standard errors: 11 cases, a false alarm in 1,400 runs."""
     values, make = TABLE[name]
@@ -164,7 +172,10 @@ class Whole(nn.Module):
         return self.function(x)
 
 
-@pytest.mark.parametrize("name", chains())
+@pytest.mark.parametrize(
+    "name",
+    [pytest.param(name, marks=[pytest.mark.slow] * (name not in ("langevin", "half-denoising"))) for name in chains()],
+)
 def test_skewness_is_that_of_the_transitions(name: str) -> None:
     """Third central moment of a skewed target, sign and size: the stationary law by quadrature (start forgotten)."""
     chain, steps = chains()[name], 600
@@ -180,11 +191,13 @@ def test_skewness_is_that_of_the_transitions(name: str) -> None:
     check_moments(x, moments(p, chain.seen(GRID[:, None])[:, 0].numpy()))
 
 
+@pytest.mark.slow
 def test_metropolis_has_the_skewed_targets_own_moments() -> None:
     x = final_states(K.Metropolis(by_score(SKEWED, 0.4), 0.4, order=8, probes=0), 50_000, 400)
     check_moments(x, moments(SKEWED.density(GRID.numpy()), GRID.numpy()))
 
 
+@pytest.mark.slow
 def test_metropolis_on_a_denoiser_has_the_smoothed_moments() -> None:
     sigma = 0.5
     r = wrap(lambda x, s: SKEWED.denoise(x, float(s[0])), (1,), noise_conditioned=True, sigma=9.0)
@@ -192,6 +205,7 @@ def test_metropolis_on_a_denoiser_has_the_smoothed_moments() -> None:
     check_moments(x, moments(SKEWED.density(GRID.numpy(), sigma), GRID.numpy()))
 
 
+@pytest.mark.slow
 def test_underdamped_has_the_skewed_targets_moments_up_to_the_steps_square() -> None:
     lam = 0.1
     x = final_states(K.Underdamped(by_score(SKEWED, lam), lam, step_size=0.5, friction=0.2), 50_000, 1500)

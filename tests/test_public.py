@@ -1,13 +1,17 @@
 """What a user's program sees of the package: names, their types, and the values that settings are given as."""
 
 import ast
+import contextlib
 import inspect
 import os
 import re
 import subprocess
 import sys
+import typing
+from collections.abc import Iterator
 from importlib import import_module
 from pathlib import Path
+from typing import Any
 
 import pytest
 import typer
@@ -91,6 +95,32 @@ def test_the_table_of_the_documentation_names_a_function_for_every_command() -> 
             assert "Arguments:" in function.__doc__ or not inspect.signature(function).parameters, shown
             if target:
                 assert getattr(reinject, shown.removeprefix("reinject.")) is function
+
+
+def ours(annotation: object) -> Iterator[type]:
+    """The classes of the package in an annotation."""
+    if inspect.isclass(annotation) and annotation.__module__.startswith("reinject"):
+        yield annotation
+    for part in typing.get_args(annotation):
+        yield from ours(part)
+
+
+def functions_of(value: object) -> list[Any]:
+    if inspect.isfunction(value):
+        return [value]
+    members = inspect.getmembers(value, inspect.isfunction) if inspect.isclass(value) else []
+    return [one for name, one in members if name == "__init__" or not name.startswith("_")]
+
+
+def test_types_that_public_signatures_need_are_public() -> None:
+    public = [getattr(reinject, name) for name in reinject.__all__]
+    shown = [*public, *(getattr(one, name) for one in public if inspect.ismodule(one) for name in dir(one))]
+    needed = set()
+    for function in (one for value in public for one in functions_of(value)):
+        with contextlib.suppress(NameError):  # torch's own classes, imported for type checkers only
+            needed |= {one for hint in typing.get_type_hints(function).values() for one in ours(hint)}
+    assert len(needed) > 20
+    assert not [one for one in needed if not any(one is other for other in shown)]
 
 
 @pytest.mark.slow

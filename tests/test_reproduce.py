@@ -41,6 +41,7 @@ QUICK = Recipe(epochs=1, batch=256)
 FEW: Any = {"autoencoder": AutoencoderSpec(epochs=2), "classifier": ClassifierSpec(epochs=2)}
 
 
+@pytest.mark.slow
 def test_the_share_inside_of_a_shifted_normal() -> None:
     """The 75% region of N(0, I_2) is a disc of radius sqrt(-2 log .25); by quadrature of a shifted law over it."""
     from scipy import stats

@@ -33,6 +33,7 @@ def test_prdc_is_that_of_its_authors(real: torch.Tensor, fake: torch.Tensor, k: 
     assert prdc(real, fake, k)._asdict() == pytest.approx(theirs)
 
 
+@pytest.mark.slow
 def test_prdc_of_a_high_dimensional_normal() -> None:
     """The published numbers for 10,000 points each of N(0, I_1000); in parts, as the distances do not fit at once.
 

@@ -82,6 +82,7 @@ def test_the_likelihood_ratio_is_the_best_attack_on_normal_scores() -> None:
     assert plain < 0.7 < area
 
 
+@pytest.mark.slow
 def test_a_network_that_learned_by_heart_is_found_out_by_all() -> None:
     digits = data.load("digits")
     few, levels = 300, Storage()

@@ -62,7 +62,7 @@ def deaths(
     assert at > 20  # so many touches were there
 
 
-@pytest.mark.parametrize("overwrite", [False, True])
+@pytest.mark.parametrize("overwrite", [False, pytest.param(True, marks=pytest.mark.slow)])
 def test_dying_before_any_touch_of_a_file_costs_nothing(tmp_path: Path, whole: dict[str, bytes], overwrite) -> None:  # type: ignore[no-untyped-def]
     there = {"before": archive} if overwrite else {}
     for out in deaths(tmp_path, partial(archive, overwrite=overwrite), **there):
@@ -71,6 +71,7 @@ def test_dying_before_any_touch_of_a_file_costs_nothing(tmp_path: Path, whole: d
         check_finished(out, whole, overwrite)
 
 
+@pytest.mark.slow
 def test_dying_on_the_way_of_an_append_costs_nothing_that_was_there(tmp_path: Path, whole: dict[str, bytes]) -> None:
     archive(tmp_path / "wanted")
     append(tmp_path / "wanted")

@@ -27,8 +27,8 @@ class _Narrow(torch.Generator):
 def stream(key: Iterable[int], device: str | torch.device = "cpu", scheme: int = SCHEME) -> torch.Generator:
     """Return a generator that is a pure function of integers and of the kind of device.
 
-    Scheme 2 takes SHAKE-256 of the integers. On a CPU this fills all 19,968 bits of the state of the Mersenne twister;
-    on another device it is a seed of 63 bits, all of which that device keeps. Scheme 1 takes a word of NumPy's
+    Scheme 2 takes SHAKE-256 of the integers. On a CPU this fills all 19,968 bits of the state of the Mersenne twister.
+    Another device gets a seed of 63 bits, and keeps all of them. Scheme 1 takes a word of NumPy's
     SeedSequence, of which a CPU keeps 32 bits: there the streams (0, 549, 15) and (0, 763, 94) are equal.
 
     Arguments:

@@ -41,10 +41,12 @@ def summary(out: Path, seconds: float = 0.0) -> Outcome:
     def rate_of(number: float) -> str:
         return f", {number / seconds:,.0f} a second" if seconds else ""
 
+    clipped = f"clipped values: {counts['clipped_values'] / max(1, counts['values']):.2%}"
+    far = (manifest.get("figures") or {}).get("clipped")
+    clipped += "" if far is None else f", {far:.2%} from far outside the range"
     lines = [
         f"{result['rows']:,} {'labelled ' if names else ''}samples in {out}" + rate_of(counts["rows"]),
-        f"stopped walks: {result['stopped_walks']} non-finite, {result['strayed_walks']} out of range; "
-        f"clipped values: {counts['clipped_values'] / max(1, counts['values']):.2%}",
+        f"stopped walks: {result['stopped_walks']} non-finite, {result['strayed_walks']} out of range; " + clipped,
     ]
     if sum(counts["per_class"]):
         total = sum(counts["per_class"])

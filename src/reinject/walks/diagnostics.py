@@ -166,9 +166,9 @@ def stein_discrepancy(
 ) -> Discrepancy:
     """Estimate how far points are from a law of which only the score is known.
 
-    The estimate is the mean over pairs of the Stein kernel s(x).s(y) k + s(x).grad_y k + s(y).grad_x k + tr grad_x
-    grad_y k of k(x, y) = (1 + |x - y|^2 / length^2)^(-1/2). Here the score is the autoencoder's own, s(x) = 2 (r(x) -
-    x)/lambda.
+    The kernel is k(x, y) = (1 + |x - y|^2 / length^2)^(-1/2). The estimate is the mean over pairs of its Stein kernel:
+    s(x).s(y) k + s(x).grad_y k + s(y).grad_x k + tr grad_x grad_y k. Here the score is the
+    autoencoder's own, s(x) = 2 (r(x) - x)/lambda.
 
     Arguments:
         x: points, (B, *event), data units; at least two.
