@@ -13,6 +13,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
+os.environ.setdefault("HF_HUB_OFFLINE", "1")  # no test depends on the hub
 os.environ.setdefault("OMP_NUM_THREADS", "1")  # of every process that a test starts: tests run beside each other
 
 import pytest

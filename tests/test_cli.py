@@ -336,7 +336,7 @@ def test_every_kernel_runs_on_what_train_makes(kernel: str, models: Path, blind_
 def test_kernels_are_listed_with_their_options() -> None:
     status, text, _ = run("kernels")
     assert status == 0
-    assert "half-denoising: y = x + sigma z" in text
+    assert "half-denoising: Add noise, then go half the way back: y = x + sigma z" in text
     assert "--sigma 0.5" in text
     assert json.loads(run("kernels", "--json")[1])["underdamped"]["options"]["step-size"]["default"] == "1.0"
     help_text = run("sample", "--help")[1]

@@ -110,7 +110,13 @@ def test_every_reason_of_the_verdict_is_on_its_page() -> None:
     assert {form(one.reason) for one in reasons} == there
 
 
-@pytest.mark.parametrize("path", sorted((DOCS / "notebooks").glob("*.ipynb")), ids=lambda path: path.stem)
+NOTEBOOKS = [  # one in every run, all every night
+    pytest.param(path, marks=[pytest.mark.slow] * (path.stem != "scores"), id=path.stem)
+    for path in sorted((DOCS / "notebooks").glob("*.ipynb"))
+]
+
+
+@pytest.mark.parametrize("path", NOTEBOOKS)
 def test_notebooks(path: Path) -> None:
     nbformat, nbclient = pytest.importorskip("nbformat"), pytest.importorskip("nbclient")
     notebook = nbformat.read(path, as_version=4)

@@ -150,7 +150,7 @@ def test_a_map_that_is_flat_here_is_no_error(mode) -> None:
         log_det(lambda x: linear(x.detach()), torch.ones(2, 3), mode)
 
 
-@pytest.mark.parametrize("n", [1, 2, 9])
+@pytest.mark.parametrize("n", [pytest.param(1, marks=pytest.mark.slow), 2, pytest.param(9, marks=pytest.mark.slow)])
 def test_asymmetry_exact_and_probed(n: int) -> None:
     r, x = Twisted(n), draw(n)
     j = r.by_hand(x)
@@ -189,7 +189,7 @@ def test_singular_values_of_a_projection() -> None:
 DRAWS = 1000
 
 
-@pytest.mark.parametrize("n", [2, 5, 16])
+@pytest.mark.parametrize("n", [pytest.param(2, marks=pytest.mark.slow), 5, pytest.param(16, marks=pytest.mark.slow)])
 @pytest.mark.parametrize("name", ["hutchinson", "hutch++", "roulette", "lanczos"])
 def test_estimators_are_unbiased(n: int, name: str) -> None:
     """Mean of 1,000 draws within 4.5 standard errors (7e-6 false each), whose size the estimator itself gives."""

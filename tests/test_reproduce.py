@@ -289,7 +289,7 @@ def test_an_experiment_is_gone_on_with_and_not_made_again(
     assert "| ours, default | 0." in page
     assert "Goal: ratio 0.9, skill 0.8." in page
     assert "`reinject reproduce table --only digits-features --seeds 2 --samples 1500`" in page
-    with pytest.raises(ArgumentError, match=r"1600, but .* has 1500"):
+    with pytest.raises(ArgumentError, match=r"1600 differs from 1500 in "):
         reproduce(["table"], out, only=only, spec=ExperimentSpec(samples=1600))
     paper = out / "digits-features" / "seed-0" / "paper"
     (out / "digits-features" / "seed-0" / "result.json").unlink()
@@ -329,7 +329,7 @@ def test_results_of_earlier_versions_are_gone_on_with(tmp_path: Path, monkeypatc
     monkeypatch.setattr(module, "run", lambda _, __, spec, **___: asked.append(spec.precision) or rest)
     (tmp_path / "digits").mkdir()
     (tmp_path / "digits" / "plan.json").write_text(json.dumps({"experiment": "digits", "samples": 10}))
-    with pytest.raises(ArgumentError, match=r"--precision: bf16-mixed, but .* has 32-true"):
+    with pytest.raises(ArgumentError, match=r"--precision: bf16-mixed differs from 32-true in "):
         reproduce(["table"], tmp_path, only=["digits"], spec=ExperimentSpec(samples=10, precision="bf16-mixed"))
     made = reproduce(["table"], tmp_path, only=["digits"], spec=ExperimentSpec(1, 10)).result["digits"]
     assert made["command"] == "reinject reproduce table --only digits --seeds 1 --samples 10"
@@ -341,7 +341,7 @@ def test_results_of_earlier_versions_are_gone_on_with(tmp_path: Path, monkeypatc
         ExperimentSpec(precision="8-true")
     plan = tmp_path / "digits" / "plan.json"
     plan.write_text(json.dumps({**json.loads(plan.read_text()), "device": "cuda"}))
-    with pytest.raises(ArgumentError, match=r"--device: cpu, but .* has cuda"):
+    with pytest.raises(ArgumentError, match=r"--device: cpu differs from cuda in "):
         reproduce(["table"], tmp_path, only=["digits"], spec=ExperimentSpec(samples=10))
 
 

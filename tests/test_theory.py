@@ -88,6 +88,7 @@ def test_learning_is_a_function_of_its_seeds() -> None:
     assert torch.equal(before, torch.get_rng_state())
 
 
+@pytest.mark.slow
 def test_energy_and_estimator_rows_hold() -> None:
     rows = [energy.difference(mixture8(), 20), energy.path(mixture8(), 20), *estimators.all_rows()]
     assert [row.claim for row in rows if row.verdict == "fails"] == []

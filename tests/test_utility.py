@@ -118,6 +118,7 @@ def test_sizes() -> None:
     assert sizes_for(3000) == (100, 300, 1000, 3000)
 
 
+@pytest.mark.slow
 def test_real_data_in_place_of_synthetic_has_ratio_and_skill_one(against: Reference) -> None:
     got = utility(against, TRAIN)
     assert got.skill.values == (1, 1)
@@ -151,7 +152,7 @@ def test_accuracies_do_not_depend_on_the_workers() -> None:
     assert alone[0] != alone[1]
 
 
-@pytest.mark.parametrize("workers", [1, 2])
+@pytest.mark.parametrize("workers", [pytest.param(1, marks=pytest.mark.slow), 2])
 def test_a_student_that_was_asked_of_other_rows_is_not_trained_again(workers) -> None:
     jobs = [(Student(0, 200), TRAIN), (Student(1, 100), TEST)]
     told = []
@@ -199,7 +200,7 @@ def test_progress_is_told_of_every_student() -> None:
     assert RECIPE.steps(len(TRAIN)) >= 500
 
 
-@pytest.mark.parametrize("kind", KINDS)
+@pytest.mark.parametrize("kind", [pytest.param(kind, marks=[pytest.mark.slow] * (kind == "cnn")) for kind in KINDS])
 def test_every_kind_of_student_learns_digits(kind) -> None:
     student = Student(0, 600, kind=kind)
     rows = student.training_rows(TRAIN)
@@ -221,6 +222,7 @@ def test_marks_by_hand() -> None:
     assert got.brier == pytest.approx((2 * 0.3**2 + 2 * 0.6**2 + 2 * 0.2**2) / 3)
 
 
+@pytest.mark.slow
 def test_controls_are_ratios_to_the_twin() -> None:
     """Real inputs with soft labels that are certain and right: the twin itself."""
     hard = np.eye(10, dtype=np.float32)[TRAIN.y]

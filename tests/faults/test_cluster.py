@@ -12,7 +12,7 @@ from reinject.models.loading import load_models
 from reinject.sampling.presets import Settings
 from reinject.sampling.ray_cluster import Cluster
 from reinject.sampling.sample import sample_models
-from reinject.sampling.sample_spec import SampleSpec
+from reinject.sampling.sample_spec import Parallel, SampleSpec
 
 SETTINGS = Settings("langevin", {"lam": "0.1"}, steps=30, burn_in=25)
 

@@ -48,7 +48,7 @@ def mounts(tmp_path_factory: pytest.TempPathFactory) -> None:
 
 
 @pytest.mark.usefixtures("mounts")
-@pytest.mark.parametrize("size", [4, 8, 16, 20, 24, 28])
+@pytest.mark.parametrize("size", [4, 16, 28, *(pytest.param(size, marks=pytest.mark.slow) for size in (8, 20, 24))])
 def test_a_full_disk_gets_a_sentence_and_the_run_goes_on_elsewhere(tmp_path: Path, size: int) -> None:
     done = on_a_disk_of(size, tmp_path)
     if done.returncode == 0:  # it was large enough
