@@ -39,7 +39,7 @@ def test_moments_can_be_left_out(tmp_path: Path) -> None:
     assert not (tmp_path / "m" / "autoencoder" / MOMENTS).exists()
 
 
-@pytest.mark.parametrize("data", [[], ["--data", "digits"]])
+@pytest.mark.parametrize("data", [pytest.param([], marks=pytest.mark.slow), ["--data", "digits"]])
 def test_the_default_begins_among_data_and_can_be_made_again(bottleneck: Path, tmp_path: Path, data: list[str]) -> None:
     status, text, said = command("sample", bottleneck, "--out", tmp_path / "s", "--walks", 600, *data)
     assert status == 0, said

@@ -155,7 +155,7 @@ def test_the_outputs_are_another_space(extractor: Path, features: Path, tmp_path
     assert found.space != data.load(str(features)).space
 
 
-@pytest.mark.usefixtures("quick_students")
+@pytest.mark.slow
 def test_walks_there_are_labelled_there_and_judged_there(features: Path, trained: Path, tmp_path: Path) -> None:
     models = load_models([trained])
     sample_models(models, tmp_path / "s", SampleSpec(preset="default", settings=PRESETS["default"]), walks=300, seed=0)

@@ -76,6 +76,7 @@ def table() -> Table:
     return Table.of(torch.eye(8), torch.arange(8) % 2, Storage("float"))
 
 
+@pytest.mark.slow
 def test_a_script_without_a_guard_is_run_once_and_ends(tmp_path: Path) -> None:
     (tmp_path / "script.py").write_text(UNGUARDED)
     done = subprocess.run([sys.executable, tmp_path / "script.py"], capture_output=True, text=True, check=False)

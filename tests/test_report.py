@@ -194,7 +194,9 @@ def test_an_earlier_page_is_kept(models: Path, tmp_path: Path, monkeypatch: pyte
         ("--kernel half-denoising --sigma .2 --burn-in 0 --store float --confidence 0.3 --quota 3 --walks 30", 0),
         ("--labels none --box 0,1 --steps 5 --burn-in 2", 0),
         ("--confidence 0.2 --distinct 0.3 --block-size 8", 1),
-        ("--classes 3,1 --guidance 0 --labels asked --class-weights 0,1,0,1,1,1,1,1,1,1", 1),
+        pytest.param(
+            "--classes 3,1 --guidance 0 --labels asked --class-weights 0,1,0,1,1,1,1,1,1,1", 1, marks=pytest.mark.slow
+        ),
         ("--known digits --mask 0:4,: --block-size 16 --limit 1e6 --images array --compression gzip", 0),
     ],
 )

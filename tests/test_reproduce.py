@@ -164,6 +164,7 @@ def seconds_of(training: Path) -> float:
     return float(json.loads(training.read_text())["result"]["seconds"])
 
 
+@pytest.mark.slow
 def test_classifiers_vote_and_a_student_says_what_is_kept(quick: dict[str, Experiment], tmp_path: Path) -> None:
     assert quick
     spec = ExperimentSpec(seeds=1, samples=1500)

@@ -102,6 +102,7 @@ def test_zarr_reads_what_is_exported(made: tuple[Path, Archive], tmp_path: Path)
     assert group["walk"][:].tolist() == [w for t in archive.tables(["walk"]) for w in t["walk"].to_pylist()]
 
 
+@pytest.mark.slow
 def test_ray_data_reads_the_archive(made: tuple[Path, Archive]) -> None:
     ray = pytest.importorskip("ray")
     from reinject.sampling.ray_cluster import Cluster, connected

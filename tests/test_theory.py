@@ -191,6 +191,7 @@ def test_an_unknown_check_is_named_before_anything_runs(tmp_path: Path) -> None:
     assert not (tmp_path / "out").exists()
 
 
+@pytest.mark.slow
 def test_quadrature_of_the_two_modes_is_the_table() -> None:
     """THEORY's figures, to the four digits that it prints."""
     found = {(case.name, case.lam): kernels.stationary(case) for case in kernels.cases() if case.mean is not None}

@@ -334,6 +334,7 @@ def test_a_pythae_folder_with_a_hostile_pickle_is_refused(tmp_path: Path) -> Non
     assert not (tmp_path / MARKER).exists()
 
 
+@pytest.mark.slow
 def test_diffusers_folders_that_are_not_what_they_seem(tmp_path: Path) -> None:
     made = AUTOENCODERS["kl"](tmp_path)
     config, weights = (Path(made.source) / name for name in ("config.json", "diffusion_pytorch_model.safetensors"))
