@@ -9,8 +9,11 @@ from typer.testing import CliRunner
 
 from reinject import Archive, Stream
 from reinject.cli import app
+from reinject.models.loading import load_models
 from reinject.models.moments import MOMENTS
 from reinject.networks import Inputs, MLPAutoencoder, MLPClassifier
+from reinject.sampling.sample import sample_models
+from reinject.sampling.sample_spec import SampleSpec
 from test_cli import sentence
 
 
@@ -79,6 +82,15 @@ def test_a_stream_walks_as_sample_does(bottleneck: Path, tmp_path: Path) -> None
     kept, label = Archive.open(tmp_path / "s").read()
     assert torch.equal(torch.stack([x for x, _ in rows]), Archive.open(tmp_path / "s").storage.load(kept))
     assert [y for _, y in rows] == label.tolist()
+
+
+def test_in_python_models_on_disk_are_walked_as_by_the_command(bottleneck: Path, tmp_path: Path) -> None:
+    """Moments in the folder count: walks begin at them, and every row is that of the command."""
+    assert command("sample", bottleneck, "--out", tmp_path / "c", "--walks", 40)[0] in (0, 3)
+    sample_models(load_models([bottleneck]), tmp_path / "p", SampleSpec(), walks=40)
+    by_command, in_python = (Archive.open(tmp_path / name) for name in "cp")
+    assert in_python.manifest["parameters"]["settings"]["start"] == "codes"
+    assert by_command.manifest["shards"] == in_python.manifest["shards"]
 
 
 def test_a_broken_walk_exits_with_three_unless_it_is_forced(tmp_path: Path) -> None:

@@ -97,6 +97,33 @@ def settings_for(
     return Path(name).stem if tuned else name, settings, None
 
 
+def settled(models: Models, spec: SampleSpec, *, walks: int, seed: int, reading: Reading) -> SampleSpec:
+    """Fill in the settings and the start of a spec for models on disk, as the command ``reinject sample`` does.
+
+    Arguments:
+        models: models that walk; moments of codes in their folder are used.
+        spec: spec with or without settings.
+        walks: number of walks, for starts that depend on it.
+        seed: seed of the pilot walks and of starts.
+        reading: how to read the data of a start; notes its splits.
+
+    Raises:
+        ReinjectError: an unknown preset, kernel or option, or a start that cannot be read.
+    """
+    preset, settings, choice = spec.preset, spec.settings, spec.choice
+    if settings is None:
+        options = {name: str(value) for name, value in spec.options.items() if name not in OF_A_WALK}
+        given = {name: value for name, value in spec.options.items() if name in OF_A_WALK}
+        named = None if spec.kernel and preset == "auto" else preset
+        preset, settings, choice = settings_for(
+            models, named, spec.kernel, options, seed=seed, reading=reading, **given
+        )
+    start = spec.start or resolve(settings.start, models.inputs, walks=walks, seed=seed, models=models, reading=reading)
+    splits = {**spec.splits, **reading.splits}
+    filled = replace(spec, kernel=None, options={}, settings=settings, start=start, splits=splits)
+    return replace(filled, preset=preset, choice=choice)
+
+
 OF_A_WALK = ("steps", "burn_in", "thin", "emit", "start", "classes", "guidance", "box", "limit", "latent")
 
 

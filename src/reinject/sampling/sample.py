@@ -12,6 +12,7 @@ from typing import Any
 import torch
 
 from reinject import archive
+from reinject.archive.reading import Reading
 from reinject.archive.request import asked_for
 from reinject.base.errors import check_count
 from reinject.base.files import is_remote, place_of
@@ -24,7 +25,7 @@ from reinject.models.loading import Models
 from reinject.models.voting import Classifier, ready
 from reinject.sampling.appending import check_same, new_range, ranges_with, scheme_for
 from reinject.sampling.auto import Choice
-from reinject.sampling.choosing import settings_in_memory
+from reinject.sampling.choosing import settings_in_memory, settled
 from reinject.sampling.presets import Settings, Walker
 from reinject.sampling.ray_cluster import on_ray
 from reinject.sampling.recipe import Recipe, block_sampler, blocks_in, prepare
@@ -104,6 +105,9 @@ def sample_models(
     check_count("sample", "walks", walks)
     inputs = models.inputs
     kept = replace(spec.format, value_range=(inputs.low, inputs.high), space=inputs.space)
+    if spec.settings is None:
+        reading = Reading(trained=models.splits, progress=writing.progress)
+        spec = settled(models, spec, walks=walks, seed=seed, reading=reading)
     own = replace(spec, class_names=inputs.class_names, radius=inputs.radius, format=kept)
     made_by = _made_by(models, out, parallel)
     whole = models.ensemble(parallel.execution)

@@ -11,8 +11,7 @@ from reinject.archive.reading import Reading
 from reinject.data.samples import Storage
 from reinject.models.loading import Models, levels_of, load_models
 from reinject.models.voting import ready
-from reinject.sampling.choosing import OF_A_WALK, settings_for
-from reinject.sampling.data_starts import resolve
+from reinject.sampling.choosing import settled
 from reinject.sampling.presets import Settings
 from reinject.sampling.recipe import Recipe, block_sampler, blocks_in, samples_per_walk
 from reinject.sampling.sample_spec import SampleSpec
@@ -57,25 +56,16 @@ class Stream(IterableDataset[tuple[Tensor, int]]):
         several = [models] if isinstance(models, (str, Path)) else models
         self.folders = [Path(folder) for folder in several]
         self.walks, self.seed = walks, seed
-        self.spec, self.device = SampleSpec.of(spec), device
-        self.selection = self.spec.selection
+        asked, self.device = SampleSpec.of(spec), device
+        self.selection = asked.selection
         self.epoch = 0
         loaded = load_models(self.folders, device, labelled=self.selection.labels != "none")
         reading = Reading(data_dir, split_seed, trained=loaded.splits)
-        self.settings = self._chosen(loaded, reading)
-        start = resolve(self.settings.start, loaded.inputs, walks=walks, seed=seed, models=loaded, reading=reading)
-        self.start = self.spec.start or start
+        self.spec = settled(loaded, asked, walks=walks, seed=seed, reading=reading)
+        assert self.spec.settings is not None
+        self.settings, self.start = self.spec.settings, self.spec.start
         self.private = resolve_private(self.selection, loaded.inputs, reading)
         self._blocks(self.seed)  # fail here rather than in a worker
-
-    def _chosen(self, loaded: Models, reading: Reading) -> Settings:
-        spec = self.spec
-        if spec.settings is not None:
-            return spec.settings
-        options = {name: str(value) for name, value in spec.options.items() if name not in OF_A_WALK}
-        given = {name: value for name, value in spec.options.items() if name in OF_A_WALK}
-        preset = None if spec.kernel else spec.preset
-        return settings_for(loaded, preset, spec.kernel, options, seed=self.seed, reading=reading, **given)[1]
 
     def __repr__(self) -> str:
         folders = ", ".join(map(str, self.folders))
