@@ -12,7 +12,7 @@ from reinject.archive import Archive
 from reinject.base.progress import for_this_terminal
 from reinject.models.bundle import load
 from reinject.models.loading import load_models
-from reinject.models.voting import classify
+from reinject.models.votes import classify
 from reinject.sampling.presets import choose
 from reinject.sampling.sample import sample_models
 from reinject.sampling.sample_spec import SampleSpec

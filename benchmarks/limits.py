@@ -16,7 +16,7 @@ from reinject.base.progress import for_this_terminal
 from reinject.data.sample_tables import Table
 from reinject.data.samples import Storage
 from reinject.models.loading import load_models
-from reinject.models.voting import classify
+from reinject.models.votes import classify
 from reinject.training.students import Bench
 
 CHUNK = 1000

@@ -17,7 +17,7 @@ from reinject.base.files import place_of
 from reinject.base.progress import Silent
 from reinject.data.samples import LabelledSamples, Storage
 from reinject.models.loading import load_models, with_student
-from reinject.models.voting import Voting, classify
+from reinject.models.votes import Voting, classify
 from reinject.networks import Inputs, MLPAutoencoder, MLPClassifier
 from reinject.report.pages import command_of
 from reinject.sampling.algorithm1 import Labels, StoreSpec

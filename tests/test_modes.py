@@ -13,7 +13,7 @@ from torch import nn
 import reinject
 from reinject import kernels, starts
 from reinject.base.errors import ModelError
-from reinject.models.voting import classify, ready
+from reinject.models.votes import classify, ready
 from reinject.walks.modes import Evaluating
 
 

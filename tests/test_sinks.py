@@ -105,7 +105,7 @@ def test_zarr_reads_what_is_exported(made: tuple[Path, Archive], tmp_path: Path)
 @pytest.mark.slow
 def test_ray_data_reads_the_archive(made: tuple[Path, Archive]) -> None:
     ray = pytest.importorskip("ray")
-    from reinject.sampling.ray_cluster import Cluster, connected
+    from reinject.sampling.ray_workers import Cluster, connected
 
     _, archive = made
     connected(Cluster(), 1)

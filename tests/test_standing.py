@@ -22,7 +22,7 @@ from reinject.evaluation.standing import next_command
 from reinject.evaluation.utility import Utility
 from reinject.report.evaluated import evaluate
 from reinject.report.report import report
-from reinject.training.curves import Curve, Figure
+from reinject.training.learning_curves import Curve, Figure
 from reinject.walks.verdict import Verdict
 from test_cli import run
 

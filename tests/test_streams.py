@@ -12,7 +12,7 @@ from flat import flat
 from reinject import Archive
 from reinject.archive import write_shard
 from reinject.base.errors import ArchiveError, ReinjectError
-from reinject.base.streams import FIRST, SCHEME, parts_of, stream
+from reinject.base.random_streams import FIRST, SCHEME, parts_of, stream
 from reinject.evaluation.diagnose import diagnose
 from reinject.models.loading import load_models
 from reinject.sampling.presets import Settings

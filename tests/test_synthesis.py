@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from reinject import wrap
 from reinject.base.errors import ArgumentError, ModelError
 from reinject.data.samples import Storage
-from reinject.models.voting import classify
+from reinject.models.votes import classify
 from reinject.sampling.algorithm1 import StoreSpec, synthesise
 from reinject.walks import kernels, starts
 from reinject.walks.specs import RunSpec, WalkSpec

@@ -15,8 +15,8 @@ from reinject.data.sample_tables import Table, open_table, to_memmap
 from reinject.data.samples import Storage
 from reinject.evaluation.utility import Reference, Utility, reference, students_needed, utilities
 from reinject.evaluation.wording import headline, numbers, table
-from reinject.training.curves import Figure, interval_of, sizes_for, skill
 from reinject.training.fit import Recipe
+from reinject.training.learning_curves import Figure, interval_of, sizes_for, skill
 from reinject.training.students import KINDS, RECIPE, Bench, Student, graded, marks
 
 DIGITS = data.load("digits")

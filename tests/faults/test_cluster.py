@@ -10,7 +10,7 @@ from archiving import files
 from reinject.base.errors import ArgumentError, ReinjectError
 from reinject.models.loading import load_models
 from reinject.sampling.presets import Settings
-from reinject.sampling.ray_cluster import Cluster
+from reinject.sampling.ray_workers import Cluster
 from reinject.sampling.sample import sample_models
 from reinject.sampling.sample_spec import Parallel, SampleSpec
 
@@ -38,7 +38,7 @@ def test_a_cluster_makes_the_same_bytes_also_when_a_worker_is_killed(
     models: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     ray = pytest.importorskip("ray")
-    from reinject.sampling import ray_cluster as cluster
+    from reinject.sampling import ray_workers as cluster
 
     killed: list[int] = []
     real = cluster._shards

@@ -14,7 +14,7 @@ from reinject.models import bundle, importing
 from reinject.models.importing import Wanted, import_model
 from reinject.models.inspect import inspect
 from reinject.models.loading import load_models
-from reinject.models.voting import classify
+from reinject.models.votes import classify
 from reinject.sampling.presets import Settings
 from reinject.sampling.sample import sample_models
 from reinject.sampling.sample_spec import Parallel, SampleSpec

@@ -11,7 +11,7 @@ import pyarrow as pa
 
 from reinject import __version__
 from reinject.base.errors import ArgumentError
-from reinject.base.streams import FIRST
+from reinject.base.random_streams import FIRST
 from reinject.data import images
 from reinject.data.classes import check_names
 from reinject.data.samples import LabelledSamples, Storage
@@ -143,7 +143,7 @@ def blocks_of(parameters: Mapping[str, Any]) -> list[tuple[int, int]]:
 
 
 def scheme_of(parameters: Mapping[str, Any]) -> int:
-    """Return the scheme of an archive's noise, see :func:`reinject.base.streams.stream`; old archives name none.
+    """Return the scheme of an archive's noise, see :func:`reinject.base.random_streams.stream`; old archives name none.
 
     Example:
         >>> scheme_of({}), scheme_of({"streams": 2})

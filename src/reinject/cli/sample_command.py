@@ -152,7 +152,7 @@ def sample(
     from reinject.sampling.data_starts import resolve
     from reinject.sampling.forecast import forecast
     from reinject.sampling.presets import classes_of
-    from reinject.sampling.ray_cluster import Cluster
+    from reinject.sampling.ray_workers import Cluster
     from reinject.sampling.sample import sample_models as run
     from reinject.sampling.sample_request import asked_by_command, sampled_already
     from reinject.sampling.sample_spec import Format, Parallel, SampleSpec, Writing

@@ -11,7 +11,7 @@ from torch import Tensor
 from reinject.data.sample_tables import Table
 from reinject.data.samples import Storage
 from reinject.models.loading import Models, range_of
-from reinject.models.voting import classify
+from reinject.models.votes import classify
 from reinject.sampling.auto import Networks, Trial, choose_settings, try_settings
 from reinject.sampling.pilot import far_from, visit
 from reinject.sampling.presets import DEFAULT, Settings, settings_of

@@ -20,7 +20,7 @@ from reinject.evaluation.shadows import plan_of
 from reinject.evaluation.standing import found_wrong, next_command, verdict_of
 from reinject.evaluation.utility import Utility
 from reinject.models.loading import Models
-from reinject.models.voting import Classifier, Voting
+from reinject.models.votes import Classifier, Voting
 from reinject.sampling.provenance import check_split, find_classifiers, find_models, shares
 from reinject.walks.verdict import Verdict
 

@@ -25,7 +25,7 @@ from reinject.evaluation.memorisation import Neighbourhood, neighbourhood
 from reinject.models.bundle import load
 from reinject.models.features import NAMES, Extractor, convolutions, outputs, pca, penultimate, pixels, usual
 from reinject.models.loading import Models, classifier_in
-from reinject.models.voting import Classifier
+from reinject.models.votes import Classifier
 from reinject.training.students import Bench, Marks, workers_for
 
 MOST_NEAR = 10_000  # most samples in the search for neighbours

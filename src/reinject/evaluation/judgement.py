@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from reinject.base.errors import ArgumentError, DataError
-from reinject.training.curves import LEVEL, interval_of
+from reinject.training.learning_curves import LEVEL, interval_of
 
 _LEAST = 20  # least rows of a draw
 

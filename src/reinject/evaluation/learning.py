@@ -15,7 +15,7 @@ from reinject.data.sample_tables import Table
 from reinject.data.samples import Storage
 from reinject.evaluation.utility import Utility, reference, students_needed, utilities
 from reinject.models.loading import Models
-from reinject.models.voting import Classifier, classify
+from reinject.models.votes import Classifier, classify
 from reinject.training.students import SOFT, Bench, Kind, Marks, workers_for
 
 

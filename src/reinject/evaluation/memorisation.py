@@ -16,7 +16,7 @@ from torch import Tensor
 
 from reinject.base.errors import DataError
 from reinject.evaluation.judgement import Judgement, binomial_interval, clustered_interval
-from reinject.training.curves import LEVEL
+from reinject.training.learning_curves import LEVEL
 from reinject.training.neighbours import nearest
 
 _LEVELS = (0.001, 0.003, 0.01, 0.03, 0.1, 0.3, 1.0)

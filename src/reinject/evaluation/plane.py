@@ -7,7 +7,7 @@ from numpy.typing import NDArray
 from scipy import stats
 
 from reinject.base.errors import DataError
-from reinject.training.curves import LEVEL
+from reinject.training.learning_curves import LEVEL
 
 REGION = 0.75  # of the data
 _LEAST = 100

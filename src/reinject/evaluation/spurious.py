@@ -6,7 +6,7 @@ import torch
 from torch import Tensor
 
 from reinject.evaluation.judgement import Judgement
-from reinject.training.curves import interval_of
+from reinject.training.learning_curves import interval_of
 from reinject.training.neighbours import nearest
 
 _OUTSIDE = 0.05  # share of held-out real rows beyond each of the two thresholds

@@ -14,7 +14,7 @@ from scipy import stats
 from torch import Tensor
 
 from reinject.evaluation.judgement import Judgement, binomial_interval
-from reinject.training.curves import interval_of
+from reinject.training.learning_curves import interval_of
 
 PERMUTATIONS = 500
 Pair = tuple[Tensor, Tensor]

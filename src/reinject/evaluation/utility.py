@@ -29,8 +29,8 @@ from reinject.base.errors import DataError
 from reinject.base.files import finite
 from reinject.data.sample_tables import Table
 from reinject.data.samples import Storage
-from reinject.training.curves import LEAST, Curve, Figure, sizes_for, skill
 from reinject.training.fit import Recipe
+from reinject.training.learning_curves import LEAST, Curve, Figure, sizes_for, skill
 from reinject.training.students import RECIPE, Bench, Kind, Marks, Student, curve_jobs, curve_of, whole_jobs
 
 

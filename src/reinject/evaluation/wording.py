@@ -5,7 +5,7 @@ from dataclasses import dataclass
 
 from reinject.evaluation.judgement import Judgement
 from reinject.evaluation.utility import Utility
-from reinject.training.curves import Figure
+from reinject.training.learning_curves import Figure
 
 _UNDEFINED = "not defined"
 _ALARM = 0.01  # p below which the report warns

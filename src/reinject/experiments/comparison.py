@@ -31,8 +31,8 @@ from reinject.sampling.sample import sample_models
 from reinject.sampling.sample_spec import Parallel, SampleSpec, Writing
 from reinject.sampling.selection import Selection
 from reinject.sampling.taught import FIRST, check_walked, taught
-from reinject.training.curves import Figure
 from reinject.training.fabric_spec import FabricSpec
+from reinject.training.learning_curves import Figure
 from reinject.training.plans import ClassifierSpec, TrainPlan, plan_for
 from reinject.training.train import train
 from reinject.walks.execution import Execution

@@ -22,7 +22,7 @@ from reinject.evaluation.judgements import GROUPS, closest
 from reinject.evaluation.learning import Students, judge
 from reinject.evaluation.standing import found_wrong, next_command, verdict_of
 from reinject.models.loading import Models, load_models
-from reinject.models.voting import classify
+from reinject.models.votes import classify
 from reinject.report.evaluated import METRICS
 from reinject.report.pages import write_page
 from reinject.report.pictures import Judged, draw

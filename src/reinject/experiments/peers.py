@@ -15,7 +15,7 @@ from reinject.base.errors import ModelError
 from reinject.data.sample_tables import Table
 from reinject.data.samples import Storage
 from reinject.models.loading import Models
-from reinject.models.voting import Classifier, classify
+from reinject.models.votes import Classifier, classify
 from reinject.training.fit import Parts, Recipe, Rows, fit
 
 _REINJECTIONS = 5

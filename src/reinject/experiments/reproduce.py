@@ -21,7 +21,7 @@ from reinject.experiments.comparison import run
 from reinject.experiments.experiment_spec import ExperimentSpec
 from reinject.report import plane_picture as plane
 from reinject.report.sample_pictures import learning_curves
-from reinject.training.curves import Curve
+from reinject.training.learning_curves import Curve
 from reinject.walks.execution import Execution
 
 METRICS = "metrics.json"

@@ -8,7 +8,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from reinject.models.voting import Classifier, classify
+from reinject.models.votes import Classifier, classify
 from reinject.networks import Inputs
 from reinject.sampling.presets import Settings, Walker
 from reinject.score import sigma_of_lam

@@ -14,7 +14,7 @@ from reinject.data.samples import Storage, usual_kind
 from reinject.data.splits import Split, are_apart, check_unseen
 from reinject.models.bundle import Bundle, as_reconstruction, load
 from reinject.models.moments import Moments, load_moments
-from reinject.models.voting import Classifier, Voting
+from reinject.models.votes import Classifier, Voting
 from reinject.networks import Inputs
 from reinject.walks.execution import Execution
 from reinject.walks.reconstruction import Ensemble

@@ -12,7 +12,7 @@ from reinject.base.progress import Progress
 from reinject.base.staging import check_free, partial_of, publish
 from reinject.evaluation.evaluate import Examined, examine
 from reinject.evaluation.evaluate_spec import EvaluateSpec
-from reinject.models.voting import Classifier
+from reinject.models.votes import Classifier
 from reinject.report.pages import write_page
 from reinject.report.pictures import draw, judged_of
 

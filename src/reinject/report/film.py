@@ -11,7 +11,7 @@ from reinject.archive import Archive, blocks_of
 from reinject.archive.reading import reading_again
 from reinject.base.errors import ArchiveError
 from reinject.models.loading import Models, levels_of
-from reinject.models.voting import classify
+from reinject.models.votes import classify
 from reinject.report.page import Film
 from reinject.report.sprites import Sprites
 from reinject.sampling.constraints import resolve_constraint

@@ -8,7 +8,7 @@ from numpy.typing import NDArray
 
 from reinject.report.canvas import COLOURS, Array, bare, new_figure, save, show
 from reinject.report.plane_picture import noise_in_plane, projected
-from reinject.training.curves import Curve
+from reinject.training.learning_curves import Curve
 
 
 def samples_by_class(

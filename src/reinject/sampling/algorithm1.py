@@ -8,7 +8,7 @@ from torch import Tensor
 
 from reinject.base.errors import ArgumentError
 from reinject.data.samples import LabelledSamples, Storage
-from reinject.models.voting import Classifier, classify, ready
+from reinject.models.votes import Classifier, classify, ready
 from reinject.sampling.filters import Filter, filtered
 from reinject.walks.kernels.kernel import Kernel
 from reinject.walks.kernels.langevin import Langevin

@@ -7,8 +7,8 @@ from typing import Any
 from reinject import archive
 from reinject.base.errors import ArchiveError
 from reinject.base.files import place_of
+from reinject.base.random_streams import SCHEME
 from reinject.base.staging import before_publishing, differences
-from reinject.base.streams import SCHEME
 
 
 def reach_of(out: Path | str, walks: int, block_size: int, append: bool) -> int:

@@ -7,7 +7,7 @@ from typing import Any
 import torch
 
 from reinject.data.samples import Storage
-from reinject.models.voting import Classifier
+from reinject.models.votes import Classifier
 from reinject.sampling.pilot import WALKS, figures, remembered, visit, walks_for
 from reinject.sampling.presets import DEFAULT, Constraint, Settings, settings_of
 from reinject.walks.reconstruction import Ensemble

@@ -10,7 +10,7 @@ from reinject.archive.reading import Reading
 from reinject.base.errors import ArchiveError, ArgumentError
 from reinject.data.samples import Storage
 from reinject.models.loading import Models, range_of
-from reinject.models.voting import Classifier
+from reinject.models.votes import Classifier
 from reinject.sampling.auto import Choice, choose_settings
 from reinject.sampling.data_starts import resolve
 from reinject.sampling.presets import PRESETS, Settings, choose

@@ -72,7 +72,7 @@ class Unlearned:
 
     Attributes:
         student: x (B, *event), data units -> p (B, classes), such as
-            ``functools.partial(reinject.models.voting.classify, network)``.
+            ``functools.partial(reinject.models.votes.classify, network)``.
         share: share of each class to keep, in (0, 1]; 1 keeps all.
         seed: seed of the draw; the draw is a function of (seed, block).
         sha256: fingerprint of the student, for the record.

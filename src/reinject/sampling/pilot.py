@@ -8,7 +8,7 @@ import torch
 from torch import Tensor
 
 from reinject.data.samples import Storage
-from reinject.models.voting import Classifier, classify
+from reinject.models.votes import Classifier, classify
 from reinject.sampling.presets import Settings, Walker
 from reinject.walks.diagnostics import class_entropy, start_remembered
 from reinject.walks.loop import Visited, walk

@@ -9,7 +9,7 @@ from typing import Any, NamedTuple
 from torch import Tensor
 
 from reinject.base.errors import ArgumentError
-from reinject.models.voting import Classifier
+from reinject.models.votes import Classifier
 from reinject.walks.kernel_options import build_kernel, flag, options_of
 from reinject.walks.kernels import KERNELS
 from reinject.walks.kernels.bounded import Bounded

@@ -7,11 +7,11 @@ from types import MappingProxyType
 from typing import Any
 
 from reinject.archive import MakeBlock, blocks_of, scheme_of
-from reinject.base.streams import SCHEME
+from reinject.base.random_streams import SCHEME
 from reinject.data.samples import LabelledSamples, Storage
 from reinject.models.bundle import load
 from reinject.models.loading import Models
-from reinject.models.voting import Classifier
+from reinject.models.votes import Classifier
 from reinject.sampling.algorithm1 import Labels, StoreSpec, synthesise
 from reinject.sampling.filters import Filter
 from reinject.sampling.presets import Constraint, Settings, Walker
@@ -57,7 +57,7 @@ class Recipe:
         constraint: wrapper of the kernel that restores known values.
         labels: source of labels; None: no labels.
         filters: filters of samples.
-        scheme: scheme of the noise, see :func:`reinject.base.streams.stream`.
+        scheme: scheme of the noise, see :func:`reinject.base.random_streams.stream`.
     """
 
     settings: Settings

@@ -7,7 +7,7 @@ from typing import Any
 import torch
 
 from reinject.archive import Archive
-from reinject.models.voting import Classifier
+from reinject.models.votes import Classifier
 from reinject.sampling import pilot
 from reinject.sampling.auto import Choice
 from reinject.sampling.presets import Settings, Walker

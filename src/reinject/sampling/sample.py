@@ -18,16 +18,16 @@ from reinject.base.errors import check_count
 from reinject.base.files import is_remote, place_of
 from reinject.base.outcome import Outcome
 from reinject.base.progress import histogram
-from reinject.base.streams import FIRST
+from reinject.base.random_streams import FIRST
 from reinject.data.samples import Storage, usual_kind
 from reinject.models.bundle import Bundle
 from reinject.models.loading import Models
-from reinject.models.voting import Classifier, ready
+from reinject.models.votes import Classifier, ready
 from reinject.sampling.appending import check_same, new_range, ranges_with, scheme_for
 from reinject.sampling.auto import Choice
 from reinject.sampling.choosing import settings_in_memory, settled
 from reinject.sampling.presets import Settings, Walker
-from reinject.sampling.ray_cluster import on_ray
+from reinject.sampling.ray_workers import on_ray
 from reinject.sampling.recipe import Recipe, block_sampler, blocks_in, prepare
 from reinject.sampling.remarks import remarks
 from reinject.sampling.sample_request import asked_of_networks, sampled_already

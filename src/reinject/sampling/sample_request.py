@@ -13,7 +13,7 @@ from reinject.archive.request import asked_for, contents, made_already
 from reinject.base.errors import ArchiveError
 from reinject.base.outcome import Outcome
 from reinject.models.loading import Models
-from reinject.models.voting import Classifier, classify
+from reinject.models.votes import Classifier, classify
 from reinject.sampling.summary import summary
 from reinject.walks.reconstruction import Autoencoder
 

@@ -10,10 +10,10 @@ from reinject.archive import Resume, Run
 from reinject.base.errors import ArgumentError, check_count
 from reinject.base.progress import Progress, Silent
 from reinject.data.splits import Split
-from reinject.models.voting import Classifier
+from reinject.models.votes import Classifier
 from reinject.sampling.auto import Choice
 from reinject.sampling.presets import PRESETS, Constraint, Settings
-from reinject.sampling.ray_cluster import Cluster
+from reinject.sampling.ray_workers import Cluster
 from reinject.sampling.recipe import Recipe
 from reinject.sampling.selection import Selection
 from reinject.walks.execution import Execution

@@ -13,7 +13,7 @@ from reinject.base.errors import ArgumentError, check_count
 from reinject.base.files import fingerprint
 from reinject.data.classes import check_names
 from reinject.data.samples import LabelledSamples
-from reinject.models.voting import Classifier, classify
+from reinject.models.votes import Classifier, classify
 from reinject.networks import Inputs
 from reinject.sampling.algorithm1 import Labels
 from reinject.sampling.constraints import points_of

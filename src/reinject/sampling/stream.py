@@ -10,7 +10,7 @@ from torch.utils.data import IterableDataset, get_worker_info
 from reinject.archive.reading import Reading
 from reinject.data.samples import Storage
 from reinject.models.loading import Models, levels_of, load_models
-from reinject.models.voting import ready
+from reinject.models.votes import ready
 from reinject.sampling.choosing import settled
 from reinject.sampling.presets import Settings
 from reinject.sampling.recipe import Recipe, block_sampler, blocks_in, samples_per_walk

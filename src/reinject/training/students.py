@@ -22,8 +22,8 @@ from reinject.base.errors import ArgumentError, worker_died
 from reinject.base.processes import cores, exit_codes, pool
 from reinject.data.sample_tables import MemmapTable, Table, open_table, to_memmap
 from reinject.networks import ConvClassifier, Inputs, MLPClassifier
-from reinject.training.curves import Curve, Figure
 from reinject.training.fit import Parts, Recipe, Rows, fit
+from reinject.training.learning_curves import Curve, Figure
 from reinject.training.neighbours import nearest
 
 RECIPE = Recipe(epochs=8, batch=128, lr=1e-3, least_steps=800)

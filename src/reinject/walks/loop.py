@@ -14,7 +14,7 @@ import torch
 from torch import Tensor
 
 from reinject.base.errors import ArgumentError
-from reinject.base.streams import SCHEME, stream
+from reinject.base.random_streams import SCHEME, stream
 from reinject.walks.kernels.kernel import Info, Kernel
 from reinject.walks.kernels.wrappers import place_of
 from reinject.walks.schedules import Schedule

@@ -4,7 +4,7 @@ import math
 from dataclasses import dataclass
 
 from reinject.base.errors import ArgumentError, check_count
-from reinject.base.streams import SCHEME
+from reinject.base.random_streams import SCHEME
 from reinject.walks.kernels.kernel import Emit
 
 BLOCK = 1024
@@ -68,7 +68,7 @@ class RunSpec:
         seed: of all randomness, >= 0.
         block_size: walks a block, >= 1; the samples depend on it.
         blocks: numbers of the blocks to run; None: all, in order.
-        scheme: of the noise, see :func:`reinject.base.streams.stream`; old archives have another one.
+        scheme: of the noise, see :func:`reinject.base.random_streams.stream`; old archives have another one.
 
     Raises:
         ArgumentError: a number out of range.

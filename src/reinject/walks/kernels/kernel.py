@@ -20,7 +20,7 @@ from jaxtyping import Bool, Float
 from torch import Tensor
 
 from reinject.base.errors import ArgumentError, check_positive
-from reinject.base.streams import parts_of
+from reinject.base.random_streams import parts_of
 from reinject.walks.schedules import Parameter, bounds_of
 
 _LARGE, _PARTS = 2**18, 8  # least number of values for noise in parts, and the number of parts
