@@ -85,8 +85,8 @@ def read_table(
         seed: seed of the choice of rows where a file is larger than the memory.
 
     Raises:
-        DataError: no such file, or an empty one; blank or repeated names of columns; a CSV column of mixed types or
-            with dates that do not exist; a test part with other columns.
+        DataError: no such file, or an empty one; blank or repeated names of columns; mixed types or impossible dates in
+            a CSV column; a test part with other columns.
 
     Example:
         >>> read_table(pa.table({"age": [31, 7]})).train.num_rows
