@@ -101,7 +101,9 @@ def main() -> None:
             models = load_models([folders["blind" if kernel in BLIND else "told"]])
             r, radius = models.ensemble(), models.autoencoders[0].network.inputs.radius
             settings = settings_of(kernel)
-            burn_in = 13 if kernel == "ancestral" else 40
+            burn_in = 13 if kernel in ("ancestral", "multistep") else 40
+            if kernel == "multistep":  # falls repeatedly, as the ancestral kernel does
+                settings = replace(settings, options=KERNELS["ancestral"].usage.values)
             if kernel == "annealed":  # held at the end of its fall, where it is a walk
                 settings = replace(settings, options={"sigma": "cycles:1.4r:0.06r:40:0.06r:1"})
             walker = settings.build(r, radius)

@@ -274,6 +274,14 @@ CONTRACT = {
     "ancestral rising": Row(
         lambda r: K.Ancestral(r, PerStep((9.0, 0.4, 2.0))), TOLD, lambda x, d: noisy(r_of(x, 0.4), d, 2.0)
     ),
+    "multistep begins": Row(lambda r: K.Multistep(r, PerStep((2.0, 1.0, 0.5))), TOLD, ancestral),
+    "multistep held": Row(
+        lambda r: K.Multistep(r, 0.4),
+        TOLD,
+        lambda x, d: noisy(r_of(x, 0.4), d, 0.4),
+        quiet=lambda r: K.Multistep(r, 1e-9),
+        linear=(A / 1.4, 0.4 * ONE),
+    ),
     "underdamped": Row(lambda r: K.Underdamped(r, 0.4, 0.9, 0.5), BLIND, underdamped, linear=underdamped_chain()),
     "self-tuning": Row(
         lambda r: K.SelfTuning(r, 0.3, 0.4, 0.25),
@@ -341,7 +349,7 @@ def test_every_kernel_has_a_row() -> None:
     assert {type(row.make(row.r)).__name__ for row in CONTRACT.values()} == set(kernels.__all__) - {
         "KERNELS", "Info", "Kernel", "Named", "State", "Usage",
     }  # fmt: skip
-    assert len(KERNELS) == 11
+    assert len(KERNELS) == 12
 
 
 def test_one_step_is_the_numpy_step(row: Row) -> None:
@@ -498,6 +506,9 @@ BAD = {
     "ancestral blind": (lambda: K.Ancestral(BLIND, 1.0), "mlp-denoiser"),
     "ancestral": (lambda: K.Ancestral(TOLD, -1.0), "sigma = -1"),
     "eta": (lambda: K.Ancestral(TOLD, 1.0, 1.5), "eta = 1.5"),
+    "multistep blind": (lambda: K.Multistep(BLIND, 1.0), "mlp-denoiser"),
+    "multistep": (lambda: K.Multistep(TOLD, 0.0), "sigma = 0"),
+    "multistep eta": (lambda: K.Multistep(TOLD, 1.0, -0.5), "eta = -0.5"),
     "underdamped": (lambda: K.Underdamped(BLIND, friction=0.0), "friction = 0.0"),
     "self-tuning": (lambda: K.SelfTuning(BLIND, beta=2.0), "beta = 2"),
     "self-tuning told": (lambda: K.SelfTuning(TOLD), "--spread"),

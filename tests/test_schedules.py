@@ -10,12 +10,22 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from reinject.base.errors import ArgumentError
-from reinject.walks.schedules import Cosine, Cycles, Geometric, Linear, PerStep, bounds_of, parse_schedule, value_at
+from reinject.walks.schedules import (
+    Cosine,
+    Cycles,
+    Geometric,
+    Karras,
+    Linear,
+    PerStep,
+    bounds_of,
+    parse_schedule,
+    value_at,
+)
 
 ENDS = st.floats(1e-3, 1e3)
 
 
-@given(shape=st.sampled_from([Linear, Geometric, Cosine]), first=ENDS, last=ENDS, steps=st.integers(1, 50))
+@given(shape=st.sampled_from([Linear, Geometric, Cosine, Karras]), first=ENDS, last=ENDS, steps=st.integers(1, 50))
 def test_ends_are_met_and_the_way_is_monotone(shape, first: float, last: float, steps: int) -> None:
     values = [shape(first, last, steps).at(i) for i in range(steps + 3)]
     assert math.isclose(values[0], first)
@@ -50,6 +60,17 @@ def test_the_default_walk_falls_and_rises_as_it_did() -> None:
     assert all(math.isclose(sigma.at(i), value) for i, value in enumerate(expected))
 
 
+def test_rho_goes_from_linear_to_geometric() -> None:
+    """Levels by the formula of the source; rho = 1 is Linear, and rho = 10^6 Geometric to six digits."""
+    for i in range(11):
+        u = i / 10
+        assert math.isclose(Karras(6.0, 0.05, 10, rho=7.0).at(i), (6 ** (1 / 7) * (1 - u) + 0.05 ** (1 / 7) * u) ** 7)
+        assert math.isclose(Karras(6.0, 0.05, 10, rho=1.0).at(i), Linear(6.0, 0.05, 10).at(i))
+        assert math.isclose(Karras(6.0, 0.05, 10, rho=1e6).at(i), Geometric(6.0, 0.05, 10).at(i), rel_tol=1e-5)
+    assert parse_schedule("karras:2r:.1r:4", radius=10.0) == Karras(20.0, 1.0, rho=4.0)
+    assert parse_schedule("karras:2:1") == Karras(2.0, 1.0, rho=7.0)
+
+
 def test_lengths() -> None:
     assert Linear(1.0, 0.0).over(5).steps == 5
     assert Linear(1.0, 0.0, steps=9).over(5).steps == 9
@@ -63,7 +84,10 @@ def test_lengths() -> None:
 
 @pytest.mark.parametrize(
     "text",
-    ["", "wide", "linear:1", "linear:1:2:0", "geometric:1:0", "steps:", "steps:1,x", "cycles:1:2:3", "cosine:nan:1"],
+    [
+        *("", "wide", "linear:1", "linear:1:2:0", "geometric:1:0", "steps:", "steps:1,x", "cycles:1:2:3"),
+        *("cosine:nan:1", "karras:1", "karras:1:0", "karras:2:1:0", "karras:2:1:x", "karras:2:1:7:1"),
+    ],
 )
 def test_bad_schedules_are_refused(text: str) -> None:
     with pytest.raises(ArgumentError):

@@ -108,10 +108,11 @@ def walks_on_ring(steps: int = 60, walks: int = 400) -> tuple[dict[str, NDArray[
         "self-tuning": kernels.SelfTuning(wrap(_universal(p), (2,), name="ring"), sigma_stop=0.1),
         "annealed": kernels.Annealed(told, Geometric(6.0, 0.05, hold=5)),
         "ancestral": kernels.Ancestral(told, wide),
+        "multistep": kernels.Multistep(told, wide),
     }
     paths = {}
     for name, kernel in made.items():
-        std = 6.0 if name in ("annealed", "ancestral", "self-tuning") else 1.0
+        std = 6.0 if name in ("annealed", "ancestral", "multistep", "self-tuning") else 1.0
         parts = list(walk(kernel, Normal(std), (2,), WalkSpec(steps=steps), RunSpec(walks=walks, seed=2)))
         first = torch.cat([part.x[part.walk == 0] for part in parts])
         ends: dict[int, Tensor] = {}

@@ -8,13 +8,14 @@ import math
 from dataclasses import dataclass, replace
 from typing import Protocol, Self, runtime_checkable
 
-from reinject.base.errors import ArgumentError, check_count
+from reinject.base.errors import ArgumentError, check_count, check_positive
 
 __all__ = [
     "SYNTAX",
     "Cosine",
     "Cycles",
     "Geometric",
+    "Karras",
     "Linear",
     "Parameter",
     "PerStep",
@@ -118,6 +119,12 @@ class _Between:
         raise NotImplementedError
 
 
+def _check_positive_ends(schedule: _Between) -> None:
+    if min(schedule.first, schedule.last) <= 0:
+        ends = f"ends {schedule.first} and {schedule.last}"
+        raise ArgumentError(type(schedule).__name__, ends, "Give ends > 0, or use Linear")
+
+
 def _check_length(owner: str, has: int, steps: int) -> None:
     if has < steps:
         raise ArgumentError(
@@ -153,8 +160,7 @@ class Geometric(_Between):
 
     def __post_init__(self) -> None:
         super().__post_init__()
-        if min(self.first, self.last) <= 0:
-            raise ArgumentError("Geometric", f"ends {self.first} and {self.last}", "Give ends > 0, or use Linear")
+        _check_positive_ends(self)
 
     def _between(self, u: float) -> float:
         return float(self.first * (self.last / self.first) ** u)
@@ -171,6 +177,35 @@ class Cosine(_Between):
 
     def _between(self, u: float) -> float:
         return self.last + (self.first - self.last) * (1 + math.cos(math.pi * u)) / 2
+
+
+@dataclass(frozen=True)
+class Karras(_Between):
+    """(first^(1/rho) + (last^(1/rho) - first^(1/rho)) u)^rho, u = i/R; both ends > 0.
+
+    rho = 1 is Linear; a large rho comes near to Geometric. Between the two, it has more steps at low levels than Linear
+    and fewer than Geometric.
+
+    Attributes:
+        rho: > 0.
+
+    Source: Karras et al. 2022, arXiv 2206.00364, equation 5.
+
+    Example:
+        >>> [Karras(4.0, 1.0, steps=2, rho=2.0).at(i) for i in range(3)]
+        [4.0, 2.25, 1.0]
+    """
+
+    rho: float = 7.0
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        _check_positive_ends(self)
+        check_positive("Karras", "rho", self.rho)
+
+    def _between(self, u: float) -> float:
+        ends = [value ** (1 / self.rho) for value in (self.first, self.last)]
+        return float((ends[0] + (ends[1] - ends[0]) * u) ** self.rho)
 
 
 @dataclass(frozen=True)
@@ -255,7 +290,10 @@ class Cycles:
 
 
 _SHAPES: dict[str, type[_Between]] = {"linear": Linear, "geometric": Geometric, "cosine": Cosine}
-SYNTAX = "NUMBER, linear|geometric|cosine:FIRST:LAST[:HOLD], steps:A,B,..., or cycles:FIRST:LAST:FALLS:AGAIN:CYCLE"
+SYNTAX = (
+    "NUMBER, linear|geometric|cosine:FIRST:LAST[:HOLD], karras:FIRST:LAST[:RHO], steps:A,B,..., "
+    "or cycles:FIRST:LAST:FALLS:AGAIN:CYCLE"
+)
 
 
 def parse_number(text: str, radius: float = 1.0) -> float:
@@ -272,7 +310,7 @@ def parse_schedule(text: str, radius: float = 1.0) -> Parameter:
     """Parse a number or a schedule, as on the command line; numbers followed by r are multiples of the radius.
 
     Arguments:
-        text: NUMBER, linear:FIRST:LAST[:HOLD] (or geometric, cosine), steps:A,B,..., or
+        text: NUMBER, linear:FIRST:LAST[:HOLD] (or geometric, cosine), karras:FIRST:LAST[:RHO], steps:A,B,..., or
             cycles:FIRST:LAST:FALLS:AGAIN:CYCLE.
         radius: distance of a typical input from the mean, data units.
 
@@ -291,6 +329,9 @@ def parse_schedule(text: str, radius: float = 1.0) -> Parameter:
         if name in _SHAPES and len(parts) in (2, 3):
             first, last = (parse_number(part, radius) for part in parts[:2])
             return _SHAPES[name](first, last, hold=int(parts[2]) if len(parts) == 3 else 1)
+        if name == "karras" and len(parts) in (2, 3):
+            first, last = (parse_number(part, radius) for part in parts[:2])
+            return Karras(first, last, rho=float(parts[2])) if len(parts) == 3 else Karras(first, last)
         if name == "steps" and len(parts) == 1:
             return PerStep(tuple(parse_number(part, radius) for part in parts[0].split(",")))
         if name == "cycles" and len(parts) == 5:

@@ -17,6 +17,7 @@ if TYPE_CHECKING:  # what type checkers and editors see; a test compares it with
     from reinject.walks.kernels.half_denoising import HalfDenoising as HalfDenoising
     from reinject.walks.kernels.langevin import Langevin as Langevin
     from reinject.walks.kernels.metropolis import Metropolis as Metropolis
+    from reinject.walks.kernels.multistep import Multistep as Multistep
     from reinject.walks.kernels.reinjection import Reinjection as Reinjection
     from reinject.walks.kernels.self_tuning import SelfTuning as SelfTuning
     from reinject.walks.kernels.tangent import Tangent as Tangent
@@ -37,6 +38,7 @@ __all__ = [
     "Langevin",
     "Measured",
     "Metropolis",
+    "Multistep",
     "Named",
     "Reinjection",
     "SelfTuning",

@@ -81,11 +81,33 @@ class Ancestral:
     def step(self, state: State, generator: torch.Generator) -> tuple[State, Info]:
         """Return x_{i+1} at its level; the reconstruction is r(x_i, s_i)."""
         s, after = self.level(state.i), self.level(state.i + 1)
-        k = after / s if after < s else 0.0
-        new = self.eta * after * math.sqrt(1 - k**2)
-        kept = math.sqrt(max(after**2 - new**2, 0.0)) / s  # weight of the old noise, x - y
         y = self.r(state.x, s)
-        x = noise_like(y, generator, new).add_(y, alpha=1 - kept) if new else y * (1 - kept)
-        if kept:
-            x.add_(state.x, alpha=kept)
-        return State(x, state.i + 1), Info(y)
+        return State(renoise(state.x, y, (s, after), self.eta, generator), state.i + 1), Info(y)
+
+
+def renoise(
+    x: Float[Tensor, "batch *event"],
+    y: Float[Tensor, "batch *event"],
+    levels: tuple[float, float],
+    eta: float,
+    generator: torch.Generator,
+) -> Float[Tensor, "batch *event"]:
+    """Return y + (sd/s)(x - y) + su z: the point at the next level for an estimate y of the clean point.
+
+    Arguments:
+        x: points at level s, (B, *event), data units.
+        y: estimates of their clean points, same shape.
+        levels: s and s', both > 0, data units.
+        eta: share of the new noise, see :class:`Ancestral`.
+        generator: of z.
+
+    Example:
+        >>> renoise(torch.ones(1, 1), torch.zeros(1, 1), (4.0, 1.0), 0.0, torch.Generator()).item()
+        0.25
+    """
+    s, after = levels
+    k = after / s if after < s else 0.0
+    new = eta * after * math.sqrt(1 - k**2)
+    kept = math.sqrt(max(after**2 - new**2, 0.0)) / s  # weight of the old noise, x - y
+    moved = noise_like(y, generator, new).add_(y, alpha=1 - kept) if new else y * (1 - kept)
+    return moved.add_(x, alpha=kept) if kept else moved

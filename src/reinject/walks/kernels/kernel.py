@@ -35,12 +35,15 @@ class State(NamedTuple):
         i: number of steps that led to x.
         y: r(x), where the last step has evaluated it and the next step uses it.
         v: velocity, (B, *event), of kernels that have one; None is 0.
+        old: r of the state before, (B, *event), where the next step extrapolates from it; it stays where a wrapper
+            moves x.
     """
 
     x: Tensor
     i: int
     y: Tensor | None = None
     v: Tensor | None = None
+    old: Tensor | None = None
 
 
 class Info(NamedTuple):
