@@ -61,11 +61,16 @@ def table(judged: Mapping[str, Utility]) -> list[list[str]]:
 
 def text(judged: Mapping[str, Utility]) -> list[str]:
     """Write the table for a terminal, with aligned columns."""
-    return _aligned(table(judged), 1)
+    return aligned(table(judged), 1)
 
 
-def _aligned(rows: Sequence[Sequence[str]], left: int) -> list[str]:
-    """Align cells in lines: the first ``left`` columns to the left, the others to the right."""
+def aligned(rows: Sequence[Sequence[str]], left: int) -> list[str]:
+    """Align cells in lines: the first ``left`` columns to the left, the others to the right.
+
+    Example:
+        >>> aligned([["", "value"], ["AUC", "0.9"]], 1)
+        ['     value', 'AUC    0.9']
+    """
     widths = [max(len(row[k]) for row in rows) for k in range(len(rows[0]))]
     return [
         "  ".join(
@@ -94,7 +99,7 @@ def judgement_rows(found: Mapping[str, Sequence[Judgement]]) -> list[list[str]]:
 
 def judgement_lines(found: Mapping[str, Sequence[Judgement]]) -> list[str]:
     """Write the judgements for a terminal; no lines without judgements."""
-    return _aligned(judgement_rows(found), 2) if found else []
+    return aligned(judgement_rows(found), 2) if found else []
 
 
 @dataclass(frozen=True)

@@ -1,0 +1,133 @@
+"""Privacy of tables: laws of the closest record and of attacks under the null, and copiers that are found."""
+
+import math
+
+import numpy as np
+import pyarrow as pa
+import pytest
+import torch
+
+from reinject.base.errors import DataError
+from reinject.table_evaluation.attribute_inference import attribute_inference, guesses
+from reinject.table_evaluation.judge_table import TableSpec, judge_table
+from reinject.table_evaluation.singling_out import Condition, matching, single_column, singled, singling_out
+from reinject.table_evaluation.table_coding import Coded, Coding
+from reinject.table_evaluation.table_distance import closest, closest_record, nearest_rows, table_copies
+
+
+def normal(n: int, seed: int, columns: int = 3) -> torch.Tensor:
+    return torch.randn((n, columns), generator=torch.Generator().manual_seed(seed))
+
+
+def rows(n: int, seed: int) -> Coded:
+    rng = np.random.default_rng(seed)
+    x = np.round(rng.standard_normal((n, 3)), 2)
+    x[rng.random((n, 3)) < 0.05] = np.nan
+    return Coded(x, rng.integers(0, 6, (n, 2)))
+
+
+def test_fresh_rows_are_nearer_to_training_rows_half_of_the_time() -> None:
+    """Sizes 2:1: the mean within 4 standard errors of 1/2, and intervals hold it as often as they say."""
+    found = [closest_record(normal(120, 3 * k), normal(60, 3 * k + 1), normal(300, 3 * k + 2), k) for k in range(80)]
+    values = np.array([one.value for one in found])
+    assert values.mean() == pytest.approx(0.5, abs=4 * values.std() / math.sqrt(80))
+    assert np.mean([one.interval[0] <= 0.5 <= one.interval[1] for one in found]) >= 0.9
+    assert found[0].detail == {"parts": 2, "of a copy": 0.75}
+
+
+def test_the_share_of_copies_is_exact() -> None:
+    """Of copies of training rows, those in the compared part are nearer, and half of the others."""
+    train, test = normal(400, 0), normal(400, 1)
+    assert closest_record(train, test, train).value == 1
+    assert closest_record(train, test, test).value == 0
+    mixed = torch.cat([train[:100], normal(100, 2)])
+    assert closest_record(train, test, mixed).value == pytest.approx(0.75, abs=0.15)
+    copied = table_copies(train, test, mixed)
+    assert 0.25 < copied.value < 0.6  # at the level with the smallest p
+    assert copied.p < 1e-6  # type: ignore[operator]
+    assert table_copies(train, test, normal(300, 3)).p > 0.01  # type: ignore[operator]
+    equal = closest(train, train, normal(50, 4))
+    assert equal.nearer.tolist() == [0.5] * 50
+    assert nearest_rows(train, mixed, 3)[1].tolist() == nearest_rows(train, mixed, 3)[0].tolist()
+    with pytest.raises(DataError, match="400 training and 399 held-out"):
+        closest(train, test[:399], mixed)
+
+
+def test_guesses_that_single_out_are_found_by_hand() -> None:
+    table = Coded(np.array([[1.0], [2.0], [2.0], [np.nan]]), np.array([[0], [1], [1], [1]]))
+    made = {one[0] for one in single_column(table, np.random.default_rng(0))}
+    assert made == {
+        Condition(0, "<=", 1.0),
+        Condition(0, ">=", 2.0),
+        Condition(0, "missing", 0.0),
+        Condition(0, "=", 1.0),
+        Condition(1, "=", 0.0),
+    }
+    assert matching(table, (Condition(1, "=", 1.0), Condition(0, ">=", 2.0))).tolist() == [1, 2]
+    assert singled(table, [(Condition(0, ">=", 2.0),), (Condition(0, "missing", 0.0),)]) == [3]
+
+
+def test_attacks_find_nothing_in_fresh_rows() -> None:
+    """P(p < .05) over 40 sets of tables: at most .15, 1 in 60 above."""
+    coding = Coding.of([pa.table({**{k: [0.0] * 6 for k in "abc"}, **{k: list("uvwxyz") for k in "de"}})])
+    small: dict[str, list[float]] = {}
+    for k in range(40):
+        parts = rows(160, 3 * k), rows(80, 3 * k + 1), rows(160, 3 * k + 2)
+        guessed = attribute_inference(coding, *parts, seed=k, attacks=60)
+        for one in [*singling_out(*parts, attacks=40, seed=k), guessed]:
+            small.setdefault(one.name, []).append(one.p)  # type: ignore[arg-type]
+    assert len(small) == 3
+    for name, p in small.items():
+        assert np.mean(np.array(p) < 0.05) <= 0.15, name
+
+
+def test_attacks_find_copies() -> None:
+    coding = Coding.of([pa.table({**{k: [0.0] * 6 for k in "abc"}, **{k: list("uvwxyz") for k in "de"}})])
+    train, test = rows(300, 0), rows(300, 1)
+    one, three = singling_out(train, test, train, attacks=100)
+    assert one.value == three.value == 1
+    assert one.p < 1e-4  # type: ignore[operator]
+    assert three.detail["baseline"] < 0.3  # type: ignore[operator]
+    assert three.detail["risk"] == pytest.approx(1)
+    guessed = attribute_inference(coding, train, test, train, attacks=100)
+    assert guessed.value == 1
+    assert guessed.p < 1e-9  # type: ignore[operator]
+    assert guessed.null < 0.4
+    with pytest.raises(DataError, match="attribute inference: 300 training, 5 held-out"):
+        attribute_inference(coding, train, test.take(slice(5)), train)
+    with pytest.raises(DataError, match="singling out: 5 real"):
+        singling_out(train, test.take(slice(5)), train)
+    with pytest.raises(DataError, match="no guess holds for exactly one"):
+        singling_out(train, test, train.take(np.zeros(40, np.int64)))
+
+
+def test_what_holds_for_everybody_is_no_leak() -> None:
+    """A column that follows from another is guessed among held-out rows too."""
+    rng = np.random.default_rng(0)
+    train, test, fake = (
+        Coded(np.repeat(rng.integers(1, 9, (200, 1)) * 1.0, 2, 1), np.zeros((200, 0), int)) for _ in "abc"
+    )
+    coding = Coding.of([pa.table({"a": [1.0], "b": [1.0]})])
+    found = attribute_inference(coding, train, test, fake)
+    assert (found.value, found.null, found.p) == (1, 1, 1)
+    assert found.detail["baseline"] < 0.3  # type: ignore[operator]
+
+
+def test_distances_of_an_attack_by_hand() -> None:
+    """Gower: .5 + 0 + 1 for the first row, .25 + 1 + 0 for the second, without the secret column."""
+    fake = Coded(np.array([[0.0, np.nan], [3.0, 1.0]]), np.array([[0], [1]]))
+    known = Coded(np.array([[2.0, np.nan]]), np.array([[1]]))
+    scale = np.array([4.0, 1.0])
+    assert guesses(known, fake, [0, 1, 2], scale).tolist() == [[0, 1, 0]]
+
+
+def test_a_memorised_table_is_called_so() -> None:
+    rng = np.random.default_rng(0)
+    train, test = (pa.table({k: rng.standard_normal(200) for k in "abc"}) for _ in "ab")
+    judged = judge_table(train, test, train, spec=TableSpec(["privacy", "attacks", "recall"]))
+    said = "\n".join(judged.lines())
+    assert "copies of training rows: 100.0% of the rows" in said
+    assert "100.0% of the rows are nearer to training rows than to held-out rows, by chance 50%" in said
+    assert "training rows can be attacked by attribute inference" in said
+    assert "no measure of privacy by itself" in said
+    assert judged.controls["independent columns"]["beta-recall"] < 0.6 < judged.judgements["recall"][1].value
