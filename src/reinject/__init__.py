@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:  # what type checkers and editors see
     from reinject import densities as densities
     from reinject import score as score
+    from reinject import tables as tables
     from reinject.archive.read import Archive as Archive
     from reinject.archive.schema import Plan as Plan
     from reinject.base.errors import ReinjectError as ReinjectError
@@ -115,6 +116,7 @@ _MODULES = {
     "schedules": "reinject.walks.schedules",
     "score": "reinject.score",
     "starts": "reinject.walks.starts",
+    "tables": "reinject.tables",
 }
 
 __all__ = [
@@ -165,6 +167,7 @@ __all__ = [
     "score",
     "starts",
     "synthesise",
+    "tables",
     "train",
     "walk",
     "wrap",

@@ -17,14 +17,14 @@ from reinject.data.splits import Split, split_of
 from reinject.foreign import Foreign
 from reinject.foreign.checkpoint import prefixes_of
 from reinject.foreign.folder import is_foreign, load_foreign, place
-from reinject.networks import AUTOENCODERS, CLASSIFIERS, Inputs, Network
+from reinject.networks import AUTOENCODERS, CLASSIFIERS, TABLES, Inputs, Network
 from reinject.score import sigma_of_lam
 from reinject.walks.execution import Execution
 from reinject.walks.reconstruction import Reconstruction, wrap
 
 WEIGHTS = "model.safetensors"
 CONFIG = "config.json"
-_CLASSES = {cls.__name__: cls for cls in (*AUTOENCODERS.values(), *CLASSIFIERS.values())}
+_CLASSES = {cls.__name__: cls for cls in (*AUTOENCODERS.values(), *TABLES.values(), *CLASSIFIERS.values())}
 _PICKLES = (".bin", ".pt", ".pth", ".ckpt", ".pkl", ".pickle", ".joblib")
 
 
@@ -177,7 +177,7 @@ def as_reconstruction(bundle: Bundle, lam: float, execution: Execution | None = 
     """
     network = bundle.network
     foreign = isinstance(network, Foreign) and network.role == "autoencoder"
-    if type(network) not in AUTOENCODERS.values() and not foreign:
+    if type(network) not in (*AUTOENCODERS.values(), *TABLES.values()) and not foreign:
         raise ModelError(
             str(bundle.folder), f"{type(network).__name__} is not an autoencoder", "Give an autoencoder's folder"
         )

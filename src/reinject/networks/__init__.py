@@ -10,6 +10,7 @@ from reinject.networks.classifiers import ConvClassifier, DeepClassifier, MLPCla
 from reinject.networks.denoisers import ConvDenoiser, Denoiser, MLPDenoiser
 from reinject.networks.network import Inputs, Network
 from reinject.networks.residual import ConvResidual, MLPResidual, Residual
+from reinject.networks.table_denoiser import TableDenoiser
 from reinject.networks.two_experts import StagedDenoiser
 
 AUTOENCODERS: dict[str, type[Network]] = {
@@ -21,11 +22,13 @@ AUTOENCODERS: dict[str, type[Network]] = {
     "mlp-residual": MLPResidual,
     "conv-residual": ConvResidual,
 }
+TABLES: dict[str, type[Network]] = {"table-denoiser": TableDenoiser}  # of encoded rows: trained with their encoder
 CLASSIFIERS: dict[str, type[Network]] = {"mlp": MLPClassifier, "conv": ConvClassifier, "deep": DeepClassifier}
 
 __all__ = [
     "AUTOENCODERS",
     "CLASSIFIERS",
+    "TABLES",
     "ConvAutoencoder",
     "ConvClassifier",
     "ConvDenoiser",
@@ -40,4 +43,5 @@ __all__ = [
     "Network",
     "Residual",
     "StagedDenoiser",
+    "TableDenoiser",
 ]

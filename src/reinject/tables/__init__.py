@@ -1,0 +1,13 @@
+"""Synthesise tables of mixed columns: fit on rows, then sample, complete, save and load.
+
+synthesizer = reinject.tables.fit(frame, target="income")
+synthesizer.sample(10_000, seed=0)
+"""
+
+from reinject.tables.synthesizer import Synthesizer, fit
+
+__all__ = ["Synthesizer", "fit"]
+
+
+def __dir__() -> list[str]:
+    return sorted(__all__)

@@ -1,0 +1,131 @@
+"""The synthesiser of a table: its encoder, its autoencoder, and the usual walk."""
+
+from collections.abc import Collection, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import pyarrow as pa
+
+from reinject.base.devices import make_fabric
+from reinject.base.errors import ModelError
+from reinject.base.files import read_json, write_json
+from reinject.base.progress import Progress, Silent
+from reinject.data.frames import Library, from_arrow, library_of
+from reinject.data.table_columns import columns_of
+from reinject.data.table_encoder import TableEncoder
+from reinject.data.table_files import read_table
+from reinject.models.bundle import load
+from reinject.networks import TableDenoiser
+from reinject.sampling.table_walks import table_settings
+from reinject.training.table_fit import TableSpec, fit_table
+from reinject.walks.loop import walk
+from reinject.walks.reconstruction import ensemble_of, wrap
+from reinject.walks.specs import RunSpec
+
+_ABOUT = "synthesizer.json"
+
+
+@dataclass(frozen=True)
+class Synthesizer:
+    """A fitted table: sample rows, and save or load it.
+
+    Attributes:
+        encoder: rows to vectors and back.
+        network: the noise-conditioned autoencoder of the vectors.
+        library: of the frames that it returns: pandas, polars or arrow.
+    """
+
+    encoder: TableEncoder
+    network: TableDenoiser
+    library: Library = "arrow"
+
+    def sample(self, rows: int, seed: int = 0) -> Any:
+        """Sample rows: a frame of the library that the training rows came in.
+
+        Arguments:
+            rows: number of rows, >= 1.
+            seed: of all randomness, >= 0. The first rows of a longer sample are not those of a shorter one.
+
+        Raises:
+            ArgumentError: a number out of range.
+            ModelError: a walk became non-finite.
+        """
+        return from_arrow(pa.concat_tables(self._walked(RunSpec(rows, seed))), self.library)
+
+    def _walked(self, run: RunSpec) -> Iterator[pa.Table]:
+        settings = table_settings()
+        inputs = self.network.inputs
+        r = wrap(self.network, inputs.shape, noise_conditioned=True, sigma=1.0)
+        kernel, start, shape, _ = settings.build(ensemble_of(r), inputs.radius)
+        for part in walk(kernel, start, shape, settings.walk, run):
+            if part.stopped:
+                raise ModelError("table", f"{part.stopped:,} walks became non-finite", "Fit again with a lower rate")
+            yield self.encoder.decode(part.x, first=int(part.walk[0]))
+
+    def save(self, folder: str | Path) -> None:
+        """Write FOLDER/autoencoder: config.json, model.safetensors and the encoder's files; no pickle."""
+        place = Path(folder) / "autoencoder"
+        place.mkdir(parents=True, exist_ok=True)
+        self.network.save_pretrained(place)
+        self.encoder.save(place)
+        write_json(Path(folder) / _ABOUT, {"library": self.library})
+
+    @classmethod
+    def load(cls, folder: str | Path) -> "Synthesizer":
+        """Read what :meth:`save` wrote.
+
+        Raises:
+            ModelError: a file is missing or damaged, or the folder holds another autoencoder.
+        """
+        place = Path(folder) / "autoencoder"
+        network = load(place).network
+        if not isinstance(network, TableDenoiser):
+            raise ModelError(str(place), f"{type(network).__name__} is no table's autoencoder", "Fit a table")
+        about = read_json(Path(folder) / _ABOUT, ModelError) if (Path(folder) / _ABOUT).is_file() else {}
+        return cls(TableEncoder.load(place), network, about.get("library", "arrow"))
+
+
+def fit(
+    frame: Any,
+    target: str | None = None,
+    *,
+    categorical: Collection[str] = (),
+    drop: Collection[str] = (),
+    spec: TableSpec = TableSpec(),
+    seed: int = 0,
+    progress: Progress | None = None,
+) -> Synthesizer:
+    """Fit a synthesiser to the rows of a table.
+
+    Arguments:
+        frame: a pandas or polars DataFrame, an Arrow table, or the path of a file or folder, as
+            :func:`reinject.data.table_files.read_table` takes them. Rows of a test file are not used.
+        target: name of the column that a classifier or a regression predicts; None: none. It is synthesised with the
+            row, and checked.
+        categorical: names of columns that are categories whatever they hold.
+        drop: names of columns to leave out.
+        spec: size of the network, length of the training.
+        seed: of all randomness, >= 0.
+        progress: progress reporter.
+
+    Raises:
+        DataError: no table; a column that cannot be synthesised; a target that is missing, constant or incomplete.
+        ArgumentError: no column varies.
+    """
+    table = read_table(frame, drop=tuple(drop), categorical=tuple(categorical)).train
+    kept = [name for name in categorical if name not in drop]
+    columns = columns_of(table, target=target, categorical=kept)
+    encoder = TableEncoder.fit(table, columns)
+    steps = spec.recipe(table.num_rows).steps(table.num_rows)
+    with (progress or Silent()).task("training the autoencoder", steps, "steps") as advance:
+        done = 0
+
+        def on_steps(step: int, _: float) -> None:
+            nonlocal done
+            advance(step - done)
+            done = step
+
+        fabric = make_fabric("cpu")
+        network, _ = fit_table(encoder, table, spec, seed=seed, fabric=fabric, on_steps=on_steps)
+    return Synthesizer(encoder, network, "pandas" if library_of(frame) == "arrow" else library_of(frame))

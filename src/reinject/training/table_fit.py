@@ -1,0 +1,180 @@
+"""Fit the noise-conditioned autoencoder of a table: fresh u, noise and masks at every step."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import pyarrow as pa
+import torch
+from torch import Tensor, nn
+
+from reinject.base.errors import ArgumentError, check_count, check_positive
+from reinject.data.table_encoder import SCALE, TableEncoder
+from reinject.networks import Inputs, TableDenoiser
+from reinject.training.fit import Recipe, Rows, fit
+
+if TYPE_CHECKING:
+    from lightning_fabric import Fabric
+
+MIXED = False
+_MIN_ROWS = 2_000  # rows of a table whose rows are held out, to choose the weights
+_HELD_OUT = 0.02
+
+
+@dataclass(frozen=True)
+class TableSpec:
+    """Describe the network of a table and its training.
+
+    Attributes:
+        width, depth: of the network's hidden layers, >= 1.
+        steps: gradient steps; None: by the number of rows.
+        batch: rows in a gradient step, >= 1.
+        lr: highest learning rate, > 0.
+        given: share of rows with random known columns, in [0, 1]; they teach conditional rows.
+
+    Raises:
+        ArgumentError: a number out of range.
+    """
+
+    width: int = 512
+    depth: int = 4
+    steps: int | None = None
+    batch: int = 512
+    lr: float = 2e-3
+    given: float = 0.25
+
+    def __post_init__(self) -> None:
+        for name in ("width", "depth", "batch"):
+            check_count("table", name, getattr(self, name))
+        if self.steps is not None:
+            check_count("table", "steps", self.steps)
+        check_positive("table", "lr", self.lr)
+        if not 0 <= self.given <= 1:
+            raise ArgumentError("table", f"given = {self.given} is no share", "Give 0 to 1")
+
+    def recipe(self, rows: int) -> Recipe:
+        """Return the length and the rates of the training for a number of rows.
+
+        Example:
+            >>> TableSpec().recipe(30_000).steps(30_000)
+            6000
+        """
+        steps = self.steps or 6000
+        batch = min(self.batch, max(32, rows // 8))
+        return Recipe(1, batch, self.lr, least_steps=steps, warm_up=steps // 20, average=0.999)
+
+
+@dataclass(frozen=True)
+class TableLoss:
+    """Compute the loss of packed rows: squared error of f for numbers, cross-entropy for one-hot blocks.
+
+    The loss is the mean over the blocks that are not known. log sigma is normal, with
+    the network's levels.
+
+    Attributes:
+        encoder: the table's encoder, which draws encoded rows.
+        given: share of rows with random known columns.
+    """
+
+    encoder: TableEncoder
+    given: float
+
+    def __call__(
+        self, network: nn.Module, packed: Tensor, _: Tensor, generator: torch.Generator
+    ) -> tuple[Tensor, dict[str, Tensor]]:
+        """Return the loss of a batch, and its two parts."""
+        x = self.encoder.unpack(packed, generator)
+        net: Any = network
+        median, spread = net.levels
+        draw = torch.randn(len(x), generator=generator)
+        sigma = median * torch.exp(spread * draw)
+        noisy = x + sigma[:, None] * torch.randn(x.shape, generator=generator)
+        known = self.masks(len(x), generator) if self.given else None
+        wide = None if known is None else net.spread(known)
+        with torch.autocast("cpu", torch.bfloat16, enabled=MIXED):
+            f, logits = net.parts(noisy if wide is None else torch.where(wide, x, noisy), sigma, known)
+        f, logits = f.float(), logits.float()
+        return self._mean(net, (x, noisy, sigma), (f, logits), wide)
+
+    def masks(self, rows: int, generator: torch.Generator) -> Tensor:
+        """Draw which blocks are known, (rows, blocks): none in most rows, else each with one probability a row."""
+        blocks = len(self.encoder.blocks)
+        chosen = torch.rand((rows, 1), generator=generator) < self.given
+        known = torch.rand((rows, blocks), generator=generator) < torch.rand((rows, 1), generator=generator)
+        known &= chosen
+        for number, mark in self.encoder.marked:
+            known[:, mark] |= known[:, number]  # who knows a number knows whether z says it
+        return known
+
+    def _mean(
+        self, net: Any, points: tuple[Tensor, Tensor, Tensor], found: tuple[Tensor, Tensor], wide: Tensor | None
+    ) -> tuple[Tensor, dict[str, Tensor]]:
+        (x, noisy, sigma), (f, logits) = points, found
+        m = net.numbers
+        free = torch.ones_like(x) if wide is None else (~wide).to(x.dtype)
+        s2 = sigma.square()[:, None]
+        wanted = (x[:, :m] - noisy[:, :m] / (1 + s2)) * ((1 + s2) / s2).sqrt()
+        squares = ((f - wanted).square() * free[:, :m]).sum()
+        entropy = -(net.log_softmax(logits) * (x[:, m:] / SCALE) * free[:, m:]).sum()
+        count = free[:, :m].sum() + (free[:, m:] * x[:, m:]).sum() / SCALE
+        parts = {"numbers": squares.detach() / count, "categories": entropy.detach() / count}
+        return (squares + entropy) / count.clamp(min=1.0), parts
+
+
+def network_of(encoder: TableEncoder, spec: TableSpec = TableSpec(), seed: int = 0) -> TableDenoiser:
+    """Make the untrained network of an encoder: the exact denoiser of independent columns.
+
+    Raises:
+        ArgumentError: no column has values to learn.
+    """
+    if not encoder.width:
+        raise ArgumentError("table", "has only constants, counters and empty columns", "Give a column that varies")
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(seed)
+        inputs = Inputs((encoder.width,), mean=0.0, std=1.0)
+        sizes = [block.size for block in encoder.hot]
+        network = TableDenoiser(inputs, len(encoder.numbers), sizes, spec.width, spec.depth)
+    network.prior.copy_(encoder.prior.clamp(min=1e-12).log())
+    return network.eval()
+
+
+def fit_table(
+    encoder: TableEncoder,
+    table: pa.Table,
+    spec: TableSpec = TableSpec(),
+    *,
+    seed: int = 0,
+    fabric: "Fabric",
+    checkpoint: Path | None = None,
+    on_steps: Callable[[int, float], None] = lambda *_: None,
+) -> tuple[TableDenoiser, list[dict[str, float]]]:
+    """Train the autoencoder of a table; 2% of the rows choose the weights, where there are 2,000 rows or more.
+
+    Arguments:
+        encoder: fitted on these rows.
+        table: training rows.
+        spec: size of the network, length of the training.
+        seed: of all randomness, >= 0.
+        fabric, checkpoint, on_steps: see :func:`reinject.training.fit.fit`.
+
+    Returns:
+        The network, in evaluation mode, and its loss curve.
+
+    Raises:
+        ModelError: the loss becomes non-finite.
+    """
+    network = network_of(encoder, spec, seed)
+    packed = encoder.pack(table)
+    order = torch.randperm(len(packed), generator=torch.Generator().manual_seed(seed))
+    held = int(_HELD_OUT * len(packed)) if len(packed) >= _MIN_ROWS else 0
+    validation = _rows(packed[order[:held]]) if held else None
+    rows = _rows(packed[order[held:]] if held else packed, validation)
+    loss = TableLoss(encoder, spec.given)
+    recipe = spec.recipe(len(rows))
+    curve = fit(network, loss, rows, recipe, seed=seed, fabric=fabric, checkpoint=checkpoint, on_steps=on_steps)
+    return network, curve
+
+
+def _rows(packed: Tensor, validation: Rows | None = None) -> Rows:
+    return Rows(packed, torch.zeros(len(packed), dtype=torch.long), lambda x: x, validation)
