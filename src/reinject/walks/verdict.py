@@ -79,7 +79,7 @@ class Verdict:
 _CALLS = 1e-3  # error between two calls of one function: rounding
 ABSENT = 0.05  # part of an even share, below which a class is missing
 WALKS_A_CLASS = 5  # with fewer walks a class may be absent by chance
-_FEW = 5.0  # least number of directions of good samples
+_FEW = 5.6  # least number of directions of good samples
 _MERIT = 0.42  # chosen, as the other bounds, on half A of benchmarks/zoo.py
 
 
