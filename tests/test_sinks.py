@@ -120,7 +120,9 @@ def test_ray_data_reads_the_archive(made: tuple[Path, Archive]) -> None:
 
 def test_exports_are_whole_or_not_there(made: tuple[Path, Archive], tmp_path: Path) -> None:
     _, archive = made
-    with pytest.raises(ReinjectError, match="'csv' is not known"):
+    with pytest.raises(ReinjectError, match="'xls' is not known"):
+        export(archive.folder, tmp_path / "c", "xls")
+    with pytest.raises(ReinjectError, match="holds images or vectors, which csv does not have"):
         export(archive.folder, tmp_path / "c", "csv")
     export(archive.folder, tmp_path / "w", "webdataset")
     with pytest.raises(ReinjectError, match="already holds something"):

@@ -4,10 +4,11 @@ import hashlib
 import json
 from typing import Any
 
+from reinject.archive.table_card import table_card
 from reinject.base.files import json_text
 from reinject.data.samples import usual_kind
 
-_CARD = """---
+_HEAD = """---
 configs:
 - config_name: default
   data_files: data/*.parquet
@@ -18,7 +19,8 @@ configs:
 size_categories:
 - {size}
 ---
-# A synthetic data set, sampled from an autoencoder
+"""
+_CARD = """# A synthetic data set, sampled from an autoencoder
 
 {rows:,} samples {in_classes}, made by [reinject](https://pypi.org/project/reinject/) {version} from {networks}.
 {labels}
@@ -71,6 +73,11 @@ _LABELS = {
 def data_card(manifest: dict[str, Any]) -> str:
     """Return the card: Markdown with the hub's YAML header."""
     counts = manifest["counts"]
+    head = _HEAD.format(
+        shards=_known_by(manifest["shards"]), tasks=_tasks(manifest), size=_size_category(counts["rows"])
+    )
+    if manifest.get("table") is not None:
+        return head + table_card(manifest, "\n".join(_diagnostics(manifest)), "\n".join(_models(manifest)))
     storage = manifest["storage"]
     kept = "float32, as the walk visited it"
     if storage["kind"] == "uint8":
@@ -85,17 +92,9 @@ def data_card(manifest: dict[str, Any]) -> str:
         "step": "after how many steps",
         "model": "which autoencoder of `models.autoencoders` in `manifest.json` walked",
     }
-    rows = [
-        f"| {what} {number} | {entry['folder']} ({entry['architecture']}) | {entry['sha256']} |"
-        for what in ("autoencoders", "classifiers", "students")
-        for number, entry in enumerate(models.get(what, []))
-    ]
     dropped = {name: count for name, count in counts.get("dropped", {}).items() if count}
     private = manifest["parameters"].get("selection", {}).get("apart")
-    return _CARD.format(
-        shards=_known_by(manifest["shards"]),
-        tasks=_tasks(manifest),
-        size=_size_category(counts["rows"]),
+    return head + _CARD.format(
         rows=counts["rows"],
         in_classes=f"in {len(names)} classes" if names else "without labels",
         version=manifest["packages"]["reinject"],
@@ -110,13 +109,23 @@ def data_card(manifest: dict[str, Any]) -> str:
         filters=f"Filters dropped: {', '.join(f'{count:,} ({name})' for name, count in dropped.items())}."
         if dropped
         else "No sample was dropped by a filter.",
-        models="\n".join(rows) or "| given from Python | not on disk | |",
+        models="\n".join(_models(manifest)),
         parameters=json_text(manifest["parameters"], "parameters"),
         private=f"Samples closer than {private:g} (root mean square) to the stated private points were refused."
         if private
         else "",
         truth="what was asked of the walk" if asked else "a classifier's opinion",
     )
+
+
+def _models(manifest: dict[str, Any]) -> list[str]:
+    """Return one row for each network."""
+    rows = [
+        f"| {what} {number} | {entry['folder']} ({entry['architecture']}) | {entry['sha256']} |"
+        for what in ("autoencoders", "classifiers", "students")
+        for number, entry in enumerate(manifest["models"].get(what, []))
+    ]
+    return rows or ["| given from Python | not on disk | |"]
 
 
 def _known_by(shards: list[dict[str, Any]]) -> str:
@@ -126,6 +135,10 @@ def _known_by(shards: list[dict[str, Any]]) -> str:
 
 def _tasks(manifest: dict[str, Any]) -> str:
     """Return the hub's name of the samples' task, as a field of the header; "" without one."""
+    if manifest.get("table") is not None:
+        table = manifest["table"]
+        kind = "classification" if table["classes"] else "regression"
+        return f"task_categories:\n- tabular-{kind}\n" if table["target"] is not None else ""
     kind, labelled = usual_kind(manifest["event_shape"]), bool(manifest["class_names"])
     name = {
         ("uint8", True): "image-classification",

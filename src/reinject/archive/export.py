@@ -1,6 +1,7 @@
 """``reinject export``: write an archive in the formats of other tools."""
 
 import io
+import itertools
 import tarfile
 from collections.abc import Callable, Mapping
 from pathlib import Path
@@ -9,6 +10,7 @@ from typing import Any
 
 import numpy as np
 import pyarrow as pa
+from pyarrow import csv
 from torch import Tensor
 
 from reinject.archive import Archive
@@ -24,13 +26,14 @@ MARKER = "reinject.json"
 
 
 def export(folder: Path, out: Path, to: str, *, overwrite: bool = False, progress: Progress | None = None) -> Outcome:
-    """Write an archive as WebDataset tar files or as a Zarr group, shard by shard, in bounded memory.
+    """Write an archive as WebDataset tar files, as a Zarr group or as a CSV file, shard by shard, in bounded memory.
 
     Arguments:
         folder: the archive.
         out: folder to make.
         to: "webdataset": one tar a shard; a sample is KEY.png (or KEY.npy), KEY.cls (the label), KEY.json (the rest).
-            "zarr": a group of arrays x, label, probabilities, walk, step, model, chunked by shard.
+            "zarr": a group of arrays x, label, probabilities, walk, step, model, chunked by shard. "csv", for rows of a
+            table: rows.csv, UTF-8 with commas; missing values are empty, dates and times in the form of ISO 8601.
         overwrite: replace an earlier export.
         progress: progress reporter.
 
@@ -41,6 +44,10 @@ def export(folder: Path, out: Path, to: str, *, overwrite: bool = False, progres
     if to not in FORMATS:
         raise ArgumentError("--to", f"{to!r} is not known", f"Give one of {', '.join(FORMATS)}")
     archive = Archive.open(folder)
+    if (archive.table is None) == (to == "csv"):
+        what = "holds images or vectors" if to == "csv" else "holds rows of a table"
+        others = ", ".join(name for name in FORMATS if (name == "csv") != (to == "csv"))
+        raise ArgumentError("--to", f"{folder} {what}, which {to} does not have", f"Give one of {others}")
     asked = asked_for({}, to=to, archive=manifest_hash(archive.folder))
     made = None if overwrite else earlier(out, asked)
     if made is not None:
@@ -51,7 +58,8 @@ def export(folder: Path, out: Path, to: str, *, overwrite: bool = False, progres
     begin(partial, {"archive": str(folder), "to": to})
     with (progress or Silent()).task("exporting", archive.rows, "samples") as advance:
         FORMATS[to](archive, partial, advance)
-    about = {name: archive.manifest[name] for name in ("class_names", "storage", "event_shape", "counts", "parameters")}
+    told = ("class_names", "storage", "event_shape", "counts", "parameters", "table")
+    about = {name: archive.manifest[name] for name in told if name in archive.manifest}
     write_json(partial / MARKER, {"format": to, **about})
     result = {"archive": str(folder), "out": str(out), "to": to, "rows": archive.rows}
     outcome = Outcome(result, [f"{archive.rows:,} samples in {out} ({to})"])
@@ -116,6 +124,30 @@ def _zarr(archive: Archive, out: Path, advance: Callable[[int], None]) -> None:
     group.attrs.update(class_names=list(archive.class_names), storage=archive.manifest["storage"])
 
 
+def _csv(archive: Archive, out: Path, advance: Callable[[int], None]) -> None:
+    tables = (archive.shard(number) for number in range(len(archive.manifest["shards"])))
+    first = _as_text(next(tables))
+    options = csv.WriteOptions(quoting_style="needed")
+    with csv.CSVWriter(str(out / "rows.csv"), first.schema, write_options=options) as writer:
+        for table in itertools.chain([first], map(_as_text, tables)):
+            writer.write_table(table)
+            advance(len(table))
+
+
+def _as_text(table: pa.Table) -> pa.Table:
+    """Return columns in types that CSV has: categories as their values, times as text."""
+    for number, item in enumerate(table.schema):
+        column, kind = table.column(number), item.type
+        if pa.types.is_dictionary(kind):
+            column = column.cast(kind.value_type)
+        elif pa.types.is_time(kind) or pa.types.is_decimal(kind):
+            column = column.cast(pa.string())
+        elif pa.types.is_duration(kind):
+            column = column.cast(pa.int64())
+        table = table.set_column(number, item.name, column)
+    return table
+
+
 def _array(column: pa.ChunkedArray) -> Any:
     whole = column.combine_chunks()
     if pa.types.is_fixed_size_list(whole.type):
@@ -124,5 +156,5 @@ def _array(column: pa.ChunkedArray) -> Any:
 
 
 FORMATS: Mapping[str, Callable[[Archive, Path, Callable[[int], None]], None]] = MappingProxyType(
-    {"webdataset": _webdataset, "zarr": _zarr}
+    {"webdataset": _webdataset, "zarr": _zarr, "csv": _csv}
 )

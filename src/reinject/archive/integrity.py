@@ -12,6 +12,8 @@ import pyarrow.parquet as pq
 from reinject.archive.arrow import arrow_file
 from reinject.archive.manifest import read_manifest
 from reinject.archive.schema import MANIFEST, blocks_of
+from reinject.archive.table_schema import TableSchema, read_origin
+from reinject.base.errors import ArchiveError
 from reinject.base.files import sha256
 
 _BESIDE = {MANIFEST, "README.md"}
@@ -53,11 +55,14 @@ def verify(folder: Path, on_rows: Callable[[int], None] = lambda _: None) -> lis
             faults.append(f"{entry['file']} cannot be read ({str(error).splitlines()[0]})")
             continue
         schema = schema or table.schema
-        found = [*_schema_faults(table, schema, manifest), *_row_faults(table, entry, manifest, walks)]
+        if "table" in manifest:
+            found = list(_table_faults(table, path, entry, manifest, walks))
+        else:
+            found = [*_schema_faults(table, schema, manifest), *_row_faults(table, entry, manifest, walks)]
         faults += [f"{entry['file']} {fault}" for fault in found]
         if not found:
             sums.update(rows=len(table))
-            labels = _labels(table)
+            labels = _labels(table) if "table" not in manifest else np.zeros(0, np.int64)
             per_class += np.bincount(labels[labels >= 0], minlength=len(per_class))
         on_rows(len(table))
     if whole and not faults:
@@ -96,6 +101,36 @@ def _row_faults(
         yield f"has labels outside 0..{classes - 1}"
     elif len(labels) and not _asked(manifest) and not _most_probable(table, labels):
         yield "has labels that are not the most probable ones"
+    yield from _origin_faults(table, entry, manifest, walks)
+
+
+def _table_faults(
+    table: pa.Table, path: Path, entry: dict[str, Any], manifest: dict[str, Any], walks: list[tuple[int, int]]
+) -> Iterator[str]:
+    """Yield the faults of a shard of table rows: columns, types, and the walks of its footer."""
+    wanted = TableSchema.from_json(manifest["table"], MANIFEST).stored
+    if not table.schema.equals(wanted):
+        yield f"has columns {_shown(table.schema)}, not {_shown(wanted)}"
+    if len(table) != entry["rows"]:
+        yield f"has {len(table)} rows, not {entry['rows']}"
+    try:
+        origins = read_origin(path)
+    except ArchiveError as error:
+        yield error.problem
+        return
+    if len(origins) != len(table):
+        yield f"names the walks of {len(origins)} rows, not of {len(table)}"
+    yield from _origin_faults(origins, entry, manifest, walks)
+
+
+def _shown(schema: pa.Schema) -> str:
+    return ", ".join(f"{item.name} ({item.type})" for item in schema)
+
+
+def _origin_faults(
+    table: pa.Table, entry: dict[str, Any], manifest: dict[str, Any], walks: list[tuple[int, int]]
+) -> Iterator[str]:
+    """Yield what is wrong with the walks and the steps of a shard's rows."""
     walk, step = (np.asarray(table.column(name).to_numpy()) for name in ("walk", "step"))
     steps = manifest["parameters"].get("steps")
     if isinstance(steps, int) and len(step) and not (step.min() >= 0 and step.max() <= steps):

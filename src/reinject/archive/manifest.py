@@ -10,6 +10,7 @@ from reinject.archive.schema import COMPRESSIONS, IMAGES, MANIFEST, SCHEMA_VERSI
 from reinject.base.errors import ArchiveError
 from reinject.base.files import is_remote, read_json
 from reinject.base.staging import partial_of
+from reinject.data.samples import KINDS
 from reinject.walks.verdict import LEVELS
 
 _SHARD = re.compile(r"data/shard-\d{6,}\.parquet")  # nothing outside the folder
@@ -68,7 +69,7 @@ def _storage(value: Any) -> bool:
     return (
         isinstance(value, dict)
         and value.keys() == {"kind", "low", "high"}
-        and value["kind"] in ("uint8", "float")
+        and value["kind"] in KINDS
         and all(isinstance(value[key], (int, float)) for key in ("low", "high"))
         and value["low"] < value["high"]
     )
@@ -120,6 +121,7 @@ _FIELDS: dict[str, Callable[[Any], bool]] = {
     "shards": lambda value: isinstance(value, list) and bool(value) and all(isinstance(item, dict) for item in value),
 }
 _LATER: dict[str, Callable[[Any], bool]] = {  # fields that older archives lack
+    "table": lambda value: isinstance(value, dict),
     "asked": lambda value: isinstance(value, dict),
     "verdict": lambda value: _verdict(value),
     "figures": lambda value: isinstance(value, dict) and all(map(_figure, value.values())),

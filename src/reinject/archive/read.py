@@ -14,7 +14,8 @@ from torch import Tensor
 
 from reinject.archive.arrow import arrow_file
 from reinject.archive.manifest import read_manifest
-from reinject.archive.schema import Plan
+from reinject.archive.schema import MANIFEST, Plan
+from reinject.archive.table_schema import NUMBERS, TableSchema, read_origin
 from reinject.base.errors import ArchiveError, check_count
 from reinject.base.files import place_of
 from reinject.data.images import decode
@@ -75,7 +76,15 @@ class Archive:
         """Return how the samples are stored."""
         return Storage(**self.manifest["storage"])
 
+    @property
+    def table(self) -> TableSchema | None:
+        """Return the columns of an archive of table rows; None where samples are images or vectors."""
+        values = self.manifest.get("table")
+        return None if values is None else TableSchema.from_json(values, str(self.folder / MANIFEST))
+
     def __repr__(self) -> str:
+        if self.table is not None:
+            return f"Archive({self.folder}: {self.rows:,} rows of {len(self.table.schema)} columns)"
         classes = f", {len(self.class_names)} classes" if self.class_names else ""
         return f"Archive({self.folder}: {self.rows:,} samples of shape {self.event_shape}{classes})"
 
@@ -109,6 +118,7 @@ class Archive:
 
     def _some(self, number: int) -> tuple[Tensor, Tensor]:
         """Return samples of a shard in data units, and their labels."""
+        self._check_samples()
         table = self.shard(number)
         x = values_of(table.column(self.manifest["columns"][0]), self.event_shape)
         y = table.column("label").to_numpy().copy() if self.class_names else np.full(len(table), -1)
@@ -122,17 +132,26 @@ class Archive:
         return TensorDataset(self.storage.load(x), y)
 
     def to_pandas(self) -> Any:
-        """Return a table with all columns; samples are NumPy arrays in data units, under ``x``."""
+        """Return a data frame with all columns; samples are NumPy arrays in data units, under ``x``.
+
+        An archive of table rows has the columns of the input.
+        """
+        if self.table is not None:
+            return self.to_arrow().to_pandas()
         import pandas as pd
 
         rest = pa.concat_tables(table for _, table in self.shards()).to_pandas()
         return pd.concat([pd.Series(list(self[:][0].numpy()), name="x"), rest], axis=1)
 
+    def to_arrow(self) -> pa.Table:
+        """Return all columns, as stored; polars and duckdb take such a table."""
+        return pa.concat_tables([self.shard(number) for number in range(len(self.manifest["shards"]))])
+
     def to_dataset(self) -> Any:
         """Return all columns as a data set of Hugging Face's ``datasets``, in memory."""
         from datasets import Dataset
 
-        return Dataset(pa.concat_tables(self.shard(number) for number in range(len(self.manifest["shards"]))))
+        return Dataset(self.to_arrow())
 
     def plan(self) -> Plan:
         """Return the plan, which determines the rows."""
@@ -146,6 +165,7 @@ class Archive:
             manifest["models"],
             manifest["images"],
             manifest["compression"],
+            manifest.get("table"),
         )
 
     def tables(self, columns: list[str]) -> Iterator[pa.Table]:
@@ -154,11 +174,13 @@ class Archive:
             yield _table(self.folder / shard["file"], columns)
 
     def shard(self, number: int) -> pa.Table:
-        """Return all columns of one shard."""
-        return _table(self.folder / self.manifest["shards"][number]["file"])
+        """Return all columns of one shard, with the types of the input where they are columns of a table."""
+        found = _table(self.folder / self.manifest["shards"][number]["file"])
+        return found if self.table is None else found.cast(self.table.schema)
 
     def shards(self) -> Iterator[tuple[Tensor, pa.Table]]:
         """Yield, shard by shard, the stored samples, (B, *event), and all other columns."""
+        self._check_samples()
         column = self.manifest["columns"][0]
         for number in range(len(self.manifest["shards"])):
             table = self.shard(number)
@@ -178,6 +200,7 @@ class Archive:
             x, (B, *event), uint8 levels or float32 data units, see ``storage``; label, int64, (B,), -1 for a sample
             without a label.
         """
+        self._check_samples()
         wanted = self._drawn(most, seed)
         column = self.manifest["columns"][0]
         xs, labels, first = [], [], 0
@@ -208,8 +231,20 @@ class Archive:
 
     def numbers(self, column: str, most: int | None = None, seed: int = 0) -> NDArray[np.int64]:
         """Return the walk, step or model of the rows that :meth:`read` returns for the same arguments, int64, (B,)."""
-        found = np.concatenate([table.column(column).to_numpy() for table in self.tables([column])])
+        found = np.concatenate(
+            [table.column(column).to_numpy() for table in map(self.origins, range(len(self.manifest["shards"])))]
+        )
         return found[self._drawn(most, seed)].astype(np.int64)
+
+    def origins(self, number: int) -> pa.Table:
+        """Return walk, step and model of the rows of one shard."""
+        path = self.folder / self.manifest["shards"][number]["file"]
+        return _table(path, list(NUMBERS)) if self.table is None else read_origin(path)
+
+    def _check_samples(self) -> None:
+        """Raise ArchiveError where rows are rows of a table, which are no tensors."""
+        if self.table is not None:
+            raise ArchiveError(str(self.folder), "holds rows of a table, not tensors", "Read it with to_pandas()")
 
     def _drawn(self, most: int | None, seed: int) -> NDArray[np.int64]:
         """Return the numbers of all rows, or of ``most`` of them, in rising order."""

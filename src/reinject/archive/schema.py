@@ -10,6 +10,7 @@ import numpy as np
 import pyarrow as pa
 
 from reinject import __version__
+from reinject.archive.table_schema import TableSchema
 from reinject.base.errors import ArgumentError
 from reinject.base.random_streams import FIRST
 from reinject.data import images
@@ -36,6 +37,8 @@ class Plan:
         models: the autoencoders and the classifiers: their folders and the hashes of their weights.
         images: "png", for samples that are images of uint8 levels; "array": store them as arrays of numbers.
         compression: of the Parquet columns: "zstd", "snappy", "gzip", "brotli", "lz4" or "none".
+        table: columns of a table, from :meth:`reinject.archive.table_schema.TableSchema.as_json`; None: samples are
+            images or vectors.
 
     Raises:
         ArgumentError: an unknown value; names of classes that are blank or repeated.
@@ -49,6 +52,7 @@ class Plan:
     models: Mapping[str, Any] = field(default_factory=dict)
     images: str = "png"
     compression: str = "zstd"
+    table: Mapping[str, Any] | None = None
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "class_names", check_names("class_names", self.class_names))
@@ -61,6 +65,8 @@ class Plan:
     def as_json(self) -> dict[str, Any]:
         """Return the plan as JSON values, with the versions of the packages that determine its results."""
         plan = json.loads(json.dumps(asdict(self)))
+        if self.table is None:  # as plans of earlier versions
+            del plan["table"]
         plan["packages"] = packages()
         return dict(plan)
 
@@ -98,12 +104,16 @@ def features(plan: Plan) -> Any:
 
 
 def schema_of(plan: Plan) -> pa.Schema:
-    """Return the Arrow schema of a shard, with the features in its metadata."""
+    """Return the Arrow schema of a shard: the columns of a table, or samples with the features in its metadata."""
+    if plan.table is not None:
+        return TableSchema.from_json(plan.table, MANIFEST).schema
     return features(plan).arrow_schema
 
 
 def table_of(part: LabelledSamples, plan: Plan, schema: pa.Schema) -> pa.Table:
     """Return the rows of one part as an Arrow table of the given schema."""
+    if part.table is not None:
+        return part.table.cast(schema)
     rows = len(part.label)
     x = part.x.numpy()
     if plan.is_image:

@@ -16,6 +16,7 @@ import torch
 
 from reinject.archive.manifest import read_manifest
 from reinject.archive.schema import Plan, schema_of, table_of
+from reinject.archive.table_schema import origin, origin_of
 from reinject.base.errors import ArchiveError
 from reinject.base.files import read_json, sha256, write_json
 from reinject.data.samples import LabelledSamples
@@ -92,9 +93,11 @@ def write_shard(
     confidence = 0.0
     labels, walks = [], []
     schema = schema_of(plan)
+    made_by = []
     with pq.ParquetWriter(temporary, schema, compression=plan.compression, write_statistics=False) as writer:
         for part in parts:
             writer.write_table(table_of(part, plan, schema))
+            made_by.append(origin_of(part))
             counts["rows"] += len(part.label)
             counts["values"] += (len(part.label) + sum(part.dropped.values())) * size
             counts["clipped_values"] += part.clipped
@@ -111,6 +114,8 @@ def write_shard(
                 labels.append(part.label[part.label >= 0])
                 walks.append(part.walk[part.label >= 0])
             on_rows(len(part.label))
+        if plan.table is not None:
+            writer.add_key_value_metadata(origin(made_by))
     temporary.rename(path)
     effective = effective_labels(torch.cat(labels), torch.cat(walks)) if labels else math.nan
     entry = {

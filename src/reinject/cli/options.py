@@ -88,7 +88,7 @@ DataDir = Annotated[str | None, advanced("Folder of data sets; default: the vari
 Device = Annotated[str, typer.Option(help="Device: auto, cpu, cuda or mps.")]
 DATASET = (
     "digits, mnist, fashion_mnist, cifar10, cifar100, a hub name (owner/name), a folder of Parquet, images or .npy, "
-    "or a file (.parquet, .npz)."
+    "or a file (.parquet, .npz). A table: a .csv or .parquet file, or a folder with train.csv and test.csv."
 )
 
 

@@ -20,11 +20,24 @@ from reinject.cli.options import (
     dataset_names,
     numbers_of,
 )
+from reinject.cli.table_options import (
+    Categorical,
+    Columns,
+    Drop,
+    GradientSteps,
+    HeldOut,
+    Target,
+    given_in,
+    names_of,
+    place_of_table,
+)
 
 
 def train(
+    context: typer.Context,
     dataset: Annotated[str, typer.Argument(help=DATASET, autocompletion=dataset_names)],
     out: Annotated[Path, typer.Option(help="Folder to make, with autoencoder/ and classifier/.")],
+    target: Target = None,
     objective: Annotated[
         str | None,
         typer.Option(
@@ -59,6 +72,11 @@ def train(
     ] = None,
     reconstructed_by: Annotated[str | None, advanced("Models that reconstruct, for --only classifier.")] = None,
     value_range: Annotated[str, advanced("LOW,HIGH: darkest and brightest pixel.")] = "0,1",
+    test: HeldOut = None,
+    categorical: Categorical = None,
+    drop: Drop = None,
+    columns: Columns = None,
+    steps: GradientSteps = None,
     device: Device = "auto",
     precision: Annotated[
         str, advanced("32-true (default), 64-true, bf16-true, bf16-mixed, ...", show_default=False)
@@ -71,7 +89,19 @@ def train(
     overwrite: Overwrite = False,
     as_json: Json = False,
 ) -> None:
-    """Train an autoencoder and a classifier. Run again to resume from the last checkpoint."""
+    """Train an autoencoder and a classifier, or the autoencoder of a table. Run again to resume."""
+    table = place_of_table(dataset, data_dir, given_in(context))
+    if table is not None:
+        from reinject.training.table_fit import TableSpec
+        from reinject.training.table_train import TableSource, train_table
+
+        asked = {name: value for name, value in (("steps", steps), ("batch", batch), ("lr", lr)) if value is not None}
+        source = TableSource(table, target, test, names_of(categorical), names_of(drop), columns)
+        spec = TableSpec(**asked)  # type: ignore[arg-type]
+        seeds = {"seed": seed, "split_seed": split_seed}
+        place, progress = "cpu" if device == "auto" else device, for_this_terminal()
+        finish(train_table(source, out, spec, **seeds, device=place, overwrite=overwrite, progress=progress), as_json)
+        return
     from reinject.training.fabric_spec import FabricSpec
     from reinject.training.objective_options import Numbers
     from reinject.training.plans import AutoencoderSpec, ClassifierSpec, plan_for

@@ -61,9 +61,15 @@ class _Wanted:
 
 
 def is_table(source: str | Path) -> bool:
-    """Return whether a text names a table that is no data set of images: a CSV file, or a folder with one."""
+    """Return whether a text names a table: a CSV file, a Parquet file without images or lists, or a folder of these."""
     path = Path(source)
-    return _is_csv(path) or (path.is_dir() and any(map(_is_csv, path.iterdir())))
+    if path.is_dir():
+        files = sorted(one for one in path.iterdir() if _is_csv(one) or one.suffix.lower() in _PARQUET)
+        return bool(files) and is_table(files[0])
+    if path.suffix.lower() in _PARQUET and path.is_file():
+        kinds = [one.type for one in _Parquet(path).schema]
+        return not any(map(pa.types.is_nested, kinds)) and not any(map(pa.types.is_binary, kinds))
+    return _is_csv(path)
 
 
 def read_table(

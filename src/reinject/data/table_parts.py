@@ -28,6 +28,7 @@ class TableParts:
         name: of the file, the folder or the data frame.
         train, test: training rows and held-out rows.
         split_seed: seed of the split; None: the table has its own test part.
+        counters: names of columns that count the rows as they were read: 0, 1, 2, ... or 1, 2, 3, ...
         notes: lines to say of the reading.
     """
 
@@ -35,6 +36,7 @@ class TableParts:
     train: pa.Table
     test: pa.Table
     split_seed: int | None = None
+    counters: tuple[str, ...] = ()
     notes: tuple[str, ...] = field(default=(), compare=False)
 
     @cached_property
@@ -74,10 +76,17 @@ def load_table(
     if target is not None and target not in read.train.column_names:
         known = ", ".join(read.train.column_names[:20])
         raise DataError("--target", f"{target!r} is no column of {read.name}", f"Its columns are {known}")
+    counters = tuple(name for name in read.train.column_names if _counts(read.train.column(name)))
     if read.test is not None:
-        return TableParts(read.name, read.train, read.test, None, read.notes)
+        return TableParts(read.name, read.train, read.test, None, counters, read.notes)
     train, held_out = _divided(read.name, read.train, target, split_seed)
-    return TableParts(read.name, train, held_out, split_seed, read.notes)
+    return TableParts(read.name, train, held_out, split_seed, counters, read.notes)
+
+
+def _counts(column: pa.ChunkedArray) -> bool:
+    if not pa.types.is_integer(column.type) or column.null_count or column[0].as_py() not in (0, 1):
+        return False
+    return bool((np.diff(column.to_numpy()) == 1).all()) and len(column) > _LEAST
 
 
 def _divided(name: str, table: pa.Table, target: str | None, seed: int) -> tuple[pa.Table, pa.Table]:

@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from functools import cached_property
 from pathlib import Path
 
 import torch
@@ -12,8 +13,10 @@ from reinject.base.errors import DataError, ModelError
 from reinject.data import Dataset
 from reinject.data.samples import Storage, usual_kind
 from reinject.data.splits import Split, are_apart, check_unseen
+from reinject.data.table_encoder import ENCODER
 from reinject.models.bundle import Bundle, as_reconstruction, load
 from reinject.models.moments import Moments, load_moments
+from reinject.models.table_model import TableModel, table_model
 from reinject.models.votes import Classifier, Voting
 from reinject.networks import Inputs
 from reinject.walks.execution import Execution
@@ -80,6 +83,19 @@ class Models:
         """Return the device of the autoencoders."""
         return self.ensemble().device
 
+    @cached_property
+    def table(self) -> TableModel | None:
+        """Return the encoder of the autoencoders of a table; None for autoencoders of images or vectors.
+
+        Raises:
+            ModelError: several autoencoders with different encoders.
+        """
+        found = [table_model(bundle.folder) for bundle in self.autoencoders]
+        if len({one and one.sha256 for one in found}) > 1:
+            folders = ", ".join(str(bundle.folder) for bundle in self.autoencoders)
+            raise ModelError(folders, "have different encoders of tables", "Give models that one table trained")
+        return found[0]
+
     def moments(self) -> Moments | None:
         """Return the moments of the codes of a single autoencoder; None without moments, or for several of them."""
         return load_moments(self.autoencoders[0].folder) if len(self.autoencoders) == 1 else None
@@ -128,7 +144,7 @@ def load_models(
         folders: folders made by ``reinject train`` or ``reinject import``.
         device: where to run.
         classifiers: folders of classifiers, in place of the first folder's; several vote.
-        labelled: whether to load a classifier at all.
+        labelled: whether to load a classifier at all; models of a table have none, because a row holds its target.
 
     Raises:
         ModelError: a folder has no such models, or the models have different inputs or classes.
@@ -139,6 +155,11 @@ def load_models(
             raise ModelError(str(folder), "no such folder of models", "Make one with reinject train")
     autoencoders = tuple(load(folder / "autoencoder", place) for folder in folders)
     wanted = [classifier_in(folder) for folder in classifiers] or [folders[0] / "classifier"]
+    if (folders[0] / "autoencoder" / ENCODER).is_file():
+        if classifiers:
+            problem = "the rows of a table have their target"
+            raise ModelError("--classifier", problem, "Leave it out, or train without the target by --drop")
+        labelled = False
     judges = tuple(load(folder, place) for folder in wanted) if labelled else ()
     _check_alike((*judges, *autoencoders))
     _check_classes("--classifier", judges)

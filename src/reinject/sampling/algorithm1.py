@@ -3,6 +3,7 @@
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 
+import pyarrow as pa
 import torch
 from torch import Tensor
 
@@ -62,6 +63,7 @@ class StoreSpec:
         models: number of autoencoders that share the rows of a block (see
             :class:`reinject.walks.reconstruction.Ensemble`).
         transform: function of a point that gives the emitted value, row by row; ``r.decode`` for latent walks.
+        rows: function of points and the numbers of their walks that gives rows of a table; None: no table.
     """
 
     storage: Storage = field(default_factory=Storage)
@@ -69,6 +71,7 @@ class StoreSpec:
     filters: tuple[Filter, ...] = ()
     models: int = 1
     transform: Callable[[Tensor], Tensor] = itself
+    rows: Callable[[Tensor, Tensor], pa.Table] | None = None
 
 
 def synthesise(
@@ -126,6 +129,7 @@ def _labelled(part: Visited, classifier: Classifier | None, store: StoreSpec) ->
         strayed=part.strayed,
         accepted=part.accepted,
         asymmetry=part.asymmetry,
+        table=None if store.rows is None else store.rows(x, part.walk),
     )
 
 

@@ -15,6 +15,7 @@ from reinject.sampling.auto import Choice, choose_settings
 from reinject.sampling.data_starts import resolve
 from reinject.sampling.presets import PRESETS, Settings, choose
 from reinject.sampling.sample_spec import SampleSpec
+from reinject.sampling.table_sampling import CHOICE
 from reinject.walks.reconstruction import Ensemble
 
 
@@ -38,6 +39,8 @@ def choose_for(
     Raises:
         DataError: the shape or space of the data differs from the models'.
     """
+    if models.table is not None:
+        return CHOICE
     inputs = models.inputs
     text = _start_text(models, dataset) if among_data else None
     begin = resolve(text, inputs, walks=1, models=models, reading=reading)

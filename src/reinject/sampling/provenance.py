@@ -11,6 +11,7 @@ from reinject.data import Dataset
 from reinject.data.splits import Split, check_unseen, unknown
 from reinject.models.bundle import Bundle, load
 from reinject.models.loading import Models, classifier_in
+from reinject.models.table_model import table_model
 
 
 def find_classifiers(archive: Archive, models: Sequence[Path] = (), device: str = "cpu") -> tuple[Bundle, ...]:
@@ -65,7 +66,8 @@ def _find(what: str, entry: dict[str, str], places: Sequence[Path], device: str)
     there = [folder for folder in places if folder.is_dir()]
     for folder in there:
         bundle = load(folder, device)
-        if bundle.sha256 == entry["sha256"]:
+        table = table_model(folder)
+        if bundle.sha256 == entry["sha256"] and (table.sha256 if table else None) == entry.get("encoder"):
             return bundle
     if there:
         raise ModelError(

@@ -11,6 +11,7 @@ from reinject.base.random_streams import SCHEME
 from reinject.data.samples import LabelledSamples, Storage
 from reinject.models.bundle import load
 from reinject.models.loading import Models
+from reinject.models.table_model import TableModel
 from reinject.models.votes import Classifier
 from reinject.sampling.algorithm1 import Labels, StoreSpec, synthesise
 from reinject.sampling.filters import Filter
@@ -83,8 +84,16 @@ class Recipe:
         return samples_per_walk(self.settings) * sum(last - first for first, last in self.ranges)
 
 
-def block_sampler(r: Ensemble, C: Classifier | None, recipe: Recipe) -> tuple[MakeBlock, Walker]:
+def block_sampler(
+    r: Ensemble, C: Classifier | None, recipe: Recipe, table: TableModel | None = None
+) -> tuple[MakeBlock, Walker]:
     """Check a recipe; return the function that makes the rows of a block, and the walker.
+
+    Arguments:
+        r: autoencoder.
+        C: classifier; None: no labels.
+        recipe: recipe of the rows.
+        table: encoder that turns points into rows of a table; None: points are samples.
 
     Raises:
         ReinjectError: a number is out of range, or the kernel does not fit r.
@@ -92,7 +101,8 @@ def block_sampler(r: Ensemble, C: Classifier | None, recipe: Recipe) -> tuple[Ma
     settings = recipe.settings
     walker = settings.build(r, recipe.radius, start=recipe.start, classifier=C, constraint=recipe.constraint)
     labels, labelling = (Labels(), None) if recipe.labels is None else (recipe.labels, C)
-    store = StoreSpec(recipe.storage, labels, recipe.filters, len(r.members), walker.transform)
+    rows = None if table is None else table.rows
+    store = StoreSpec(recipe.storage, labels, recipe.filters, len(r.members), walker.transform, rows)
     ends = [last for _, last in recipe.blocks]
 
     def make(number: int, *blocks: int) -> Iterator[LabelledSamples]:
@@ -125,4 +135,4 @@ def prepare(
         for folders in (autoencoders, classifiers)
     )
     models = Models(networks, judges)
-    return block_sampler(models.ensemble(execution), models.C, recipe)[0]
+    return block_sampler(models.ensemble(execution), models.C, recipe, models.table)[0]

@@ -77,7 +77,9 @@ def remake(
         ),
         scheme_of(parameters),
     )
-    make_block, walker = block_sampler(found.ensemble(Execution(**parameters["execution"])), found.C, recipe)
+    make_block, walker = block_sampler(
+        found.ensemble(Execution(**parameters["execution"])), found.C, recipe, found.table
+    )
     again = {
         "kernel": repr(walker.kernel),
         "start": repr(walker.start),

@@ -22,6 +22,7 @@ from reinject.base.random_streams import FIRST
 from reinject.data.samples import Storage, usual_kind
 from reinject.models.bundle import Bundle
 from reinject.models.loading import Models
+from reinject.models.table_model import table_model
 from reinject.models.votes import Classifier, ready
 from reinject.sampling.appending import check_same, new_range, ranges_with, scheme_for
 from reinject.sampling.auto import Choice
@@ -34,6 +35,7 @@ from reinject.sampling.sample_request import asked_of_networks, sampled_already
 from reinject.sampling.sample_spec import MadeBy, Parallel, SampleSpec, Writing
 from reinject.sampling.selection import Selection, names_of, walks_asked
 from reinject.sampling.summary import summary
+from reinject.sampling.table_sampling import check_options, table_remarks
 from reinject.sampling.workers import in_processes
 from reinject.walks.classifier_outputs import Labeller
 from reinject.walks.reconstruction import Ensemble, Reconstruction, ensemble_of
@@ -108,6 +110,9 @@ def sample_models(
     if spec.settings is None:
         reading = Reading(trained=models.splits, progress=writing.progress)
         spec = settled(models, spec, walks=walks, seed=seed, reading=reading)
+    if models.table is not None:
+        assert spec.settings is not None
+        check_options(spec.settings, spec.selection, spec.format.kind)
     own = replace(spec, class_names=inputs.class_names, radius=inputs.radius, format=kept)
     made_by = _made_by(models, out, parallel)
     whole = models.ensemble(parallel.execution)
@@ -134,16 +139,18 @@ def _made_by(models: Models, out: Path, parallel: Parallel) -> MadeBy:
         return in_processes(workers, prepared)
 
     student = None if models.student is None else models.student.network
-    return MadeBy(described, student, None if cluster is None and workers is None else run, place)
+    return MadeBy(described, student, models.table, None if cluster is None and workers is None else run, place)
 
 
 def _described(bundle: Bundle, out: Path) -> dict[str, Any]:
+    table = table_model(bundle.folder)
     return {
         "folder": (
             bundle.folder.resolve() if is_remote(out) else Path(os.path.relpath(bundle.folder, out))
         ).as_posix(),  # relative, so that both can be moved together
         "architecture": type(bundle.network).__name__,
         "sha256": bundle.sha256,
+        **({} if table is None else {"encoder": table.sha256}),
         **({"split": bundle.split.as_json()} if bundle.split and bundle.split.rows else {}),
     }
 
@@ -179,7 +186,7 @@ class _Sampling:
         if self.writing.looks and (made := sampled_already(self.out, asked)):
             return made
         planned = self._planned(walks, seed, storage, C)
-        make_block, walker = block_sampler(self.r, C, planned.recipe)
+        make_block, walker = block_sampler(self.r, C, planned.recipe, self.made_by.table)
         plan = self._plan(planned, walker)
         if planned.base is not None:
             check_same(planned.base, plan)
@@ -192,6 +199,8 @@ class _Sampling:
         return done if choice is None else replace(done, lines=[*choice.lines, *done.lines])
 
     def _storage(self) -> Storage:
+        if self.made_by.table is not None:
+            return Storage("table")
         anew = self.writing.overwrite or self.writing.resume == "never"
         begun = None if anew else archive.kind_begun(self.out)
         kept = self.spec.format
@@ -283,15 +292,20 @@ class _Sampling:
             dict(self.made_by.described),
             kept.images,
             kept.compression,
+            None if self.made_by.table is None else self.made_by.table.schema.as_json(),
         )
 
     def _remarks(
         self, planned: _Planned, walker: Walker, C: Classifier | None, asked: Mapping[str, Any]
     ) -> Callable[[archive.Archive], dict[str, Any]]:
         def said(written: archive.Archive) -> dict[str, Any]:
-            added = self.writing.append  # another command asks for appended walks
+            request = {} if self.writing.append else {"asked": asked}  # another command asks for appended walks
+            if not self.writing.judged:
+                return request
+            if self.made_by.table is not None:
+                return request | table_remarks(self.made_by.table, planned.choice, written)
             judging = (walker, planned.recipe.settings, self.r, C if planned.class_names else None, planned.choice)
-            return ({} if added else {"asked": asked}) | (remarks(*judging, written) if self.writing.judged else {})
+            return request | remarks(*judging, written)
 
         return said
 

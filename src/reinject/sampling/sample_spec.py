@@ -10,6 +10,7 @@ from reinject.archive import Resume, Run
 from reinject.base.errors import ArgumentError, check_count
 from reinject.base.progress import Progress, Silent
 from reinject.data.splits import Split
+from reinject.models.table_model import TableModel
 from reinject.models.votes import Classifier
 from reinject.sampling.auto import Choice
 from reinject.sampling.presets import PRESETS, Constraint, Settings
@@ -148,12 +149,14 @@ class MadeBy:
     Attributes:
         described: the manifest's description of the models, JSON values; a resumed run must have the same.
         student: classifier for the selection's ``unlearned`` (:func:`.taught.taught`); x -> logits as C.
+        table: encoder of a table, whose rows the archive stores; None: samples are images or vectors.
         run: function that makes the shards in other processes (see :mod:`reinject.sampling.workers`).
         place: device of those processes; None: that of r. Each kind of device draws its own noise.
     """
 
     described: Mapping[str, Any] = field(default_factory=dict)
     student: Classifier | None = None
+    table: TableModel | None = None
     run: Callable[[Recipe], Run] | None = None
     place: str | None = None
 

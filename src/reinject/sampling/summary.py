@@ -1,6 +1,8 @@
 """Summarise an archive from its manifest, for ``reinject sample``."""
 
+from collections.abc import Mapping
 from pathlib import Path
+from typing import Any
 
 from reinject.archive import Archive
 from reinject.archive.reading import made_from, seed_of
@@ -38,6 +40,9 @@ def summary(out: Path, seconds: float = 0.0) -> Outcome:
         "chosen": manifest.get("chosen"),
     }
 
+    if manifest.get("table") is not None:
+        return _of_table(out, result, manifest, seconds)
+
     def rate_of(number: float) -> str:
         return f", {number / seconds:,.0f} a second" if seconds else ""
 
@@ -62,9 +67,39 @@ def summary(out: Path, seconds: float = 0.0) -> Outcome:
     if names:
         split_seed = seed_of(made_from(manifest)) or None
         lines.append("Next: " + command_line("evaluate", out, against="DATASET", split_seed=split_seed))
+    return _judged(out, result, lines)
+
+
+def _judged(out: Path, result: dict[str, Any], lines: list[str]) -> Outcome:
+    """Add the line of the verdict; fail if it is "broken"."""
     if result["verdict"] is None:
         return Outcome(result, lines)
     verdict = Verdict(**result["verdict"])
-    lines.append(verdict.line)
+    lines = [*lines, verdict.line]
     broken = f"{out}: {verdict.reason}. The archive is written. Look at it before use; --force accepts it"
     return Outcome(result, lines, broken if verdict.level == "broken" else "", status=BROKEN)
+
+
+_MOST = 5  # classes in a line
+
+
+def _of_table(out: Path, result: dict[str, Any], manifest: Mapping[str, Any], seconds: float) -> Outcome:
+    """Summarise an archive of table rows: its columns, its target, and what the verdict covers."""
+    table = manifest["table"]
+    rate = f", {result['rows'] / seconds:,.0f} a second" if seconds else ""
+    lines = [
+        f"{result['rows']:,} rows of {len(table['columns'])} columns in {out}{rate}",
+        f"stopped walks: {result['stopped_walks']} non-finite, {result['strayed_walks']} out of range",
+    ]
+    figures = manifest.get("figures") or {}
+    shares = list(zip(table["classes"], figures.get("shares", ()), figures.get("training_shares", ()), strict=False))
+    shown = ", ".join(f"{name} {share:.1%} ({real:.1%} of the training rows)" for name, share, real in shares[:_MOST])
+    lines += [f"{table['target']}: {shown}{', ...' if len(shares) > _MOST else ''}"] if shown else []
+    splits = made_from(manifest)
+    if splits:
+        options = {"against": splits[0].name, "split_seed": seed_of(splits) or None}
+        lines.append("Next: " + command_line("evaluate", out, **options))
+    if result["verdict"] is not None:
+        classes = f"classes of {table['target']}, " if shown else ""
+        lines.append(f"checked without data: walks that diverge, {classes}columns with one value; nothing else")
+    return _judged(out, result, lines)

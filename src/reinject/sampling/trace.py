@@ -86,6 +86,8 @@ def _wanted(archive: Archive, rows: Sequence[int], random: int, seed: int) -> li
 def _compared(
     archive: Archive, number: int, made: list[LabelledSamples], rows: list[int]
 ) -> list[tuple[int, dict[str, Any]]]:
+    if archive.table is not None:
+        return _rows_compared(archive, number, made, rows)
     table = archive.shard(number)
     x = values_of(table.column(archive.manifest["columns"][0]), archive.event_shape)
     again = _joined(made)
@@ -96,6 +98,22 @@ def _compared(
         same = row < len(again["walk"]) and torch.equal(x[row], again["x"][row])
         same = same and all(kept[name] == again[name][row].item() for name in kept)
         same = same and ("label" not in kept or _bits(table, row) == again["probabilities"][row].numpy().tobytes())
+        found.append((row, {**kept, "same": bool(same)}))
+    return found
+
+
+def _rows_compared(
+    archive: Archive, number: int, made: list[LabelledSamples], rows: list[int]
+) -> list[tuple[int, dict[str, Any]]]:
+    """Compare rows of a table, and the walks that the shard's footer names."""
+    there, origins = archive.shard(number), archive.origins(number)
+    again = pa.concat_tables([part.table for part in made])
+    numbers = _joined(made)
+    found = []
+    for row in rows:
+        kept = {name: origins.column(name)[row].as_py() for name in origins.column_names}
+        same = row < len(again) and again.slice(row, 1).equals(there.slice(row, 1))
+        same = same and all(kept[name] == numbers[name][row].item() for name in kept)
         found.append((row, {**kept, "same": bool(same)}))
     return found
 
