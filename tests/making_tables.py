@@ -43,10 +43,10 @@ def mixed(rows: int = 400, seed: int = 0) -> pa.Table:
     )
 
 
-def table_models(folder: Path, table: pa.Table, target: str | None = "income") -> Path:
+def table_models(folder: Path, table: pa.Table, target: str | None = "income", split: Split | None = None) -> Path:
     """Models of a table as ``reinject train`` writes them, without training: independent columns."""
     encoder = TableEncoder.fit(table, columns_of(table, target=target))
     network_of(encoder, TableSpec(width=8, depth=1)).save_pretrained(folder / "autoencoder")
     TableModel(encoder, target).save(folder / "autoencoder")
-    Split("people.csv", 3, "a" * 16, "b" * 16).save(folder / "autoencoder")
+    (split or Split("people.csv", 3, "a" * 16, "b" * 16)).save(folder / "autoencoder")
     return folder

@@ -43,6 +43,7 @@ class ReadTable:
 class _Wanted:
     """Which columns to read, and where to note what was found."""
 
+    keep: Sequence[str] | None
     drop: Sequence[str]
     categorical: Sequence[str]
     seed: int
@@ -54,10 +55,14 @@ class _Wanted:
             for name in asked:
                 if name not in names:
                     raise DataError(option, f"{name!r} is no column of {owner}", f"Its columns are {_list(names, 20)}")
-        left = [name for name in names if name not in self.drop]
+        left = self.chosen(names)
         if not left:
             raise DataError("--drop", f"leaves no column of {owner}", "Keep one column or more")
         return left
+
+    def chosen(self, names: Sequence[str]) -> list[str]:
+        """Return the names of the columns to read, in their order."""
+        return [name for name in names if name not in self.drop and (self.keep is None or name in self.keep)]
 
 
 def is_table(source: str | Path) -> bool:
@@ -73,7 +78,13 @@ def is_table(source: str | Path) -> bool:
 
 
 def read_table(
-    source: Any, *, test: Any = None, drop: Sequence[str] = (), categorical: Sequence[str] = (), seed: int = 0
+    source: Any,
+    *,
+    test: Any = None,
+    keep: Sequence[str] | None = None,
+    drop: Sequence[str] = (),
+    categorical: Sequence[str] = (),
+    seed: int = 0,
 ) -> ReadTable:
     """Read a table into memory, with a type for each column.
 
@@ -86,6 +97,7 @@ def read_table(
         source: path of a .csv, .tsv, .txt or .parquet file or of a folder; a pandas or polars data frame; an Arrow
             table.
         test: held-out rows, in the same forms; default: the test file of a folder.
+        keep: names of columns to read, where there are such columns; None: all.
         drop: names of columns to leave out.
         categorical: names of columns that hold categories, which may be numbers and text in one column.
         seed: seed of the choice of rows where a file is larger than the memory.
@@ -101,14 +113,14 @@ def read_table(
         Traceback (most recent call last):
         reinject.base.errors.DataError: no/such.csv: no such file. Give a CSV or Parquet file, ...
     """
-    wanted = _Wanted(drop, categorical, seed, [])
+    wanted = _Wanted(keep, drop, categorical, seed, [])
     if isinstance(source, (str, Path)):
         name, parts = str(source), _from_disk(Path(source), wanted)
     else:
         name = "the data frame"
         parts = [_from_memory(name, source, wanted)]
     if test is not None:
-        given = read_table(test, drop=drop, categorical=categorical, seed=seed)
+        given = read_table(test, keep=keep, drop=drop, categorical=categorical, seed=seed)
         parts = [parts[0], given.train]
         wanted.notes.extend(given.notes)
     owners = [name] if len(parts) == 1 else [f"the {part} part of {name}" for part in _PARTS]
@@ -140,7 +152,7 @@ def _from_disk(path: Path, wanted: _Wanted) -> list[pa.Table]:
         other = next((one for one in files if one.names != names), None)
         if other is not None:
             raise DataError(str(other.path), f"has other columns than {files[0].path.name}", "Give both the same")
-        kept = wanted.left(str(path), names) if not tables else [name for name in names if name not in wanted.drop]
+        kept = wanted.chosen(names) if tables else wanted.left(str(path), names)
         tables.append(_joined(files, kept, wanted))
     if csv == {True}:
         wanted.notes.extend(one.form.said for files in sources for one in files if isinstance(one, _Csv))

@@ -51,6 +51,7 @@ def load_table(
     *,
     target: str | None = None,
     test: Any = None,
+    keep: Sequence[str] | None = None,
     drop: Sequence[str] = (),
     categorical: Sequence[str] = (),
     split_seed: int = 0,
@@ -60,7 +61,7 @@ def load_table(
     A target with at most 100 values, each in four rows or more, has the same shares in both parts.
 
     Arguments:
-        source, test, drop, categorical: see :func:`reinject.data.table_files.read_table`.
+        source, test, keep, drop, categorical: see :func:`reinject.data.table_files.read_table`.
         target: name of the column that is predicted; None: no column.
         split_seed: seed of the split, >= 0; a table with a test part has none.
 
@@ -72,7 +73,7 @@ def load_table(
         >>> len(parts.train), sorted(parts.test["y"].to_pylist())
         (6, ['a', 'b'])
     """
-    read = read_table(source, test=test, drop=drop, categorical=categorical, seed=split_seed)
+    read = read_table(source, test=test, keep=keep, drop=drop, categorical=categorical, seed=split_seed)
     if target is not None and target not in read.train.column_names:
         known = ", ".join(read.train.column_names[:20])
         raise DataError("--target", f"{target!r} is no column of {read.name}", f"Its columns are {known}")

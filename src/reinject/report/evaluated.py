@@ -5,7 +5,9 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
+from reinject.archive import Archive
 from reinject.archive.request import asked_for, contents, earlier, manifest_hash, note
+from reinject.base.errors import ArgumentError
 from reinject.base.files import place_of, write_json
 from reinject.base.outcome import Outcome, command_line
 from reinject.base.progress import Progress
@@ -15,6 +17,8 @@ from reinject.evaluation.evaluate_spec import EvaluateSpec
 from reinject.models.votes import Classifier
 from reinject.report.pages import write_page
 from reinject.report.pictures import draw, judged_of
+from reinject.table_evaluation.evaluate_table import evaluate_table
+from reinject.table_evaluation.judge_table import TableSpec
 
 METRICS = "metrics.json"
 
@@ -50,6 +54,16 @@ def evaluate(
             archive's models were trained on held-out rows.
     """
     spec = spec or EvaluateSpec()
+    if Archive.open(folder).table is not None:
+        return evaluate_table(
+            folder,
+            against,
+            _of_table(spec, models),
+            split_seed=spec.split_seed,
+            out=out,
+            overwrite=overwrite,
+            progress=progress,
+        )
     asked = asked_for(
         {"against": against, **vars(spec), "classifier": classifier},
         archive=manifest_hash(place_of(folder)),
@@ -71,6 +85,19 @@ def evaluate(
         note(_write(out, metrics, one, command, spec.data_dir), asked, outcome)
         publish(partial_of(out), out)
     return outcome
+
+
+def _of_table(spec: EvaluateSpec, models: Sequence[Path]) -> TableSpec:
+    """Return what to judge of a table; raise ArgumentError for options that tables do not have."""
+    usual = EvaluateSpec()
+    for name in ("features", "student", "seeds", "shadows"):
+        if getattr(spec, name) != getattr(usual, name):
+            raise ArgumentError(
+                f"--{name}", "is for images and vectors, and the archive holds table rows", "Leave it out"
+            )
+    if models:
+        raise ArgumentError("--models", "is not needed for table rows", "Leave it out")
+    return TableSpec(spec.judgements, seed=spec.seed)
 
 
 def _options(spec: EvaluateSpec, models: Sequence[Path]) -> dict[str, Any]:

@@ -1,0 +1,91 @@
+"""Judging an archive of table rows: its real table, the split of its models, and what is refused."""
+
+import json
+from pathlib import Path
+
+import pyarrow as pa
+import pytest
+from pyarrow import csv as arrow_csv
+
+from making_tables import mixed, table_models
+from reinject import EvaluateSpec, evaluate
+from reinject.archive import Archive
+from reinject.archive.export import _as_text
+from reinject.base.errors import ArgumentError, DataError
+from reinject.data.table_parts import load_table
+from reinject.models.loading import load_models
+from reinject.sampling.presets import Settings
+from reinject.sampling.sample import sample_models
+from reinject.sampling.sample_spec import SampleSpec
+from reinject.table_evaluation.evaluate_table import evaluate_table, some_rows
+from reinject.table_evaluation.judge_table import TableSpec
+from test_cli import run
+
+SETTINGS = Settings("ancestral", {"sigma": "geometric:20:0.05"}, steps=20, burn_in=20, emit="reconstruction")
+SHAPES = EvaluateSpec(["shapes"])
+
+
+@pytest.fixture(scope="module")
+def made(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Path]:
+    """A CSV file, and an archive of the exact sampler of its independent columns."""
+    folder = tmp_path_factory.mktemp("judged")
+    people = folder / "people.csv"
+    arrow_csv.write_csv(_as_text(mixed(400)), people)
+    parts = load_table(people, target="income", split_seed=3)
+    models = load_models([table_models(folder / "models", parts.train, split=parts.split)])
+    sample_models(models, folder / "set", SampleSpec(settings=SETTINGS, block_size=128), walks=400, seed=1)
+    return people, folder / "set"
+
+
+def test_marginals_of_independent_columns_are_right_and_their_dependence_is_not(
+    made: tuple[Path, Path], tmp_path: Path
+) -> None:
+    people, archive = made
+    spec = EvaluateSpec(["shapes", "two-sample"], split_seed=3)
+    metrics = evaluate(archive, str(people), spec=spec, out=tmp_path / "e").result
+    found = {one["name"]: one for group in metrics["judgements"].values() for one in group}
+    assert abs(found["column shapes"]["value"] - metrics["controls"]["independent columns"]["column shapes"]) < 0.02
+    assert metrics["target"] == "income"
+    assert metrics["rows"] == {"train": 300, "test": 100, "synthetic": 400}
+    assert json.loads((tmp_path / "e" / "metrics.json").read_text())["judgements"] == metrics["judgements"]
+    assert evaluate(archive, str(people), spec=spec, out=tmp_path / "e").repeated
+
+
+def test_counters_are_not_judged(tmp_path: Path) -> None:
+    rows = mixed(200)
+    models = load_models([table_models(tmp_path / "models", rows)])
+    sample_models(models, tmp_path / "set", SampleSpec(settings=SETTINGS, block_size=128), walks=100)
+    done = evaluate_table(tmp_path / "set", rows, TableSpec(["shapes"], controls=False), test=mixed(50, seed=1))
+    assert "counters are not judged: walk" in done.lines
+    assert not any(line.startswith("hardest columns: walk") for line in done.lines)
+
+
+def test_rows_that_the_models_have_seen_are_no_held_out_rows(made: tuple[Path, Path], tmp_path: Path) -> None:
+    people, archive = made
+    with pytest.raises(DataError, match=r"held out here \(its split seed is 3, not 0\)\. Give --split-seed 3\."):
+        evaluate(archive, str(people), spec=SHAPES)
+    other = tmp_path / "other.csv"
+    arrow_csv.write_csv(_as_text(mixed(400, seed=2)), other)
+    done = evaluate(archive, str(other), spec=SHAPES)
+    assert any("was trained on other data" in line for line in done.lines)
+    arrow_csv.write_csv(pa.table({"x": [1, 2, 3, 4]}), other)
+    with pytest.raises(DataError, match="no column of"):
+        evaluate(archive, str(other), spec=SHAPES)
+
+
+def test_options_of_images_are_refused(made: tuple[Path, Path]) -> None:
+    people, archive = made
+    for spec in (EvaluateSpec(features="pixels"), EvaluateSpec(student="knn"), EvaluateSpec(shadows=True)):
+        with pytest.raises(ArgumentError, match="is for images and vectors, and the archive holds table rows"):
+            evaluate(archive, str(people), spec=spec)
+    status, _, error = run("evaluate", archive, "--against", people, "--judge", "coverage")
+    assert status == 1
+    assert "'coverage' is not known. Use some of utility, two-sample" in error
+
+
+def test_few_rows_are_drawn_from_all_shards(made: tuple[Path, Path]) -> None:
+    archive = Archive.open(made[1])
+    some = some_rows(archive, 0, 40)
+    assert len(some) == 40
+    assert set(some["pay"].to_pylist()) <= set(archive.to_arrow()["pay"].to_pylist())
+    assert not some.equals(some_rows(archive, 1, 40))
