@@ -51,7 +51,10 @@ Images = Annotated[str, advanced("Images as png, or as array of numbers.", panel
 Compression = Annotated[
     str, advanced("Compression of columns: zstd, snappy, gzip, brotli, lz4 or none.", panel=ARCHIVE)
 ]
-BlockSize = Annotated[int, advanced("Walks in a block; samples depend on it.", panel=WALK)]
+BlockSize = Annotated[
+    int | None,
+    advanced("Walks in a block; samples depend on it.", panel=WALK, show_default="1024; tables: 8192", min=1),
+]
 Force = Annotated[bool, advanced("Exit with status 0 even if the verdict is 'broken'.", "--force")]
 Moments = Annotated[
     bool, advanced("With data: store the moments of each class's codes.", "--moments/--no-moments", show_default=False)

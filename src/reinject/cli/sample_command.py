@@ -112,7 +112,7 @@ def sample(
     ] = None,
     images: Images = "png",
     compression: Compression = "zstd",
-    block_size: BlockSize = 1024,
+    block_size: BlockSize = None,
     chunk: Annotated[int | None, advanced("Most points in one network call; saves memory.")] = None,
     precision: HalfPrecision = "32-true",
     compiled: Compile = False,
@@ -157,11 +157,15 @@ def sample(
     from reinject.sampling.sample_request import asked_by_command, sampled_already
     from reinject.sampling.sample_spec import Format, Parallel, SampleSpec, Writing
     from reinject.sampling.selection import WALKS, Selection, resolve_private, walks_asked
+    from reinject.sampling.table_sampling import TABLE_BLOCK
     from reinject.sampling.taught import taught
     from reinject.walks.execution import Execution
+    from reinject.walks.specs import BLOCK
 
     labelled = labels != "none" or bool(classes)
     loaded = load_models(models, device, classifiers=classifier or (), labelled=labelled)
+    block_size = block_size or (TABLE_BLOCK if loaded.table is not None else BLOCK)
+    context.params["block_size"] = block_size
     asked = asked_by_command(context.params, context.obj, loaded)
     made = None if overwrite or append or resume == "always" else sampled_already(out, asked)
     if made is not None:

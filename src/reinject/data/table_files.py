@@ -69,7 +69,7 @@ def is_table(source: str | Path) -> bool:
     """Return whether a text names a table: a CSV file, a Parquet file without images or lists, or a folder of these."""
     path = Path(source)
     if path.is_dir():
-        files = sorted(one for one in path.iterdir() if _is_csv(one) or one.suffix.lower() in _PARQUET)
+        files = sorted(one for one in _shards(path).iterdir() if _is_csv(one) or one.suffix.lower() in _PARQUET)
         return bool(files) and is_table(files[0])
     if path.suffix.lower() in _PARQUET and path.is_file():
         kinds = [one.type for one in _Parquet(path).schema]
@@ -160,6 +160,11 @@ def _from_disk(path: Path, wanted: _Wanted) -> list[pa.Table]:
     return tables
 
 
+def _shards(folder: Path) -> Path:
+    """Return the folder of the shards of an archive; another folder itself."""
+    return folder / "data" if (folder / "manifest.json").is_file() and (folder / "data").is_dir() else folder
+
+
 def _files(path: Path) -> list[list[Path]]:
     """Return the files of each part of a table on disk."""
     if path.is_file():
@@ -168,6 +173,7 @@ def _files(path: Path) -> list[list[Path]]:
         return [[path]]
     if not path.is_dir():
         raise DataError(str(path), "no such file", _KINDS)
+    path = _shards(path)
     files = sorted(one for one in path.iterdir() if _is_csv(one) or one.suffix.lower() in _PARQUET)
     if not files:
         raise DataError(str(path), "holds no CSV or Parquet file", _KINDS)

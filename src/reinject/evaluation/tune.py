@@ -8,7 +8,7 @@ from typing import Any, Literal
 import torch
 
 from reinject.archive.request import asked_for, made_already
-from reinject.base.errors import ArchiveError, DataError, ModelError, check_count
+from reinject.base.errors import ArchiveError, ArgumentError, DataError, ModelError, check_count
 from reinject.base.files import fingerprint, write_json
 from reinject.base.outcome import Outcome, command_line
 from reinject.base.progress import Progress, Silent
@@ -69,6 +69,8 @@ def tune(
         ArchiveError: ``out`` exists.
     """
     given = {"walks": walks, "seed": seed, "dataset": dataset and [dataset.name, fingerprint(dataset.train.x)]}
+    if models.table is not None:
+        raise ArgumentError("tune", "ranks walks of images and vectors, not of table rows", "Compare archives by reinject evaluate")
     hashes = [bundle.sha256 for bundle in (*models.autoencoders, *models.classifiers)]
     asked = asked_for(given, models=hashes)
     if out is not None and not overwrite and out.is_file() and asked_of(out) == asked:

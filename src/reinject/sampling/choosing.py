@@ -40,6 +40,8 @@ def choose_for(
         DataError: the shape or space of the data differs from the models'.
     """
     if models.table is not None:
+        if dataset is not None:
+            raise ArgumentError("--data", "is for images and vectors; walks of a table begin in noise", "Leave it out")
         return CHOICE
     inputs = models.inputs
     text = _start_text(models, dataset) if among_data else None

@@ -8,6 +8,7 @@ from torch import Tensor
 from torch.utils.data import IterableDataset, get_worker_info
 
 from reinject.archive.reading import Reading
+from reinject.base.errors import ArgumentError
 from reinject.data.samples import Storage
 from reinject.models.loading import Models, levels_of, load_models
 from reinject.models.votes import ready
@@ -60,6 +61,8 @@ class Stream(IterableDataset[tuple[Tensor, int]]):
         self.selection = asked.selection
         self.epoch = 0
         loaded = load_models(self.folders, device, labelled=self.selection.labels != "none")
+        if loaded.table is not None:
+            raise ArgumentError("Stream", "yields tensors, but these models make rows of a table", "Write an archive")
         reading = Reading(data_dir, split_seed, trained=loaded.splits)
         self.spec = settled(loaded, asked, walks=walks, seed=seed, reading=reading)
         assert self.spec.settings is not None

@@ -16,6 +16,7 @@ from reinject.sampling.selection import Selection
 from reinject.sampling.table_walks import table_settings
 from reinject.walks.verdict import Verdict
 
+TABLE_BLOCK = 8192  # rows of a block and so of a shard: a table's rows are small
 CHOICE = Choice(table_settings(), "rows of a table: every walk begins in noise and gives one row")
 _MISSING = 0.05  # part of a class's share in the training rows, below which it is missing
 _EXPECTED = 20  # rows of a class, below which it may be absent by chance
