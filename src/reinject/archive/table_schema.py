@@ -29,7 +29,7 @@ class TableSchema:
     """The columns of an archive of table rows.
 
     Attributes:
-        schema: names, order and types, as the input had them.
+        schema: names, order and types, as in the input.
         columns: kind, decimals, range and missing values of each column in the training rows, JSON values.
         target: name of the column to predict; None: no column.
         classes: values of the target as text, in the order of their shares in the manifest; none for numbers.

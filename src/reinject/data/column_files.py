@@ -1,7 +1,6 @@
 """Show the columns of a table, write them as JSON, and read them back after someone has edited the kinds."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -80,7 +79,7 @@ def _changed(owner: str, entry: Mapping[str, Any], known: Mapping[str, Column], 
     name, kind = entry["name"], entry.get("kind")
     if name not in known:
         raise DataError(owner, f"{name!r} is no column of the table", f"Its columns are {', '.join(known)}")
-    column = replace(known[name], kind=kind)  # refuses unknown kinds
+    column = Column.from_json({**known[name].as_json(), "kind": kind})  # refuses unknown kinds
     type_ = schema.field(name).type
     type_ = type_.value_type if pa.types.is_dictionary(type_) else type_
     allowed = {"number": is_number(type_), "date": is_date(type_), "counter": pa.types.is_integer(type_)}

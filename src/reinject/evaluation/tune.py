@@ -70,7 +70,8 @@ def tune(
     """
     given = {"walks": walks, "seed": seed, "dataset": dataset and [dataset.name, fingerprint(dataset.train.x)]}
     if models.table is not None:
-        raise ArgumentError("tune", "ranks walks of images and vectors, not of table rows", "Compare archives by reinject evaluate")
+        problem = "ranks walks of images and vectors, not of table rows"
+        raise ArgumentError("tune", problem, "Compare archives by reinject evaluate")
     hashes = [bundle.sha256 for bundle in (*models.autoencoders, *models.classifiers)]
     asked = asked_for(given, models=hashes)
     if out is not None and not overwrite and out.is_file() and asked_of(out) == asked:

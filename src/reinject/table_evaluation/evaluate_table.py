@@ -75,9 +75,11 @@ def evaluate_table(
     notes = check_parts(archive, parts)
     counters = [one["name"] for one in table.columns if one.get("kind") == "counter"]
     notes += [f"counters are not judged: {', '.join(counters)}"] if counters else []
-    tables = (one.drop_columns(counters) for one in (parts.train, parts.test, some_rows(archive, spec.seed)))
+    train, held_out, synthetic = (
+        one.drop_columns(counters) for one in (parts.train, parts.test, some_rows(archive, spec.seed))
+    )
     with progress.task("judging", 1, "tables") as advance:
-        judged = judge_table(*tables, table.target, spec)
+        judged = judge_table(train, held_out, synthetic, table.target, spec)
         advance(1)
     metrics = {
         "archive": str(folder),

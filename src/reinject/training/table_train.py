@@ -147,9 +147,7 @@ def _columns(source: TableSource, parts: TableParts, progress: Progress) -> tupl
     for line in shown(found):
         progress.say(line)
     plain = [*categorical, *parts.counters] if source.columns is None else [column.name for column in found]
-    left = table.select(
-        [column.name for column in found]
-    )  # the encoder refuses edited identifiers
+    left = table.select([column.name for column in found])  # the encoder refuses edited identifiers
     columns_of(left, target=source.target, categorical=plain)
     return found
 
