@@ -23,7 +23,10 @@ BLOCK = re.compile(
 
 
 @pytest.mark.usefixtures("quick_students")
-@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.stem)
+@pytest.mark.parametrize(
+    "page",
+    [pytest.param(page, id=page.stem, marks=[pytest.mark.slow] * (page.stem == "diffusion")) for page in PAGES],
+)
 def test_the_examples_of_a_page(page: Path, models: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """From above to below, in a folder with ``models``, if the page does not make its own."""
     if page.stem != "tutorial":

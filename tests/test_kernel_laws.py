@@ -12,9 +12,10 @@ from torch import nn
 
 from reinject import wrap
 from reinject.walks import kernels as K  # noqa: N812
+from reinject.walks.code_space import latent
 from reinject.walks.kernels import Kernel
 from reinject.walks.loop import walk
-from reinject.walks.reconstruction import Reconstruction, latent
+from reinject.walks.reconstruction import Reconstruction
 from reinject.walks.schedules import Geometric, PerStep
 from reinject.walks.specs import RunSpec, WalkSpec
 from reinject.walks.starts import Normal, Through

@@ -49,12 +49,13 @@ if TYPE_CHECKING:  # what type checkers and editors see
     from reinject.walks import kernels as kernels
     from reinject.walks import schedules as schedules
     from reinject.walks import starts as starts
+    from reinject.walks.code_space import latent as latent
+    from reinject.walks.conditioning import Conditioning as Conditioning
     from reinject.walks.execution import Execution as Execution
     from reinject.walks.loop import Visited as Visited
     from reinject.walks.loop import walk as walk
     from reinject.walks.reconstruction import Ensemble as Ensemble
     from reinject.walks.reconstruction import Reconstruction as Reconstruction
-    from reinject.walks.reconstruction import latent as latent
     from reinject.walks.reconstruction import wrap as wrap
     from reinject.walks.specs import RunSpec as RunSpec
     from reinject.walks.specs import WalkSpec as WalkSpec
@@ -68,6 +69,7 @@ _PUBLIC = {
     "AutoencoderSpec": "reinject.training.plans",
     "Choice": "reinject.sampling.auto",
     "ClassifierSpec": "reinject.training.plans",
+    "Conditioning": "reinject.walks.conditioning",
     "Ensemble": "reinject.walks.reconstruction",
     "EvaluateSpec": "reinject.evaluation.evaluate_spec",
     "Execution": "reinject.walks.execution",
@@ -101,7 +103,7 @@ _PUBLIC = {
     "Writing": "reinject.sampling.sample_spec",
     "algorithm1": "reinject.sampling.algorithm1",
     "evaluate": "reinject.report.evaluated",
-    "latent": "reinject.walks.reconstruction",
+    "latent": "reinject.walks.code_space",
     "plan_for": "reinject.training.plans",
     "sample": "reinject.sampling.sample",
     "synthesise": "reinject.sampling.algorithm1",
@@ -124,6 +126,7 @@ __all__ = [
     "AutoencoderSpec",
     "Choice",
     "ClassifierSpec",
+    "Conditioning",
     "Ensemble",
     "EvaluateSpec",
     "Execution",

@@ -68,6 +68,7 @@ _LABELS = {
     True: "Labelled by {count} trained classifier(s): the labels are their opinion, not the truth.",
     False: "Nothing labelled them.",
 }
+_ASKED = "Each has the class that its walk asked of a class-conditional autoencoder; no classifier has checked it."
 
 
 def data_card(manifest: dict[str, Any]) -> str:
@@ -83,7 +84,8 @@ def data_card(manifest: dict[str, Any]) -> str:
     if storage["kind"] == "uint8":
         kept = f"levels 0..255 of the range {storage['low']} to {storage['high']}"
     names, models = manifest["class_names"], manifest["models"]
-    asked = manifest["parameters"].get("selection", {}).get("labels") == "asked"
+    certain = bool(manifest["parameters"].get("class_conditional"))
+    asked = certain or manifest["parameters"].get("selection", {}).get("labels") == "asked"
     meanings = {
         manifest["columns"][0]: f"the sample, {kept}, shape {tuple(manifest['event_shape'])}",
         "label": "the class that was asked for" if asked else "class of the highest probability; -1: none",
@@ -99,7 +101,7 @@ def data_card(manifest: dict[str, Any]) -> str:
         in_classes=f"in {len(names)} classes" if names else "without labels",
         version=manifest["packages"]["reinject"],
         networks=f"{max(1, len(models.get('autoencoders', [])))} trained autoencoder(s)",
-        labels=_LABELS[bool(names)].format(count=max(1, len(models.get("classifiers", [])))),
+        labels=_ASKED if certain else _LABELS[bool(names)].format(count=max(1, len(models.get("classifiers", [])))),
         columns="\n".join(f"| {name} | {meanings[name]} |" for name in manifest["columns"]),
         stopped=counts["stopped_walks"],
         strayed=counts["strayed_walks"],

@@ -47,7 +47,7 @@ def import_(
         typer.Argument(
             metavar="MODEL...",
             help="An autoencoder, a classifier, or one of each. Files: .onnx, .skops, .keras, .pt2 (torch.export), "
-            ".pt (TorchScript, whole module). Folders: diffusers, pythae. "
+            ".pt (TorchScript, whole module). Folders: diffusers, pythae; OWNER/NAME: diffusers on the hub. "
             "Python: PACKAGE.MODULE:NAME or FILE.py:NAME (an nn.Module, a pair of them, or a function that makes one).",
         ),
     ],

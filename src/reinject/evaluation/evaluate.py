@@ -8,7 +8,7 @@ from typing import Any
 
 from reinject import data
 from reinject.archive import Archive
-from reinject.base.errors import ArchiveError, ArgumentError, DataError, ReinjectError
+from reinject.base.errors import ArchiveError, ArgumentError, DataError, ModelError, ReinjectError
 from reinject.base.progress import Progress, Silent
 from reinject.evaluation import findings, wording
 from reinject.evaluation.evaluate_spec import EvaluateSpec
@@ -19,7 +19,8 @@ from reinject.evaluation.learning import Students, check_enough, check_match, ju
 from reinject.evaluation.shadows import plan_of
 from reinject.evaluation.standing import found_wrong, next_command, verdict_of
 from reinject.evaluation.utility import Utility
-from reinject.models.loading import Models
+from reinject.models.bundle import load
+from reinject.models.loading import Models, classifier_in
 from reinject.models.votes import Classifier, Voting
 from reinject.sampling.provenance import check_split, find_classifiers, find_models, shares
 from reinject.walks.verdict import Verdict
@@ -147,6 +148,11 @@ def _left_out(name: str, asked: Sequence[str], names: list[str], notes: list[str
 
 def _classifier(archive: Archive, models: Sequence[Path]) -> Classifier:
     found = find_classifiers(archive, models)
+    if archive.manifest["parameters"].get("class_conditional"):
+        if not models:
+            problem = "has the labels that its walks asked for, and no classifier to judge with"
+            raise ModelError(str(archive.folder), problem, "Give --models FOLDER with a classifier of such images")
+        found = tuple(load(classifier_in(folder)) for folder in models)
     return found[0].network if len(found) == 1 else Voting([bundle.network for bundle in found])
 
 

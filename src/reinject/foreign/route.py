@@ -44,6 +44,9 @@ class Loaded(NamedTuple):
         notes: what the load found out or changed, for the user.
         classes: names of a classifier's classes, in the order of its outputs, if the model holds them.
         usual: usual shape of one x, for a model that takes other shapes too.
+        levels: smallest and largest sigma of a noise-conditioned module, (x, sigma) -> E[x_0 given x]; same units as x.
+        labels: number of classes of a class-conditional module, (x, sigma, label); 0: unconditional.
+        codes: denoiser of the codes, for an autoencoder whose codes are sampled.
     """
 
     module: nn.Module
@@ -56,6 +59,9 @@ class Loaded(NamedTuple):
     notes: tuple[str, ...] = ()
     classes: tuple[str, ...] = ()
     usual: tuple[int, ...] | None = None
+    levels: tuple[float, float] | None = None
+    labels: int = 0
+    codes: "Loaded | None" = None
 
 
 class Taken(NamedTuple):
@@ -124,6 +130,9 @@ class Native:
         noiseless: whether to set the model's Gaussian noise to zero: a variational autoencoder's mean code.
         layout: of images with several channels. "hwc": a flat vector has the channels of a pixel side by side. "bgr":
             the channels have the reverse order (``mean`` and ``std`` stay in the order red, green, blue).
+        levels: smallest and largest noise level of a noise-conditioned model, in its own units; none: not
+            noise-conditioned.
+        code_radius: distance of a typical code from the mean, for an autoencoder whose codes are sampled.
     """
 
     shape: tuple[int, ...]
@@ -135,13 +144,17 @@ class Native:
     output: Place | None = None
     noiseless: bool = False
     layout: Layout = "chw"
+    levels: tuple[float, ...] = ()
+    code_radius: float | None = None
 
     def __post_init__(self) -> None:
-        for name in ("shape", "mean", "std"):
+        for name in ("shape", "mean", "std", "levels"):
             object.__setattr__(self, name, tuple(getattr(self, name)))
         object.__setattr__(self, "output", None if self.output is None else tuple(self.output))
         if len(self.mean) != len(self.std) or not all(value > 0 for value in self.std):
             raise ModelError("normalisation", f"mean {self.mean}, std {self.std}", "Give as many, each std above 0")
+        if self.levels and not (len(self.levels) == 2 and 0 < self.levels[0] < self.levels[1]):
+            raise ModelError("model", f"noise levels {self.levels}", "Give LOW,HIGH with 0 < LOW < HIGH")
         known = self.out in ("same", "plain", "sigmoid") and self.layout in LAYOUTS
         if not known or not self.low < self.high:
             said = f"range {self.low}..{self.high}, outputs {self.out!r}, layout {self.layout!r}"
@@ -157,16 +170,20 @@ class Foreign(nn.Module):
     Attributes:
         inputs: meaning of its inputs here.
         role: "autoencoder" or "classifier".
+        noise_conditioned: whether it is r(x, sigma).
+        levels: smallest and largest sigma, data units; none: not noise-conditioned.
+        labels: number of classes that it takes, as (x, sigma, label); 0: unconditional.
+        codes: denoiser of its codes, if it has one.
     """
-
-    noise_conditioned = False
 
     def __init__(self, loaded: Loaded, role: Role, inputs: Inputs, native: Native, gives: Gives) -> None:
         super().__init__()
         self.module = loaded.module
+        self.noise_conditioned, self.labels, self.codes = bool(native.levels), loaded.labels, loaded.codes
         self.inputs, self.role, self.native, self.gives = inputs, role, native, gives
         self.anywhere = loaded.anywhere
         self._scale = (native.high - native.low) / (inputs.high - inputs.low)
+        self.levels = tuple(level / self._scale for level in native.levels)
         each = (-1, *(1 for _ in inputs.shape[1:]))
         self.register_buffer("_mean", torch.tensor(native.mean or (0.0,)).reshape(each), persistent=False)
         self.register_buffer("_std", torch.tensor(native.std or (1.0,)).reshape(each), persistent=False)
@@ -178,10 +195,12 @@ class Foreign(nn.Module):
     _mean: Tensor
     _std: Tensor
 
-    def forward(self, x: Tensor) -> Tensor:
-        """Return r(x) of an autoencoder, or logits of a classifier; x: (B, *inputs.shape), data units."""
+    def forward(self, x: Tensor, sigma: Tensor | None = None, label: Tensor | None = None) -> Tensor:
+        """Return r(x), r(x, sigma) or logits; x: (B, *inputs.shape), data units; sigma and label: (B,)."""
         z = self._in(x)
-        if self.native.noiseless:
+        if sigma is not None:
+            value = self.module(z, sigma * self._scale, *(() if label is None else (label,)))
+        elif self.native.noiseless:
             with Noiseless():
                 value = self.module(z)
         else:
@@ -190,6 +209,11 @@ class Foreign(nn.Module):
         if self.role == "autoencoder":
             return self._out(y)
         return y if self.gives == "values" else as_logits(y, self.gives)
+
+    @property
+    def takes_classes(self) -> bool:
+        """Return whether walks of the model, or of its codes, ask for classes."""
+        return bool(self.labels or (self.codes is not None and self.codes.labels))
 
     def laid_out(self) -> "Foreign":
         """Return the network itself, which keeps its own layout."""

@@ -2,7 +2,7 @@
 
 import inspect
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -19,6 +19,7 @@ from reinject.foreign.checkpoint import prefixes_of
 from reinject.foreign.folder import is_foreign, load_foreign, place
 from reinject.networks import AUTOENCODERS, CLASSIFIERS, TABLES, Inputs, Network
 from reinject.score import sigma_of_lam
+from reinject.walks.conditioning import Conditioning
 from reinject.walks.execution import Execution
 from reinject.walks.reconstruction import Reconstruction, wrap
 
@@ -181,11 +182,28 @@ def as_reconstruction(bundle: Bundle, lam: float, execution: Execution | None = 
         raise ModelError(
             str(bundle.folder), f"{type(network).__name__} is not an autoencoder", "Give an autoencoder's folder"
         )
-    return wrap(
-        network,
-        network.inputs.shape,
-        device=device_of(network),
-        noise_conditioned=network.noise_conditioned,
-        sigma=sigma_of_lam(lam) if network.noise_conditioned else None,
-        execution=execution,
+    place = device_of(network)
+    told: bool | Conditioning = network.noise_conditioned
+    if isinstance(network, Foreign) and network.levels:
+        told = Conditioning((network.levels[0], network.levels[1]), network.labels)
+    sigma = _within(sigma_of_lam(lam), told) if told else None
+    r = wrap(network, network.inputs.shape, device=place, noise_conditioned=told, sigma=sigma, execution=execution)
+    if not isinstance(network, Foreign) or network.codes is None:
+        return r
+    codes = network.codes
+    assert codes.shape is not None
+    told = Conditioning(codes.levels, codes.labels)
+    sigma = _within(sigma_of_lam(lam), told)
+    name = f"codes({r.name})"
+    once = r.execution  # one for both, because a manifest holds one
+    inner = wrap(
+        codes.module, codes.shape, device=place, noise_conditioned=told, sigma=sigma, execution=once, name=name
     )
+    return replace(r, codes=replace(inner, radius=network.native.code_radius))
+
+
+def _within(sigma: float, told: bool | Conditioning) -> float:
+    """Return a noise level, or the nearest one of a network's training."""
+    if not isinstance(told, Conditioning) or told.levels is None:
+        return sigma
+    return min(max(sigma, told.levels[0]), told.levels[1])

@@ -17,6 +17,7 @@ from reinject.foreign import SOURCE, Foreign, Given, Loaded, Role, Route, route_
 from reinject.foreign.arguments import as_text
 from reinject.foreign.checkpoint import read_checkpoint
 from reinject.foreign.folder import CONFIG, describe, digest_of, load_taken
+from reinject.foreign.hub import is_hub_name
 from reinject.foreign.normalise import words_for
 from reinject.foreign.pickled import refuse
 from reinject.foreign.probe import probe
@@ -25,7 +26,8 @@ from reinject.models.codes import keep_moments
 from reinject.models.inspect import inspect_bundle
 from reinject.models.pairing import roles_of, with_arguments, with_weights
 from reinject.models.soundness import inputs_beside
-from reinject.models.understanding import Wanted, image_shape, understand
+from reinject.models.understanding import image_shape, understand
+from reinject.models.wanted import Wanted
 from reinject.networks import Inputs
 
 __all__ = ["Wanted", "import_model", "import_models"]
@@ -82,9 +84,10 @@ def import_model(
     with _filling([source], [wanted.role], out, overwrite) as partials:
         taken = _take(route, source, partials[wanted.role], wanted)
         dataset = _dataset(wanted, data_dir, progress)
-        _, page = _described(taken, dataset, inputs_beside(out, wanted.role))
+        network, page = _described(taken, dataset, inputs_beside(out, wanted.role))
         folder = out / wanted.role
-        lines = [f"{folder}: {route.name} model {source}", *page.lines, *_next(out, partials)]
+        following = _next(out, partials, network.takes_classes)
+        lines = [f"{folder}: {route.name} model {source}", *page.lines, *following]
         outcome = Outcome({**page.result, "folder": str(folder)}, lines)
         note(partials[wanted.role], asked, outcome)
     return outcome
@@ -226,11 +229,12 @@ def _filling(sources: Sequence[str], roles: Sequence[Role], out: Path, overwrite
         publish(partial, folders[role])
 
 
-def _next(out: Path, roles: Container[str]) -> list[str]:
+def _next(out: Path, roles: Container[str], labels_itself: bool = False) -> list[str]:
     """Return the command that samples from a folder of models, after models of some roles are put there."""
     if "autoencoder" not in roles and not (out / "autoencoder").is_dir():
         return []
-    labels = {} if "classifier" in roles or (out / "classifier").is_dir() else {"labels": "none"}
+    labelled = labels_itself or "classifier" in roles or (out / "classifier").is_dir()
+    labels = {} if labelled else {"labels": "none"}
     return [f"Next: {command_line('sample', out, out='SYNTHETIC', **labels)}"]
 
 
@@ -272,7 +276,8 @@ def _check_there(route: Route, source: str, wanted: Wanted) -> None:
         )
     file = source.rpartition(":")[0] if route.name == "module" else source
     imported = route.name == "module" and not file.endswith(".py")  # by its name, from Python's path
-    for path in (None if imported else Path(file), wanted.weights):
+    elsewhere = imported or is_hub_name(source)
+    for path in (None if elsewhere else Path(file), wanted.weights):
         if path is not None and not path.exists():
             raise ModelError(str(path), "no such file or folder", "Give an existing one")
 

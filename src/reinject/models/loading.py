@@ -14,6 +14,7 @@ from reinject.data import Dataset
 from reinject.data.samples import Storage, usual_kind
 from reinject.data.splits import Split, are_apart, check_unseen
 from reinject.data.table_encoder import ENCODER
+from reinject.foreign import Foreign
 from reinject.models.bundle import Bundle, as_reconstruction, load
 from reinject.models.moments import Moments, load_moments
 from reinject.models.table_model import TableModel, table_model
@@ -113,8 +114,10 @@ class Models:
 
     @property
     def inputs(self) -> Inputs:
-        """Return the meaning of the inputs: classes of the classifiers, mean and std of the autoencoder."""
-        names = self.classifiers[0].network.inputs.class_names if self.classifiers else ()
+        """Return the meaning of the inputs: mean and std of the autoencoder, classes of whatever gives the labels."""
+        names: tuple[str, ...] = ()
+        if self.classifiers or _label_themselves(self.autoencoders):
+            names = (*self.classifiers, *self.autoencoders)[0].network.inputs.class_names
         return replace(self.autoencoders[0].network.inputs, class_names=names)
 
     @property
@@ -144,7 +147,8 @@ def load_models(
         folders: folders made by ``reinject train`` or ``reinject import``.
         device: where to run.
         classifiers: folders of classifiers, in place of the first folder's; several vote.
-        labelled: whether to load a classifier at all; models of a table have none, because a row holds its target.
+        labelled: whether to load a classifier at all; models of a table have none, because a row holds its target,
+            and a class-conditional autoencoder needs none.
 
     Raises:
         ModelError: a folder has no such models, or the models have different inputs or classes.
@@ -160,10 +164,16 @@ def load_models(
             problem = "the rows of a table have their target"
             raise ModelError("--classifier", problem, "Leave it out, or train without the target by --drop")
         labelled = False
+    labelled = labelled and not (_label_themselves(autoencoders) and not classifiers and not wanted[0].is_dir())
     judges = tuple(load(folder, place) for folder in wanted) if labelled else ()
     _check_alike((*judges, *autoencoders))
     _check_classes("--classifier", judges)
     return Models(autoencoders, judges)
+
+
+def _label_themselves(autoencoders: Sequence[Bundle]) -> bool:
+    """Return whether walks of these autoencoders ask for classes, which are then their labels."""
+    return any(isinstance(one.network, Foreign) and one.network.takes_classes for one in autoencoders)
 
 
 def with_student(models: Models, folder: Path) -> Models:

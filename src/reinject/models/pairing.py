@@ -9,7 +9,8 @@ from reinject.base.errors import ArgumentError, ModelError
 from reinject.foreign import Loaded, Role, Route
 from reinject.foreign.torch_module import has_weights_of_its_own, parameters_of
 from reinject.models.soundness import returned, uniform
-from reinject.models.understanding import Wanted, shapes_to_try
+from reinject.models.understanding import shapes_to_try
+from reinject.models.wanted import Wanted
 from reinject.walks.outputs import choose
 
 

@@ -162,10 +162,10 @@ def check_reach(network: Foreign, x: Tensor, source: str) -> None:
     if bool(torch.isfinite(again).all()) and float((again - first).std()) < _STAYS * float(first.std()):
         return  # a projection, such as PCA, may keep noise far outside of the data
     for _ in range(_STEPS):
-        if _outside(y, inputs) > _MOST_OUTSIDE:
+        if outside(y, inputs) > _MOST_OUTSIDE:
             break
         y = called(network, y, source)
-    gone = _outside(y, inputs)
+    gone = outside(y, inputs)
     low, high = (float(first.double().quantile(q)) for q in (0.02, 0.98))
     if not gone > _MOST_OUTSIDE and high - low > _LEAST_REACH * spread:
         return
@@ -178,7 +178,7 @@ def check_reach(network: Foreign, x: Tensor, source: str) -> None:
     raise ModelError(source, f"{problem}, so walks would be worthless", _other_range(low, high, native))
 
 
-def _outside(y: Tensor, inputs: Inputs) -> float:
+def outside(y: Tensor, inputs: Inputs) -> float:
     """Return the share of values more than half a range outside of the range, or not finite."""
     beyond = (y - (inputs.low + inputs.high) / 2).abs() / (inputs.high - inputs.low)
     return float((~(beyond < 1)).double().mean())

@@ -17,7 +17,7 @@ from reinject.foreign.arguments import as_text
 from reinject.foreign.checkpoint import PICKLES, Candidate, candidates, is_torchscript, objects_in, read_checkpoint
 from reinject.foreign.normalise import OUTPUTS
 from reinject.foreign.torch_module import fitting
-from reinject.models.understanding import Wanted
+from reinject.models.wanted import Wanted
 
 _WEIGHTS = (*PICKLES, ".safetensors")
 _CURE = re.compile(r"--(range|units|mean|std) (-?[\d.]*\d(?:,-?[\d.]*\d)*)")

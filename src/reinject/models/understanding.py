@@ -1,10 +1,8 @@
 """Find out what the inputs and outputs of an imported model mean, on noise and on data, or ask for it."""
 
 import math
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field, replace
-from pathlib import Path
-from typing import Any
+from collections.abc import Sequence
+from dataclasses import replace
 
 import torch
 from torch import Tensor
@@ -14,9 +12,9 @@ from reinject.data import Dataset
 from reinject.data.classes import check_names
 from reinject.foreign import Foreign, Gives, Loaded, Native, Role
 from reinject.foreign.normalise import Evidence, Known, read_by, words_for
-from reinject.foreign.route import Layout, Out
 from reinject.models.loading import levels_of, some_of
 from reinject.models.naming import names_for, rows_of_names
+from reinject.models.noise_levels import code_radius, understand_denoiser
 from reinject.models.soundness import (
     called,
     check_beside,
@@ -27,51 +25,12 @@ from reinject.models.soundness import (
     returned,
     uniform,
 )
+from reinject.models.wanted import Wanted
 from reinject.networks import Inputs
 from reinject.walks.classifier_outputs import WORDS, probes, scores_of
 from reinject.walks.outputs import Place, choose, name_of, tensor_at
 
 _POINTS = 512  # inputs that an autoencoder is tried on without data
-
-
-@dataclass(frozen=True)
-class Wanted:
-    """What the user states about a model; the rest is found out, or asked for.
-
-    Attributes:
-        role: "autoencoder" or "classifier".
-        route: name of the library; None: recognised from the source.
-        shape: of one input here, (channels, height, width) for images.
-        bounds: values of the darkest and the brightest pixel, as the network takes them, before normalisation.
-        units: range of the same pixels in archives; default: the network's own.
-        class_names: of a classifier's outputs.
-        weights: a checkpoint or safetensors, for a Python class.
-        data: name of a data set that gives shape, classes and spread.
-        trust: whether the model may run code when it is read.
-        arguments: of the constructor of a Python class: numbers, text, lists of them.
-        mean, std: of the normalisation that the network expects, one value or one a channel.
-        moments: whether to keep moments of the codes of ``data`` beside an autoencoder.
-        split_seed: of the split of ``data``, if it has no test part.
-        out: kind of an autoencoder's output, see :class:`reinject.foreign.Native`.
-        layout: of images of several channels, see :class:`reinject.foreign.Native`.
-    """
-
-    role: Role = "autoencoder"
-    route: str | None = None
-    shape: tuple[int, ...] | None = None
-    bounds: tuple[float, float] | None = None
-    units: tuple[float, float] | None = None
-    class_names: tuple[str, ...] = ()
-    weights: Path | None = None
-    data: str | None = None
-    trust: bool = False
-    arguments: Mapping[str, Any] = field(default_factory=dict)
-    mean: tuple[float, ...] = ()
-    std: tuple[float, ...] = ()
-    moments: bool = True
-    split_seed: int = 0
-    out: Out | None = None
-    layout: Layout | None = None
 
 
 def understand(
@@ -92,6 +51,8 @@ def understand(
             it.
     """
     _check_role(loaded, wanted.role, source)
+    if wanted.role == "autoencoder" and (loaded.levels or wanted.noise_conditioned):
+        return understand_denoiser(loaded, wanted, dataset, source, beside)
     ours, theirs, output = _shapes(loaded, wanted, dataset, source)
     _check_normalisation(wanted, ours)
     notes = list(loaded.notes)
@@ -121,6 +82,8 @@ def understand(
             some = levels_of(inputs).load(some_of(dataset, 64).test.x)
         check_reach(network, some, source)
         x = _typical(network, dataset, source)
+        if loaded.codes is not None:
+            native, x = _of_codes(loaded.codes, network, native, x if dataset is not None else None, source)
         centred = x - x.mean(0)
         std = max(float(centred.square().mean().sqrt()), 1e-6)
         inputs = replace(inputs, mean=float(x.mean()), std=std)
@@ -302,3 +265,13 @@ def _typical(network: Foreign, dataset: Dataset | None, source: str) -> Tensor:
     once = called(network, inputs.low + (inputs.high - inputs.low) * u, source)
     check_changes(once, inputs, source, "noise")
     return called(network, once, source)
+
+
+def _of_codes(
+    codes: Loaded, network: Foreign, native: Native, data: Tensor | None, source: str
+) -> tuple[Native, Tensor]:
+    """Return what is known of an autoencoder with a denoiser of its codes, and data or, without any, its samples."""
+    radius, h = code_radius(codes, source)
+    with torch.no_grad():
+        x: Tensor = data if data is not None else network.decode(h)  # type: ignore[no-untyped-call]
+    return replace(native, code_radius=radius), x

@@ -28,6 +28,7 @@ class Labels:
         asked: classes that guide the walks and become their labels: row k of a block has asked[k modulo their
             number]; none: the classifier's most probable class.
         abstain: least probability of the most probable class for a label, in [0, 1]; below it the label is -1.
+        classes: number of classes where the asked class is certain, without a classifier; 0: a classifier decides.
 
     Raises:
         ArgumentError: ``abstain`` is not a probability.
@@ -35,6 +36,7 @@ class Labels:
 
     asked: tuple[int, ...] = ()
     abstain: float = 0.0
+    classes: int = 0
 
     def __post_init__(self) -> None:
         if not 0 <= self.abstain <= 1:
@@ -48,8 +50,24 @@ class Labels:
             >>> Labels(abstain=0.7).of(p, torch.arange(2)).tolist(), Labels((1,)).of(p, torch.arange(2)).tolist()
             ([0, -1], [1, 1])
         """
-        label = torch.tensor(self.asked)[row % len(self.asked)] if self.asked else probabilities.argmax(1)
+        label = self._turn(row) if self.asked else probabilities.argmax(1)
         return torch.where(probabilities.amax(1) < self.abstain, -1, label)
+
+    def without_classifier(self, row: Tensor) -> tuple[Tensor, Tensor]:
+        """Return probabilities and labels of rows: 1 for the class that the walk asked for; none without classes.
+
+        Example:
+            >>> Labels((2, 0), classes=3).without_classifier(torch.arange(2))
+            (tensor([[0., 0., 1.],
+                    [1., 0., 0.]]), tensor([2, 0]))
+        """
+        if not self.classes:
+            return torch.zeros((len(row), 0)), torch.full((len(row),), -1)
+        label = self._turn(row)
+        return torch.nn.functional.one_hot(label, self.classes).float(), label
+
+    def _turn(self, row: Tensor) -> Tensor:
+        return torch.tensor(self.asked)[row % len(self.asked)]
 
 
 @dataclass(frozen=True)
@@ -112,7 +130,7 @@ def synthesise(
 def _labelled(part: Visited, classifier: Classifier | None, store: StoreSpec) -> LabelledSamples:
     x, clipped = store.storage.store(part.x)
     if classifier is None:
-        probabilities, label = torch.zeros((len(x), 0)), torch.full((len(x),), -1)
+        probabilities, label = store.labels.without_classifier(part.row)
     else:
         probabilities = classify(classifier, store.storage.load(x))
         label = store.labels.of(probabilities, part.row)

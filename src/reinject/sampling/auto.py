@@ -16,6 +16,7 @@ from reinject.walks.verdict import LEVELS, Figures, Verdict, judge, merit
 
 LEVELS_OF_NOISE: tuple[str, ...] = ("0.3", "0.6", "1", "cycles:1.5:0.3:8:1.5:8")  # units of the value range
 USUAL = "0.6"  # of the range: near the best for most networks, and the best for walks that begin among data
+_PASSES = 25  # steps of a walk over all levels of an imported diffusion model
 _FROM_NOISE = replace(settings_of("half-denoising"), steps=16, burn_in=7)
 _FROM_DATA = replace(settings_of("half-denoising"), steps=9, burn_in=1, start="codes")
 
@@ -61,7 +62,7 @@ class Choice:
         """Write the choice and its reason in two lines."""
         options = " ".join(f"--{name} {value}" for name, value in self.settings.options.items())
         chosen = f"chosen: --kernel {self.settings.kernel} {options}".rstrip()
-        chosen += f", {self.settings.steps} steps, start {self.settings.start}"
+        chosen += f"{' --latent' * self.settings.latent}, {self.settings.steps} steps, start {self.settings.start}"
         if not self.trials:
             return [chosen, f"because: {self.what}"]
         tried = ", ".join(f"{_noise_of(one.settings)}: {one.merit:.2f}" for one in self.trials)
@@ -129,8 +130,8 @@ def choose_settings(
         >>> choose_settings(blind, None, Storage(), 1.0).settings.options["sigma"]
         '0.6'
     """
-    if r.noise_conditioned:
-        return Choice(DEFAULT, "r is noise-conditioned")
+    if r.noise_conditioned or r.codes is not None:
+        return _from_its_noise(r)
     width = storage.high - storage.low
     if begin is None:
         what = "r is not noise-conditioned, and no data is known"
@@ -145,6 +146,22 @@ def choose_settings(
     trials = [try_settings(settings, networks, seed=seed) for settings in grid]
     best = min(trials, key=lambda trial: trial.rank)
     return Choice(best.settings, what, tuple(trials))
+
+
+def _from_its_noise(r: Ensemble) -> Choice:
+    """Choose for a noise-conditioned r, or a denoiser of codes: a walk over all levels of its training, if known.
+
+    Networks of natural images need many levels, and their details need the smallest ones.
+    """
+    space, among_codes = r.codes or r, r.codes is not None
+    what = "it has a denoiser of its codes" if among_codes else "r is noise-conditioned"
+    levels = space.conditioning.levels
+    if levels is None:
+        return Choice(replace(DEFAULT, latent=among_codes), what)
+    options = {"sigma": f"karras:{levels[1]:.6g}:{levels[0]:.6g}", "eta": "0"}
+    base = replace(settings_of("multistep"), steps=_PASSES, burn_in=_PASSES, latent=among_codes)
+    settings = replace(base, options=options)
+    return Choice(settings, f"{what}, trained with noise {levels[0]:.3g} to {levels[1]:.4g}")
 
 
 @dataclass(frozen=True)

@@ -56,7 +56,8 @@ def choose_for(
 
 def _start_text(models: Models, dataset: str | None) -> str | None:
     """Name the start among data, as on the command line; None if data are not located."""
-    if models.ensemble().noise_conditioned:
+    r = models.ensemble()
+    if r.noise_conditioned or r.codes is not None:
         return None
     if dataset is None:
         return None if models.moments() is None else "codes"
@@ -90,7 +91,7 @@ def settings_for(
         ArgumentError: see :func:`reinject.sampling.presets.choose`; or data without an automatic choice.
     """
     unnamed = preset is None and kernel is None
-    if preset == "auto" or (unnamed and not (options and models.ensemble().noise_conditioned)):
+    if preset == "auto" or (unnamed and not (options and _by_default(models.ensemble()))):
         among = given.get("start") is None  # a given start has precedence
         choice = choose_for(models, dataset=dataset, seed=seed, among_data=among, reading=reading)
         name, settings = choose("auto", kernel, options, presets={**PRESETS, "auto": choice.settings}, **given)
@@ -100,6 +101,11 @@ def settings_for(
     tuned = {preset: read_settings(Path(preset))} if preset and preset.endswith(".json") else {}
     name, settings = choose(preset, kernel, options, presets={**PRESETS, **tuned}, **given)
     return Path(name).stem if tuned else name, settings, None
+
+
+def _by_default(r: Ensemble) -> bool:
+    """Return whether the default preset is the automatic choice, so that options may name another kernel."""
+    return r.noise_conditioned and r.conditioning.levels is None
 
 
 def settled(models: Models, spec: SampleSpec, *, walks: int, seed: int, reading: Reading) -> SampleSpec:
@@ -146,7 +152,7 @@ def settings_in_memory(
     """
     options = {name: str(value) for name, value in spec.options.items() if name not in OF_A_WALK}
     values = {name: value for name, value in spec.options.items() if name in OF_A_WALK}
-    if spec.preset != "auto" or spec.kernel is not None or (options and r.noise_conditioned):
+    if spec.preset != "auto" or spec.kernel is not None or (options and _by_default(r)):
         name, settings = choose(None if spec.preset == "auto" else spec.preset, spec.kernel, options, **values)
         return name, settings, None
     choice = choose_settings(r, C, storage, radius, seed=seed)

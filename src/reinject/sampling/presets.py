@@ -10,16 +10,19 @@ from torch import Tensor
 
 from reinject.base.errors import ArgumentError
 from reinject.models.votes import Classifier
+from reinject.walks.code_space import latent
 from reinject.walks.kernel_options import build_kernel, flag, options_of
 from reinject.walks.kernels import KERNELS
 from reinject.walks.kernels.bounded import Bounded
 from reinject.walks.kernels.guided import Guided
 from reinject.walks.kernels.kernel import Emit, Kernel
 from reinject.walks.loop import itself
-from reinject.walks.reconstruction import Ensemble, latent
+from reinject.walks.reconstruction import Ensemble
+from reinject.walks.schedules import bounds_of
 from reinject.walks.specs import WalkSpec
 from reinject.walks.starts import Codes, Normal, Points, Start, Through, parse_start
 
+_ROUNDING = 1.001  # of a level that was written as text
 Constraint = Callable[[Kernel], Kernel]
 
 
@@ -38,7 +41,8 @@ class Settings:
         start: as on the command line: normal, normal:STD, uniform, uniform:LOW:HIGH, codes. Plain ``normal`` has the
             standard deviation of the kernel's first noise level, or 1 for kernels without levels. Given points get
             that noise added.
-        classes: classes of walks 0, 1, ..., in turn; none: no guidance.
+        classes: classes of walks 0, 1, ..., in turn, for a class-conditional network, or for guidance by a classifier.
+            None: all classes of a class-conditional network, and no guidance of another.
         guidance: weight of the classifier, >= 0.
         box: LOW, HIGH: values that reflect walks, data units.
         limit: largest |value| of a state, data units; walks beyond are stopped.
@@ -112,9 +116,15 @@ class Settings:
             ModelError: the autoencoder does not fit the kernel.
         """
         space = latent(r) if self.latent else r
+        radius = space.radius or radius
+        conditional = space.conditioning.classes
+        if conditional and self.guidance != 1:
+            raise ArgumentError("--guidance", "the network takes the class itself", "Leave it out")
+        space = space.asking(self.classes) if conditional else space
         kernel = build_kernel(self.kernel, space, self.options, radius)
+        _check_levels(kernel, space)
         begins = self._start(getattr(kernel, "level", None), radius, start)
-        if self.classes:
+        if self.classes and not conditional:
             if classifier is None or self.latent:
                 raise ArgumentError(
                     "--classes", "guidance needs a classifier and does not work with --latent", "Leave out --latent"
@@ -127,7 +137,8 @@ class Settings:
                 raise ArgumentError("--latent", "codes have no known values", "Leave out --known or --latent")
             kernel = constraint(kernel)
         if self.latent:
-            begins = begins if isinstance(begins, Codes) else Through(begins, r.event_shape, r.encode)
+            if not isinstance(begins, Codes) and not space.noise_conditioned:
+                begins = Through(begins, r.event_shape, r.encode)
             return Walker(kernel, begins, space.event_shape, r.decode)
         if isinstance(begins, Codes):
             begins = Through(begins, begins.code_shape, r.decode)
@@ -146,6 +157,17 @@ class Settings:
             f"{self.start!r} does not fit the {self.kernel} kernel, which begins at noise {level(0):.3g}",
             "Start normal or data:DATASET, or use --kernel langevin",
         )
+
+
+def _check_levels(kernel: Kernel, r: Ensemble) -> None:
+    """Raise ArgumentError where a kernel asks a network for more noise than it was trained with."""
+    levels = r.conditioning.levels
+    if levels is None or not hasattr(kernel, "level"):
+        return
+    most = max(bounds_of(kernel.sigma))  # type: ignore[attr-defined]  # kernels with levels have it
+    if most > _ROUNDING * levels[1]:
+        problem = f"{most:.4g} is above {levels[1]:.4g}, the most noise that the network was trained with"
+        raise ArgumentError("--sigma", problem, f"Give levels of at most {levels[1]:.4g}")
 
 
 class Walker(NamedTuple):

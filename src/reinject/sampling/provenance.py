@@ -26,6 +26,8 @@ def find_classifiers(archive: Archive, models: Sequence[Path] = (), device: str 
         ModelError: a model is missing, or its hash differs.
     """
     noted = archive.manifest["models"].get("classifiers", [])
+    if archive.manifest["parameters"].get("class_conditional"):
+        return ()
     if not noted and archive.class_names:
         raise ModelError(
             str(archive.folder), "was labelled by a classifier in memory", "Give the classifier to reinject.evaluate"

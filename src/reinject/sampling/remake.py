@@ -14,7 +14,7 @@ from reinject.sampling.data_starts import resolve
 from reinject.sampling.presets import Settings
 from reinject.sampling.provenance import find_models
 from reinject.sampling.recipe import Recipe, block_sampler
-from reinject.sampling.selection import Selection, resolve_private
+from reinject.sampling.selection import Selection, certain_classes, resolve_private
 from reinject.walks.execution import Execution
 
 
@@ -65,7 +65,7 @@ def remake(
         inputs.radius,
         resolve(settings.start, inputs, walks=ranges[-1][1], seed=parameters["seed"], models=found, reading=begun),
         resolve_constraint(settings, inputs, most=parameters["block_size"], reading=reading),
-        selection.labels_of(settings),
+        selection.labels_of(settings, certain_classes(found.ensemble(), found.C, settings)),
         selection.filters(
             settings,
             archive.class_names,

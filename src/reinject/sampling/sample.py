@@ -19,6 +19,7 @@ from reinject.base.files import is_remote, place_of
 from reinject.base.outcome import Outcome
 from reinject.base.progress import histogram
 from reinject.base.random_streams import FIRST
+from reinject.data.classes import check_names
 from reinject.data.samples import Storage, usual_kind
 from reinject.models.bundle import Bundle
 from reinject.models.loading import Models
@@ -33,7 +34,7 @@ from reinject.sampling.recipe import Recipe, block_sampler, blocks_in, prepare
 from reinject.sampling.remarks import remarks
 from reinject.sampling.sample_request import asked_of_networks, sampled_already
 from reinject.sampling.sample_spec import MadeBy, Parallel, SampleSpec, Writing
-from reinject.sampling.selection import Selection, names_of, walks_asked
+from reinject.sampling.selection import Selection, certain_classes, names_of, walks_asked
 from reinject.sampling.summary import summary
 from reinject.sampling.table_sampling import check_options, table_remarks
 from reinject.sampling.workers import in_processes
@@ -237,8 +238,13 @@ class _Sampling:
             ranges_with(self.out, walks, spec.block_size) if writing.append else (None, [new_range(0, walks)])
         )
         spans = tuple(tuple(one["walks"]) for one in ranges)
-        labels = chosen.labels_of(settings) if C is not None else None
-        names = names_of(C, self.r, spec.class_names) if C is not None and labels is not None else ()
+        certain = certain_classes(self.r, C, settings)
+        labels = chosen.labels_of(settings, certain) if C is not None or certain else None
+        names: tuple[str, ...] = ()
+        if labels is not None and C is not None:
+            names = names_of(C, self.r, spec.class_names)
+        elif labels is not None:
+            names = check_names("class_names", spec.class_names or range(certain), certain)
         learner = None if made_by.student is None else ready(made_by.student, "cpu", self.r.event_shape, storage)
         block_size, blocks = spec.block_size, blocks_in(spans, spec.block_size)
         filters = chosen.filters(settings, names, block_size, seed, spec.private, blocks, learner)
@@ -279,6 +285,7 @@ class _Sampling:
             "seed": recipe.seed,
             "block_size": recipe.block_size,
             **({} if recipe.scheme == FIRST else {"streams": recipe.scheme}),
+            **({"class_conditional": True} if recipe.labels is not None and recipe.labels.classes else {}),
             **({"space": kept.space} if kept.space else {}),
             **({"splits": {name: split.as_json() for name, split in spec.splits.items()}} if spec.splits else {}),
             **({} if kind == "cpu" else {"device": kind}),

@@ -133,14 +133,20 @@ class Selection:
         later = {"borders": 1, "unlearned": 1, "rows": None}
         return {name: value for name, value in values.items() if name not in later or value != later[name]}
 
-    def labels_of(self, settings: Settings) -> Labels | None:
+    def labels_of(self, settings: Settings, certain: int = 0) -> Labels | None:
         """Return the source of labels for walks of these settings; None: no labels.
+
+        Arguments:
+            settings: settings of the walks.
+            certain: result of :func:`certain_classes`.
 
         Raises:
             ArgumentError: ``labels`` is "asked", but the settings have no classes.
         """
         if self.labels == "none":
             return None
+        if certain:
+            return Labels(settings.classes or tuple(range(certain)), classes=certain)
         if self.labels != "asked":
             return Labels(abstain=self.abstain)
         if not settings.classes:
@@ -207,6 +213,12 @@ class Selection:
             return int(self.quota or 0)
         except ValueError as error:
             raise ArgumentError("--quota", f"{self.quota!r} is not a number", "Give a number, or even") from error
+
+
+def certain_classes(r: Ensemble, C: Classifier | None, settings: Settings) -> int:
+    """Return the number of classes of walks that are their own labels: those of a class-conditional r without C."""
+    space = r.codes if settings.latent and r.codes is not None else r
+    return space.conditioning.classes if C is None else 0
 
 
 def names_of(C: Classifier, r: Ensemble, names: Sequence[str]) -> tuple[str, ...]:

@@ -16,7 +16,7 @@ from reinject.sampling.choosing import settled
 from reinject.sampling.presets import Settings
 from reinject.sampling.recipe import Recipe, block_sampler, blocks_in, samples_per_walk
 from reinject.sampling.sample_spec import SampleSpec
-from reinject.sampling.selection import resolve_private
+from reinject.sampling.selection import certain_classes, resolve_private
 
 
 class Stream(IterableDataset[tuple[Tensor, int]]):
@@ -95,7 +95,7 @@ class Stream(IterableDataset[tuple[Tensor, int]]):
             inputs.radius,
             self.start,
             self.spec.constraint,
-            labels=chosen.labels_of(self.settings),
+            labels=chosen.labels_of(self.settings, certain_classes(loaded.ensemble(), loaded.C, self.settings)),
             filters=chosen.filters(
                 self.settings,
                 inputs.class_names,

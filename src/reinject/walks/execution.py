@@ -209,8 +209,10 @@ class Chunks:
     owner: str
     most: int | None = None
 
-    def __call__(self, function: Callable[[Tensor], Tensor], x: Tensor) -> Tensor:
-        """Return function(x), computed in parts; halve the parts for good when the device's memory does not hold them.
+    def __call__(self, function: Callable[..., Tensor], x: Tensor, *more: Tensor) -> Tensor:
+        """Return function(x, *more), computed in parts; halve them for good when the memory does not hold them.
+
+        ``more`` are tensors with a row for each row of x.
 
         Raises:
             ModelError: the memory does not hold one point.
@@ -227,8 +229,9 @@ class Chunks:
         while True:
             with contextlib.suppress(torch.OutOfMemoryError):
                 if self.most is None or len(x) <= self.most:
-                    return function(x)
-                return torch.cat([function(part) for part in torch.split(x, self.most)])
+                    return function(x, *more)
+                parts = zip(*(torch.split(one, self.most) for one in (x, *more)), strict=True)
+                return torch.cat([function(*part) for part in parts])
             size = min(len(x), self.most or len(x))
             if size == 1:
                 raise ModelError(

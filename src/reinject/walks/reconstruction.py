@@ -16,6 +16,7 @@ from torch import Tensor, nn
 
 from reinject.base.errors import ArgumentError, ModelError, check_positive, check_shape, reason
 from reinject.walks.classifier_outputs import check_steady
+from reinject.walks.conditioning import Conditioning
 from reinject.walks.execution import Chunks, Execution, cure_of_failure, in_cache
 from reinject.walks.modes import Evaluating, InEvaluation, place_of_weights
 from reinject.walks.outputs import halves_of, one_tensor
@@ -74,6 +75,9 @@ class Reconstruction:
         name: for messages and manifests.
         encoder: x -> code of shape (B, *code).
         decoder: code -> x; both are None unless r = decoder(encoder(x)).
+        conditioning: levels and classes that the function was trained with; a class is its third argument.
+        codes: noise-conditioned denoiser of the codes, for walks among codes.
+        radius: distance of a typical point from the mean, data units, where the model states it.
     """
 
     function: Callable[..., Tensor] = field(repr=False)
@@ -85,6 +89,9 @@ class Reconstruction:
     name: str = "r"
     encoder: Callable[[Tensor], Tensor] | None = field(default=None, repr=False)
     decoder: Callable[[Tensor], Tensor] | None = field(default=None, repr=False)
+    conditioning: Conditioning = field(default=Conditioning(), repr=False)
+    codes: "Reconstruction | None" = field(default=None, repr=False)
+    radius: float | None = field(default=None, repr=False)
     _in_chunks: Chunks = field(init=False, repr=False, compare=False)
 
     def __post_init__(self) -> None:
@@ -92,7 +99,7 @@ class Reconstruction:
 
     def __call__(self, x: Tensor, sigma: float | None = None) -> Tensor:
         """Return r(x) for x of shape (B, *event); ``sigma``, data units, is for noise-conditioned networks only."""
-        return self._in_chunks(lambda part: self._once(part, sigma), x)
+        return self._in_chunks(lambda part, *label: self._once(part, sigma, *label), x, *self.conditioning.labels(x))
 
     @property
     def has_code(self) -> bool:
@@ -112,11 +119,11 @@ class Reconstruction:
             raise ModelError(self.name, "has no encoder and decoder", "Wrap (encoder, decoder)")
         return part
 
-    def _once(self, x: Tensor, sigma: float | None) -> Tensor:
+    def _once(self, x: Tensor, sigma: float | None, *label: Tensor) -> Tensor:
         if not self.noise_conditioned:
             return self.function(x)
         level = self.sigma if sigma is None else sigma
-        return self.function(x, torch.full((len(x),), level or 0.0, dtype=x.dtype, device=x.device))
+        return self.function(x, torch.full((len(x),), level or 0.0, dtype=x.dtype, device=x.device), *label)
 
 
 def wrap(
@@ -124,7 +131,7 @@ def wrap(
     event_shape: Sequence[int] | int,
     *,
     device: str | torch.device | None = None,
-    noise_conditioned: bool = False,
+    noise_conditioned: bool | Conditioning = False,
     sigma: float | None = None,
     execution: Execution | None = None,
     name: str | None = None,
@@ -138,7 +145,9 @@ def wrap(
             dict, a dataclass), :func:`reinject.walks.outputs.choose` takes the reconstruction.
         event_shape: shape of one input, without the batch: (1, 28, 28), or its length: 784.
         device: where to run; modules move there. Default: the module's device, or the CPU for a function.
-        noise_conditioned: whether the network is called as (x, sigma), sigma of shape (B,), in data units.
+        noise_conditioned: whether the network is called as (x, sigma), sigma of shape (B,), in data units. A
+            :class:`Conditioning` states its levels and its classes; a class-conditional network is called as (x, sigma,
+            label).
         sigma: the noise level to use where a kernel does not set one; required with ``noise_conditioned``.
         execution: how to run the network; default: all points at once, in 32 bits. Where ``execution.chunk`` is None, a
             network with convolutions on a CPU gets a chunk that fits the caches.
@@ -146,8 +155,7 @@ def wrap(
 
     Raises:
         ArgumentError: ``sigma`` out of range, or missing.
-        ModelError: the network fails on such an input, changes its shape or dtype, or returns non-finite values. Also
-            where it draws noise (two calls on the same input differ), or a row depends on the other rows.
+        ModelError: the network fails, changes shape or dtype, is not finite, draws noise, or mixes the rows of a batch.
 
     Example:
         >>> r = wrap(torch.nn.Linear(2, 2), (2,))
@@ -158,8 +166,7 @@ def wrap(
     event_shape = check_shape(label, event_shape)
     parts = source if isinstance(source, tuple) else (source,)
     place = place_of_weights(parts, label) if device is None else torch.device(device)
-    mode = Evaluating(*parts)
-    execution = execution or Execution()
+    mode, execution = Evaluating(*parts), execution or Execution()
     if execution.chunk is None:
         execution = replace(execution, chunk=in_cache(parts, math.prod(event_shape), place))
     if noise_conditioned:
@@ -168,9 +175,11 @@ def wrap(
         check_positive(label, "sigma", sigma)
     levels = (sigma,) if noise_conditioned and sigma is not None else ()
     with mode:
-        whole = one_tensor(_function_of(source, place), _two_points(event_shape, place), levels, label)
+        whole = one_tensor(_function_of(source, place), two_points(event_shape, place), levels, label)
     function = InEvaluation(execution.of(whole, place), mode)
-    r = Reconstruction(function, event_shape, place, noise_conditioned, sigma, execution, label)
+    told = noise_conditioned if isinstance(noise_conditioned, Conditioning) else Conditioning()
+    fields = (function, event_shape, place, bool(noise_conditioned), sigma, execution, label)
+    r = Reconstruction(*fields, conditioning=told)
     _check(r, source)
     return _with_code(r, source, mode)
 
@@ -204,8 +213,8 @@ def _with_code(r: Reconstruction, source: Source, mode: Evaluating) -> Reconstru
     if halves is None or r.noise_conditioned:
         return r
     encode, decode = (InEvaluation(half, mode) for half in halves)
-    x = _two_points(r.event_shape, r.device)
     try:
+        x = two_points(r.event_shape, r.device)
         with torch.no_grad():
             same = torch.allclose(decode(encode(x)), r(x), rtol=1e-4, atol=1e-5)  # up to rounding
     except Exception:  # noqa: BLE001  # other libraries' methods of that name
@@ -213,12 +222,13 @@ def _with_code(r: Reconstruction, source: Source, mode: Evaluating) -> Reconstru
     return replace(r, encoder=encode, decoder=decode) if same else r
 
 
-def _two_points(shape: tuple[int, ...], device: torch.device) -> Tensor:
+def two_points(shape: tuple[int, ...], device: torch.device) -> Tensor:
+    """Return two points to try a network on, (2, *shape), evenly spaced values in -1..1."""
     return torch.linspace(-1, 1, 2 * max(1, math.prod(shape)), device=device).reshape(2, *shape)
 
 
 def _check(r: Reconstruction, source: Source) -> None:
-    two = _two_points(r.event_shape, r.device)
+    two = two_points(r.event_shape, r.device)
     y, *_ = [_tried(r, x, source) for x in (two, two[:1], torch.cat([two, two[:1]]))]  # even, single, odd
     alike = not r.execution.compiled and r.execution.precision == "32-true"  # one row is rounded like many rows
     check_steady(r, two, y, r.name, rows=alike)
@@ -234,11 +244,8 @@ def _tried(r: Reconstruction, x: Tensor, source: Source) -> Tensor:
         raise ModelError(r.name, problem, cure) from error
     if not isinstance(y, Tensor) or y.shape != x.shape or y.dtype != x.dtype:
         got = f"{tuple(y.shape)} {y.dtype}" if isinstance(y, Tensor) else type(y).__name__
-        raise ModelError(
-            r.name,
-            f"maps {tuple(x.shape)} {x.dtype} to {got}",
-            "Wrap it so that r(x) has the shape and dtype of x",
-        )
+        problem = f"maps {tuple(x.shape)} {x.dtype} to {got}"
+        raise ModelError(r.name, problem, "Wrap it so that r(x) has the shape and dtype of x")
     if not torch.isfinite(y).all():
         raise ModelError(r.name, "returns non-finite values", "Check its weights for NaN and infinity")
     return y
@@ -248,7 +255,7 @@ def _tried(r: Reconstruction, x: Tensor, source: Source) -> Tensor:
 class Ensemble:
     """Several autoencoders as one r: member k mod K walks row k of a block.
 
-    As in the paper's Algorithm 1 with several autoencoders, each walk uses one of them for all its steps.
+    As in the paper's Algorithm 1, each walk uses one of them for all its steps.
 
     Example:
         >>> double = wrap(lambda x: 2 * x, (1,))
@@ -263,8 +270,9 @@ class Ensemble:
         shapes = {(r.event_shape, r.device, r.noise_conditioned) for r in self.members}
         if len(shapes) != 1:
             found = ", ".join(f"{r.name} {r.event_shape}" for r in self.members) or "nothing"
-            problem = f"members do not match: {found}"
-            raise ModelError("ensemble", problem, "Give autoencoders of one kind of input")
+            raise ModelError("ensemble", f"members do not match: {found}", "Give autoencoders of one kind of input")
+        if len(self.members) > 1 and any(r.conditioning.classes for r in self.members):
+            raise ModelError("ensemble", "has class-conditional members", "Give one autoencoder, or unconditional ones")
 
     @property
     def event_shape(self) -> tuple[int, ...]:
@@ -280,6 +288,26 @@ class Ensemble:
     def noise_conditioned(self) -> bool:
         """Return whether the members are noise-conditioned."""
         return self.members[0].noise_conditioned
+
+    @property
+    def conditioning(self) -> Conditioning:
+        """Return the levels and classes of the first member."""
+        return self.members[0].conditioning
+
+    def asking(self, classes: tuple[int, ...]) -> "Ensemble":
+        """Return the same r with these classes of rows 0, 1, ..., in turn; raise ArgumentError for unknown ones."""
+        told = replace(self.conditioning, asked=classes)
+        return Ensemble(tuple(replace(r, conditioning=told) for r in self.members))
+
+    @property
+    def radius(self) -> float | None:
+        """Return the distance of a typical point from the mean, where the first member states it."""
+        return self.members[0].radius
+
+    @property
+    def codes(self) -> Reconstruction | None:
+        """Return the denoiser of the codes of a single member, if it has one."""
+        return self.members[0].codes if len(self.members) == 1 else None
 
     @property
     def has_code(self) -> bool:
@@ -319,32 +347,3 @@ def _by_row(functions: Sequence[Callable[[Tensor], Tensor]], x: Tensor) -> Tenso
     rows = torch.arange(len(x), device=x.device)
     order = torch.cat([rows[i::k] for i in range(k)]).argsort()
     return torch.cat([function(x[i::k]) for i, function in enumerate(functions)])[order]
-
-
-def latent(r: Reconstruction | Ensemble) -> Ensemble:
-    """Return h -> encode(decode(h)), the autoencoder of codes, which any kernel can walk in place of r.
-
-    Its points are codes. Emit data by ``walk(..., transform=r.decode)``.
-
-    Raises:
-        ModelError: r has no encoder and decoder.
-
-    Example:
-        >>> half = torch.nn.Linear(2, 1), torch.nn.Linear(1, 2)
-        >>> latent(wrap(half, (2,))).event_shape
-        (1,)
-    """
-    members = r.members if isinstance(r, Ensemble) else (r,)
-    return Ensemble(tuple(_latent(member) for member in members))
-
-
-def _latent(r: Reconstruction) -> Reconstruction:
-    if not r.has_code:
-        raise ModelError(
-            r.name,
-            "has no encoder and decoder, so there is no code space to walk in",
-            "Train one with --autoencoder mlp or conv, or wrap (encoder, decoder)",
-        )
-    with torch.no_grad():
-        shape = tuple(r.encode(_two_points(r.event_shape, r.device)).shape[1:])
-    return Reconstruction(lambda h: r.encode(r.decode(h)), shape, r.device, name=f"latent({r.name})")
