@@ -10,6 +10,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable, Iterator
+from dataclasses import fields
 from pathlib import Path
 from typing import Any
 
@@ -30,6 +31,7 @@ from reinject.networks import Inputs, MLPAutoencoder, MLPClassifier  # noqa: E40
 from reinject.training.fit import Recipe  # noqa: E402
 from reinject.training.plans import TrainPlan  # noqa: E402
 from reinject.training.students import Student, whole_jobs  # noqa: E402
+from reinject.training.table_fit import TableSpec  # noqa: E402
 from reinject.training.train import train  # noqa: E402
 
 CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
@@ -72,9 +74,12 @@ def small_models(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 def hurry(patch: pytest.MonkeyPatch) -> None:
-    """Students of few steps, also in processes: the recipe that they are sent with where nothing else is said."""
+    """Students and tables of few steps, also in processes: the recipe that they are sent with by default."""
     for function in (Student.__init__, whole_jobs):
         patch.setattr(function, "__defaults__", (Recipe(epochs=1, batch=128, least_steps=40), "mlp"))
+    small = {"width": 32, "depth": 1, "steps": 100}
+    usual = [small.get(item.name, item.default) for item in fields(TableSpec)]
+    patch.setattr(TableSpec.__init__, "__defaults__", tuple(usual))
 
 
 @pytest.fixture

@@ -22,11 +22,14 @@ BLOCK = re.compile(
 )
 
 
+EXAMPLES = [  # large networks, and all attacks on a table, take some ten seconds each
+    pytest.param(page, marks=[pytest.mark.slow] * (page.stem in ("diffusion", "tables")), id=page.stem)
+    for page in PAGES
+]
+
+
 @pytest.mark.usefixtures("quick_students")
-@pytest.mark.parametrize(
-    "page",
-    [pytest.param(page, id=page.stem, marks=[pytest.mark.slow] * (page.stem == "diffusion")) for page in PAGES],
-)
+@pytest.mark.parametrize("page", EXAMPLES)
 def test_the_examples_of_a_page(page: Path, models: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """From above to below, in a folder with ``models``, if the page does not make its own."""
     if page.stem != "tutorial":
