@@ -9,6 +9,7 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:  # what type checkers and editors see
+    from reinject import continual as continual
     from reinject import densities as densities
     from reinject import score as score
     from reinject import tables as tables
@@ -112,6 +113,7 @@ _PUBLIC = {
     "wrap": "reinject.walks.reconstruction",
 }
 _MODULES = {
+    "continual": "reinject.continual",
     "densities": "reinject.densities",
     "kernels": "reinject.walks.kernels",
     "objectives": "reinject.training.objectives",
@@ -159,6 +161,7 @@ __all__ = [
     "Walker",
     "Writing",
     "algorithm1",
+    "continual",
     "densities",
     "evaluate",
     "kernels",

@@ -71,6 +71,14 @@ def train(
         Literal["autoencoder", "classifier"] | None, typer.Option(help="Train only this network.", show_default="both")
     ] = None,
     reconstructed_by: Annotated[str | None, advanced("Models that reconstruct, for --only classifier.")] = None,
+    remember: Annotated[
+        Path | None,
+        typer.Option(help="Old models to remember: their labelled samples join the new data.", show_default="none"),
+    ] = None,
+    remember_rows: Annotated[
+        int | None, advanced("Samples of every old class.", show_default="those of a new class", min=1)
+    ] = None,
+    buffer: Annotated[str | None, advanced("Kept rows of old data, for --remember: FILE.npz or a folder.")] = None,
     value_range: Annotated[str, advanced("LOW,HIGH: darkest and brightest pixel.")] = "0,1",
     test: HeldOut = None,
     categorical: Categorical = None,
@@ -102,10 +110,18 @@ def train(
         place, progress = "cpu" if device == "auto" else device, for_this_terminal()
         finish(train_table(source, out, spec, **seeds, device=place, overwrite=overwrite, progress=progress), as_json)
         return
+    from reinject.base.errors import ArgumentError
     from reinject.training.fabric_spec import FabricSpec
     from reinject.training.objective_options import Numbers
-    from reinject.training.plans import AutoencoderSpec, ClassifierSpec, plan_for
-    from reinject.training.train import train as run
+    from reinject.training.plans import AutoencoderSpec, ClassifierSpec, Remember, plan_for
+
+    if remember is None:
+        if remember_rows is not None or buffer is not None:
+            name = "--remember-rows" if buffer is None else "--buffer"
+            raise ArgumentError(name, "needs old models", "Give --remember MODELS, or leave it out")
+        from reinject.training.train import train as run
+    else:
+        from reinject.continual.remember import train_remembering as run
 
     numbers = Numbers(sigma=sigma, spread=spread, lam=lam, log_det=log_det)  # type: ignore[arg-type]
     plan = plan_for(
@@ -116,6 +132,7 @@ def train(
         value_range=numbers_of("--value-range", value_range),
         seed=seed,
         split_seed=split_seed,
+        remember=None if remember is None else Remember(str(remember), remember_rows, buffer or ""),
     )
     outcome = run(
         plan,

@@ -11,6 +11,7 @@ from reinject.data.datasets import (
     found_at,
     load,
     read_features,
+    read_parts,
     split,
     write_features,
 )
@@ -26,6 +27,7 @@ __all__ = [
     "found_at",
     "load",
     "read_features",
+    "read_parts",
     "split",
     "write_features",
 ]

@@ -122,7 +122,7 @@ def load(
     folder = _features_folder(name, data_dir)
     if folder is not None:
         return read_features(folder)
-    class_names, read = _parts(name, data_dir, progress or Silent())
+    class_names, read = read_parts(name, data_dir, progress or Silent())
     train = read.get("train", next(iter(read.values())))
     test = read.get("test", read.get("validation"))
     made = test is None or test is train
@@ -137,10 +137,10 @@ def load(
     return Dataset(name, train, test, class_names, split_seed=split_seed if made else None)
 
 
-def _parts(
+def read_parts(
     name: str, data_dir: str | Path | None, progress: Progress
 ) -> tuple[tuple[str, ...], dict[str, LabelledImages]]:
-    """Return the names of the classes, and the parts of a data set on disk or on the hub."""
+    """Read the names of the classes, and the parts of a data set on disk or on the hub, as they are there."""
     file = _file_of(name, data_dir)
     sort = False
     parts: dict[str, Part]

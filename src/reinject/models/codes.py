@@ -32,7 +32,7 @@ def moments_on(bundle: Bundle, dataset: Dataset) -> Moments | None:
     x = values_for(replace(dataset, train=some), bundle.network.inputs, "the model")
     with torch.no_grad():
         h = torch.cat([r.encode(part.to(r.device)).cpu() for part in torch.split(x, 1024)])
-    return moments_of(h.float(), some.y)
+    return moments_of(h.float(), some.y if some.y.ndim == 1 else some.y.argmax(1))
 
 
 def keep_moments(folder: Path, dataset: Dataset) -> list[str]:

@@ -1,6 +1,6 @@
 """Stream samples as a PyTorch data set that walks during training, without a disk."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 
 import torch
@@ -9,7 +9,7 @@ from torch.utils.data import IterableDataset, get_worker_info
 
 from reinject.archive.reading import Reading
 from reinject.base.errors import ArgumentError
-from reinject.data.samples import Storage
+from reinject.data.samples import LabelledSamples, Storage
 from reinject.models.loading import Models, levels_of, load_models
 from reinject.models.votes import ready
 from reinject.sampling.choosing import settled
@@ -68,6 +68,9 @@ class Stream(IterableDataset[tuple[Tensor, int]]):
         assert self.spec.settings is not None
         self.settings, self.start = self.spec.settings, self.spec.start
         self.private = resolve_private(self.selection, loaded.inputs, reading)
+        inputs = loaded.inputs
+        self.class_names = inputs.class_names if self.selection.labels != "none" else ()
+        self.shape, self.storage = inputs.shape, Storage(levels_of(inputs).kind, inputs.low, inputs.high)
         self._blocks(self.seed)  # fail here rather than in a worker
 
     def __repr__(self) -> str:
@@ -82,8 +85,17 @@ class Stream(IterableDataset[tuple[Tensor, int]]):
         wanted = self.selection.labels != "none" or bool(self.settings.classes)
         return load_models(self.folders, self.device, labelled=wanted)
 
-    def _blocks(self, seed: int) -> Iterator[Iterator[tuple[Tensor, int]]]:
-        """Make the rows of this process's blocks."""
+    def parts(self, seed: int) -> Iterator[LabelledSamples]:
+        """Make the samples of a pass with their probabilities, one step of one of this process's blocks at a time.
+
+        Arguments:
+            seed: of the pass, >= 0.
+        """
+        for block in self._blocks(seed):
+            yield from block
+
+    def _blocks(self, seed: int) -> Iterator[Iterable[LabelledSamples]]:
+        """Make the samples of this process's blocks."""
         loaded, chosen = self._models(), self.selection
         inputs = loaded.inputs
         recipe = Recipe(
@@ -91,7 +103,7 @@ class Stream(IterableDataset[tuple[Tensor, int]]):
             ((0, self.walks),),
             seed,
             self.spec.block_size,
-            Storage(levels_of(inputs).kind, inputs.low, inputs.high),
+            self.storage,
             inputs.radius,
             self.start,
             self.spec.constraint,
@@ -111,17 +123,11 @@ class Stream(IterableDataset[tuple[Tensor, int]]):
         make_block, _ = block_sampler(r, C, recipe)
         info = get_worker_info()
         first, stride = (0, 1) if info is None else (info.id, info.num_workers)
-        blocks = range(first, len(recipe.blocks), stride)
-
-        def rows(number: int) -> Iterator[tuple[Tensor, int]]:
-            for part in make_block(number):
-                yield from zip(recipe.storage.load(part.x), part.label.tolist(), strict=True)
-
-        return (rows(number) for number in blocks)
+        return (make_block(number) for number in range(first, len(recipe.blocks), stride))
 
     def __iter__(self) -> Iterator[tuple[Tensor, int]]:
         seed, self.epoch = self.seed + self.epoch, self.epoch + 1
         if get_worker_info() is not None:
             torch.set_num_threads(1)
-        for rows in self._blocks(seed):
-            yield from rows
+        for part in self.parts(seed):
+            yield from zip(self.storage.load(part.x), part.label.tolist(), strict=True)

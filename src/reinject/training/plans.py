@@ -1,18 +1,60 @@
 """Plan a training: networks, data, recipes, objective."""
 
 import json
-from collections.abc import Collection
+from collections.abc import Collection, Mapping
 from dataclasses import asdict, dataclass, field, replace
 from typing import Any
 
 from reinject import networks as models
-from reinject.base.errors import ArgumentError
+from reinject.base.errors import ArgumentError, check_count
 from reinject.training.fit import Recipe
 from reinject.training.labelling import AUGMENT, SEES
 from reinject.training.objective_options import Numbers, choose
 
 AUTOENCODER_RECIPE = Recipe(epochs=15, batch=128, warm_up=200, least_steps=4000)
 CLASSIFIER_RECIPE = Recipe(epochs=15, batch=128, least_steps=4000)
+_SHOWN = 12  # most classes in a line
+
+
+@dataclass(frozen=True)
+class Remember:
+    """Describe what a training remembers in place of old data.
+
+    Attributes:
+        models: folder of the old models; "": models in memory.
+        rows: rehearsed rows of every old class, >= 1; None: as many as a new class has on average.
+        buffer: data set of a few kept rows; "": none.
+        found: facts for ``training.json``, which the training fills in: hashes of the old models, classes, rows,
+            seed, verdict, generation.
+
+    Raises:
+        ArgumentError: fewer than one row.
+    """
+
+    models: str = ""
+    rows: int | None = None
+    buffer: str = ""
+    found: Mapping[str, Any] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        if self.rows is not None:
+            check_count("--remember-rows", "rows", self.rows)
+
+    @property
+    def lines(self) -> list[str]:
+        """Say what was remembered, how well, and whether to trust it."""
+        found, verdict = self.found, self.found["verdict"]
+        rows, names = sum(found["rows"].values()), ", ".join(found["classes"][:_SHOWN])
+        more = ", ..." if len(found["classes"]) > _SHOWN else ""
+        reason = f": {verdict['reason']}" if verdict["reason"] else ""
+        line = f"remembered: {rows:,} rows of {names}{more}; generation {found['generation']}; "
+        lines = [f"{line}verdict on the walks: {verdict['level']}{reason}"]
+        missing = [name for name, count in found["rows"].items() if not count]
+        if missing:
+            lines.append(f"warning: no walk is of {', '.join(missing)}: the new models forget this")
+        if verdict["level"] == "broken":
+            lines.append(f"warning: the old models cannot be sampled{reason}; the new ones remember as little")
+        return lines
 
 
 @dataclass(frozen=True)
@@ -34,6 +76,7 @@ class TrainPlan:
         reconstructed_by: folder of models whose autoencoder reconstructs the inputs of a classifier trained alone;
             "": none.
         split_seed: seed that splits a data set without a test part.
+        remember: what to remember of old models; None: nothing.
 
     Raises:
         ArgumentError: an unknown name, or two names that do not fit together.
@@ -54,6 +97,7 @@ class TrainPlan:
     only: str = ""
     reconstructed_by: str = ""
     split_seed: int = 0
+    remember: Remember | None = None
 
     def __post_init__(self) -> None:
         choose(self.objective, self.autoencoder)
@@ -71,8 +115,15 @@ class TrainPlan:
             raise ArgumentError("--reconstructed-by", problem, "Give both, or leave it out")
 
     def as_json(self) -> dict[str, Any]:
-        """Return JSON values; older plans lack a split seed, which then equals the run's seed."""
+        """Return JSON values; older plans lack a split seed, which then equals the run's seed.
+
+        Old models count by their hashes, not by their folder, which may move.
+        """
         values: dict[str, Any] = json.loads(json.dumps(asdict(self)))
+        if self.remember is None:
+            del values["remember"]
+        else:
+            values["remember"] = dict(self.remember.found)
         if self.split_seed == self.seed:
             del values["split_seed"]
         return values
@@ -167,6 +218,7 @@ def plan_for(
     value_range: tuple[float, float] = (0.0, 1.0),
     seed: int = 0,
     split_seed: int = 0,
+    remember: Remember | None = None,
 ) -> TrainPlan:
     """Plan a training: the default one, with given values in place of its own.
 
@@ -178,6 +230,7 @@ def plan_for(
         value_range: values of the darkest and the brightest pixel, LOW < HIGH.
         seed: seed of all randomness, >= 0.
         split_seed: seed that splits a data set without a test part, >= 0.
+        remember: old models to remember; default: none.
 
     Raises:
         ArgumentError: an empty range, or specs that do not fit together.
@@ -187,7 +240,11 @@ def plan_for(
         >>> plan_for("digits", classifier=ClassifierSpec("conv", epochs=3)).classifier_recipe.epochs
         3
     """
-    given = (("autoencoder", autoencoder, AutoencoderSpec), ("classifier", classifier, ClassifierSpec))
+    given = (
+        ("autoencoder", autoencoder, AutoencoderSpec),
+        ("classifier", classifier, ClassifierSpec),
+        ("remember", remember, Remember),
+    )
     for name, value, kind in given:
         if value is not None and not isinstance(value, kind):
             raise TypeError(f"{name} is {value!r}; give {kind.__name__}({value!r})")
@@ -212,6 +269,7 @@ def plan_for(
         only=only,
         reconstructed_by=second.reconstructed_by,
         split_seed=split_seed,
+        remember=remember,
     )
 
 

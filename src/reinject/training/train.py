@@ -20,11 +20,12 @@ from reinject import networks as models
 from reinject.archive.features_archive import walked_features
 from reinject.archive.request import asked_for, contents, earlier, note
 from reinject.base.devices import make_fabric
-from reinject.base.errors import ArgumentError, ModelError, ReinjectError, cure_of
+from reinject.base.errors import ArgumentError, DataError, ModelError, ReinjectError, cure_of
 from reinject.base.files import write_json
 from reinject.base.outcome import Outcome
 from reinject.base.progress import Progress, Silent, for_this_terminal
 from reinject.base.staging import begin, check_free, partial_of, publish
+from reinject.data.rehearsed import Rehearsed
 from reinject.data.splits import check_unseen
 from reinject.models.bundle import Bundle, load
 from reinject.models.codes import keep_moments
@@ -71,20 +72,28 @@ def train(
     Raises:
         ReinjectError: ``out`` is not empty, the data set is not available, or a loss diverges.
     """
+    if plan.remember is not None:
+        raise ArgumentError("train", "its plan remembers old models", "Call reinject.continual.train_remembering")
     fabric = fabric or FabricSpec()
     given = {"plan": plan, "device": device, **vars(fabric), "moments": moments}
-    asked = asked_for(given, dataset=contents(plan.dataset, data_dir), seen=_hash_of(plan.reconstructed_by))
+    asked = asked_for(given, dataset=contents(plan.dataset, data_dir), seen=hash_of(plan.reconstructed_by))
+    del asked["plan"]["remember"]  # so that folders of older versions are recognised
     made = None if overwrite else earlier(out, asked)
     if made is not None:
         return made
     progress = progress or Silent()
     check_free(out, f"{plan.only or 'autoencoder'}/config.json", overwrite)
-    dataset = walked_features(plan.dataset, data_dir, plan.split_seed)
-    dataset = dataset or data.load(plan.dataset, data_dir, plan.split_seed, progress)
+    dataset = read(plan, data_dir, progress)
     return train_on(plan, dataset, out, device=device, fabric=fabric, moments=moments, asked=asked, progress=progress)
 
 
-def _hash_of(folder: str) -> str:
+def read(plan: TrainPlan, data_dir: str | None, progress: Progress) -> data.Dataset:
+    """Read the plan's data set, or an archive of features."""
+    walked = walked_features(plan.dataset, data_dir, plan.split_seed)
+    return walked or data.load(plan.dataset, data_dir, plan.split_seed, progress)
+
+
+def hash_of(folder: str) -> str:
     """Return the hash of the autoencoder in a folder of models; "" without a folder."""
     return load(Path(folder) / "autoencoder").sha256 if folder else ""
 
@@ -105,6 +114,9 @@ def train_on(
         raise ArgumentError(
             "--augment", f"{plan.augment!r} needs images, the inputs have shape {dataset.shape}", "Leave it out"
         )
+    if plan.only != "autoencoder" and len(dataset.class_names) < 2:
+        cure = "Give two classes, or --only autoencoder, or add the class to models that know others with --remember"
+        raise DataError(plan.dataset, f"has one class, {', '.join(dataset.class_names)}: nothing to tell apart", cure)
     partial = partial_of(out)
     fabric = fabric or FabricSpec()
     several = {"devices": fabric.devices} if fabric.devices > 1 else {}
@@ -140,6 +152,11 @@ def train_on(
         lines.append(f"autoencoder: validation loss {autoencoder['validation_loss']:.4f}, {autoencoder['seconds']} s")
     if classifier:
         lines.append(f"classifier: test accuracy {classifier['test_accuracy']:.4f}, {classifier['seconds']} s")
+    if plan.remember is not None:
+        lines += plan.remember.lines
+        result["remembered"] = dict(plan.remember.found)
+        if "remembered_accuracy" in classifier:
+            lines.append(f"classifier: accuracy {classifier['remembered_accuracy']:.4f} on held-out rehearsed rows")
     outcome = Outcome(result, [*lines, *kept, f"Models are in {out}. Next: {_next(plan, out, chosen)}"])
     if asked is not None:
         note(partial, asked, outcome)
@@ -292,7 +309,9 @@ class _Job:
         best = min(entry["validation"] for entry in history)
         result = {"steps": steps, "validation_loss": best, "seconds": round(time.monotonic() - began, 1)}
         if name == "classifier":
-            result["test_accuracy"] = self._test_accuracy(network)
+            result["test_accuracy"] = self._accuracy(network, self.dataset.test)
+            if isinstance(self.dataset, Rehearsed) and self.dataset.walks is not None and len(self.dataset.walks):
+                result["remembered_accuracy"] = self._accuracy(network, self.dataset.walks)
         temporary = self.folder / f"{name}.writing"
         if temporary.exists():
             shutil.rmtree(temporary)
@@ -310,8 +329,8 @@ class _Job:
         return result
 
     @torch.no_grad()
-    def _test_accuracy(self, network: Network) -> float:
-        test = self._rows(self.dataset.test)
+    def _accuracy(self, network: Network, part: data.LabelledImages) -> float:
+        test = self._rows(part)
         right = torch.zeros(())
         for index in torch.split(torch.arange(len(test)), 4096):
             x, y = test.batch(index, self.fabric.device)

@@ -1,0 +1,32 @@
+"""A data set with rehearsed rows among its training rows."""
+
+from dataclasses import dataclass
+from functools import cached_property
+
+from reinject.base.errors import DataError
+from reinject.data.datasets import Dataset, LabelledImages
+from reinject.data.splits import Split
+
+
+@dataclass(frozen=True)
+class Rehearsed(Dataset):
+    """New rows and rehearsed rows, mixed; ``train.y`` holds probabilities, float32, (N, classes).
+
+    Attributes:
+        real: split of the new rows, which the models carry; rehearsed rows are nobody's data.
+        walks: rehearsed rows that are held out, with their classes.
+    """
+
+    real: Split | None = None
+    walks: LabelledImages | None = None
+
+    @cached_property
+    def split(self) -> Split:
+        """Return the split of the real rows.
+
+        Raises:
+            DataError: there is none.
+        """
+        if self.real is None:
+            raise DataError(self.name, "has rehearsed rows without a split of the real ones", "Give real=dataset.split")
+        return self.real
