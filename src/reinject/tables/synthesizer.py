@@ -6,23 +6,29 @@ from pathlib import Path
 from typing import Any
 
 import pyarrow as pa
+import torch
 
 from reinject.base.devices import make_fabric
-from reinject.base.errors import ModelError
+from reinject.base.errors import ModelError, check_count
 from reinject.base.files import read_json, write_json
 from reinject.base.progress import Progress, Silent
+from reinject.base.random_streams import stream
 from reinject.data.frames import Library, from_arrow, library_of
 from reinject.data.table_columns import columns_of
+from reinject.data.table_conditions import Given, conditions_of, filled, observed, present
 from reinject.data.table_encoder import TableEncoder
 from reinject.data.table_files import read_table
 from reinject.models.bundle import load
 from reinject.networks import TableDenoiser
+from reinject.sampling.given_rows import given_rows
+from reinject.sampling.presets import Constraint
 from reinject.sampling.table_walks import table_settings
 from reinject.training.table_fit import TableSpec, fit_table
 from reinject.walks.loop import walk
 from reinject.walks.reconstruction import ensemble_of, wrap
-from reinject.walks.specs import RunSpec
+from reinject.walks.specs import BLOCK, RunSpec, block_count
 
+_GIVEN = 2**32  # of the stream of known values
 _ABOUT = "synthesizer.json"
 
 
@@ -40,24 +46,76 @@ class Synthesizer:
     network: TableDenoiser
     library: Library = "arrow"
 
-    def sample(self, rows: int, seed: int = 0) -> Any:
+    def sample(self, rows: int, seed: int = 0, given: Given | None = None) -> Any:
         """Sample rows: a frame of the library that the training rows came in.
 
         Arguments:
             rows: number of rows, >= 1.
-            seed: of all randomness, >= 0. The first rows of a longer sample are not those of a shorter one.
+            seed: of all randomness, >= 0. A row depends on its number and the seed alone.
+            given: conditions that every row meets, by the name of a column: a value, a (low, high) range with both
+                ends, or a list of values. None is a missing value.
 
         Raises:
-            ArgumentError: a number out of range.
+            ArgumentError: a number out of range, or a condition that cannot hold.
             ModelError: a walk became non-finite.
-        """
-        return from_arrow(pa.concat_tables(self._walked(RunSpec(rows, seed))), self.library)
 
-    def _walked(self, run: RunSpec) -> Iterator[pa.Table]:
+        Example:
+            >>> import pandas as pd
+            >>> frame = pd.DataFrame({"age": range(20, 60), "sex": ["f", "m"] * 20})
+            >>> synthesizer = fit(frame, spec=TableSpec(width=8, steps=2))
+            >>> drawn = synthesizer.sample(5, given={"sex": "f", "age": (30, 40)})
+            >>> set(drawn["sex"]), bool(drawn["age"].between(30, 40).all())
+            ({'f'}, True)
+        """
+        run = RunSpec(rows, seed)
+        if not given:
+            return from_arrow(pa.concat_tables(self._walked(run)), self.library)
+        conditions = conditions_of(self.encoder, given)
+        drawn = conditions.rows(self.encoder, min(rows, run.block_size), stream((seed, _GIVEN)))
+        constraint = given_rows(self.network, *drawn, conditions.allowed)
+        met = (conditions.met(part) for part in self._walked(run, constraint))
+        return from_arrow(pa.concat_tables(met), self.library)
+
+    def complete(self, frame: Any, draws: int = 1, seed: int = 0) -> Any:
+        """Fill in the missing values of rows, each from its law given the row's other values.
+
+        Arguments:
+            frame: rows with gaps, with the columns of the training rows; other columns stay as they are.
+            draws: number of complete frames, >= 1.
+            seed: of all randomness, >= 0.
+
+        Returns:
+            One frame, or a list of ``draws`` frames where there are several. Present values are unchanged.
+
+        Raises:
+            DataError: a column is missing, or a value belongs to no category.
+        """
+        check_count("complete", "draws", draws)
+        table = read_table(frame).train
+        library = self.library if library_of(frame) == "arrow" else library_of(frame)
+        found = [from_arrow(self._completed(table, seed, number), library) for number in range(draws)]
+        return found[0] if draws == 1 else found
+
+    def _completed(self, table: pa.Table, seed: int, number: int) -> pa.Table:
+        x, known = observed(self.encoder, table, stream((seed, _GIVEN, number)))
+        first = number * block_count(len(table))  # every draw has blocks of its own
+        parts: list[pa.Table] = []
+        for at, rows in enumerate(torch.arange(len(table)).split(BLOCK)):
+            constraint = given_rows(self.network, x[rows], known[rows], present(self.encoder))
+            run = RunSpec((first + at) * BLOCK + len(rows), seed, blocks=(first + at,))
+            parts += self._walked(run, constraint)
+        drawn = pa.concat_tables(parts)
+        for name in drawn.column_names:
+            old, new = table.column(name), drawn.column(name)
+            if old.is_null(nan_is_null=True).to_numpy().any():
+                table = table.set_column(table.column_names.index(name), name, filled(old, new))
+        return table
+
+    def _walked(self, run: RunSpec, constraint: Constraint | None = None) -> Iterator[pa.Table]:
         settings = table_settings()
         inputs = self.network.inputs
         r = wrap(self.network, inputs.shape, noise_conditioned=True, sigma=1.0)
-        kernel, start, shape, _ = settings.build(ensemble_of(r), inputs.radius)
+        kernel, start, shape, _ = settings.build(ensemble_of(r), inputs.radius, constraint=constraint)
         for part in walk(kernel, start, shape, settings.walk, run):
             if part.stopped:
                 raise ModelError("table", f"{part.stopped:,} walks became non-finite", "Fit again with a lower rate")
