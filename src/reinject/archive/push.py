@@ -26,27 +26,49 @@ def push(folder: Path, repository: str, *, public: bool = False, token: str | No
         ArgumentError: the repository is not OWNER/NAME.
         ReinjectError: the hub refuses, or is unreachable.
     """
-    from huggingface_hub import HfApi
-    from huggingface_hub.errors import HfHubHTTPError, HFValidationError
-
     if is_remote(folder):
         raise ArchiveError(str(folder), "is not on this machine", "Push a copy of it from here")
-    if repository.count("/") != 1:
-        raise ArgumentError("push", f"{repository!r} is not a repository", "Give OWNER/NAME")
+    _check_name(repository)
     rows = read_manifest(folder)["counts"]["rows"]
     faults = verify(folder)
     if faults:
         raise ArchiveError(str(folder), f"has faults: {faults[0]}", "List them with reinject verify")
+    upload(folder, repository, kind="dataset", public=public, token=token)
+    return Outcome({"repository": repository, "rows": rows}, [f"{rows:,} samples in {repository} on the hub"])
+
+
+def upload(folder: Path, repository: str, *, kind: str, public: bool = False, token: str | None = None) -> None:
+    """Upload the files of a folder to a repository of the hub.
+
+    Arguments:
+        folder: files to upload.
+        repository: OWNER/NAME; created if missing.
+        kind: "dataset" or "model".
+        public: whether everyone can see a new repository; otherwise it is private.
+        token: of the hub; default: the one of ``hf auth login``.
+
+    Raises:
+        ArgumentError: the repository is not OWNER/NAME.
+        ReinjectError: the hub refuses, or is unreachable.
+    """
+    from huggingface_hub import HfApi
+    from huggingface_hub.errors import HfHubHTTPError, HFValidationError
+
+    _check_name(repository)
     bases = cast(tuple[type[Exception], ...], HfHubHTTPError.__bases__)  # what its HTTP library raises
     refused: tuple[type[Exception], ...] = (OSError, *bases)
     try:
         hub = HfApi(token=token)
-        hub.create_repo(repository, repo_type="dataset", private=not public, exist_ok=True)
-        hub.upload_folder(repo_id=repository, repo_type="dataset", folder_path=str(folder))
+        hub.create_repo(repository, repo_type=kind, private=not public, exist_ok=True)
+        hub.upload_folder(repo_id=repository, repo_type=kind, folder_path=str(folder))
     except HFValidationError as error:
         raise ArgumentError("push", f"{repository!r} is not a repository", "Give OWNER/NAME") from error
     except refused as error:
         status = getattr(getattr(error, "response", None), "status_code", None)
         cure = "Log in with hf auth login" if status in _NOT_KNOWN else "Solve this, then run the same command again"
         raise ReinjectError(repository, f"the hub refuses it ({reason(error)})", cure) from error
-    return Outcome({"repository": repository, "rows": rows}, [f"{rows:,} samples in {repository} on the hub"])
+
+
+def _check_name(repository: str) -> None:
+    if repository.count("/") != 1:
+        raise ArgumentError("push", f"{repository!r} is not a repository", "Give OWNER/NAME")

@@ -1,18 +1,20 @@
 """Fit the encoders of a table's columns by their kinds."""
 
+import base64
 from collections.abc import Sequence
 from typing import Any
 
 import pyarrow as pa
+import pyarrow.compute as pc
 
 from reinject.base.errors import DataError
 from reinject.data.column_encoders import CategoryEncoder, NumberEncoder
 from reinject.data.spikes import spikes_of
-from reinject.data.table_columns import Column, decimals_of, is_number, whole
+from reinject.data.table_columns import Column, decimals_of, describe, is_number, whole
 
 
 def fit_columns(table: pa.Table, columns: Sequence[Column]) -> dict[str, dict[str, Any]]:
-    """Return encoders by the name of a column: numbers, categories, marks of numbers, constants, dictionaries.
+    """Return encoders by the name of a column: numbers, categories, marks of numbers, constants.
 
     Raises:
         DataError: a column is an identifier or free text.
@@ -21,16 +23,11 @@ def fit_columns(table: pa.Table, columns: Sequence[Column]) -> dict[str, dict[st
         >>> from reinject.data.table_columns import describe
         >>> table = pa.table({"a": [1.5, 2.5], "b": ["x", "y"]})
         >>> [list(part) for part in fit_columns(table, describe(table)).values()]
-        [['a'], ['b'], [], [], []]
+        [['a'], ['b'], [], []]
     """
-    parts: dict[str, dict[str, Any]] = {
-        name: {} for name in ("numbers", "categories", "marks", "constants", "dictionaries")
-    }
+    parts: dict[str, dict[str, Any]] = {name: {} for name in ("numbers", "categories", "marks", "constants")}
     for column in columns:
-        values = table.column(column.name)
-        _fit_column(column, whole(values, column.name), parts)
-        if pa.types.is_dictionary(values.type):
-            parts["dictionaries"][column.name] = values.unify_dictionaries().chunk(0).dictionary
+        _fit_column(column, whole(table.column(column.name), column.name), parts)
     return parts
 
 
@@ -40,6 +37,40 @@ def schema_of(table: pa.Table, columns: Sequence[Column]) -> pa.Schema:
     if absent:
         raise DataError("table", f"has no column {absent[0]!r}", f"Give some of {', '.join(table.column_names)}")
     return pa.schema([table.schema.field(column.name) for column in columns], table.schema.metadata)
+
+
+def schema_text(schema: pa.Schema) -> str:
+    """Return a schema as text: base64 of Arrow's own format."""
+    return base64.b64encode(schema.serialize()).decode("ascii")
+
+
+def schema_in(text: str) -> pa.Schema:
+    """Return the schema of :func:`schema_text`."""
+    return pa.ipc.read_schema(pa.py_buffer(base64.b64decode(text)))
+
+
+def reduced_columns(table: pa.Table, columns: Sequence[Column], groups: Sequence[str]) -> tuple[Column, ...]:
+    """Return the columns of a table by its constraints: the given ones, and those that the constraints made."""
+    given = {column.name: column for column in columns}
+    made = [name for name in table.column_names if name not in given]
+    found = {column.name: column for column in describe(table.select(made), categorical=groups)} if made else {}
+    return tuple({**given, **found}[name] for name in table.column_names)
+
+
+def as_declared(array: pa.Array, kind: pa.DataType, values: pa.Array | None) -> pa.Array:
+    """Return an array with its type, which may be a dictionary of declared values."""
+    if not pa.types.is_dictionary(kind):
+        return array
+    if values is None:
+        return array.dictionary_encode().cast(kind)
+    index = pc.index_in(array, values).cast(kind.index_type)
+    return pa.DictionaryArray.from_arrays(index, values, ordered=kind.ordered)
+
+
+def declared_in(table: pa.Table) -> dict[str, pa.Array]:
+    """Return the declared categories of columns with a dictionary type, by name."""
+    names = [item.name for item in table.schema if pa.types.is_dictionary(item.type)]
+    return {name: table.column(name).unify_dictionaries().chunk(0).dictionary for name in names}
 
 
 def plain_type(kind: pa.DataType) -> pa.DataType:

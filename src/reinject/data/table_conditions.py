@@ -15,10 +15,10 @@ from torch import Tensor
 from reinject.base.errors import ArgumentError
 from reinject.data.column_encoders import CategoryEncoder
 from reinject.data.column_fit import plain_type
+from reinject.data.constrained_conditions import Given, with_constraints
 from reinject.data.table_columns import integers_of, is_date
 from reinject.data.table_encoder import SCALE, TableEncoder
 
-Given = Mapping[str, Any]
 _EDGE = 2.0**-24
 
 
@@ -72,6 +72,8 @@ class Conditions:
     def met(self, table: pa.Table) -> pa.Table:
         """Return decoded rows with known values as given, and ranges without errors of rounding."""
         for name, value in self.exact.items():
+            if name not in table.column_names:  # a gap or a combination
+                continue
             at = table.column_names.index(name)
             kind = table.schema.field(name).type
             column = table.column(name)
@@ -105,7 +107,7 @@ def conditions_of(encoder: TableEncoder, given: Given) -> Conditions:
     codes: dict[int, int] = {}
     allowed: list[Allowed] = []
     exact: dict[str, Any] = {}
-    for name, wanted in given.items():
+    for name, wanted in with_constraints(encoder, given).items():
         _check_column(encoder, name)
         one = _Column(encoder, name, wanted)
         if name not in (*encoder.numbers, *encoder.categories):
@@ -195,7 +197,7 @@ class _Column:
                 raise self.error(f"no value of the data lies in {low}..{high}", f"It has {self.example()}")
             return inside
         values = self.wanted if isinstance(self.wanted, list) else [self.wanted]
-        codes = encoder.codes(pa.array([self.scalar(value) for value in values], self.kind)).tolist()
+        codes: list[int] = encoder.codes(pa.array([self.scalar(one) for one in values], self.kind)).tolist()
         strange = [value for value, code in zip(values, codes, strict=True) if code < 0]
         if strange or not codes:
             raise self.error(
@@ -276,7 +278,7 @@ def observed(encoder: TableEncoder, table: pa.Table, generator: torch.Generator)
     Raises:
         DataError: a column is missing, or a value belongs to no category.
     """
-    gaps = {}
+    gaps, table = {}, encoder.reduced(table)
     for name in (*encoder.numbers, *encoder.categories):
         column = table.column(name)
         at = table.column_names.index(name)

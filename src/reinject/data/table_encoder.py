@@ -1,6 +1,5 @@
 """Encode rows of mixed columns as vectors in which walks are easy, and decode vectors to rows of the same columns."""
 
-import base64
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
@@ -19,8 +18,18 @@ from torch import Tensor
 from reinject.base.errors import DataError, ModelError
 from reinject.base.files import read_json, write_json
 from reinject.data.column_encoders import CategoryEncoder, NumberEncoder, listed, unlisted
-from reinject.data.column_fit import fit_columns, plain_type, schema_of
+from reinject.data.column_fit import (
+    as_declared,
+    declared_in,
+    fit_columns,
+    plain_type,
+    reduced_columns,
+    schema_in,
+    schema_of,
+    schema_text,
+)
 from reinject.data.table_columns import Column, whole
+from reinject.data.table_constraints import Constraints, group_name
 
 SCALE = 2.0  # of a one-hot vector
 ENCODER = "encoder.json"
@@ -61,12 +70,14 @@ class TableEncoder:
 
     Attributes:
         columns: of the table, in its order.
-        schema: names, types and metadata of the decoded table.
+        schema: names, types and metadata of the encoded table.
         numbers: encoders of numbers and dates, by name.
         categories: encoders of categories, by name.
         marks: spikes and missing values of numbers, by name.
         constants: arrays of one value, by name: of a constant, or the first one of a counter.
         dictionaries: declared categories of columns with a dictionary type, by name.
+        constraints: between the columns; ``columns`` and ``schema`` are those of the reduced table.
+        outer: names, types and metadata of the decoded table, where constraints reduce it.
     """
 
     columns: tuple[Column, ...]
@@ -76,17 +87,20 @@ class TableEncoder:
     marks: Mapping[str, CategoryEncoder] = field(default_factory=dict)
     constants: Mapping[str, pa.Array] = field(default_factory=dict)
     dictionaries: Mapping[str, pa.Array] = field(default_factory=dict)
+    constraints: Constraints = field(default_factory=Constraints)
+    outer: pa.Schema | None = None
 
     @classmethod
-    def fit(cls, table: pa.Table, columns: Sequence[Column]) -> "TableEncoder":
+    def fit(cls, table: pa.Table, columns: Sequence[Column], constraints: Constraints | None = None) -> "TableEncoder":
         """Fit the encoders on training rows.
 
         Arguments:
             table: training rows; columns that are not listed are left out.
             columns: kinds of the columns, from :func:`reinject.data.table_columns.columns_of`.
+            constraints: what holds between the columns of every row.
 
         Raises:
-            DataError: a column is not in the table, or is an identifier or free text.
+            DataError: a column is not in the table, or is an identifier or free text; rows contradict a constraint.
 
         Example:
             >>> from reinject.data.table_columns import columns_of
@@ -97,7 +111,13 @@ class TableEncoder:
             >>> encoder.decode(encoder.encode(table, torch.Generator())).equals(table)
             True
         """
-        return cls(tuple(columns), schema_of(table, columns), **fit_columns(table, columns))
+        outer, limits = schema_of(table, columns), constraints or Constraints()
+        declared = declared_in(table.select(outer.names))
+        table = limits.reduced(table.select(outer.names))
+        kept = reduced_columns(table, columns, [group_name(group) for group in limits.combined])
+        parts = fit_columns(table, kept)
+        reduces = outer if kept != tuple(columns) else None
+        return cls(kept, table.schema, **parts, dictionaries=declared, constraints=limits, outer=reduces)
 
     @cached_property
     def blocks(self) -> tuple[Block, ...]:
@@ -149,6 +169,10 @@ class TableEncoder:
         parts = [self.unpack(torch.from_numpy(rows), generator) for rows in self._packed_rows(table, np.float64)]
         return torch.cat(parts).float() if parts else torch.zeros(0, self.width)
 
+    def reduced(self, table: pa.Table) -> pa.Table:
+        """Return a table with the columns that are encoded, after a check of the constraints."""
+        return table if self.outer is None else self.constraints.reduced(table)
+
     def pack(self, table: pa.Table) -> Tensor:
         """Return rows as :meth:`unpack` takes them: F(v-), then F(v) - F(v-), of numbers; then the categories' numbers.
 
@@ -183,7 +207,8 @@ class TableEncoder:
         if x.ndim != 2 or x.shape[1] != self.width or not bool(torch.isfinite(x).all()):
             raise ModelError("encoder", f"x of shape {tuple(x.shape)}", f"Give finite rows of {self.width} values")
         parts = [self._decoded(part.cpu(), first + at * _ROWS) for at, part in enumerate(torch.split(x, _ROWS))]
-        return pa.concat_tables(parts)
+        table = pa.concat_tables(parts)
+        return table if self.outer is None else self.constraints.restored(table, self.outer, self.dictionaries)
 
     def save(self, folder: Path) -> None:
         """Write encoder.json and encoder.safetensors into a folder."""
@@ -193,7 +218,9 @@ class TableEncoder:
             folder / ENCODER,
             {
                 "columns": [column.as_json() for column in self.columns],
-                "schema": base64.b64encode(self.schema.serialize()).decode("ascii"),
+                "schema": schema_text(self.schema),
+                "outer": None if self.outer is None else schema_text(self.outer),
+                "constraints": self.constraints.as_json(),
                 "numbers": {name: encoder.as_json() for name, encoder in self.numbers.items()},
                 "categories": {name: encoder.as_json() for name, encoder in self.categories.items()},
                 "marks": {name: encoder.as_json() for name, encoder in self.marks.items()},
@@ -215,8 +242,9 @@ class TableEncoder:
         try:
             found = read_json(folder / ENCODER, ModelError)
             pieces = load_file(folder / PIECES)
-            schema = pa.ipc.read_schema(pa.py_buffer(base64.b64decode(found["schema"])))
-            kinds = {item.name: plain_type(item.type) for item in schema}
+            schema = schema_in(found["schema"])
+            outer = None if found["outer"] is None else schema_in(found["outer"])
+            kinds = {item.name: plain_type(item.type) for item in (*(outer or ()), *schema)}
             numbers = {
                 name: NumberEncoder.of(one, {part: pieces[f"{k}.{part}"] for part in ("left", "right", "mass")})
                 for k, (name, one) in enumerate(found["numbers"].items())
@@ -229,6 +257,8 @@ class TableEncoder:
                 {name: CategoryEncoder.of(one, kinds[name]) for name, one in found["marks"].items()},
                 {name: unlisted(one, kinds[name]) for name, one in found["constants"].items()},
                 {name: unlisted(one, kinds[name]) for name, one in found["dictionaries"].items()},
+                Constraints.from_json(found["constraints"]),
+                outer,
             )
         except (KeyError, TypeError, ValueError, IndexError, SafetensorError, pa.ArrowException, DataError) as error:
             raise ModelError(str(folder), f"its encoder is damaged ({error})", "Copy the folder again") from error
@@ -245,6 +275,7 @@ class TableEncoder:
         return tuple((places[b.column], m + at) for at, b in enumerate(self.hot) if b.holds == "mark")
 
     def _packed_rows(self, table: pa.Table, kind: Any) -> Iterator[NDArray[Any]]:
+        table = self.reduced(table)
         absent = [column.name for column in self.columns if column.name not in table.column_names]
         if absent:
             raise DataError(
@@ -305,7 +336,7 @@ class TableEncoder:
                 array = self.categories[name].take(codes[name, "category"])
             else:
                 array = self._fixed_column(column, kind, len(x), first)
-            arrays.append(self._typed(array, item))
+            arrays.append(as_declared(array, item.type, self.dictionaries.get(name)))
         return pa.Table.from_arrays(arrays, schema=self.schema)
 
     def _fixed_column(self, column: Column, kind: pa.DataType, rows: int, first: int) -> pa.Array:
@@ -315,9 +346,3 @@ class TableEncoder:
         if column.kind == "constant":
             return value.take(pa.array(np.zeros(rows, np.int64)))
         return pa.array(np.arange(rows) + (first + int(value[0].as_py())), pa.int64()).cast(kind)
-
-    def _typed(self, array: pa.Array, item: pa.Field) -> pa.Array:
-        if not pa.types.is_dictionary(item.type):
-            return array
-        index = pc.index_in(array, self.dictionaries[item.name]).cast(item.type.index_type)
-        return pa.DictionaryArray.from_arrays(index, self.dictionaries[item.name], ordered=item.type.ordered)

@@ -4,9 +4,11 @@ synthesizer = reinject.tables.fit(frame, target="income")
 synthesizer.sample(10_000, seed=0)
 """
 
+from reinject.data.table_constraints import Constraints
 from reinject.tables.synthesizer import Synthesizer, fit
+from reinject.training.table_fit import TableSpec
 
-__all__ = ["Synthesizer", "fit"]
+__all__ = ["Constraints", "Synthesizer", "TableSpec", "fit"]
 
 
 def __dir__() -> list[str]:

@@ -3,19 +3,23 @@
 from collections.abc import Collection, Iterator
 from dataclasses import dataclass
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Any
 
 import pyarrow as pa
 import torch
 
+from reinject.archive.push import upload
 from reinject.base.devices import make_fabric
 from reinject.base.errors import ModelError, check_count
 from reinject.base.files import read_json, write_json
 from reinject.base.progress import Progress, Silent
 from reinject.base.random_streams import stream
+from reinject.data.constrained_conditions import Given
 from reinject.data.frames import Library, from_arrow, library_of
 from reinject.data.table_columns import columns_of
-from reinject.data.table_conditions import Given, conditions_of, filled, observed, present
+from reinject.data.table_conditions import conditions_of, filled, observed, present
+from reinject.data.table_constraints import Constraints
 from reinject.data.table_encoder import TableEncoder
 from reinject.data.table_files import read_table
 from reinject.models.bundle import load
@@ -100,7 +104,7 @@ class Synthesizer:
         x, known = observed(self.encoder, table, stream((seed, _GIVEN, number)))
         first = number * block_count(len(table))  # every draw has blocks of its own
         parts: list[pa.Table] = []
-        for at, rows in enumerate(torch.arange(len(table)).split(BLOCK)):
+        for at, rows in enumerate(torch.split(torch.arange(len(table)), BLOCK)):
             constraint = given_rows(self.network, x[rows], known[rows], present(self.encoder))
             run = RunSpec((first + at) * BLOCK + len(rows), seed, blocks=(first + at,))
             parts += self._walked(run, constraint)
@@ -129,6 +133,22 @@ class Synthesizer:
         self.encoder.save(place)
         write_json(Path(folder) / _ABOUT, {"library": self.library})
 
+    def push_to_hub(self, repository: str, *, public: bool = False, token: str | None = None) -> None:
+        """Upload what :meth:`save` writes to a model repository of the Hugging Face hub.
+
+        Arguments:
+            repository: OWNER/NAME; created if missing.
+            public: whether everyone can see a new repository; otherwise it is private.
+            token: of the hub; default: the one of ``hf auth login``.
+
+        Raises:
+            ArgumentError: the repository is not OWNER/NAME.
+            ReinjectError: the hub refuses, or is unreachable.
+        """
+        with TemporaryDirectory() as folder:
+            self.save(folder)
+            upload(Path(folder), repository, kind="model", public=public, token=token)
+
     @classmethod
     def load(cls, folder: str | Path) -> "Synthesizer":
         """Read what :meth:`save` wrote.
@@ -150,6 +170,7 @@ def fit(
     *,
     categorical: Collection[str] = (),
     drop: Collection[str] = (),
+    constraints: Constraints | None = None,
     spec: TableSpec = TableSpec(),
     seed: int = 0,
     progress: Progress | None = None,
@@ -163,18 +184,20 @@ def fit(
             row, and checked.
         categorical: names of columns that are categories whatever they hold.
         drop: names of columns to leave out.
+        constraints: what holds between the columns of every row; every sampled row meets it.
         spec: size of the network, length of the training.
         seed: of all randomness, >= 0.
         progress: progress reporter.
 
     Raises:
-        DataError: no table; a column that cannot be synthesised; a target that is missing, constant or incomplete.
+        DataError: no table; a column that cannot be synthesised; a target that is missing, constant or incomplete;
+            rows that contradict a constraint.
         ArgumentError: no column varies.
     """
     table = read_table(frame, drop=tuple(drop), categorical=tuple(categorical)).train
     kept = [name for name in categorical if name not in drop]
     columns = columns_of(table, target=target, categorical=kept)
-    encoder = TableEncoder.fit(table, columns)
+    encoder = TableEncoder.fit(table, columns, constraints)
     steps = spec.recipe(table.num_rows).steps(table.num_rows)
     with (progress or Silent()).task("training the autoencoder", steps, "steps") as advance:
         done = 0

@@ -18,7 +18,6 @@ if TYPE_CHECKING:
     from lightning_fabric import Fabric
 
 
-
 @dataclass(frozen=True)
 class TableSpec:
     """Describe the network of a table and its training.
