@@ -8,12 +8,16 @@ import pandas as pd
 import pyarrow as pa
 import pytest
 
+from reinject import Archive
 from reinject.base.errors import ArgumentError, DataError
 from reinject.data.column_fit import declared_in
 from reinject.data.table_columns import describe
 from reinject.data.table_conditions import conditions_of
 from reinject.data.table_constraints import Constraints
 from reinject.data.table_encoder import TableEncoder
+from reinject.models.loading import load_models
+from reinject.sampling.sample import sample_models
+from reinject.sampling.sample_spec import SampleSpec
 from reinject.tables import Synthesizer
 from reinject.training.table_fit import TableSpec, network_of
 
@@ -123,3 +127,11 @@ def test_times_are_ordered_too() -> None:
     table = pa.table({"a": pa.array(start, kind), "b": pa.array(end, kind)})
     limits = Constraints(ordered=(("a", "b"),))
     assert limits.restored(limits.reduced(table), table.schema).equals(table)
+
+
+def test_the_command_samples_the_same_rows_from_a_saved_folder(frame: pd.DataFrame, tmp_path: Any) -> None:
+    synthesizer = made(frame)
+    synthesizer.save(tmp_path / "models")
+    sample_models(load_models([tmp_path / "models"]), tmp_path / "s", SampleSpec(), walks=90, seed=4)
+    rows = pa.concat_tables(Archive.open(tmp_path / "s").tables(list(frame.columns)))
+    assert rows.to_pandas().equals(synthesizer.sample(90, seed=4))

@@ -90,7 +90,7 @@ def test_rows_do_not_depend_on_others_and_are_saved_with_the_model(table: pa.Tab
     assert again.sample(1200, seed=5).equals(rows)
     assert not again.sample(1200, seed=6).equals(rows)
     files = sorted(path.name for path in (tmp_path / "autoencoder").iterdir() if path.suffix != ".md")
-    assert files == ["config.json", "encoder.json", "encoder.safetensors", "model.safetensors"]
+    assert files == ["config.json", "encoder.json", "encoder.safetensors", "model.safetensors", "table.json"]
     r = as_reconstruction(load(tmp_path / "autoencoder"), 0.1)
     assert r.noise_conditioned
     assert r.event_shape == (encoder.width,)

@@ -4,7 +4,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any
 
 import numpy as np
 import pyarrow as pa
@@ -28,6 +28,7 @@ from reinject.data.column_fit import (
     schema_of,
     schema_text,
 )
+from reinject.data.table_blocks import Block
 from reinject.data.table_columns import Column, whole
 from reinject.data.table_constraints import Constraints, group_name
 
@@ -36,28 +37,6 @@ ENCODER = "encoder.json"
 PIECES = "encoder.safetensors"
 _ROWS = 65_536  # encoded or decoded at once
 _EDGE = 2.0**-24  # u lies in [edge, 1 - edge], so that z is finite
-
-
-@dataclass(frozen=True)
-class Block:
-    """A part of an encoded row.
-
-    Attributes:
-        column: name of the column.
-        holds: number: z; category: SCALE times a one-hot vector; mark: the same, of the spikes of a number, a missing
-            value and any other number, which z then says.
-        start, stop: the part is x[start:stop].
-    """
-
-    column: str
-    holds: Literal["number", "category", "mark"]
-    start: int
-    stop: int
-
-    @property
-    def size(self) -> int:
-        """Return the number of values."""
-        return self.stop - self.start
 
 
 @dataclass(frozen=True)
@@ -78,6 +57,7 @@ class TableEncoder:
         dictionaries: declared categories of columns with a dictionary type, by name.
         constraints: between the columns; ``columns`` and ``schema`` are those of the reduced table.
         outer: names, types and metadata of the decoded table, where constraints reduce it.
+        originals: its columns.
     """
 
     columns: tuple[Column, ...]
@@ -89,6 +69,7 @@ class TableEncoder:
     dictionaries: Mapping[str, pa.Array] = field(default_factory=dict)
     constraints: Constraints = field(default_factory=Constraints)
     outer: pa.Schema | None = None
+    originals: tuple[Column, ...] = ()
 
     @classmethod
     def fit(cls, table: pa.Table, columns: Sequence[Column], constraints: Constraints | None = None) -> "TableEncoder":
@@ -116,8 +97,10 @@ class TableEncoder:
         table = limits.reduced(table.select(outer.names))
         kept = reduced_columns(table, columns, [group_name(group) for group in limits.combined])
         parts = fit_columns(table, kept)
-        reduces = outer if kept != tuple(columns) else None
-        return cls(kept, table.schema, **parts, dictionaries=declared, constraints=limits, outer=reduces)
+        before = (outer, tuple(columns)) if kept != tuple(columns) else (None, ())
+        return cls(
+            kept, table.schema, **parts, dictionaries=declared, constraints=limits, outer=before[0], originals=before[1]
+        )
 
     @cached_property
     def blocks(self) -> tuple[Block, ...]:
@@ -130,6 +113,16 @@ class TableEncoder:
             found.append(Block(name, holds, at, at + size))  # type: ignore[arg-type]
             at += size
         return tuple(found)
+
+    @property
+    def decoded(self) -> pa.Schema:
+        """Return names, types and metadata of the decoded table."""
+        return self.schema if self.outer is None else self.outer
+
+    @property
+    def described(self) -> tuple[Column, ...]:
+        """Return the columns of the decoded table."""
+        return self.originals or self.columns
 
     @property
     def width(self) -> int:
@@ -220,6 +213,7 @@ class TableEncoder:
                 "columns": [column.as_json() for column in self.columns],
                 "schema": schema_text(self.schema),
                 "outer": None if self.outer is None else schema_text(self.outer),
+                "originals": [column.as_json() for column in self.originals],
                 "constraints": self.constraints.as_json(),
                 "numbers": {name: encoder.as_json() for name, encoder in self.numbers.items()},
                 "categories": {name: encoder.as_json() for name, encoder in self.categories.items()},
@@ -259,6 +253,7 @@ class TableEncoder:
                 {name: unlisted(one, kinds[name]) for name, one in found["dictionaries"].items()},
                 Constraints.from_json(found["constraints"]),
                 outer,
+                tuple(Column.from_json(one) for one in found["originals"]),
             )
         except (KeyError, TypeError, ValueError, IndexError, SafetensorError, pa.ArrowException, DataError) as error:
             raise ModelError(str(folder), f"its encoder is damaged ({error})", "Copy the folder again") from error

@@ -34,8 +34,8 @@ class TableModel:
     @cached_property
     def schema(self) -> TableSchema:
         """Return the columns, as an archive describes them."""
-        columns = tuple(column.as_json() for column in self.encoder.columns)
-        return TableSchema(self.encoder.schema, columns, self.target, tuple(self.classes))
+        columns = tuple(column.as_json() for column in self.encoder.described)
+        return TableSchema(self.encoder.decoded, columns, self.target, tuple(self.classes))
 
     @cached_property
     def classes(self) -> dict[str, float]:
@@ -55,8 +55,9 @@ class TableModel:
             walk: numbers of their walks, int64, (B,).
         """
         table = self.encoder.decode(x)
-        for at, column in enumerate(self.encoder.columns):
+        for column in self.encoder.columns:
             if column.kind == "counter":
+                at = table.column_names.index(column.name)
                 item = table.schema.field(at)
                 first = self.encoder.constants[column.name][0].as_py()
                 table = table.set_column(at, item, pa.array(walk.numpy() + np.int64(first)).cast(item.type))
@@ -79,7 +80,7 @@ def table_model(folder: Path) -> TableModel | None:
     encoder = TableEncoder.load(folder)
     found = read_json(folder / TABLE, ModelError) if (folder / TABLE).is_file() else {}
     target = found.get("target") if isinstance(found, dict) else None
-    if target is not None and target not in encoder.schema.names:
+    if target is not None and target not in encoder.decoded.names:
         raise ModelError(str(folder / TABLE), f"is damaged (target is {target!r})", "Train it again")
     digest = hashlib.sha256("".join(sha256(folder / name) for name in (ENCODER, PIECES)).encode()).hexdigest()
     return TableModel(encoder, target, digest)

@@ -104,7 +104,7 @@ def _verdict(archive: Archive, table: TableModel, stopped: float, found: Mapping
 def _still(archive: Archive, table: TableModel) -> tuple[list[str], int]:
     """Return the columns with one value in the first shard, and the number of columns that vary in training rows."""
     first = archive.shard(0)
-    varying = [column.name for column in table.encoder.columns if column.distinct + (column.missing > 0) > 1]
+    varying = [column.name for column in table.encoder.described if column.distinct + (column.missing > 0) > 1]
     if len(first) < _EXPECTED:
         return [], len(varying)
     return [name for name in varying if len(pc.unique(first.column(name))) == 1], len(varying)

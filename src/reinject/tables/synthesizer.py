@@ -23,14 +23,16 @@ from reinject.data.table_constraints import Constraints
 from reinject.data.table_encoder import TableEncoder
 from reinject.data.table_files import read_table
 from reinject.models.bundle import load
+from reinject.models.table_model import TableModel, table_model
 from reinject.networks import TableDenoiser
 from reinject.sampling.given_rows import given_rows
 from reinject.sampling.presets import Constraint
+from reinject.sampling.table_sampling import TABLE_BLOCK
 from reinject.sampling.table_walks import table_settings
 from reinject.training.table_fit import TableSpec, fit_table
 from reinject.walks.loop import walk
 from reinject.walks.reconstruction import ensemble_of, wrap
-from reinject.walks.specs import BLOCK, RunSpec, block_count
+from reinject.walks.specs import RunSpec, block_count
 
 _GIVEN = 2**32  # of the stream of known values
 _ABOUT = "synthesizer.json"
@@ -44,11 +46,13 @@ class Synthesizer:
         encoder: rows to vectors and back.
         network: the noise-conditioned autoencoder of the vectors.
         library: of the frames that it returns: pandas, polars or arrow.
+        target: name of the column that a classifier or a regression predicts; None: none.
     """
 
     encoder: TableEncoder
     network: TableDenoiser
     library: Library = "arrow"
+    target: str | None = None
 
     def sample(self, rows: int, seed: int = 0, given: Given | None = None) -> Any:
         """Sample rows: a frame of the library that the training rows came in.
@@ -71,7 +75,7 @@ class Synthesizer:
             >>> set(drawn["sex"]), bool(drawn["age"].between(30, 40).all())
             ({'f'}, True)
         """
-        run = RunSpec(rows, seed)
+        run = RunSpec(rows, seed, TABLE_BLOCK)
         if not given:
             return from_arrow(pa.concat_tables(self._walked(run)), self.library)
         conditions = conditions_of(self.encoder, given)
@@ -102,11 +106,11 @@ class Synthesizer:
 
     def _completed(self, table: pa.Table, seed: int, number: int) -> pa.Table:
         x, known = observed(self.encoder, table, stream((seed, _GIVEN, number)))
-        first = number * block_count(len(table))  # every draw has blocks of its own
+        first = number * block_count(len(table), TABLE_BLOCK)  # every draw has blocks of its own
         parts: list[pa.Table] = []
-        for at, rows in enumerate(torch.split(torch.arange(len(table)), BLOCK)):
+        for at, rows in enumerate(torch.split(torch.arange(len(table)), TABLE_BLOCK)):
             constraint = given_rows(self.network, x[rows], known[rows], present(self.encoder))
-            run = RunSpec((first + at) * BLOCK + len(rows), seed, blocks=(first + at,))
+            run = RunSpec((first + at) * TABLE_BLOCK + len(rows), seed, TABLE_BLOCK, (first + at,))
             parts += self._walked(run, constraint)
         drawn = pa.concat_tables(parts)
         for name in drawn.column_names:
@@ -130,7 +134,7 @@ class Synthesizer:
         place = Path(folder) / "autoencoder"
         place.mkdir(parents=True, exist_ok=True)
         self.network.save_pretrained(place)
-        self.encoder.save(place)
+        TableModel(self.encoder, self.target).save(place)
         write_json(Path(folder) / _ABOUT, {"library": self.library})
 
     def push_to_hub(self, repository: str, *, public: bool = False, token: str | None = None) -> None:
@@ -160,8 +164,11 @@ class Synthesizer:
         network = load(place).network
         if not isinstance(network, TableDenoiser):
             raise ModelError(str(place), f"{type(network).__name__} is no table's autoencoder", "Fit a table")
+        table = table_model(place)
+        if table is None:
+            raise ModelError(str(place), "has no encoder of a table", "Fit a table, or copy the folder again")
         about = read_json(Path(folder) / _ABOUT, ModelError) if (Path(folder) / _ABOUT).is_file() else {}
-        return cls(TableEncoder.load(place), network, about.get("library", "arrow"))
+        return cls(table.encoder, network, about.get("library", "pandas"), table.target)
 
 
 def fit(
@@ -209,4 +216,5 @@ def fit(
 
         fabric = make_fabric("cpu")
         network, _ = fit_table(encoder, table, spec, seed=seed, fabric=fabric, on_steps=on_steps)
-    return Synthesizer(encoder, network, "pandas" if library_of(frame) == "arrow" else library_of(frame))
+    library = "pandas" if isinstance(frame, (str, Path)) else library_of(frame)
+    return Synthesizer(encoder, network, library, target)
