@@ -31,6 +31,9 @@ class KernelCommand(Command):
         return super().invoke(ctx)
 
 
+_LINE = 85  # characters of a help text that fill the line of a panel
+
+
 @cache
 def _parameters() -> list[Any]:
     """Make one option for every field name; kernels with the same field share the option."""
@@ -63,9 +66,10 @@ def _parameters() -> list[Any]:
 
 
 def _line(text: Mapping[str, str]) -> str:
-    """Describe an option as most of its kernels do, and name the kernels."""
+    """Describe an option as most of its kernels do, and name the kernels, or count them where the line is full."""
     [(most, _)] = Counter(text.values()).most_common(1)
-    return f"{most} ({', '.join(text)})"
+    line = f"{most} ({', '.join(text)})"
+    return line if len(line) <= _LINE else f"{most} ({len(text)} kernels)"
 
 
 def kernels(as_json: Json = False) -> None:

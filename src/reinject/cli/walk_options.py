@@ -41,6 +41,7 @@ Classes = Annotated[
     str | None,
     typer.Option(help="Classes to sample in turn: A,B,... by name or number; all balances them."),
 ]
+Passes = Annotated[int | None, _walk("Calls of r for a sample, >= 2; chooses a walk.")]
 Steps = Annotated[int | None, _walk("Steps in a walk, R.")]
 BurnIn = Annotated[int | None, _walk("First states to leave out, x_0 included.")]
 Thin = Annotated[int | None, _walk("Keep every n-th state; 1 with --steps or --burn-in.")]

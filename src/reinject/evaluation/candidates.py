@@ -13,6 +13,7 @@ from reinject.data.samples import Storage
 from reinject.models.loading import Models, range_of
 from reinject.models.votes import classify
 from reinject.sampling.auto import Networks, Trial, choose_settings, try_settings
+from reinject.sampling.passes import falls
 from reinject.sampling.pilot import far_from, visit
 from reinject.sampling.presets import DEFAULT, Settings, settings_of
 from reinject.sampling.recipe import samples_per_walk
@@ -24,6 +25,7 @@ from reinject.walks.starts import Start
 from reinject.walks.verdict import Verdict
 
 _NOISES = (0.03, 0.06, 0.12, 0.24)  # multiples of the data's radius, for noise-conditioned networks
+_PASSES = (5, 10, 20)  # calls of r for a sample, for noise-conditioned networks
 _RANGE = (0.15, 0.3, 0.6, 1.0)  # multiples of the value range, for unconditional denoisers
 _SAMPLES = 5_000  # most training samples of a student
 _STEPS = 20_000  # most steps of all walks for a student
@@ -213,6 +215,7 @@ def candidates(models: Models, lam: float | None = None) -> Iterator[Settings]:
     if r.noise_conditioned:
         yield DEFAULT
         yield replace(DEFAULT, steps=13, burn_in=13, options={"sigma": "geometric:1.4r:0.02r"}, thin=1)
+        yield from (falls(passes, inputs.n) for passes in _PASSES)
         yield settings_of("annealed")
         yield from _single([noise * inputs.radius for noise in _NOISES])
         return

@@ -13,9 +13,11 @@ from reinject.models.loading import Models, range_of
 from reinject.models.votes import Classifier
 from reinject.sampling.auto import Choice, choose_settings
 from reinject.sampling.data_starts import resolve
+from reinject.sampling.passes import check_passes, within
 from reinject.sampling.presets import PRESETS, Settings, choose
 from reinject.sampling.sample_spec import SampleSpec
 from reinject.sampling.table_sampling import CHOICE
+from reinject.walks.kernel_options import flag
 from reinject.walks.reconstruction import Ensemble
 
 
@@ -81,7 +83,7 @@ def settings_for(
     Arguments:
         models: loaded models.
         preset, kernel, options, given: see :func:`reinject.sampling.presets.choose`; a preset may be a file
-            of ``tune``.
+            of ``tune``. ``passes`` among the given: see :mod:`reinject.sampling.passes`.
         dataset, seed, reading: see :func:`choose_for`.
 
     Returns:
@@ -90,12 +92,14 @@ def settings_for(
     Raises:
         ArgumentError: see :func:`reinject.sampling.presets.choose`; or data without an automatic choice.
     """
+    passes = given.pop("passes", None)
+    if passes is not None:
+        check_passes(preset, kernel, given)
     unnamed = preset is None and kernel is None
-    if preset == "auto" or (unnamed and not (options and _by_default(models.ensemble()))):
+    if passes is not None or preset == "auto" or (unnamed and not (options and _by_default(models.ensemble()))):
         among = given.get("start") is None  # a given start has precedence
         choice = choose_for(models, dataset=dataset, seed=seed, among_data=among, reading=reading)
-        name, settings = choose("auto", kernel, options, presets={**PRESETS, "auto": choice.settings}, **given)
-        return name, settings, replace(choice, settings=settings) if name == "auto" else None
+        return _taken(choice, models.ensemble(), passes, kernel, options, given)
     if dataset is not None:
         raise ArgumentError("--data", "is only for the automatic choice", "Leave out --data, or --kernel and --preset")
     tuned = {preset: read_settings(Path(preset))} if preset and preset.endswith(".json") else {}
@@ -106,6 +110,26 @@ def settings_for(
 def _by_default(r: Ensemble) -> bool:
     """Return whether the default preset is the automatic choice, so that options may name another kernel."""
     return r.noise_conditioned and r.conditioning.levels is None
+
+
+def _taken(
+    choice: Choice,
+    r: Ensemble,
+    passes: int | None,
+    kernel: str | None,
+    options: Mapping[str, str] | None,
+    given: Mapping[str, Any],
+) -> tuple[str, Settings, Choice | None]:
+    """Put the given values in place of those of an automatic choice."""
+    choice = choice if passes is None else within(choice, r, passes)
+    name, settings = choose("auto", kernel, options, presets={**PRESETS, "auto": choice.settings}, **given)
+    if name == "auto":
+        return name, settings, replace(choice, settings=settings)
+    if passes is not None:
+        named = ", ".join(f"--{flag(option)}" for option in options or {})
+        problem = f"takes the {choice.settings.kernel} kernel, and {named} are those of another"
+        raise ArgumentError("--passes", problem, "Give one of the two")
+    return name, settings, None
 
 
 def settled(models: Models, spec: SampleSpec, *, walks: int, seed: int, reading: Reading) -> SampleSpec:
@@ -135,7 +159,7 @@ def settled(models: Models, spec: SampleSpec, *, walks: int, seed: int, reading:
     return replace(filled, preset=preset, choice=choice)
 
 
-OF_A_WALK = ("steps", "burn_in", "thin", "emit", "start", "classes", "guidance", "box", "limit", "latent")
+OF_A_WALK = ("passes", "steps", "burn_in", "thin", "emit", "start", "classes", "guidance", "box", "limit", "latent")
 
 
 def settings_in_memory(
@@ -152,12 +176,13 @@ def settings_in_memory(
     """
     options = {name: str(value) for name, value in spec.options.items() if name not in OF_A_WALK}
     values = {name: value for name, value in spec.options.items() if name in OF_A_WALK}
-    if spec.preset != "auto" or spec.kernel is not None or (options and _by_default(r)):
+    passes = values.pop("passes", None)
+    if passes is not None:
+        check_passes(spec.preset, spec.kernel, values)
+    elif spec.preset != "auto" or spec.kernel is not None or (options and _by_default(r)):
         name, settings = choose(None if spec.preset == "auto" else spec.preset, spec.kernel, options, **values)
         return name, settings, None
-    choice = choose_settings(r, C, storage, radius, seed=seed)
-    name, settings = choose("auto", None, options, presets={**PRESETS, "auto": choice.settings}, **values)
-    return name, settings, replace(choice, settings=settings) if name == "auto" else None
+    return _taken(choose_settings(r, C, storage, radius, seed=seed), r, passes, None, options, values)
 
 
 def read_settings(path: Path) -> Settings:

@@ -20,6 +20,7 @@ from reinject.walks.reconstruction import Autoencoder
 _NOT_OF_SAMPLE = (  # parameters without influence on rows, or with a hash in their place
     *("models", "classifier", "workers", "on", "address", "gpus", "append", "resume", "dry_run", "force", "as_json"),
 )
+_NEW = ("passes",)  # options that earlier versions lack: without a value, they ask for the same
 _GONE = {"borders": (1.0,), "student": ("None", "auto")}  # options before 0.2, with their neutral values
 
 
@@ -53,6 +54,7 @@ def asked_by_command(given: Mapping[str, Any], options: Mapping[str, str] | None
     named = ("preset", "data", "start", "known", "mask", "measured", "private")
     files = {name: contents(given[name], given["data_dir"]) for name in named}
     networks = [bundle.sha256 for bundle in bundles]
+    given = {name: value for name, value in given.items() if name not in _NEW or value is not None}
     return asked_for(given, *_NOT_OF_SAMPLE, kernel_options=options, files=files, networks=networks)
 
 

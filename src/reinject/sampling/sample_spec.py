@@ -50,8 +50,9 @@ class SampleSpec:
         preset: name of the settings. "auto": pilot walks choose (:func:`reinject.sampling.auto.choose_settings`);
             "paper": Algorithm 1 as printed.
         kernel: name of the kernel, as on the command line; replaces the preset.
-        options: ``steps``, ``burn_in``, ``thin``, ``emit``, and options of the kernel, such as ``{"sigma": 0.5}``;
-            replace those of the preset or the kernel.
+        options: ``passes``, ``steps``, ``burn_in``, ``thin``, ``emit``, and options of the kernel, such as
+            ``{"sigma": 0.5}``; replace those of the preset or the kernel. ``passes`` is the number of calls of r for a
+            sample (:mod:`reinject.sampling.passes`).
         settings: kernel, start, length and emission; replace the preset, the kernel and the options.
         choice: reason for the settings, if pilot walks chose them.
         start: start of the walks; replaces the settings' start.

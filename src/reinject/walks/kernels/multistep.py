@@ -56,11 +56,11 @@ class Multistep:
         steps=9,
         burn_in=9,
         emit="reconstruction",
-        values={"sigma": "karras:1.4r:0.01r:4"},
+        values={"sigma": "karras:1.4r:0.006r:4"},
     )
 
     r: Autoencoder
-    sigma: Parameter = option("noise level of every state, data units")
+    sigma: Parameter = option("falling noise, data units")
     eta: float = option("0 deterministic .. 1 as much new noise as the levels allow", default=1.0)
 
     def __post_init__(self) -> None:
