@@ -11,15 +11,19 @@ from reinject.cli.options import DataDir, Device, Json, Seed
 
 
 def reproduce(
-    targets: Annotated[list[str], typer.Argument(help="figure1, figure2, figure3, curves, table, or all.")],
+    targets: Annotated[
+        list[str],
+        typer.Argument(help="figure1, figure2, figure3, curves, table, or all of these; replay; generations."),
+    ],
     out: Annotated[Path, typer.Option(help="Folder of the results; finished ones are kept.")] = Path("results"),
     only: Annotated[
         list[str] | None,
         typer.Option(
             help="Experiment of curves and table: digits, mnist, fashion_mnist, "
             "cifar10-features, cifar100-own-features, cifar100-features, cifar10-pixels, cifar10-pixels-untold. "
+            "Protocol of replay: split-digits, split-mnist, split-fashion_mnist. "
             "Repeatable.",
-            show_default="all but digits",
+            show_default="all but those of digits",
         ),
     ] = None,
     seeds: Annotated[int, typer.Option(help="Seeds of networks, walks, peers and students.", min=1)] = 3,
@@ -32,7 +36,7 @@ def reproduce(
     seed: Seed = 0,
     as_json: Json = False,
 ) -> None:
-    """Reproduce the paper's figures and claim, beside peers, with all numbers."""
+    """Reproduce the paper's figures and claim, and protocols of replay, beside peers."""
     from reinject.experiments.experiment_spec import ExperimentSpec
     from reinject.experiments.reproduce import reproduce as run
 

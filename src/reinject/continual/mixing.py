@@ -73,7 +73,7 @@ def mixed(
     """
     archive, generator = memory.archive, stream((seed, len(classes)))
     x, label = archive.read()
-    p = _probabilities(archive)
+    p = probabilities(archive)
     names = archive.class_names
     chosen, left = balanced(label, len(names), memory.each, generator)
     places = places_of(names, classes, str(archive.folder))
@@ -105,7 +105,7 @@ def _certain(dataset: data.Dataset, classes: Sequence[str]) -> tuple[Tensor, Ten
     return dataset.train.x, nn.functional.one_hot(y, len(classes)).float()
 
 
-def _probabilities(archive: Archive) -> Tensor:
+def probabilities(archive: Archive) -> Tensor:
     """Read the probabilities of all rows, in the archive's order, (N, classes)."""
     parts = [table.column("probabilities").combine_chunks().flatten() for table in archive.tables(["probabilities"])]
     flat = np.concatenate([part.to_numpy(zero_copy_only=False) for part in parts])

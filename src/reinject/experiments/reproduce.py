@@ -19,6 +19,9 @@ from reinject.evaluation.plane import inside
 from reinject.experiments.catalogue import EXPERIMENTS
 from reinject.experiments.comparison import run
 from reinject.experiments.experiment_spec import ExperimentSpec
+from reinject.experiments.generations import generation_rows, run_generations
+from reinject.experiments.replay_protocols import PROTOCOLS
+from reinject.experiments.replay_table import protocol_rows, run_protocol
 from reinject.report import plane_picture as plane
 from reinject.report.sample_pictures import learning_curves
 from reinject.training.learning_curves import Curve
@@ -52,6 +55,7 @@ def draw_plane(name: str, folder: Path, *, data_dir: str | None, seed: int, prog
 
 
 TARGETS = (*_FIGURES, "curves", "table")
+CONTINUAL = ("replay", "generations")  # beyond the paper: "all" leaves them out
 
 
 def reproduce(
@@ -66,9 +70,9 @@ def reproduce(
     """Make the targets in a folder, and a page of all results. Resume from existing results.
 
     Arguments:
-        targets: some of :data:`TARGETS`, or "all".
+        targets: some of :data:`TARGETS`, or "all" of them; or some of :data:`CONTINUAL`.
         out: folder of the results.
-        only: experiments of the curves and the table; default: all but digits.
+        only: experiments of the curves and the table, and protocols of the replay; default: all but those of digits.
         spec: seeds, size, precision and device; a resumed run must have the same samples, precision and device.
             Default: three seeds, 90,000 samples, 32 bits, the CPU.
         data_dir: folder to search for data sets first.
@@ -81,19 +85,28 @@ def reproduce(
     progress = progress or Silent()
     spec = spec or ExperimentSpec()
     wanted = list(TARGETS) if "all" in targets else list(dict.fromkeys(targets))
-    _check("reproduce", wanted, TARGETS)
-    _check("--only", only, EXPERIMENTS)
+    _check("reproduce", wanted, (*TARGETS, *CONTINUAL))
+    of_paper = [] if set(wanted) <= set(CONTINUAL) else list(EXPERIMENTS)
+    _check("--only", only, of_paper + (list(PROTOCOLS) if "replay" in wanted else []))
     for name in wanted:
         if name in _FIGURES and not (out / name).is_dir():
             _figure(name, out / name, data_dir, spec.seed, progress)
     if {"curves", "table"} & set(wanted):
         chosen = only or [name for name in EXPERIMENTS if name != "digits"]
-        for name in chosen:
+        for name in (one for one in chosen if one in EXPERIMENTS):
             _experiment(name, out / name, spec, data_dir, progress)
+    if "replay" in wanted:
+        for name in [one for one in only if one in PROTOCOLS] or [one for one in PROTOCOLS if one != "split-digits"]:
+            found = run_protocol(name, out / name, spec, data_dir=data_dir, progress=progress)
+            _note(out / name, found, f"replay --only {name}", spec)
+    if "generations" in wanted:
+        found = run_generations(out / "generations", spec, data_dir=data_dir, progress=progress)
+        _note(out / "generations", found, "generations", spec)
     known = {path.parent.name: read_json(path, ArgumentError) for path in sorted(out.glob(f"*/{METRICS}"))}
     if "curves" in wanted:
         _draw_curves(out, known)
-    lines = page({name: known[name] for name in (*_FIGURES, *EXPERIMENTS) if name in known})
+    order = (*_FIGURES, *EXPERIMENTS, *PROTOCOLS, "generations")
+    lines = page({name: known[name] for name in order if name in known})
     (out / PAGE).write_text("\n".join(lines) + "\n", encoding="utf-8")
     return Outcome(known, [*lines, "", f"{out / PAGE}"])
 
@@ -136,6 +149,12 @@ def _experiment(name: str, folder: Path, spec: ExperimentSpec, data_dir: str | N
     write_json(folder / METRICS, {**found, "command": command})
 
 
+def _note(folder: Path, found: Mapping[str, Any], target: str, spec: ExperimentSpec) -> None:
+    """Write what a target of :data:`CONTINUAL` found, and its command."""
+    seed = f" --seed {spec.seed}" if spec.seed else ""
+    write_json(folder / METRICS, {**found, "command": f"reinject reproduce {target} --seeds {spec.seeds}{seed}"})
+
+
 def _draw_curves(out: Path, known: Mapping[str, Any]) -> None:
     for name, one in known.items():
         if "curves" in one:
@@ -151,8 +170,10 @@ def page(known: Mapping[str, Any]) -> list[str]:
     if figures:
         lines += ["", "## Figures 1 to 3", "", *_figure_rows(figures)]
     for name, one in known.items():
-        if name in EXPERIMENTS:
-            lines += ["", f"## {name}", "", *_experiment_rows(one)]
+        rows = protocol_rows if name in PROTOCOLS else _experiment_rows if name in EXPERIMENTS else None
+        rows = generation_rows if name == "generations" else rows
+        if rows is not None:
+            lines += ["", f"## {name}", "", *rows(one)]
     return lines
 
 

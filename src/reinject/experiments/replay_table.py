@@ -1,0 +1,120 @@
+"""Compare methods of continual learning over seeds: ``reinject reproduce replay``."""
+
+import time
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+
+from reinject import data
+from reinject.base.errors import DataError
+from reinject.base.files import read_json, write_json
+from reinject.base.progress import Progress
+from reinject.experiments.experiment_spec import ExperimentSpec
+from reinject.experiments.replay_methods import METHODS, Predict, Setting, learned, tidy
+from reinject.experiments.replay_protocols import PROTOCOLS, Protocol
+from reinject.training.learning_curves import Figure
+
+
+def run_protocol(
+    name: str, out: Path, spec: ExperimentSpec, *, data_dir: str | None = None, progress: Progress
+) -> dict[str, Any]:
+    """Run all methods of a protocol, for each seed. Resume from existing results.
+
+    Arguments:
+        name: a key of :data:`reinject.experiments.replay_protocols.PROTOCOLS`.
+        out: folder of the results.
+        spec: seeds and device.
+        data_dir: folder to search for data sets first.
+        progress: progress reporter.
+
+    Returns:
+        For each method: final accuracy, forgetting, accuracy after each task, bytes, seconds.
+    """
+    protocol = PROTOCOLS[name]
+    dataset = data.load(protocol.dataset, data_dir, progress=progress)
+    found: dict[str, list[dict[str, Any]]] = {}
+    for seed in spec.all_seeds:
+        folder = out / f"seed-{seed}"
+        folder.mkdir(parents=True, exist_ok=True)
+        setting = Setting(protocol, dataset, folder / "models", seed, spec.device, progress)
+        setting.folder.mkdir(exist_ok=True)
+        for method in METHODS:
+            tasks = [_task(setting, method, task, folder) for task in range(len(protocol.tasks))]
+            found.setdefault(method, []).append(_summary(tasks))
+        tidy(setting)
+    return {
+        "dataset": dataset.name,
+        "tasks": [[dataset.class_names[k] for k in classes] for classes in protocol.tasks],
+        "seeds": list(spec.all_seeds),
+        "methods": {method: _over_seeds(each) for method, each in found.items()},
+    }
+
+
+def _task(setting: Setting, method: str, task: int, folder: Path) -> dict[str, Any]:
+    """Run a method's task, unless an earlier run did; return its accuracies, bytes and seconds."""
+    path = folder / f"{method.replace(' ', '-')}-{task}.json"
+    if path.is_file():
+        return dict(read_json(path, DataError))
+    began = time.monotonic()
+    given = METHODS[method](setting, task)
+    predict = learned(setting, given, len(setting.protocol.classes_until(task)))
+    seconds = time.monotonic() - began
+    result = {
+        "accuracies": task_accuracies(setting.protocol, setting.dataset, task, predict),
+        "bytes": given.bytes,
+        "seconds": round(seconds, 1),
+    }
+    write_json(path, result)
+    return result
+
+
+def task_accuracies(protocol: Protocol, dataset: data.Dataset, task: int, predict: Predict) -> list[list[int]]:
+    """Count right answers on the test rows of each task so far: [right, rows] of tasks 0 to ``task``."""
+    found, seen = [], torch.tensor(protocol.classes_until(task))
+    load = dataset.levels().load
+    for classes in protocol.tasks[: task + 1]:
+        rows = dataset.test.take(torch.isin(dataset.test.y, torch.tensor(classes)).nonzero().flatten())
+        answers = torch.cat([predict(load(part)).argmax(1) for part in torch.split(rows.x, 4096)])
+        found.append([int((seen[answers] == rows.y).sum()), len(rows)])
+    return found
+
+
+def _summary(tasks: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
+    """Summarise a seed: final accuracy, forgetting, accuracy on all classes so far after each task."""
+    each = [[right / rows for right, rows in one["accuracies"]] for one in tasks]
+    after = [sum(right for right, _ in one["accuracies"]) / sum(n for _, n in one["accuracies"]) for one in tasks]
+    lost = [max(each[t][k] for t in range(k, len(each) - 1)) - each[-1][k] for k in range(len(each) - 1)]
+    kept = max(one["bytes"] for one in tasks)
+    seconds = sum(one["seconds"] for one in tasks)
+    return {"final": after[-1], "forgetting": float(np.mean(lost)), "after": after, "bytes": kept, "seconds": seconds}
+
+
+def _over_seeds(each: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
+    numbers = {name: Figure(tuple(float(one[name]) for one in each)).as_json() for name in ("final", "forgetting")}
+    return {
+        **numbers,
+        "after": np.mean([one["after"] for one in each], axis=0).tolist(),
+        "bytes": each[0]["bytes"],
+        "seconds": float(np.mean([one["seconds"] for one in each])),
+    }
+
+
+def protocol_rows(one: Mapping[str, Any]) -> list[str]:
+    """Write the table of a protocol as Markdown, line by line."""
+    seeds = f"{len(one['seeds'])} seeds" if len(one["seeds"]) > 1 else "one seed"
+    lines = [
+        f"{len(one['tasks'])} tasks, {seeds}. A fresh learner after each task; the test does not name the task.",
+        "",
+        "| method | final | forgetting | after each task | bytes kept | seconds |",
+        "| --- | --- | --- | --- | --- | --- |",
+    ]
+    for name, numbers in one["methods"].items():
+        after = " ".join(f"{value:.3f}" for value in numbers["after"])
+        error = numbers["final"]["standard_error"]
+        final = f"{numbers['final']['mean']:.4f}" + (f" ({error:.4f})" if error is not None else "")
+        cells = [name, final, f"{numbers['forgetting']['mean']:.3f}", after]
+        lines.append(f"| {' | '.join(cells)} | {numbers['bytes']:,} | {numbers['seconds']:.0f} |")
+    return [*lines, "", f"`{one['command']}`; in brackets, the standard error of the mean."]
