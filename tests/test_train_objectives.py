@@ -167,7 +167,13 @@ def test_a_name_in_place_of_a_spec_is_refused(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize(
     ("part", "name"),
-    [*(("autoencoder", name) for name in AUTOENCODERS), *(("classifier", name) for name in CLASSIFIERS)],
+    [
+        *(
+            pytest.param("autoencoder", name, marks=[pytest.mark.slow] * (name == "unet"), id=f"autoencoder-{name}")
+            for name in AUTOENCODERS
+        ),
+        *(("classifier", name) for name in CLASSIFIERS),
+    ],
 )
 def test_every_network_trains_and_goes_on_from_its_checkpoint(part: str, name: str, tmp_path: Path) -> None:
     """Also those whose weights lie otherwise in memory than safetensors writes them."""
@@ -179,7 +185,7 @@ def test_every_network_trains_and_goes_on_from_its_checkpoint(part: str, name: s
         objective="lossy"
         if "residual" in name
         else "reconstruction"
-        if part == "autoencoder" and "denoiser" not in name
+        if part == "autoencoder" and not AUTOENCODERS[name].noise_conditioned
         else "denoising",
         autoencoder_recipe=recipe,
         classifier_recipe=recipe,

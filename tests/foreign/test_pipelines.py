@@ -129,6 +129,7 @@ def test_an_edm_walk_without_new_noise_is_eulers_method(tmp_path: Path, predicti
     assert float((found - wanted).abs().max()) < 1e-4 * max(1.0, float(wanted.abs().max()))
 
 
+@pytest.mark.slow
 def test_a_class_conditional_walk_has_the_pipelines_samples_of_its_classes(tmp_path: Path) -> None:
     network, scheduler = unet(num_class_embeds=3), diffusers.DDIMScheduler(set_alpha_to_one=True)
     loaded = loaded_from(saved(tmp_path / "pipeline", network, scheduler), tmp_path / "copy")

@@ -91,6 +91,10 @@ def import_(
         Literal["chw", "hwc", "bgr", "hwc-bgr"] | None,
         advanced("Layout of colours: chw, hwc, bgr or hwc-bgr.", metavar="ORDER"),
     ] = None,
+    noise_conditioned: Annotated[
+        bool, advanced("The model is called as (x, sigma) and returns E[x_0 given x].", "--noise-conditioned")
+    ] = False,
+    levels: Annotated[str | None, advanced("LOW,HIGH: noise levels of --noise-conditioned.")] = None,
     weights: Annotated[
         list[Path] | None,
         typer.Option(help=f"{_KINDS}. For two models, give it twice, in their order.", show_default="the class's own"),
@@ -130,6 +134,8 @@ def import_(
         split_seed,
         None if outputs is None else "sigmoid" if outputs == "logits" else outputs,
         layout,
+        noise_conditioned or levels is not None,
+        numbers_of("--levels", levels) if levels else None,
     )
     rest: dict[str, Any] = {"data_dir": data_dir, "overwrite": overwrite, "progress": for_this_terminal()}
     try:

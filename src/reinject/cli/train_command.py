@@ -48,7 +48,7 @@ def train(
     autoencoder: Annotated[
         str | None,
         typer.Option(
-            help="mlp-denoiser, conv-denoiser, staged-denoiser, mlp, conv, mlp-residual or conv-residual.",
+            help="mlp-denoiser, conv-denoiser, staged-denoiser, unet, mlp, conv, mlp-residual or conv-residual.",
             show_default="the objective's; else mlp-denoiser",
         ),
     ] = None,

@@ -16,6 +16,7 @@ from reinject.foreign.adapters import Noiseless
 from reinject.networks import Inputs
 from reinject.walks.classifier_outputs import as_logits
 from reinject.walks.outputs import Place, tensor_at
+from reinject.walks.time_denoiser import as_denoiser, mean_of
 
 Role = Literal["autoencoder", "classifier"]
 Gives = Literal["values", "logits", "probabilities", "logit", "probability"]
@@ -178,7 +179,7 @@ class Foreign(nn.Module):
 
     def __init__(self, loaded: Loaded, role: Role, inputs: Inputs, native: Native, gives: Gives) -> None:
         super().__init__()
-        self.module = loaded.module
+        self.module = as_denoiser(loaded.module) if native.levels else loaded.module
         self.noise_conditioned, self.labels, self.codes = bool(native.levels), loaded.labels, loaded.codes
         self.inputs, self.role, self.native, self.gives = inputs, role, native, gives
         self.anywhere = loaded.anywhere
@@ -200,7 +201,8 @@ class Foreign(nn.Module):
         z = self._in(x)
         if sigma is not None:
             value = self.module(z, sigma * self._scale, *(() if label is None else (label,)))
-        elif self.native.noiseless:
+            return self._out(mean_of(value))
+        if self.native.noiseless:
             with Noiseless():
                 value = self.module(z)
         else:

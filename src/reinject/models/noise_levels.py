@@ -21,6 +21,7 @@ from reinject.walks.reconstruction import Reconstruction, wrap
 from reinject.walks.schedules import Karras
 from reinject.walks.specs import RunSpec, WalkSpec
 from reinject.walks.starts import Normal
+from reinject.walks.time_denoiser import as_denoiser, levels_of_module
 
 _WALKS, _STEPS = 32, 16  # of the measurement; so few suffice for mean and std of all values
 _POINTS = 64  # of data, for the check that r removes noise
@@ -54,6 +55,12 @@ def own_samples(r: Reconstruction, walks: int = _WALKS) -> Tensor:
     kernel = Multistep(r, Karras(high, low), eta=0.0)
     found = [part.x.cpu() for part in walk(kernel, Normal(high), r.event_shape, spec, RunSpec(walks, block_size=walks))]
     return found[-1]
+
+
+def with_levels(loaded: Loaded) -> Loaded:
+    """Return a noise-conditioned model with the levels that its module states, and at levels in place of times."""
+    module = as_denoiser(loaded.module)
+    return loaded._replace(module=module, levels=loaded.levels or levels_of_module(module))
 
 
 def understand_denoiser(

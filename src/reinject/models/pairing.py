@@ -87,6 +87,8 @@ def roles_of(loaded: Sequence[Loaded], sources: Sequence[str], shape: tuple[int,
 
 def _looks_like(loaded: Loaded, source: str, shape: tuple[int, ...]) -> Role | None:
     """Return what a model's outputs for noise look like; None if it fails, or they look like nothing known."""
+    if loaded.levels is not None:
+        return "autoencoder"
     for one in [shape] if loaded.shape is not None else shapes_to_try(shape):
         x = uniform(one, 3)
         roles: tuple[Role, ...] = ("autoencoder", "classifier") if math.prod(one) > 1 else ("classifier",)

@@ -14,7 +14,7 @@ from reinject.foreign import Foreign, Gives, Loaded, Native, Role
 from reinject.foreign.normalise import Evidence, Known, read_by, words_for
 from reinject.models.loading import levels_of, some_of
 from reinject.models.naming import names_for, rows_of_names
-from reinject.models.noise_levels import code_radius, understand_denoiser
+from reinject.models.noise_levels import code_radius, understand_denoiser, with_levels
 from reinject.models.soundness import (
     called,
     check_beside,
@@ -52,7 +52,7 @@ def understand(
     """
     _check_role(loaded, wanted.role, source)
     if wanted.role == "autoencoder" and (loaded.levels or wanted.noise_conditioned):
-        return understand_denoiser(loaded, wanted, dataset, source, beside)
+        return understand_denoiser(with_levels(loaded), wanted, dataset, source, beside)
     ours, theirs, output = _shapes(loaded, wanted, dataset, source)
     _check_normalisation(wanted, ours)
     notes = list(loaded.notes)

@@ -12,11 +12,13 @@ from reinject.networks.network import Inputs, Network
 from reinject.networks.residual import ConvResidual, MLPResidual, Residual
 from reinject.networks.table_denoiser import TableDenoiser
 from reinject.networks.two_experts import StagedDenoiser
+from reinject.networks.unet import UNet
 
 AUTOENCODERS: dict[str, type[Network]] = {
     "mlp-denoiser": MLPDenoiser,
     "conv-denoiser": ConvDenoiser,
     "staged-denoiser": StagedDenoiser,
+    "unet": UNet,
     "mlp": MLPAutoencoder,
     "conv": ConvAutoencoder,
     "mlp-residual": MLPResidual,
@@ -44,4 +46,5 @@ __all__ = [
     "Residual",
     "StagedDenoiser",
     "TableDenoiser",
+    "UNet",
 ]

@@ -20,6 +20,7 @@ class Denoiser(Network):
         0.12,
         0.9,
     )  # of training noise: median, a multiple of the data's radius, and standard deviation of log sigma
+    most_weight = 5.0  # of a low level in training, times the weight of a high one
     mean: Tensor
 
     def __init__(self, inputs: Inputs) -> None:

@@ -130,7 +130,8 @@ def build(objective: str, autoencoder: str, numbers: Numbers, inputs: Inputs, da
         median, around = network.levels if issubclass(network, Denoiser) else (_MEDIAN, 0.0)
         sigma = median * inputs.radius if numbers.sigma is None else numbers.sigma
         spread = around if numbers.spread is None else numbers.spread
-        return Chosen(Denoising(sigma, spread, inputs.std), {}, None if told or spread else lam_of_sigma(sigma))
+        most = network.most_weight if issubclass(network, Denoiser) else Denoiser.most_weight
+        return Chosen(Denoising(sigma, spread, inputs.std, most), {}, None if told or spread else lam_of_sigma(sigma))
     if objective == "reconstruction":
         return Chosen(reconstruction, {}, None)
     if objective == "contractive":

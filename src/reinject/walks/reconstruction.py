@@ -20,6 +20,7 @@ from reinject.walks.conditioning import Conditioning
 from reinject.walks.execution import Chunks, Execution, cure_of_failure, in_cache
 from reinject.walks.modes import Evaluating, InEvaluation, place_of_weights
 from reinject.walks.outputs import halves_of, one_tensor
+from reinject.walks.time_denoiser import as_denoiser
 
 Source = nn.Module | tuple[nn.Module, nn.Module] | Callable[..., Any]
 
@@ -147,7 +148,7 @@ def wrap(
         device: where to run; modules move there. Default: the module's device, or the CPU for a function.
         noise_conditioned: whether the network is called as (x, sigma), sigma of shape (B,), in data units. A
             :class:`Conditioning` states its levels and its classes; a class-conditional network is called as (x, sigma,
-            label).
+            label). A module with a ``schedule`` (azula's) is called as (x_t, t).
         sigma: the noise level to use where a kernel does not set one; required with ``noise_conditioned``.
         execution: how to run the network; default: all points at once, in 32 bits. Where ``execution.chunk`` is None, a
             network with convolutions on a CPU gets a chunk that fits the caches.
@@ -162,7 +163,7 @@ def wrap(
         >>> r(torch.zeros(5, 2)).shape
         torch.Size([5, 2])
     """
-    label = name or _name_of(source)
+    label, source = name or _name_of(source), as_denoiser(source) if noise_conditioned else source
     event_shape = check_shape(label, event_shape)
     parts = source if isinstance(source, tuple) else (source,)
     place = place_of_weights(parts, label) if device is None else torch.device(device)

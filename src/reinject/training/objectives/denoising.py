@@ -16,13 +16,14 @@ class Denoising:
     """Compute the denoising loss: E w(sigma) |x - r(x + sigma z, sigma)|^2 / n, log sigma ~ N(log median, spread^2).
 
     At its optimum r(x, sigma) = x + sigma^2 s_sigma(x) (Tweedie): one network has the score at every noise level. The
-    weight is w = min(5, 1 + std^2/sigma^2) / std^2. Levels below the data's own spread get more weight, because their
-    errors are smaller. An unconditional denoiser learns the mixture of all levels.
+    weight is w = min(most, 1 + std^2/sigma^2) / std^2. Levels below the data's own spread get more weight, because
+    their errors are smaller. An unconditional denoiser learns the mixture of all levels.
 
     Attributes:
         median: median of the noise level, data units, > 0.
         spread: standard deviation of log sigma, >= 0; 0: one level.
         std: standard deviation of the data, data units, > 0.
+        most: bound on the weights of low levels, >= 1. A network that is exact at noise 0 learns more from them.
 
     Source: Vincent 2011 (one level); Karras et al. 2022, arXiv 2206.00364, section 5 (the levels).
     """
@@ -30,9 +31,11 @@ class Denoising:
     median: float
     spread: float
     std: float
+    most: float = 5.0
 
     def __post_init__(self) -> None:
         check_positive("denoising", "median", self.median)
+        check_positive("denoising", "most", self.most)
         check_positive("denoising", "std", self.std)
         if not 0 <= self.spread < math.inf:
             raise ArgumentError("denoising", f"spread = {self.spread} is out of range", "Give a finite number >= 0")
@@ -44,7 +47,7 @@ class Denoising:
         wide = sigma.reshape(-1, *[1] * (x.ndim - 1))
         y = x + wide * noise_like(x, generator)
         error = (_reconstruct(network, y, sigma) - x).square()
-        weight = (1 + (self.std / wide).square()).clamp(max=5.0) / self.std**2
+        weight = (1 + (self.std / wide).square()).clamp(max=self.most) / self.std**2
         return Value((error * weight).mean(), {"error": error.detach().mean()})
 
 
