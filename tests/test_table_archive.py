@@ -302,3 +302,55 @@ def test_a_missing_class_and_a_still_column_are_no_good_verdict(tmp_path: Path) 
     shifted(folder, income, income + 1)
     found = judged(folder, tmp_path / "missing")
     assert found == {"level": "doubtful", "reason": "1 of 2 classes of income are missing"}
+
+
+GIVEN = {
+    "income=>50K": lambda row: row["income"] == ">50K",
+    "label=30:40,income=>50K": lambda row: 30 <= row["label"] <= 40 and row["income"] == ">50K",
+    "level=low|high": lambda row: row["level"] in ("low", "high"),
+    "model=a, b,ok=true": lambda row: row["model"] == "a, b" and row["ok"] is True,
+    "day=2020-02-01..2020-03-01": lambda row: "2020-02-01" <= str(row["day"]) <= "2020-03-01",
+    "gap=": lambda row: row["gap"] is None,
+    "pay=1.5": lambda row: row["pay"] == 1.5,
+}
+
+
+@pytest.mark.parametrize("text", GIVEN)
+def test_conditions_are_met_in_every_row_and_can_be_traced(models: Path, tmp_path: Path, text: str) -> None:
+    spec = replace(SPEC, settings=replace(SETTINGS, given=text))
+    made(models, tmp_path / "a", walks=40, spec=spec)
+    archive = Archive.open(tmp_path / "a")
+    assert archive.rows == 40
+    assert all(map(GIVEN[text], archive.to_arrow().to_pylist()))
+    assert archive.manifest["verdict"]["level"] == "good"
+    assert trace(tmp_path / "a", [0, 39]).result["same"] == 2
+
+
+def test_a_worker_meets_the_conditions_too(models: Path, tmp_path: Path) -> None:
+    settings = replace(SETTINGS, given="label=30:40,income=>50K")
+    made(models, tmp_path / "a", walks=40, spec=replace(SPEC, settings=settings))
+    recipe = Recipe(settings, ((0, 40),), 1, 32, Storage("table"))
+    (part,) = prepare([models / "autoencoder"], [], "cpu", Execution(), recipe)(0)
+    assert part.table.equals(Archive.open(tmp_path / "a").shard(0))
+
+
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [
+        ("income", "--given: 'income' is no condition. Give COLUMN=VALUE or COLUMN=LOW:HIGH."),
+        ("incom=1", "--given: 'incom' is no column. Its columns are walk, label"),
+        ("income=>50K,income=<=50K", "--given: two conditions on income."),
+        ("income=rich", "--given: income: 'rich' is none of its values."),
+        ("label=200:300", "--given: label: "),
+        ("label=40:30", "--given: label: 40 is above 30."),
+        ("label=old", "--given: label: 'old' is no int8."),
+    ],
+)
+def test_a_condition_that_cannot_hold_is_one_sentence(models: Path, tmp_path: Path, text: str, said: str) -> None:
+    assert said in sentence("sample", models, "--given", text, "--rows", 5, "--out", tmp_path / "a")
+    assert not (tmp_path / "a").exists()
+
+
+def test_conditions_are_for_tables(small_models: Path, tmp_path: Path) -> None:
+    said = sentence("sample", small_models, "--given", "a=1", "--walks", 5, "--out", tmp_path / "a")
+    assert "--given: is for rows of a table" in said

@@ -49,6 +49,7 @@ from reinject.cli.walk_options import (
     Classes,
     Data,
     Emitted,
+    Given,
     Guidance,
     KernelName,
     Known,
@@ -98,6 +99,7 @@ def sample(
     known: Known = None,
     mask: Mask = None,
     measured: Measured = None,
+    given: Given = None,
     labels: LabelSource = "classifier",
     classifier: Voters = None,
     abstain: Abstain = 0.0,
@@ -196,6 +198,7 @@ def sample(
         known=known,
         mask=mask,
         measured=measured,
+        given=given,
     )
     selection = Selection(
         labels, abstain, confidence, unlearned, weights_of(class_weights), quota, distinct, private, apart

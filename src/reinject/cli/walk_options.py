@@ -53,4 +53,8 @@ Latent = Annotated[bool | None, _walk("Walk among the codes of an autoencoder.",
 Guidance = Annotated[float | None, _held("Weight of the classifier for --classes.")]
 Known = Annotated[str | None, _held("Images to complete: an image, a .npy file, or a DATASET's test images.")]
 Mask = Annotated[str | None, _held("Known values of --known: an image, a .npy file, or ROWS,COLUMNS (0:14,:).")]
+Given = Annotated[
+    str | None,
+    _held("Of a table: COLUMN=VALUE,COLUMN=LOW:HIGH,... in every row."),
+]
 Measured = Annotated[str | None, _held("A .npz file with matrix (k, n) and values (k,): constrain M x = b.")]

@@ -19,7 +19,7 @@ from reinject.models.bundle import Bundle, as_reconstruction, load
 from reinject.models.moments import Moments, load_moments
 from reinject.models.table_model import TableModel, table_model
 from reinject.models.votes import Classifier, Voting
-from reinject.networks import Inputs
+from reinject.networks import Inputs, TableDenoiser
 from reinject.walks.execution import Execution
 from reinject.walks.reconstruction import Ensemble
 
@@ -95,7 +95,8 @@ class Models:
         if len({one and one.sha256 for one in found}) > 1:
             folders = ", ".join(str(bundle.folder) for bundle in self.autoencoders)
             raise ModelError(folders, "have different encoders of tables", "Give models that one table trained")
-        return found[0]
+        networks = [one.network for one in self.autoencoders if isinstance(one.network, TableDenoiser)]
+        return None if found[0] is None else replace(found[0], networks=tuple(networks))
 
     def moments(self) -> Moments | None:
         """Return the moments of the codes of a single autoencoder; None without moments, or for several of them."""

@@ -1,7 +1,7 @@
 """The table behind an autoencoder of encoded rows: its encoder and its target, in the autoencoder's folder."""
 
 import hashlib
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
 
@@ -13,6 +13,7 @@ from reinject.archive.table_schema import TableSchema
 from reinject.base.errors import ModelError
 from reinject.base.files import read_json, sha256, write_json
 from reinject.data.table_encoder import ENCODER, PIECES, TableEncoder
+from reinject.networks import TableDenoiser
 
 TABLE = "table.json"
 
@@ -25,11 +26,20 @@ class TableModel:
         encoder: fitted on the training rows.
         target: name of the column to predict; None: no column.
         sha256: hash of the encoder's files; "" for an encoder in memory.
+        networks: the autoencoders of the encoder's rows.
     """
 
     encoder: TableEncoder
     target: str | None = None
     sha256: str = ""
+    networks: tuple[TableDenoiser, ...] = field(default=(), repr=False, compare=False)
+
+    @property
+    def one_network(self) -> TableDenoiser:
+        """Return the only autoencoder; raise ModelError for several, because conditions hold for one."""
+        if len(self.networks) != 1:
+            raise ModelError("--given", f"{len(self.networks)} autoencoders", "Give the models of one training")
+        return self.networks[0]
 
     @cached_property
     def schema(self) -> TableSchema:

@@ -49,6 +49,8 @@ class Settings:
         latent: walk in the space of codes.
         known, mask: known values of x, restored after every step (inpainting), as on the command line.
         measured: file of M and b, as on the command line, with M x = b after every step.
+        given: conditions on rows of a table, as on the command line, see
+            :func:`reinject.sampling.table_given.parse_given`.
     """
 
     kernel: str
@@ -66,10 +68,13 @@ class Settings:
     known: str | None = None
     mask: str | None = None
     measured: str | None = None
+    given: str | None = None
 
     def as_json(self) -> dict[str, Any]:
-        """Return all fields as JSON values."""
+        """Return all fields as JSON values; ``given`` is left out where it is None, as in older archives."""
         values = asdict(self)
+        if self.given is None:
+            del values["given"]
         return {**values, "limit": None if math.isinf(self.limit) else self.limit, "options": dict(self.options)}
 
     @property
@@ -297,7 +302,7 @@ def words_of(settings: Settings, class_names: Sequence[str] = ()) -> list[str]:
         >>> words_of(Settings("reinjection", steps=5))[:4]
         ['--kernel', 'reinjection', '--steps', '5']
     """
-    plain = ("kernel", "steps", "burn_in", "thin", "emit", "start", "known", "mask", "measured")
+    plain = ("kernel", "steps", "burn_in", "thin", "emit", "start", "known", "mask", "measured", "given")
     values = {name: getattr(settings, name) for name in plain} | dict(settings.options)
     if settings.classes:
         values |= {"classes": ",".join(class_names[k] for k in settings.classes), "guidance": settings.guidance}

@@ -16,6 +16,7 @@ from reinject.models.votes import Classifier
 from reinject.sampling.algorithm1 import Labels, StoreSpec, synthesise
 from reinject.sampling.filters import Filter
 from reinject.sampling.presets import Constraint, Settings, Walker
+from reinject.sampling.table_given import given_of
 from reinject.walks.execution import Execution
 from reinject.walks.reconstruction import Ensemble
 from reinject.walks.specs import RunSpec
@@ -99,9 +100,11 @@ def block_sampler(
         ReinjectError: a number is out of range, or the kernel does not fit r.
     """
     settings = recipe.settings
-    walker = settings.build(r, recipe.radius, start=recipe.start, classifier=C, constraint=recipe.constraint)
+    constraint, rows = recipe.constraint, None if table is None else table.rows
+    if table is not None and settings.given:
+        constraint, rows = given_of(table, settings.given, recipe.block_size, recipe.seed)
+    walker = settings.build(r, recipe.radius, start=recipe.start, classifier=C, constraint=constraint)
     labels, labelling = (Labels(), None) if recipe.labels is None else (recipe.labels, C)
-    rows = None if table is None else table.rows
     store = StoreSpec(recipe.storage, labels, recipe.filters, len(r.members), walker.transform, rows)
     ends = [last for _, last in recipe.blocks]
 

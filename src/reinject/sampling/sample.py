@@ -14,7 +14,7 @@ import torch
 from reinject import archive
 from reinject.archive.reading import Reading
 from reinject.archive.request import asked_for
-from reinject.base.errors import check_count
+from reinject.base.errors import ArgumentError, check_count
 from reinject.base.files import is_remote, place_of
 from reinject.base.outcome import Outcome
 from reinject.base.progress import histogram
@@ -114,6 +114,8 @@ def sample_models(
     if models.table is not None:
         assert spec.settings is not None
         check_options(spec.settings, spec.selection, spec.format.kind)
+    elif spec.settings is not None and spec.settings.given:
+        raise ArgumentError("--given", "is for rows of a table; these models sample images or vectors", "Leave it out")
     own = replace(spec, class_names=inputs.class_names, radius=inputs.radius, format=kept)
     made_by = _made_by(models, out, parallel)
     whole = models.ensemble(parallel.execution)
@@ -310,7 +312,8 @@ class _Sampling:
             if not self.writing.judged:
                 return request
             if self.made_by.table is not None:
-                return request | table_remarks(self.made_by.table, planned.choice, written)
+                given = planned.recipe.settings.given
+                return request | table_remarks(self.made_by.table, given, planned.choice, written)
             judging = (walker, planned.recipe.settings, self.r, C if planned.class_names else None, planned.choice)
             return request | remarks(*judging, written)
 

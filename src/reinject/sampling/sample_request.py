@@ -51,6 +51,7 @@ def asked_by_command(given: Mapping[str, Any], options: Mapping[str, str] | None
         models: the loaded models, which replace their folders.
     """
     bundles = (*models.autoencoders, *models.classifiers)
+    given = {name: value for name, value in given.items() if name != "given" or value is not None}  # as before 0.3
     named = ("preset", "data", "start", "known", "mask", "measured", "private")
     files = {name: contents(given[name], given["data_dir"]) for name in named}
     networks = [bundle.sha256 for bundle in bundles]

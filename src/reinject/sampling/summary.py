@@ -91,6 +91,8 @@ def _of_table(out: Path, result: dict[str, Any], manifest: Mapping[str, Any], se
         f"{result['rows']:,} rows of {len(table['columns'])} columns in {out}{rate}",
         f"stopped walks: {result['stopped_walks']} non-finite, {result['strayed_walks']} out of range",
     ]
+    given = manifest["parameters"]["settings"].get("given")
+    lines += [f"in every row: {given}"] if given else []
     figures = manifest.get("figures") or {}
     shares = list(zip(table["classes"], figures.get("shares", ()), figures.get("training_shares", ()), strict=False))
     shown = ", ".join(f"{name} {share:.1%} ({real:.1%} of the training rows)" for name, share, real in shares[:_MOST])

@@ -1,6 +1,6 @@
 """Sample rows of a table: the settings of the walk, the options that do not apply, and the verdict without data."""
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import fields
 from typing import Any
 
@@ -13,6 +13,7 @@ from reinject.models.table_model import TableModel
 from reinject.sampling.auto import Choice
 from reinject.sampling.presets import Settings
 from reinject.sampling.selection import Selection
+from reinject.sampling.table_given import parse_given
 from reinject.sampling.table_walks import table_settings
 from reinject.walks.verdict import Verdict
 
@@ -42,11 +43,12 @@ def _no_option(name: str) -> ArgumentError:
     return ArgumentError(f"--{flag}", "is for images and vectors, these models sample rows of a table", "Leave it out")
 
 
-def table_remarks(table: TableModel, choice: Choice | None, archive: Archive) -> dict[str, Any]:
+def table_remarks(table: TableModel, given: str | None, choice: Choice | None, archive: Archive) -> dict[str, Any]:
     """Judge an almost finished archive by what needs no data: walks, classes of the target, columns that vary.
 
     Arguments:
         table: the encoder and the target.
+        given: conditions on the rows, which change the shares of classes; None: no conditions.
         choice: reason for the settings.
         archive: the archive.
 
@@ -55,13 +57,13 @@ def table_remarks(table: TableModel, choice: Choice | None, archive: Archive) ->
     """
     counts, walks = archive.manifest["counts"], archive.manifest["parameters"]["walks"]
     stopped = (counts["stopped_walks"] + counts["strayed_walks"]) / walks
-    found = shares_of(archive, table)
-    wanted = table.classes
+    wanted = {} if given else table.classes
+    found = shares_of(archive, table) if wanted else {}
     figures: dict[str, Any] = {"stopped": round(stopped, 3)}
     if wanted:
         figures["shares"] = [round(found.get(name, 0.0), 4) for name in wanted]
         figures["training_shares"] = [round(share, 4) for share in wanted.values()]
-    said = {"verdict": _verdict(archive, table, stopped, found).as_json(), "figures": figures}
+    said = {"verdict": _verdict(archive, table, stopped, (wanted, found), given).as_json(), "figures": figures}
     return said if choice is None else {**said, "chosen": choice.as_json()}
 
 
@@ -81,10 +83,18 @@ def _text(column: pa.ChunkedArray) -> pa.ChunkedArray:
     return column.cast(column.type.value_type) if pa.types.is_dictionary(column.type) else column
 
 
-def _verdict(archive: Archive, table: TableModel, stopped: float, found: Mapping[str, float]) -> Verdict:
-    expected = {name: share for name, share in table.classes.items() if share * archive.rows >= _EXPECTED}
+def _verdict(
+    archive: Archive,
+    table: TableModel,
+    stopped: float,
+    classes: tuple[Mapping[str, float], Mapping[str, float]],
+    given: str | None,
+) -> Verdict:
+    wanted, found = classes
+    expected = {name: share for name, share in wanted.items() if share * archive.rows >= _EXPECTED}
     gone = [name for name, share in expected.items() if found.get(name, 0.0) < _MISSING * share]
-    still, varying = _still(archive, table)
+    held = parse_given(given, table.encoder) if given else {}
+    still, varying = _still(archive, table, held)
     reasons = [
         (stopped, 0.1, 0.01, f"{stopped:.1%} of the walks diverged"),
         (
@@ -101,10 +111,11 @@ def _verdict(archive: Archive, table: TableModel, stopped: float, found: Mapping
     return next((Verdict("doubtful", reason) for value, _, least, reason in reasons if value > least), Verdict("good"))
 
 
-def _still(archive: Archive, table: TableModel) -> tuple[list[str], int]:
-    """Return the columns with one value in the first shard, and the number of columns that vary in training rows."""
+def _still(archive: Archive, table: TableModel, held: Collection[str]) -> tuple[list[str], int]:
+    """Return the columns with one value in the first shard, and the number of columns that should vary."""
     first = archive.shard(0)
     varying = [column.name for column in table.encoder.described if column.distinct + (column.missing > 0) > 1]
+    varying = [name for name in varying if name not in held]
     if len(first) < _EXPECTED:
         return [], len(varying)
     return [name for name in varying if len(pc.unique(first.column(name))) == 1], len(varying)
