@@ -1,19 +1,26 @@
 """Training on a table by the command: what it says, what it refuses, and a run that resumes."""
 
 import json
+from dataclasses import replace
 from pathlib import Path
 
+import numpy as np
 import pyarrow as pa
+import pyarrow.compute as pc
 import pytest
 from pyarrow import csv as arrow_csv
 
 from making_tables import mixed
+from reinject.archive import Archive
 from reinject.archive.export import _as_text
 from reinject.base.errors import DataError
 from reinject.base.progress import Silent
 from reinject.data.splits import split_of
 from reinject.data.table_parts import load_table
 from reinject.models.loading import load_models
+from reinject.sampling.presets import Settings
+from reinject.sampling.sample import sample_models
+from reinject.sampling.sample_spec import SampleSpec
 from reinject.training import table_train
 from reinject.training.table_fit import TableSpec
 from reinject.training.table_train import TableSource, train_table
@@ -80,6 +87,40 @@ def test_kinds_are_changed_by_the_file_that_the_program_wrote(people: Path, tmp_
     (tmp_path / "columns.json").write_text("[]")
     with pytest.raises(DataError, match="is no list of columns"):
         train_table(TableSource(people, columns=tmp_path / "columns.json"), tmp_path / "c", SMALL)
+
+
+def test_constraints_of_the_file_hold_in_every_row(tmp_path: Path) -> None:
+    rng = np.random.default_rng(0)
+    first, city = rng.integers(0, 50, 300), rng.choice(["Rome", "Milan", "Paris"], 300)
+    rows = pa.table(
+        {
+            "first": first,
+            "last": first + rng.integers(0, 9, 300),
+            "city": city,
+            "country": np.where(city == "Paris", "France", "Italy"),
+            "price": np.round(rng.random(300), 2),
+        }
+    ).append_column("total", pa.array(np.zeros(300)))
+    rows = rows.set_column(5, "total", pc.multiply(rows["price"], 2.0))
+    train_table(TableSource(rows), tmp_path / "models", SMALL)
+    values = json.loads((tmp_path / "models" / "columns.json").read_text())
+    holds = {"ordered": [["first", "last"]], "combined": [["city", "country"]], "computed": {"total": "2 * price"}}
+    (tmp_path / "columns.json").write_text(json.dumps({**values, "constraints": holds}))
+    train_table(TableSource(rows, columns=tmp_path / "columns.json"), tmp_path / "again", SMALL)
+    settings = Settings("ancestral", {"sigma": "geometric:20:0.05"}, steps=6, burn_in=6, emit="reconstruction")
+    asked = SampleSpec(settings=replace(settings, given="city=Paris"))
+    sample_models(load_models([tmp_path / "again"]), tmp_path / "set", asked, walks=50)
+    found = Archive.open(tmp_path / "set").to_arrow()
+    assert found.schema.equals(rows.schema)
+    assert set(found["country"].to_pylist()) == {"France"}
+    for row in found.to_pylist():
+        assert row["first"] <= row["last"]
+        assert abs(row["total"] - 2 * row["price"]) < 1e-9
+    holds = {**holds, "ordered": [["last", "first"]]}
+    (tmp_path / "columns.json").write_text(json.dumps({**values, "constraints": holds}))
+    with pytest.raises(DataError, match="row"):
+        train_table(TableSource(rows, columns=tmp_path / "columns.json"), tmp_path / "no", SMALL)
+    assert not (tmp_path / "no.partial").exists()
 
 
 def test_a_run_that_was_killed_after_its_training_is_not_trained_again(

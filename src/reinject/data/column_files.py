@@ -9,6 +9,7 @@ import pyarrow as pa
 from reinject.base.errors import DataError
 from reinject.base.files import read_json, write_json
 from reinject.data.table_columns import Column, is_date, is_number
+from reinject.data.table_constraints import Constraints
 
 COLUMNS = "columns.json"
 _WIDE = 28  # most characters of a cell
@@ -49,13 +50,14 @@ def _short(text: str) -> str:
     return text if len(text) <= 8 else f"{value:.6g}"
 
 
-def write_columns(folder: Path, columns: Sequence[Column]) -> None:
+def write_columns(folder: Path, columns: Sequence[Column], constraints: Constraints) -> None:
     """Write FOLDER/columns.json, which :func:`edited` reads."""
-    write_json(folder / COLUMNS, {"columns": [column.as_json() for column in columns]})
+    values = {"columns": [column.as_json() for column in columns], "constraints": constraints.as_json()}
+    write_json(folder / COLUMNS, values)
 
 
-def edited(path: Path, found: Sequence[Column], schema: pa.Schema) -> tuple[Column, ...]:
-    """Read the kinds of columns from a file of :func:`write_columns`; columns without an entry are left out.
+def edited(path: Path, found: Sequence[Column], schema: pa.Schema) -> tuple[tuple[Column, ...], Constraints]:
+    """Read kinds of columns and constraints from a file of :func:`write_columns`; unnamed columns are left out.
 
     Arguments:
         path: the file.
@@ -72,7 +74,11 @@ def edited(path: Path, found: Sequence[Column], schema: pa.Schema) -> tuple[Colu
     if not isinstance(entries, list) or not all(isinstance(one, dict) and "name" in one for one in entries):
         raise DataError(str(path), "is no list of columns", f"Give the {COLUMNS} of a model folder")
     known = {column.name: column for column in found}
-    return tuple(_changed(str(path), one, known, schema) for one in entries)
+    columns = tuple(_changed(str(path), one, known, schema) for one in entries)
+    try:
+        return columns, Constraints.from_json(values.get("constraints") or Constraints().as_json())
+    except (KeyError, TypeError, ValueError) as error:
+        raise DataError(str(path), f"its constraints are damaged ({error})", "Copy the file again") from error
 
 
 def _changed(owner: str, entry: Mapping[str, Any], known: Mapping[str, Column], schema: pa.Schema) -> Column:

@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from reinject.archive import Archive
+from reinject.archive import MANIFEST, read_manifest
 from reinject.archive.request import asked_for, contents, earlier, manifest_hash, note
 from reinject.base.errors import ArgumentError
 from reinject.base.files import place_of, write_json
@@ -54,7 +54,7 @@ def evaluate(
             archive's models were trained on held-out rows.
     """
     spec = spec or EvaluateSpec()
-    if Archive.open(folder).table is not None:
+    if _is_table(place_of(folder)):
         return evaluate_table(
             folder,
             against,
@@ -85,6 +85,11 @@ def evaluate(
         note(_write(out, metrics, one, command, spec.data_dir), asked, outcome)
         publish(partial_of(out), out)
     return outcome
+
+
+def _is_table(folder: Path) -> bool:
+    """Return whether a folder is an archive of table rows."""
+    return (folder / MANIFEST).is_file() and read_manifest(folder).get("table") is not None
 
 
 def _of_table(spec: EvaluateSpec, models: Sequence[Path]) -> TableSpec:

@@ -19,6 +19,8 @@ from reinject.walks.reconstruction import Ensemble, Reconstruction, ensemble_of
 from reinject.walks.specs import BLOCK, RunSpec, WalkSpec
 from reinject.walks.starts import Normal, Start
 
+MakeRows = Callable[[Tensor, Tensor], pa.Table]
+
 
 @dataclass(frozen=True)
 class Labels:
@@ -89,7 +91,7 @@ class StoreSpec:
     filters: tuple[Filter, ...] = ()
     models: int = 1
     transform: Callable[[Tensor], Tensor] = itself
-    rows: Callable[[Tensor, Tensor], pa.Table] | None = None
+    rows: MakeRows | None = None
 
 
 def synthesise(

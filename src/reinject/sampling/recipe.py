@@ -13,7 +13,7 @@ from reinject.models.bundle import load
 from reinject.models.loading import Models
 from reinject.models.table_model import TableModel
 from reinject.models.votes import Classifier
-from reinject.sampling.algorithm1 import Labels, StoreSpec, synthesise
+from reinject.sampling.algorithm1 import Labels, MakeRows, StoreSpec, synthesise
 from reinject.sampling.filters import Filter
 from reinject.sampling.presets import Constraint, Settings, Walker
 from reinject.sampling.table_given import given_of
@@ -100,7 +100,8 @@ def block_sampler(
         ReinjectError: a number is out of range, or the kernel does not fit r.
     """
     settings = recipe.settings
-    constraint, rows = recipe.constraint, None if table is None else table.rows
+    constraint = recipe.constraint
+    rows: MakeRows | None = None if table is None else table.rows
     if table is not None and settings.given:
         constraint, rows = given_of(table, settings.given, recipe.block_size, recipe.seed)
     walker = settings.build(r, recipe.radius, start=recipe.start, classifier=C, constraint=constraint)

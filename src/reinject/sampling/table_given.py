@@ -1,11 +1,10 @@
 """Conditions on rows of a table, as a command line gives them: ``--given sex=Female,age=30:40``."""
 
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from typing import Any
 
 import pyarrow as pa
-from torch import Tensor
 
 from reinject.base.errors import ArgumentError
 from reinject.base.random_streams import stream
@@ -13,6 +12,7 @@ from reinject.data.table_columns import is_number
 from reinject.data.table_conditions import Conditions, conditions_of
 from reinject.data.table_encoder import TableEncoder
 from reinject.models.table_model import TableModel
+from reinject.sampling.algorithm1 import MakeRows
 from reinject.sampling.given_rows import given_rows
 from reinject.sampling.presets import Constraint
 
@@ -33,18 +33,20 @@ def parse_given(text: str, encoder: TableEncoder) -> dict[str, Any]:
     Raises:
         ArgumentError: text without a sign of equality, an unknown column, or two conditions on one column.
     """
+    schema = encoder.decoded
     given: dict[str, Any] = {}
+    names = schema.names
     for part in _AND.split(text):
         name, equal, value = part.partition("=")
         name = name.strip()
         if not equal:
             raise ArgumentError("--given", f"{part!r} is no condition", "Give COLUMN=VALUE or COLUMN=LOW:HIGH")
-        if name not in encoder.schema.names:
-            known = ", ".join(encoder.schema.names[:20])
+        if name not in names:
+            known = ", ".join(names[:20])
             raise ArgumentError("--given", f"{name!r} is no column", f"Its columns are {known}")
         if name in given:
             raise ArgumentError("--given", f"two conditions on {name}", "Give one for each column")
-        given[name] = _wanted(value, encoder.schema.field(name).type, name in encoder.categories)
+        given[name] = _wanted(value, schema.field(name).type, name in encoder.categories)
     return given
 
 
@@ -61,9 +63,7 @@ def _wanted(text: str, kind: pa.DataType, is_category: bool) -> Any:
     return values if is_category and len(values) > 1 else text
 
 
-def given_of(
-    table: TableModel, text: str, block_size: int, seed: int
-) -> tuple[Constraint, Callable[[Tensor, Tensor], pa.Table]]:
+def given_of(table: TableModel, text: str, block_size: int, seed: int) -> tuple[Constraint, MakeRows]:
     """Return the wrapper of kernels whose rows meet conditions, and the function that decodes such rows.
 
     Arguments:

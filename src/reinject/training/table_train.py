@@ -18,6 +18,7 @@ from reinject.base.progress import Progress, Silent
 from reinject.base.staging import begin, check_free, partial_of, publish
 from reinject.data.column_files import COLUMNS, edited, shown, write_columns
 from reinject.data.table_columns import Column, columns_of, describe
+from reinject.data.table_constraints import Constraints
 from reinject.data.table_encoder import TableEncoder
 from reinject.data.table_parts import TableParts, load_table
 from reinject.models.table_model import TableModel
@@ -107,11 +108,12 @@ def train_table(
     parts = source.load(split_seed)
     for line in parts.notes:
         progress.say(line)
-    columns = _columns(source, parts, progress)
+    columns, constraints = _columns(source, parts, progress)
+    table = TableModel(TableEncoder.fit(parts.train, columns, constraints), source.target)
     partial = partial_of(out)
     begin(partial, {**asked, "split": parts.split.as_json()})
-    report = _trained(partial, parts, columns, source.target, spec, seed, device, progress)
-    write_columns(partial, columns)
+    report = _trained(partial, parts, table, spec, seed, device, progress)
+    write_columns(partial, columns, constraints)
     result = {
         "models": str(out),
         "dataset": source.name,
@@ -134,29 +136,29 @@ def train_table(
     return outcome
 
 
-def _columns(source: TableSource, parts: TableParts, progress: Progress) -> tuple[Column, ...]:
-    """Find the columns, show them, and return those to synthesise."""
+def _columns(source: TableSource, parts: TableParts, progress: Progress) -> tuple[tuple[Column, ...], Constraints]:
+    """Find the columns, show them, and return those to synthesise, and what holds between them."""
     table = parts.train
     categorical = [name for name in source.categorical if name not in source.drop]
     found = tuple(
         replace(one, kind="counter") if one.name in parts.counters else one
         for one in describe(table, categorical=categorical)
     )
+    constraints = Constraints()
     if source.columns is not None:
-        found = edited(source.columns, found, table.schema)
+        found, constraints = edited(source.columns, found, table.schema)
     for line in shown(found):
         progress.say(line)
     plain = [*categorical, *parts.counters] if source.columns is None else [column.name for column in found]
     left = table.select([column.name for column in found])  # the encoder refuses edited identifiers
     columns_of(left, target=source.target, categorical=plain)
-    return found
+    return found, constraints
 
 
 def _trained(
     partial: Path,
     parts: TableParts,
-    columns: Sequence[Column],
-    target: str | None,
+    table: TableModel,
     spec: TableSpec,
     seed: int,
     device: str,
@@ -167,7 +169,6 @@ def _trained(
     checkpoint = partial / "autoencoder.checkpoint"
     if folder.is_dir():  # an earlier run was killed after its training
         return dict(read_json(folder / "training.json", ModelError)["result"])
-    encoder = TableEncoder.fit(parts.train, columns)
     steps = spec.recipe(len(parts.train)).steps(len(parts.train))
     began = time.monotonic()
     with progress.task("training the autoencoder", steps, "steps") as advance:
@@ -180,7 +181,7 @@ def _trained(
 
         fabric = make_fabric(device)
         network, curve = fit_table(
-            encoder, parts.train, spec, seed=seed, fabric=fabric, checkpoint=checkpoint, on_steps=on_steps
+            table.encoder, parts.train, spec, seed=seed, fabric=fabric, checkpoint=checkpoint, on_steps=on_steps
         )
     best = min((entry["validation"] for entry in curve if "validation" in entry), default=None)
     report = {"steps": steps, "validation_loss": best, "seconds": round(time.monotonic() - began, 1)}
@@ -188,7 +189,7 @@ def _trained(
         shutil.rmtree(temporary)
     try:
         network.cpu().save_pretrained(temporary)
-        TableModel(encoder, target).save(temporary)
+        table.save(temporary)
     except SafetensorError as error:  # safetensors' error for a full or faulty disk
         cure = f"{cure_of(error)}, then run the same command again"
         raise ModelError(str(temporary), f"cannot be written ({error})", cure) from error
