@@ -67,6 +67,13 @@ def test_every_type_of_a_column_comes_back() -> None:
     assert as_class.table(as_class.code(table)).equals(table)
 
 
+def test_other_types_of_numbers_are_compared_as_numbers() -> None:
+    real, fake = pa.table({"n": [1, 2], "k": [0, 1]}), pa.table({"n": [1.5, 2.0], "k": [1.0, 0.5]})
+    coding = Coding.of([real, fake], ["k"])
+    assert coding.code(fake).numbers[:, 0].tolist() == [1.5, 2.0]
+    assert [coding.code(one).codes[:, 0].tolist() for one in (real, fake)] == [[0, 2], [2, 1]]
+
+
 def test_tables_that_cannot_be_coded_are_refused_by_column() -> None:
     table = pa.table({"a": [1.0, 2.0]})
     with pytest.raises(DataError, match="column b: has values of type list"):

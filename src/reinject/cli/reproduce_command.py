@@ -13,7 +13,7 @@ from reinject.cli.options import DataDir, Device, Json, Seed
 def reproduce(
     targets: Annotated[
         list[str],
-        typer.Argument(help="figure1, figure2, figure3, curves, table, or all of these; replay; generations."),
+        typer.Argument(help="figure1, figure2, figure3, curves, table, or all of these; replay; generations; tables."),
     ],
     out: Annotated[Path, typer.Option(help="Folder of the results; finished ones are kept.")] = Path("results"),
     only: Annotated[
@@ -22,6 +22,7 @@ def reproduce(
             help="Experiment of curves and table: digits, mnist, fashion_mnist, "
             "cifar10-features, cifar100-own-features, cifar100-features, cifar10-pixels, cifar10-pixels-untold. "
             "Protocol of replay: split-digits, split-mnist, split-fashion_mnist. "
+            "Set of tables: adult, default, magic, beijing. "
             "Repeatable.",
             show_default="all but those of digits",
         ),
@@ -36,7 +37,7 @@ def reproduce(
     seed: Seed = 0,
     as_json: Json = False,
 ) -> None:
-    """Reproduce the paper's figures and claim, and protocols of replay, beside peers."""
+    """Reproduce the paper's figures and claim, protocols of replay, and tables, beside peers."""
     from reinject.experiments.experiment_spec import ExperimentSpec
     from reinject.experiments.reproduce import reproduce as run
 

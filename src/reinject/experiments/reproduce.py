@@ -22,6 +22,9 @@ from reinject.experiments.experiment_spec import ExperimentSpec
 from reinject.experiments.generations import generation_rows, run_generations
 from reinject.experiments.replay_protocols import PROTOCOLS
 from reinject.experiments.replay_table import protocol_rows, run_protocol
+from reinject.experiments.table_comparison import compare_tables
+from reinject.experiments.table_page import table_rows
+from reinject.experiments.table_sets import TABLE_SETS
 from reinject.report import plane_picture as plane
 from reinject.report.sample_pictures import learning_curves
 from reinject.training.learning_curves import Curve
@@ -55,7 +58,7 @@ def draw_plane(name: str, folder: Path, *, data_dir: str | None, seed: int, prog
 
 
 TARGETS = (*_FIGURES, "curves", "table")
-CONTINUAL = ("replay", "generations")  # beyond the paper: "all" leaves them out
+BEYOND = ("replay", "generations", "tables")  # beyond the paper: "all" leaves them out
 
 
 def reproduce(
@@ -70,9 +73,10 @@ def reproduce(
     """Make the targets in a folder, and a page of all results. Resume from existing results.
 
     Arguments:
-        targets: some of :data:`TARGETS`, or "all" of them; or some of :data:`CONTINUAL`.
+        targets: some of :data:`TARGETS`, or "all" of them; or some of :data:`BEYOND`.
         out: folder of the results.
-        only: experiments of the curves and the table, and protocols of the replay; default: all but those of digits.
+        only: experiments of the curves and the table, protocols of the replay, sets of the tables; default: all but
+            those of digits.
         spec: seeds, size, precision and device; a resumed run must have the same samples, precision and device.
             Default: three seeds, 90,000 samples, 32 bits, the CPU.
         data_dir: folder to search for data sets first.
@@ -85,9 +89,10 @@ def reproduce(
     progress = progress or Silent()
     spec = spec or ExperimentSpec()
     wanted = list(TARGETS) if "all" in targets else list(dict.fromkeys(targets))
-    _check("reproduce", wanted, (*TARGETS, *CONTINUAL))
-    of_paper = [] if set(wanted) <= set(CONTINUAL) else list(EXPERIMENTS)
-    _check("--only", only, of_paper + (list(PROTOCOLS) if "replay" in wanted else []))
+    _check("reproduce", wanted, (*TARGETS, *BEYOND))
+    of_paper = [] if set(wanted) <= set(BEYOND) else list(EXPERIMENTS)
+    beyond = [*(PROTOCOLS if "replay" in wanted else ()), *(TABLE_SETS if "tables" in wanted else ())]
+    _check("--only", only, of_paper + beyond)
     for name in wanted:
         if name in _FIGURES and not (out / name).is_dir():
             _figure(name, out / name, data_dir, spec.seed, progress)
@@ -102,10 +107,13 @@ def reproduce(
     if "generations" in wanted:
         found = run_generations(out / "generations", spec, data_dir=data_dir, progress=progress)
         _note(out / "generations", found, "generations", spec)
+    for name in [one for one in only or TABLE_SETS if one in TABLE_SETS] if "tables" in wanted else ():
+        found = compare_tables(name, out / name, spec, data_dir=data_dir, progress=progress)
+        _note(out / name, found, f"tables --only {name}", spec)
     known = {path.parent.name: read_json(path, ArgumentError) for path in sorted(out.glob(f"*/{METRICS}"))}
     if "curves" in wanted:
         _draw_curves(out, known)
-    order = (*_FIGURES, *EXPERIMENTS, *PROTOCOLS, "generations")
+    order = (*_FIGURES, *EXPERIMENTS, *PROTOCOLS, "generations", *TABLE_SETS)
     lines = page({name: known[name] for name in order if name in known})
     (out / PAGE).write_text("\n".join(lines) + "\n", encoding="utf-8")
     return Outcome(known, [*lines, "", f"{out / PAGE}"])
@@ -150,7 +158,7 @@ def _experiment(name: str, folder: Path, spec: ExperimentSpec, data_dir: str | N
 
 
 def _note(folder: Path, found: Mapping[str, Any], target: str, spec: ExperimentSpec) -> None:
-    """Write what a target of :data:`CONTINUAL` found, and its command."""
+    """Write what a target of :data:`BEYOND` found, and its command."""
     seed = f" --seed {spec.seed}" if spec.seed else ""
     write_json(folder / METRICS, {**found, "command": f"reinject reproduce {target} --seeds {spec.seeds}{seed}"})
 
@@ -171,7 +179,7 @@ def page(known: Mapping[str, Any]) -> list[str]:
         lines += ["", "## Figures 1 to 3", "", *_figure_rows(figures)]
     for name, one in known.items():
         rows = protocol_rows if name in PROTOCOLS else _experiment_rows if name in EXPERIMENTS else None
-        rows = generation_rows if name == "generations" else rows
+        rows = generation_rows if name == "generations" else table_rows if name in TABLE_SETS else rows
         if rows is not None:
             lines += ["", f"## {name}", "", *rows(one)]
     return lines

@@ -87,7 +87,10 @@ class Coding:
         """
         table = _cast(table, self.schema)
         numbers = [_as_floats(name, table[name]) for name in self.numeric]
-        codes = [pc.index_in(table[name], value_set=values).to_numpy() for name, values in self.categories.items()]
+        codes = [
+            pc.index_in(table[name].cast(values.type), value_set=values).to_numpy()
+            for name, values in self.categories.items()
+        ]
         return Coded(
             np.stack(numbers, 1) if numbers else np.zeros((len(table), 0)),
             np.stack(codes, 1).astype(np.int64) if codes else np.zeros((len(table), 0), np.int64),
@@ -135,19 +138,31 @@ def _is_number(kind: pa.DataType) -> bool:
 
 
 def _cast(table: pa.Table, schema: pa.Schema) -> pa.Table:
-    """Select the columns of the schema, in their types."""
+    """Select the columns of the schema, in their types; plain numbers may be of another type of number."""
     columns = {}
     for field in schema:
+        if field.name not in table.column_names:
+            raise DataError(f"column {field.name}", "is missing in one table", "Give tables with equal columns")
+        column = table[field.name]
         try:
-            columns[field.name] = table[field.name].cast(field.type)
+            plain = _is_plain(field.type) and _is_plain(column.type)
+            columns[field.name] = column.cast(pa.float64() if plain and not _fits(column, field.type) else field.type)
         except (pa.ArrowInvalid, pa.ArrowNotImplementedError) as error:
-            problem = f"has type {table[field.name].type} in one table and {field.type} in another ({_first(error)})"
+            problem = f"has type {column.type} in one table and {field.type} in another ({_first(error)})"
             raise DataError(f"column {field.name}", problem, "Give both tables the same type") from error
-        except KeyError as error:
-            raise DataError(
-                f"column {field.name}", "is missing in one table", "Give tables with equal columns"
-            ) from error
-    return pa.table(columns, schema=schema)
+    return pa.table(columns)
+
+
+def _is_plain(kind: pa.DataType) -> bool:
+    return bool(pa.types.is_integer(kind) or pa.types.is_floating(kind))
+
+
+def _fits(column: pa.ChunkedArray, kind: pa.DataType) -> bool:
+    try:
+        column.cast(kind)
+    except pa.ArrowInvalid:  # 2.5 is no whole number
+        return False
+    return True
 
 
 def _first(error: Exception) -> str:
@@ -156,7 +171,8 @@ def _first(error: Exception) -> str:
 
 def _distinct(columns: Sequence[pa.ChunkedArray]) -> pa.Array:
     """Return the distinct values of several columns, ascending, a missing one last."""
-    values = pc.unique(pa.chunked_array([chunk for column in columns for chunk in column.chunks], columns[0].type))
+    kind = columns[0].type if len({column.type for column in columns}) == 1 else pa.float64()
+    values = pc.unique(pa.chunked_array([chunk for column in columns for chunk in column.cast(kind).chunks], kind))
     return values if pa.types.is_null(values.type) else values.take(pc.array_sort_indices(values))
 
 
