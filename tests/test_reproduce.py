@@ -346,6 +346,31 @@ def test_results_of_earlier_versions_are_gone_on_with(tmp_path: Path, monkeypatc
         reproduce(["table"], tmp_path, only=["digits"], spec=ExperimentSpec(samples=10))
 
 
+@pytest.mark.slow
+def test_the_kind_of_the_students_is_that_of_the_spec(
+    quick: dict[str, Experiment], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    class JudgedError(Exception):
+        pass
+
+    asked = []
+
+    def judge(*given: object, **_: object) -> None:
+        asked.append(given[4])
+        raise JudgedError
+
+    monkeypatch.setattr(comparison, "judge", judge)
+    quick["digits"] = replace(quick["digits-features"], extractor="", presets=("paper",), peers=())
+    spec = ExperimentSpec(seeds=1, samples=1500, student="cnn")
+    with pytest.raises(JudgedError):
+        reproduce(["table"], tmp_path, only=["digits"], spec=spec)
+    assert [(one.kind, one.device) for one in asked] == [("cnn", "cpu")]
+    with pytest.raises(ArgumentError, match=r"--student: mlp differs from cnn in "):
+        reproduce(["table"], tmp_path, only=["digits"], spec=replace(spec, student="mlp"))
+    with pytest.raises(ArgumentError, match="'large' is not known"):
+        replace(spec, student="large")  # type: ignore[arg-type]
+
+
 @pytest.mark.skipif(torch.cuda.is_available(), reason="there is a GPU")
 def test_a_device_that_is_not_there_is_named(tmp_path: Path) -> None:
     with pytest.raises(ArgumentError, match="device 'cuda'"):

@@ -1,7 +1,7 @@
 """Define the command ``reinject reproduce``."""
 
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Literal
 
 import typer
 
@@ -32,6 +32,10 @@ def reproduce(
     precision: Annotated[
         str, typer.Option(help="Precision of networks and walks: 32-true, bf16-mixed or 16-mixed.")
     ] = "32-true",
+    student: Annotated[
+        Literal["mlp", "cnn", "logistic", "knn", "boosting"],
+        typer.Option(help="Kind of the students; cnn sees details of images.", metavar="KIND"),
+    ] = "mlp",
     device: Device = "cpu",
     data_dir: DataDir = None,
     seed: Seed = 0,
@@ -45,7 +49,7 @@ def reproduce(
         targets,
         out,
         only=only or (),
-        spec=ExperimentSpec(seeds, samples, precision, device, seed),
+        spec=ExperimentSpec(seeds, samples, precision, device, seed, student),
         data_dir=data_dir,
         progress=for_this_terminal(),
     )

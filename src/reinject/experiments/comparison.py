@@ -153,7 +153,8 @@ def _once(
             ask = functools.partial(PEERS[name], task)
             tables[name] = clock.time(name, functools.partial(kept, folder / TABLES / f"{name}.npz", levels, ask))
             advance(1)
-    students = Students([seed], noise_seeds=range(seed, seed + NOISES), beside=False)
+    place = spec.device if spec.student == "cnn" else "cpu"
+    students = Students([seed], range(seed, seed + NOISES), spec.student, beside=False, device=place)
     judged = judge(
         tables,
         dataset,

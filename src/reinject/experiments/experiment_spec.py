@@ -3,6 +3,7 @@
 from dataclasses import dataclass
 
 from reinject.base.errors import check_count
+from reinject.training.students import Kind, Student
 from reinject.walks.execution import Execution
 
 
@@ -14,11 +15,12 @@ class ExperimentSpec:
         seeds: number of seeds of networks, walks, peers and students, >= 1.
         samples: samples in every synthetic set, >= 1, and at least the number of real rows.
         precision: precision of our networks and walks, and of the extractor: 32-true, bf16-mixed or 16-mixed.
-        device: device of all networks, peers' too: cpu, cuda, mps or auto. Students use the CPU.
+        device: device of all networks, peers' too: cpu, cuda, mps or auto. Students use the CPU, but for cnn.
         seed: first seed, and seed of the figures, >= 0.
+        student: kind of the students of tables and curves: mlp, cnn, logistic, knn or boosting.
 
     Raises:
-        ArgumentError: a number out of range, an unknown precision.
+        ArgumentError: a number out of range, an unknown precision or student.
 
     Example:
         >>> list(ExperimentSpec(seeds=2, seed=5).all_seeds)
@@ -30,12 +32,14 @@ class ExperimentSpec:
     precision: str = "32-true"
     device: str = "cpu"
     seed: int = 0
+    student: Kind = "mlp"
 
     def __post_init__(self) -> None:
         check_count("--seeds", "seeds", self.seeds)
         check_count("--samples", "samples", self.samples)
         check_count("--seed", "seed", self.seed, 0)
         Execution(precision=self.precision)
+        Student(self.seed, 1, kind=self.student)
 
     @property
     def all_seeds(self) -> range:

@@ -140,8 +140,10 @@ def _experiment(name: str, folder: Path, spec: ExperimentSpec, data_dir: str | N
     """Run the missing parts of an experiment with this number of samples, precision and device."""
     kind = device_of(spec.device).type
     plan = {"experiment": name, "samples": spec.samples, "precision": spec.precision, "device": kind}
+    plan["student"] = spec.student
     if (folder / PLAN).is_file():
-        there = {"precision": Execution().precision, "device": "cpu", **read_json(folder / PLAN, ArgumentError)}
+        older = {"precision": Execution().precision, "device": "cpu", "student": "mlp"}
+        there = {**older, **read_json(folder / PLAN, ArgumentError)}
         for what, value in plan.items():
             if there[what] != value:
                 raise ArgumentError(
@@ -154,6 +156,7 @@ def _experiment(name: str, folder: Path, spec: ExperimentSpec, data_dir: str | N
     command += f" --seed {spec.seed}" if spec.seed else ""
     command += f" --precision {spec.precision}" if spec.execution != Execution() else ""
     command += f" --device {kind}" if kind != "cpu" else ""
+    command += f" --student {spec.student}" if spec.student != "mlp" else ""
     write_json(folder / METRICS, {**found, "command": command})
 
 
