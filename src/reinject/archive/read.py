@@ -244,7 +244,8 @@ class Archive:
     def _check_samples(self) -> None:
         """Raise ArchiveError where rows are rows of a table, which are no tensors."""
         if self.table is not None:
-            raise ArchiveError(str(self.folder), "holds rows of a table, not tensors", "Read it with to_pandas()")
+            cure = "Read it with Archive.to_pandas(), or judge it with reinject evaluate"
+            raise ArchiveError(str(self.folder), "holds rows of a table, not tensors", cure)
 
     def _drawn(self, most: int | None, seed: int) -> NDArray[np.int64]:
         """Return the numbers of all rows, or of ``most`` of them, in rising order."""
