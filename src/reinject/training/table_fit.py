@@ -17,6 +17,10 @@ from reinject.training.fit import Recipe, Rows, fit
 if TYPE_CHECKING:
     from lightning_fabric import Fabric
 
+_STEPS, _USUAL_ROWS, _MOST_STEPS = 6_000, 30_000, 20_000
+_PASSES = 200
+_LEAST_BATCH = 32
+
 
 @dataclass(frozen=True)
 class TableSpec:
@@ -24,7 +28,7 @@ class TableSpec:
 
     Attributes:
         width, depth: of the network's hidden layers, >= 1.
-        steps: gradient steps; None: by the number of rows.
+        steps: gradient steps, and at least one pass over the rows; None: by the number of rows.
         batch: rows in a gradient step, >= 1.
         lr: highest learning rate, > 0.
         given: share of rows with random known columns, in [0, 1]; they teach conditional rows.
@@ -52,12 +56,16 @@ class TableSpec:
     def recipe(self, rows: int) -> Recipe:
         """Return the length and the rates of the training for a number of rows.
 
+        Without ``steps`` there are 6,000, more by the root of the rows above 30,000, at most 20,000. Small tables have
+        at most 200 passes, because more would learn the rows by heart.
+
         Example:
-            >>> TableSpec().recipe(30_000).steps(30_000)
-            6000
+            >>> [TableSpec().recipe(rows).least_steps for rows in (1_000, 30_000, 120_000, 1_000_000)]
+            [1600, 6000, 12000, 20000]
         """
-        steps = self.steps or 6000
-        batch = min(self.batch, max(32, rows // 8))
+        batch = min(self.batch, max(_LEAST_BATCH, rows // 8))
+        longest = min(_MOST_STEPS, round(_STEPS * max(1.0, rows / _USUAL_ROWS) ** 0.5))
+        steps = self.steps or max(1, min(longest, _PASSES * max(1, rows // batch)))
         return Recipe(1, batch, self.lr, least_steps=steps, warm_up=steps // 20, average=0.999)
 
 
