@@ -317,3 +317,27 @@ def test_findings_lead_with_what_is_worst() -> None:
         table_findings({"privacy": [Judgement("nearer to training", "?", 0.52, 0.5, (0.49, 0.55), 9)]}, {})[0].reason
         == ""
     )
+
+
+def test_rows_of_another_tool_are_evaluated_by_a_command(tmp_path: Path) -> None:
+    from pyarrow import csv
+
+    from test_cli import run
+
+    for seed, name in enumerate(("people", "unseen", "other")):
+        csv.write_csv(people(200, seed), tmp_path / f"{name}.csv")
+    real, unseen, other = (str(tmp_path / f"{name}.csv") for name in ("people", "unseen", "other"))
+    asked = ("evaluate", other, "--data", real, "--target", "rich", "--judge", "shapes", "--judge", "privacy")
+    status, out, said = run(*asked, "--test", unseen, "--out", str(tmp_path / "judged"), "--json")
+    assert status == 0, said
+    found = json.loads(out)
+    assert list(found["judgements"]) == ["shapes", "privacy"]
+    assert json.loads((tmp_path / "judged" / "metrics.json").read_text())["rows"] == found["rows"]
+    assert found["rows"] == {"train": 200, "test": 200, "synthetic": 200}
+    status, out, said = run(*asked)
+    assert status == 0, said
+    assert "Give --test with rows that the tool did not see" in out
+    assert run(*asked, "--student", "knn")[0] == 1
+    status, _, said = run("evaluate", str(tmp_path), "--data", real, "--target", "rich")
+    assert status == 1
+    assert "--target: is for a file of rows" in said

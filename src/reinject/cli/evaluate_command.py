@@ -1,7 +1,8 @@
 """Define the command ``reinject evaluate``."""
 
+from dataclasses import replace
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal
 
 import typer
 
@@ -22,11 +23,17 @@ from reinject.cli.options import (
     advanced,
     dataset_names,
 )
+from reinject.cli.table_options import Categorical, HeldOut, names_of
 
 
 def evaluate(
     synthetic: Synthetic,
-    against: Annotated[str, typer.Option(help=f"The real data: {DATASET}", autocompletion=dataset_names)],
+    against: Annotated[
+        str, typer.Option("--against", "--data", help=f"The real data: {DATASET}", autocompletion=dataset_names)
+    ],
+    target: Annotated[
+        str | None, typer.Option(help="Of a file of rows: the column to predict.", show_default="none")
+    ] = None,
     judge: Judge = None,
     features: Annotated[
         str | None,
@@ -47,14 +54,19 @@ def evaluate(
     ] = False,
     device: Device = "cpu",
     data_dir: DataDir = None,
+    test: HeldOut = None,
+    categorical: Categorical = None,
     seed: Seed = 0,
     split_seed: SplitSeed = 0,
     overwrite: Overwrite = False,
     as_json: Json = False,
 ) -> None:
-    """Evaluate samples against real data: utility, coverage, copies, attacks."""
+    """Evaluate samples against real data: utility, coverage, copies, attacks. SYNTHETIC may be a file of rows."""
+    from reinject.base.errors import ArgumentError
     from reinject.evaluation.evaluate_spec import EvaluateSpec
     from reinject.report.evaluated import evaluate as run
+    from reinject.report.evaluated import table_spec_of
+    from reinject.table_evaluation.evaluate_rows import evaluate_rows
 
     spec = EvaluateSpec(
         judge or (),
@@ -68,6 +80,14 @@ def evaluate(
         device=device,
         data_dir=data_dir,
     )
+    if synthetic.is_file():
+        asked = replace(table_spec_of(spec, models or ()), categorical=names_of(categorical))
+        again: dict[str, Any] = {"test": test, "out": out, "overwrite": overwrite, "progress": for_this_terminal()}
+        finish(evaluate_rows(synthetic, against, target, asked, **again), as_json)
+        return
+    for name, value in (("target", target), ("test", test), ("categorical", categorical)):
+        if value is not None:
+            raise ArgumentError(f"--{name}", f"is for a file of rows, and {synthetic} is none", "Leave it out")
     outcome = run(
         synthetic,
         against,

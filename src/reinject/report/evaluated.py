@@ -58,7 +58,7 @@ def evaluate(
         return evaluate_table(
             folder,
             against,
-            _of_table(spec, models),
+            table_spec_of(spec, models),
             split_seed=spec.split_seed,
             out=out,
             overwrite=overwrite,
@@ -92,8 +92,20 @@ def _is_table(folder: Path) -> bool:
     return (folder / MANIFEST).is_file() and read_manifest(folder).get("table") is not None
 
 
-def _of_table(spec: EvaluateSpec, models: Sequence[Path]) -> TableSpec:
-    """Return what to judge of a table; raise ArgumentError for options that tables do not have."""
+def table_spec_of(spec: EvaluateSpec, models: Sequence[Path] = ()) -> TableSpec:
+    """Return what to judge of a table.
+
+    Arguments:
+        spec: what was asked for.
+        models: folders of models that were given.
+
+    Raises:
+        ArgumentError: an option that tables do not have.
+
+    Example:
+        >>> table_spec_of(EvaluateSpec(["shapes"])).judgements
+        ('shapes',)
+    """
     usual = EvaluateSpec()
     for name in ("features", "student", "seeds", "shadows"):
         if getattr(spec, name) != getattr(usual, name):
