@@ -11,6 +11,7 @@ from torch import Tensor
 
 from reinject.archive import Archive
 from reinject.base.errors import ArgumentError, ModelError
+from reinject.evaluation.candidates import candidates
 from reinject.foreign import ROUTES, SOURCE, Given, Loaded, route_for, trust
 from reinject.foreign.folder import describe, digest_of
 from reinject.foreign.preconditioning import VarianceExploding, VariancePreserving
@@ -197,6 +198,7 @@ def test_a_class_conditional_pipeline_gives_the_label_with_the_sample(tmp_path: 
     models = imported(pipeline, tmp_path / "models", ("a", "b", "c"))
     assert models.C is None
     assert models.inputs.class_names == ("a", "b", "c")
+    assert [one.steps for one in candidates(models)] == [25, 4, 9, 19, 49]
     short = SampleSpec(options={"sigma": "geometric:100:0.02", "steps": 3, "burn_in": 3})
     sample_models(models, tmp_path / "all", short, walks=5, writing=UNJUDGED)
     kept = Archive.open(tmp_path / "all")

@@ -13,7 +13,7 @@ from reinject.data.samples import Storage
 from reinject.models.loading import Models, range_of
 from reinject.models.votes import classify
 from reinject.sampling.auto import Networks, Trial, choose_settings, try_settings
-from reinject.sampling.passes import falls
+from reinject.sampling.passes import falls, within
 from reinject.sampling.pilot import far_from, visit
 from reinject.sampling.presets import DEFAULT, Settings, settings_of
 from reinject.sampling.recipe import samples_per_walk
@@ -26,6 +26,7 @@ from reinject.walks.verdict import Verdict
 
 _NOISES = (0.03, 0.06, 0.12, 0.24)  # multiples of the data's radius, for noise-conditioned networks
 _PASSES = (5, 10, 20)  # calls of r for a sample, for noise-conditioned networks
+_MANY = 50  # passes of a diffusion model
 _RANGE = (0.15, 0.3, 0.6, 1.0)  # multiples of the value range, for unconditional denoisers
 _SAMPLES = 5_000  # most training samples of a student
 _STEPS = 20_000  # most steps of all walks for a student
@@ -207,11 +208,18 @@ class Bench:
 def candidates(models: Models, lam: float | None = None) -> Iterator[Settings]:
     """List the candidates: every kernel that fits these models; single-noise kernels at four noises.
 
+    A diffusion model, with known levels, gets walks of several numbers of passes over all of them.
+
     Arguments:
         models: loaded models.
         lam: lambda of an unconditional denoiser, if known; its noise is a candidate too.
     """
     r, inputs = models.ensemble(), models.inputs
+    if (r.codes or r).conditioning.levels is not None:  # of a diffusion model: those of its training
+        choice = choose_settings(r, None, range_of(inputs), inputs.radius)
+        yield choice.settings
+        yield from (within(choice, r, passes).settings for passes in (*_PASSES, _MANY))
+        return
     if r.noise_conditioned:
         yield DEFAULT
         yield replace(DEFAULT, steps=13, burn_in=13, options={"sigma": "geometric:1.4r:0.02r"}, thin=1)
