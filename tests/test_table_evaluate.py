@@ -14,10 +14,11 @@ from reinject.archive.export import _as_text
 from reinject.base.errors import ArgumentError, DataError
 from reinject.data.table_parts import load_table
 from reinject.models.loading import load_models
+from reinject.report.table_evaluated import evaluate_table
 from reinject.sampling.presets import Settings
 from reinject.sampling.sample import sample_models
 from reinject.sampling.sample_spec import SampleSpec
-from reinject.table_evaluation.evaluate_table import evaluate_table, some_rows
+from reinject.table_evaluation.evaluate_table import some_rows
 from reinject.table_evaluation.judge_table import TableSpec
 from test_cli import run
 
@@ -49,6 +50,10 @@ def test_marginals_of_independent_columns_are_right_and_their_dependence_is_not(
     assert metrics["rows"] == {"train": 300, "test": 100, "synthetic": 400}
     assert json.loads((tmp_path / "e" / "metrics.json").read_text())["judgements"] == metrics["judgements"]
     assert evaluate(archive, str(people), spec=spec, out=tmp_path / "e").repeated
+    page = (tmp_path / "e" / "report.html").read_text()
+    assert "http" not in page.replace("http://www.w3.org", "")  # it loads nothing
+    for shown in ("column shapes", "independent columns", "level", "Least alike", "Pairs of columns", "<svg"):
+        assert shown in page, shown
 
 
 def test_counters_are_not_judged(tmp_path: Path) -> None:

@@ -17,7 +17,7 @@ from reinject.evaluation.evaluate_spec import EvaluateSpec
 from reinject.models.votes import Classifier
 from reinject.report.pages import write_page
 from reinject.report.pictures import draw, judged_of
-from reinject.table_evaluation.evaluate_table import evaluate_table
+from reinject.report.table_evaluated import evaluate_table
 from reinject.table_evaluation.judge_table import TableSpec
 
 METRICS = "metrics.json"

@@ -1,6 +1,7 @@
 """Evaluate an archive of table rows against the table that its models come from."""
 
 import time
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -9,64 +10,48 @@ import pyarrow as pa
 
 from reinject.archive import Archive
 from reinject.archive.reading import made_from
-from reinject.archive.request import asked_for, contents, earlier, manifest_hash, note
 from reinject.archive.table_schema import TableSchema
 from reinject.base.errors import ArchiveError
-from reinject.base.files import place_of, write_json
-from reinject.base.outcome import Outcome
 from reinject.base.progress import Progress, Silent
-from reinject.base.staging import begin, check_free, partial_of, publish
 from reinject.data.splits import check_unseen, unknown
 from reinject.data.table_parts import TableParts, load_table
 from reinject.table_evaluation.judge_table import JudgedTable, TableSpec, judge_table
 
-METRICS = "metrics.json"
 MOST = 300_000  # synthetic rows that are read
 
 
-def evaluate_table(
+@dataclass(frozen=True)
+class ComparedTable:
+    """Hold the comparison of an archive with the real table.
+
+    Attributes:
+        archive: the archive.
+        parts: training rows and held-out rows.
+        synthetic: the judged rows of the archive.
+        judged: the judgements.
+        metrics: all results as JSON values.
+        lines: of text.
+    """
+
+    archive: Archive
+    parts: TableParts
+    synthetic: pa.Table
+    judged: JudgedTable
+    metrics: dict[str, Any]
+    lines: list[str]
+
+
+def compare(
     folder: Path | str,
     against: Any,
     spec: TableSpec | None = None,
     *,
     test: Any = None,
     split_seed: int = 0,
-    out: Path | None = None,
-    overwrite: bool = False,
     progress: Progress | None = None,
-) -> Outcome:
-    """Judge an archive of table rows: learners, columns and pairs, recall, closest records, attacks.
-
-    The real table is split as for training, and the fingerprint of the split is compared: rows that the models have
-    seen are no held-out rows.
-
-    Arguments:
-        folder: the archive.
-        against: the real table, as for ``reinject train``: a file, a folder, or a data frame.
-        spec: what to judge; default: ``TableSpec()``.
-        test: held-out rows, if they were given for training.
-        split_seed: seed of the split of a table without a test part; that of the models.
-        out: folder for metrics.json; default: no folder.
-        overwrite: replace an earlier evaluation at ``out``.
-        progress: progress reporter.
-
-    Returns:
-        Verdict, judgements beside real rows and controls, notes.
-
-    Raises:
-        ArchiveError: the folder is no archive of table rows.
-        DataError: the table cannot be read, or the models have seen its held-out rows.
-    """
-    spec, progress = spec or TableSpec(), progress or Silent()
-    texts = [one for one in (against, test) if isinstance(one, (str, Path))]
-    given = {"against": str(against) if against in texts else "", **vars(spec), "split_seed": split_seed}
-    asked = asked_for(given, archive=manifest_hash(place_of(folder)), files=[contents(one) for one in texts])
-    if out is not None:
-        made = None if overwrite else earlier(out, asked)
-        if made is not None:
-            return made
-        check_free(out, METRICS, overwrite)
-    began = time.monotonic()
+) -> ComparedTable:
+    """Judge an archive of table rows as :func:`reinject.report.table_evaluated.evaluate_table` does; write nothing."""
+    spec, began = spec or TableSpec(), time.monotonic()
     archive = Archive.open(folder)
     table = archive.table
     if table is None:
@@ -78,7 +63,7 @@ def evaluate_table(
     train, held_out, synthetic = (
         one.drop_columns(counters) for one in (parts.train, parts.test, some_rows(archive, spec.seed))
     )
-    with progress.task("judging", 1, "tables") as advance:
+    with (progress or Silent()).task("judging", 1, "tables") as advance:
         judged = judge_table(train, held_out, synthetic, table.target, spec)
         advance(1)
     metrics = {
@@ -90,14 +75,8 @@ def evaluate_table(
         "notes": [*judged.notes, *notes],
         "seconds": round(time.monotonic() - began, 1),
     }
-    outcome = Outcome(metrics, [*_lines(judged, archive), *notes, f"{metrics['seconds']} s"])
-    if out is not None:
-        partial = partial_of(out)
-        begin(partial, asked)
-        write_json(partial / METRICS, metrics)
-        note(partial, asked, outcome)
-        publish(partial, out)
-    return outcome
+    lines = [*_lines(judged, archive), *notes, f"{metrics['seconds']} s"]
+    return ComparedTable(archive, parts, synthetic, judged, metrics, lines)
 
 
 def real_parts(table: TableSchema, against: Any, test: Any, split_seed: int) -> TableParts:
