@@ -2,7 +2,7 @@
 
 from reinject.sampling.presets import Settings
 
-STEPS = 30
+STEPS = 50
 _FIRST, _LAST, _RHO = 20.0, 0.05, 7.0  # encoded rows have unit size
 
 
