@@ -186,6 +186,7 @@ def test_c2st_has_its_law_where_nothing_differs(monkeypatch: pytest.MonkeyPatch)
     rng = np.random.default_rng(0)
     found = [c2st(numbers(rng.standard_normal((90, 2))), numbers(rng.standard_normal((120, 2)))) for _ in range(200)]
     assert stats.kstest([one.p for one in found], "uniform").pvalue > 0.001
+    assert np.corrcoef([one.p for one in found], [one.detail["auc"] for one in found])[0, 1] < -0.9  # type: ignore[list-item]
     values = np.array([one.value for one in found])
     assert values.mean() == pytest.approx(found[0].null, abs=4 * values.std() / math.sqrt(200))
     inside = [one.interval[0] <= 1 - 2 * abs(one.detail["auc"] - 0.5) <= one.interval[1] for one in found]  # type: ignore[operator]
