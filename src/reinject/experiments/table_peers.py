@@ -3,6 +3,8 @@
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from importlib.util import find_spec
+from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Any
 
 import numpy as np
@@ -116,6 +118,22 @@ def forest_diffusion(task: TableTask) -> pa.Table:
     return coding.table(Coded(made[:, :p], np.rint(made[:, p:]).astype(np.int64)))
 
 
+def mostly_engine(task: TableTask) -> pa.Table:
+    """Train and sample mostlyai-engine with its defaults."""
+    import pandas as pd
+    from mostlyai import engine
+
+    with TemporaryDirectory() as folder:
+        place = Path(folder)
+        engine.set_random_state(task.seed)
+        engine.split(workspace_dir=place, tgt_data=task.train.to_pandas(), model_type="TABULAR")
+        engine.analyze(workspace_dir=place)
+        engine.encode(workspace_dir=place)
+        engine.train(workspace_dir=place)
+        engine.generate(workspace_dir=place, sample_size=task.rows)
+        return _table(task, pd.read_parquet(place / "SyntheticData"))
+
+
 def _frame(task: TableTask) -> Any:
     """Return the training rows as a pandas frame, categories as such."""
     coding = task.coding
@@ -175,5 +193,6 @@ METHODS: Mapping[str, Method] = {
     "Gaussian a class": Method(class_gaussians_of_rows),
     "SMOTE": Method(smote, "imblearn"),
     "arfpy": Method(random_forests, "arfpy"),
+    "mostlyai-engine": Method(mostly_engine, "mostlyai"),
     "ForestDiffusion": Method(forest_diffusion, "ForestDiffusion"),
 }
