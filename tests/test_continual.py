@@ -68,7 +68,7 @@ def accuracy(network: nn.Module, first: int, last: int) -> float:
         return float((network(x).argmax(1) == y).float().mean())
 
 
-@pytest.mark.parametrize("soft", [True, False])
+@pytest.mark.parametrize("soft", [True, pytest.param(False, marks=pytest.mark.slow)])
 def test_a_plain_loop_forgets_and_with_replay_it_does_not(old: Path, soft: bool) -> None:
     def learner() -> tuple[nn.Module, DataLoader]:
         torch.manual_seed(0)
@@ -170,6 +170,7 @@ def test_only_one_block_is_in_memory(old: Path) -> None:
         assert len(replay._pool.x) < 192
 
 
+@pytest.mark.slow
 def test_a_loader_of_workers_makes_different_rows(old: Path) -> None:
     loader = DataLoader(Replay(old, SPEC), 64, num_workers=2, multiprocessing_context="fork")
     x = torch.cat([x for x, _ in islice(loader, 4)])

@@ -161,6 +161,7 @@ def test_a_missing_class_is_said(place: Path) -> None:
     assert any("warning: the old models cannot be sampled" in line for line in done.lines)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("conditioned", [True, False])
 def test_a_buffer_adds_its_rows_and_walks_may_begin_there(place: Path, conditioned: bool) -> None:
     saved(place / "old", Inputs((1, 4, 4), class_names=("cat", "dog")), conditioned=conditioned)
@@ -233,6 +234,7 @@ def test_a_command_killed_at_many_moments_resumes_to_the_same_models(place: Path
     assert bytes_of(place / "out") == bytes_of(place / "whole")
 
 
+@pytest.mark.slow
 @pytest.mark.usefixtures("place")
 def test_the_command() -> None:
     few = ["--epochs", "1", "--classifier-epochs", "1", "--device", "cpu"]

@@ -106,6 +106,7 @@ def tiny(monkeypatch: pytest.MonkeyPatch) -> None:
         monkeypatch.setattr(generations, name, FEW)
 
 
+@pytest.mark.slow
 @pytest.mark.usefixtures("tiny")
 def test_a_protocol_has_all_methods_resumes_and_writes_its_page(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
