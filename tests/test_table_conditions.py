@@ -12,7 +12,7 @@ import torch
 from scipy.stats import norm, truncnorm
 from torch import Tensor, nn
 
-from reinject.base.errors import ArgumentError
+from reinject.base.errors import ArgumentError, DataError
 from reinject.data.table_columns import describe
 from reinject.data.table_conditions import conditions_of
 from reinject.data.table_encoder import TableEncoder
@@ -109,6 +109,23 @@ def test_complete_keeps_what_is_there(synthesizer: Synthesizer) -> None:
         assert (done["age"] == whole["age"]).all()
     assert not first.equals(second)
     assert synthesizer.complete(gaps, seed=4).equals(first)
+
+
+def test_complete_takes_a_frame_as_pandas_reads_it(synthesizer: Synthesizer) -> None:
+    """From a CSV file dates are text, and integers with gaps are floats."""
+    gaps = synthesizer.sample(20, seed=2)
+    gaps["born"] = gaps["born"].dt.strftime("%Y-%m-%d")
+    gaps["age"] = gaps["age"].astype(float).where(np.arange(20) > 3)
+    gaps["city"] = None
+    gaps["hours"] = gaps["hours"].fillna(40)
+    done = synthesizer.complete(gaps)
+    assert not done.isna().any().any()
+    assert (done["age"][4:] == gaps["age"][4:]).all()
+    assert (done["born"] == gaps["born"]).all()
+    with pytest.raises(DataError, match=r"the table: has no column pay. Give all columns of the training rows"):
+        synthesizer.complete(gaps.drop(columns="pay"))
+    with pytest.raises(DataError, match=r"column age holds .*string, and int64 in the training rows. Convert it"):
+        synthesizer.complete(gaps.assign(age="old"))
 
 
 class Gaussian(nn.Module):

@@ -16,7 +16,7 @@ from reinject.base.files import read_json, write_json
 from reinject.base.progress import Progress, Silent
 from reinject.base.random_streams import stream
 from reinject.data.constrained_conditions import Given
-from reinject.data.frames import Library, from_arrow, library_of
+from reinject.data.frames import Library, from_arrow, library_of, with_types
 from reinject.data.table_columns import columns_of
 from reinject.data.table_conditions import conditions_of, filled, observed, present
 from reinject.data.table_constraints import Constraints
@@ -96,7 +96,7 @@ class Synthesizer:
             One frame, or a list of ``draws`` frames where there are several. Present values are unchanged.
 
         Raises:
-            DataError: a column is missing, or a value belongs to no category.
+            DataError: a column is missing or has another type, or a value belongs to no category.
         """
         check_count("complete", "draws", draws)
         table = read_table(frame).train
@@ -105,7 +105,8 @@ class Synthesizer:
         return found[0] if draws == 1 else found
 
     def _completed(self, table: pa.Table, seed: int, number: int) -> pa.Table:
-        x, known = observed(self.encoder, table, stream((seed, _GIVEN, number)))
+        typed = with_types(table, self.encoder.decoded)
+        x, known = observed(self.encoder, typed, stream((seed, _GIVEN, number)))
         first = number * block_count(len(table), TABLE_BLOCK)  # every draw has blocks of its own
         parts: list[pa.Table] = []
         for at, rows in enumerate(torch.split(torch.arange(len(table)), TABLE_BLOCK)):
