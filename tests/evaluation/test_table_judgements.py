@@ -16,7 +16,7 @@ from scipy import stats
 from reinject.base.errors import ArgumentError, DataError
 from reinject.evaluation.judgement import Judgement
 from reinject.table_evaluation import table_two_sample
-from reinject.table_evaluation.judge_table import TableSpec, judge_table
+from reinject.table_evaluation.judge_table import EvaluateTableSpec, judge_table
 from reinject.table_evaluation.table_coding import Coded, Coding
 from reinject.table_evaluation.table_controls import gaussian_a_class, independent_columns
 from reinject.table_evaluation.table_findings import table_findings
@@ -263,12 +263,12 @@ def test_controls_keep_columns_and_moments() -> None:
 def test_tables_rank_as_they_must() -> None:
     """A fresh draw beats a wrong dependence, and both beat independent columns; the headline says what is wrong."""
     train, test = people(400, 0), people(400, 1)
-    asked = TableSpec(["two-sample", "shapes", "recall"], controls=False)
+    asked = EvaluateTableSpec(["two-sample", "shapes", "recall"], controls=False)
     fresh = judge_table(train, test, people(400, 2), "rich", asked)
     wrong = judge_table(train, test, people(400, 3, slope=1.0), "rich", asked, real=fresh.real)
     alone = Coding.of([train])
     columns = alone.table(independent_columns(alone.code(train), 400, seed=5))
-    broken = judge_table(train, test, columns, "rich", TableSpec(["shapes", "recall"]), real=fresh.real)
+    broken = judge_table(train, test, columns, "rich", EvaluateTableSpec(["shapes", "recall"]), real=fresh.real)
     value = [{one.name: one.value for group in j.judgements.values() for one in group} for j in (fresh, wrong, broken)]
     assert value[0]["C2ST"] > value[1]["C2ST"]
     for name in ("pair trends", "beta-recall"):
@@ -284,13 +284,13 @@ def test_tables_rank_as_they_must() -> None:
 def test_tables_of_other_tools_and_missing_parts() -> None:
     train, fake = people(100, 0), people(100, 1)
     other = pa.table({"rich": fake["rich"], "y": fake["y"].cast(pa.float32()), "id": list(range(100))})
-    judged = judge_table(train, None, other, "rich", TableSpec(controls=False))
+    judged = judge_table(train, None, other, "rich", EvaluateTableSpec(controls=False))
     assert list(judged.judgements) == ["two-sample", "shapes", "recall"]
     assert list(judged.alike.shapes) == ["y", "rich"]  # type: ignore[union-attr]
     said = "\n".join(judged.lines())
     assert "not in all tables, and not judged: x, kind, id" in said
     assert "privacy is left out: it needs held-out rows" in said
-    few = judge_table(train, fake, fake.slice(0, 9), None, TableSpec(["two-sample", "utility"]))
+    few = judge_table(train, fake, fake.slice(0, 9), None, EvaluateTableSpec(["two-sample", "utility"]))
     assert any("C2ST: 100 real and 9 synthetic rows" in note for note in few.notes)
     assert any("needs a target" in note for note in few.notes)
     with pytest.raises(ArgumentError, match="the real table has no column 'wage'"):
@@ -302,9 +302,9 @@ def test_tables_of_other_tools_and_missing_parts() -> None:
     with pytest.raises(DataError, match="the synthetic table: has two columns 'y'"):
         judge_table(train, None, pa.table([fake["y"], fake["y"]], ["y", "y"]))
     with pytest.raises(ArgumentError, match="'style' is not known"):
-        TableSpec(["style"])
+        EvaluateTableSpec(["style"])
     with pytest.raises(ArgumentError, match="'x' is a text"):
-        TableSpec(categorical="x")
+        EvaluateTableSpec(categorical="x")
 
 
 def test_findings_lead_with_what_is_worst() -> None:

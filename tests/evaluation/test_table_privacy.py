@@ -9,7 +9,7 @@ import torch
 
 from reinject.base.errors import DataError
 from reinject.table_evaluation.attribute_inference import attribute_inference, guesses
-from reinject.table_evaluation.judge_table import TableSpec, judge_table
+from reinject.table_evaluation.judge_table import EvaluateTableSpec, judge_table
 from reinject.table_evaluation.singling_out import Condition, matching, single_column, singled, singling_out
 from reinject.table_evaluation.table_coding import Coded, Coding
 from reinject.table_evaluation.table_distance import closest, closest_record, nearest_rows, table_copies
@@ -124,7 +124,7 @@ def test_distances_of_an_attack_by_hand() -> None:
 def test_a_memorised_table_is_called_so() -> None:
     rng = np.random.default_rng(0)
     train, test = (pa.table({k: rng.standard_normal(200) for k in "abc"}) for _ in "ab")
-    judged = judge_table(train, test, train, spec=TableSpec(["privacy", "attacks", "recall"]))
+    judged = judge_table(train, test, train, spec=EvaluateTableSpec(["privacy", "attacks", "recall"]))
     said = "\n".join(judged.lines())
     assert "copies of training rows: 100.0% of the rows" in said
     assert "100.0% of the rows are nearer to training rows than to held-out rows, by chance 50%" in said

@@ -16,7 +16,7 @@ from reinject.base.staging import PLAN, check_same
 from reinject.experiments.experiment_spec import ExperimentSpec
 from reinject.experiments.table_peers import METHODS, Method, TableTask
 from reinject.experiments.table_sets import TABLE_SETS, TableSet, load_set
-from reinject.table_evaluation.judge_table import JudgedTable, TableSpec, judge_table
+from reinject.table_evaluation.judge_table import EvaluateTableSpec, JudgedTable, judge_table
 from reinject.table_evaluation.table_learners import engine
 from reinject.training.learning_curves import Figure
 
@@ -109,8 +109,8 @@ def _half(one: TableSet, how: Method, train: pa.Table, out: Path, method: str, s
     _write(place, judge_table(inside, outside, rows, one.target, _spec(one, _HALF, seed)), seconds)
 
 
-def _spec(one: TableSet, asked: Sequence[str], seed: int) -> TableSpec:
-    return TableSpec(asked, one.categorical, log=one.log, controls=False, seed=seed)
+def _spec(one: TableSet, asked: Sequence[str], seed: int) -> EvaluateTableSpec:
+    return EvaluateTableSpec(asked, one.categorical, log=one.log, controls=False, seed=seed)
 
 
 def _place(out: Path, method: str) -> Path:

@@ -18,7 +18,7 @@ from reinject.models.votes import Classifier
 from reinject.report.pages import write_page
 from reinject.report.pictures import draw, judged_of
 from reinject.report.table_evaluated import evaluate_table
-from reinject.table_evaluation.judge_table import TableSpec
+from reinject.table_evaluation.judge_table import EvaluateTableSpec
 
 METRICS = "metrics.json"
 
@@ -92,7 +92,7 @@ def _is_table(folder: Path) -> bool:
     return (folder / MANIFEST).is_file() and read_manifest(folder).get("table") is not None
 
 
-def table_spec_of(spec: EvaluateSpec, models: Sequence[Path] = ()) -> TableSpec:
+def table_spec_of(spec: EvaluateSpec, models: Sequence[Path] = ()) -> EvaluateTableSpec:
     """Return what to judge of a table.
 
     Arguments:
@@ -114,7 +114,7 @@ def table_spec_of(spec: EvaluateSpec, models: Sequence[Path] = ()) -> TableSpec:
             )
     if models:
         raise ArgumentError("--models", "is not needed for table rows", "Leave it out")
-    return TableSpec(spec.judgements, seed=spec.seed)
+    return EvaluateTableSpec(spec.judgements, seed=spec.seed)
 
 
 def _options(spec: EvaluateSpec, models: Sequence[Path]) -> dict[str, Any]:

@@ -10,7 +10,7 @@ from reinject.base.progress import Progress
 from reinject.base.staging import begin, check_free, partial_of, publish
 from reinject.report.table_html import write_table_page
 from reinject.table_evaluation.evaluate_table import compare
-from reinject.table_evaluation.judge_table import TableSpec
+from reinject.table_evaluation.judge_table import EvaluateTableSpec
 
 METRICS = "metrics.json"
 
@@ -18,7 +18,7 @@ METRICS = "metrics.json"
 def evaluate_table(
     folder: Path | str,
     against: Any,
-    spec: TableSpec | None = None,
+    spec: EvaluateTableSpec | None = None,
     *,
     test: Any = None,
     split_seed: int = 0,
@@ -34,7 +34,7 @@ def evaluate_table(
     Arguments:
         folder: the archive.
         against: the real table, as for ``reinject train``: a file, a folder, or a data frame.
-        spec: what to judge; default: ``TableSpec()``.
+        spec: what to judge; default: ``EvaluateTableSpec()``.
         test: held-out rows, if they were given for training.
         split_seed: seed of the split of a table without a test part; that of the models.
         out: folder for metrics.json and report.html; default: no folder.
@@ -48,7 +48,7 @@ def evaluate_table(
         ArchiveError: the folder is no archive of table rows.
         DataError: the table cannot be read, or the models have seen its held-out rows.
     """
-    spec = spec or TableSpec()
+    spec = spec or EvaluateTableSpec()
     texts = [one for one in (against, test) if isinstance(one, (str, Path))]
     given = {"against": str(against) if against in texts else "", **vars(spec), "split_seed": split_seed}
     asked = asked_for(given, archive=manifest_hash(place_of(folder)), files=[contents(one) for one in texts])

@@ -10,7 +10,7 @@ from reinject.base.outcome import Outcome
 from reinject.base.progress import Progress, Silent
 from reinject.base.staging import begin, check_free, partial_of, publish
 from reinject.data.table_files import read_table
-from reinject.table_evaluation.judge_table import TableSpec, judge_table
+from reinject.table_evaluation.judge_table import EvaluateTableSpec, judge_table
 
 METRICS = "metrics.json"
 _UNSEEN = "Give --test with rows that the tool did not see: they judge learners, closest records and attacks"
@@ -20,7 +20,7 @@ def evaluate_rows(
     synthetic: Any,
     against: Any,
     target: str | None = None,
-    spec: TableSpec | None = None,
+    spec: EvaluateTableSpec | None = None,
     *,
     test: Any = None,
     out: Path | None = None,
@@ -36,7 +36,7 @@ def evaluate_rows(
         synthetic: synthetic rows: a CSV or Parquet file, a data frame, or an Arrow table.
         against: real rows that the tool learned from, in the same forms, or a folder with train and test files.
         target: column that learners predict; None: utility is left out.
-        spec: what to judge; default: ``TableSpec()``.
+        spec: what to judge; default: ``EvaluateTableSpec()``.
         test: real rows that the tool did not see; default: the test file of the folder.
         out: folder for metrics.json; default: no folder.
         overwrite: replace an earlier evaluation at ``out``.
@@ -49,7 +49,7 @@ def evaluate_rows(
         DataError: a table cannot be read, or columns differ in type.
         ArgumentError: no such target.
     """
-    spec, progress = spec or TableSpec(), progress or Silent()
+    spec, progress = spec or EvaluateTableSpec(), progress or Silent()
     given = {
         name: str(one) for name, one in (("against", against), ("rows", synthetic)) if isinstance(one, (str, Path))
     }

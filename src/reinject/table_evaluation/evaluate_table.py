@@ -15,7 +15,7 @@ from reinject.base.errors import ArchiveError
 from reinject.base.progress import Progress, Silent
 from reinject.data.splits import check_unseen, unknown
 from reinject.data.table_parts import TableParts, load_table
-from reinject.table_evaluation.judge_table import JudgedTable, TableSpec, judge_table
+from reinject.table_evaluation.judge_table import EvaluateTableSpec, JudgedTable, judge_table
 
 MOST = 300_000  # synthetic rows that are read
 
@@ -44,14 +44,14 @@ class ComparedTable:
 def compare(
     folder: Path | str,
     against: Any,
-    spec: TableSpec | None = None,
+    spec: EvaluateTableSpec | None = None,
     *,
     test: Any = None,
     split_seed: int = 0,
     progress: Progress | None = None,
 ) -> ComparedTable:
     """Judge an archive of table rows as :func:`reinject.report.table_evaluated.evaluate_table` does; write nothing."""
-    spec, began = spec or TableSpec(), time.monotonic()
+    spec, began = spec or EvaluateTableSpec(), time.monotonic()
     archive = Archive.open(folder)
     table = archive.table
     if table is None:

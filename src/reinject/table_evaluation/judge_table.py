@@ -21,7 +21,7 @@ from reinject.walks.verdict import Verdict
 
 
 @dataclass(frozen=True)
-class TableSpec:
+class EvaluateTableSpec:
     """Describe how to judge a table.
 
     Attributes:
@@ -37,7 +37,7 @@ class TableSpec:
         ArgumentError: an unknown judgement, a number out of range.
 
     Example:
-        >>> TableSpec(["shapes"]).judgements
+        >>> EvaluateTableSpec(["shapes"]).judgements
         ('shapes',)
     """
 
@@ -135,7 +135,7 @@ def judge_table(
     test: pa.Table | None,
     synthetic: pa.Table,
     target: str | None = None,
-    spec: TableSpec | None = None,
+    spec: EvaluateTableSpec | None = None,
     *,
     real: Mapping[str, Numbers] | None = None,
 ) -> JudgedTable:
@@ -147,7 +147,7 @@ def judge_table(
         synthetic: synthetic rows with the columns of ``train``. Columns that only one of them has are not judged.
         target: column to predict; a class if it is text, a boolean, or a number with at most ten distinct values.
             None: utility is left out.
-        spec: what to judge, and how; default: ``TableSpec()``.
+        spec: what to judge, and how; default: ``EvaluateTableSpec()``.
         real: :attr:`JudgedTable.real` of an earlier call with the same real tables and seed, to save time.
 
     Raises:
@@ -158,11 +158,11 @@ def judge_table(
         >>> import numpy as np
         >>> x = np.random.default_rng(0).normal(size=(3, 500))
         >>> train, test, fake = (pa.table({"x": one, "y": one > 0}) for one in x)
-        >>> judged = judge_table(train, test, fake, "y", TableSpec(["shapes"], controls=False))
+        >>> judged = judge_table(train, test, fake, "y", EvaluateTableSpec(["shapes"], controls=False))
         >>> judged.findings[0].line, list(judged.judgements)
         ('verdict: good', ['shapes'])
     """
-    spec = spec or TableSpec()
+    spec = spec or EvaluateTableSpec()
     held_out = train.slice(0, 0) if test is None else test
     names, notes = _common(train, held_out, synthetic, target)
     tables = [part.select(names) for part in (train, held_out, synthetic)]
@@ -204,7 +204,7 @@ def _common(train: pa.Table, test: pa.Table, synthetic: pa.Table, target: str | 
     return names, [f"not in all tables, and not judged: {', '.join(left)}"] if left else []
 
 
-def _wanted(spec: TableSpec, target: str | None, held_out: bool, notes: list[str]) -> list[str]:
+def _wanted(spec: EvaluateTableSpec, target: str | None, held_out: bool, notes: list[str]) -> list[str]:
     """Choose the groups to make; note those that need held-out rows or a target."""
     chosen = []
     for name, group in GROUPS.items():

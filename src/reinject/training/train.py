@@ -75,9 +75,10 @@ def train(
     if plan.remember is not None:
         raise ArgumentError("train", "its plan remembers old models", "Call reinject.continual.train_remembering")
     fabric = fabric or FabricSpec()
-    given = {"plan": plan, "device": device, **vars(fabric), "moments": moments}
+    described = asdict(plan)
+    del described["remember"]  # so that folders of older versions are recognised
+    given = {"plan": described, "device": device, **vars(fabric), "moments": moments}
     asked = asked_for(given, dataset=contents(plan.dataset, data_dir), seen=hash_of(plan.reconstructed_by))
-    del asked["plan"]["remember"]  # so that folders of older versions are recognised
     made = None if overwrite else earlier(out, asked)
     if made is not None:
         return made
