@@ -23,7 +23,9 @@ BLOCK = re.compile(
 
 
 EXAMPLES = [  # large networks, and all attacks on a table, take some ten seconds each
-    pytest.param(page, marks=[pytest.mark.slow] * (page.stem in ("conditions", "diffusion", "tables")), id=page.stem)
+    pytest.param(
+        page, marks=[pytest.mark.slow] * (page.stem in ("conditions", "diffusion", "features", "tables")), id=page.stem
+    )
     for page in PAGES
 ]
 

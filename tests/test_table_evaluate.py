@@ -19,7 +19,7 @@ from reinject.sampling.presets import Settings
 from reinject.sampling.sample import sample_models
 from reinject.sampling.sample_spec import SampleSpec
 from reinject.table_evaluation.evaluate_table import some_rows
-from reinject.table_evaluation.judge_table import TableSpec
+from reinject.table_evaluation.judge_table import EvaluateTableSpec
 from test_cli import run
 
 SETTINGS = Settings("ancestral", {"sigma": "geometric:20:0.05"}, steps=20, burn_in=20, emit="reconstruction")
@@ -60,7 +60,7 @@ def test_counters_are_not_judged(tmp_path: Path) -> None:
     rows = mixed(200)
     models = load_models([table_models(tmp_path / "models", rows)])
     sample_models(models, tmp_path / "set", SampleSpec(settings=SETTINGS, block_size=128), walks=100)
-    done = evaluate_table(tmp_path / "set", rows, TableSpec(["shapes"], controls=False), test=mixed(50, seed=1))
+    done = evaluate_table(tmp_path / "set", rows, EvaluateTableSpec(["shapes"], controls=False), test=mixed(50, seed=1))
     assert "counters are not judged: walk" in done.lines
     assert not any(line.startswith("hardest columns: walk") for line in done.lines)
 

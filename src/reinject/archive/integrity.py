@@ -9,10 +9,10 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from reinject.archive.arrow import arrow_file
 from reinject.archive.manifest import read_manifest
 from reinject.archive.schema import MANIFEST, blocks_of
 from reinject.archive.table_schema import TableSchema, read_origin
+from reinject.base.arrow import arrow_file
 from reinject.base.errors import ArchiveError
 from reinject.base.files import sha256
 

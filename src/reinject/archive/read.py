@@ -12,10 +12,10 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from reinject.archive.arrow import arrow_file
 from reinject.archive.manifest import read_manifest
 from reinject.archive.schema import MANIFEST, Plan
 from reinject.archive.table_schema import NUMBERS, TableSchema, read_origin
+from reinject.base.arrow import arrow_file
 from reinject.base.errors import ArchiveError, check_count
 from reinject.base.files import place_of
 from reinject.data.images import decode

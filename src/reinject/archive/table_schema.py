@@ -16,7 +16,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 from numpy.typing import NDArray
 
-from reinject.archive.arrow import arrow_file
+from reinject.base.arrow import arrow_file, arrow_memory
 from reinject.base.errors import ArchiveError
 from reinject.data.samples import LabelledSamples
 
@@ -45,7 +45,7 @@ class TableSchema:
         """Return the types that Parquet gives back, which has no times in seconds."""
         buffer = pa.BufferOutputStream()
         pq.write_table(self.schema.empty_table(), buffer)
-        return pq.read_schema(pa.BufferReader(buffer.getvalue()))
+        return pq.read_schema(arrow_memory(buffer.getvalue()))
 
     def as_json(self) -> dict[str, Any]:
         """Return JSON values, as a manifest holds them."""
@@ -66,7 +66,7 @@ class TableSchema:
             True
         """
         try:
-            schema = pa.ipc.read_schema(pa.py_buffer(base64.b64decode(values["schema"])))
+            schema = pa.ipc.read_schema(arrow_memory(base64.b64decode(values["schema"])))
             columns, classes = tuple(dict(one) for one in values["columns"]), tuple(values["classes"])
             found = cls(schema, columns, values["target"], classes)
             fits = [one["name"] for one in columns] == schema.names and all(isinstance(one, str) for one in classes)

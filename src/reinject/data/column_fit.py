@@ -7,6 +7,7 @@ from typing import Any
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from reinject.base.arrow import arrow_memory
 from reinject.base.errors import DataError
 from reinject.data.column_encoders import CategoryEncoder, NumberEncoder
 from reinject.data.spikes import spikes_of
@@ -46,7 +47,7 @@ def schema_text(schema: pa.Schema) -> str:
 
 def schema_in(text: str) -> pa.Schema:
     """Return the schema of :func:`schema_text`."""
-    return pa.ipc.read_schema(pa.py_buffer(base64.b64decode(text)))
+    return pa.ipc.read_schema(arrow_memory(base64.b64decode(text)))
 
 
 def reduced_columns(table: pa.Table, columns: Sequence[Column], groups: Sequence[str]) -> tuple[Column, ...]:

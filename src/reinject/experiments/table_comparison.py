@@ -123,7 +123,7 @@ def _made(one: TableSet, how: Method, train: pa.Table, place: Path, seed: int) -
     """Make rows, or read those that an interrupted run made; return them and the seconds that they took."""
     kept = place.with_suffix(".parquet")
     if kept.is_file():
-        table = pq.read_table(kept)
+        table = pq.read_table(str(kept))
         return table, float((table.schema.metadata or {}).get(b"seconds", b"nan"))
     began = time.monotonic()
     task = TableTask(train, one.target, one.categorical, len(train), seed)

@@ -20,7 +20,16 @@ def arrow_file(path: Path) -> pa.NativeFile:
     """
     if not is_remote(path):
         return pa.OSFile(str(path), "rb")
-    data = path.read_bytes()
-    memory = pa.allocate_buffer(len(data))  # Arrow's own memory; py_buffer and BufferReader(bytes) would hold Python's
+    return arrow_memory(path.read_bytes())
+
+
+def arrow_memory(data: bytes) -> pa.BufferReader:
+    """Copy bytes to memory of Arrow's own, and open it; ``py_buffer`` and ``BufferReader(bytes)`` would hold Python's.
+
+    Example:
+        >>> arrow_memory(b"abc").read()
+        b'abc'
+    """
+    memory = pa.allocate_buffer(len(data))
     np.frombuffer(memory, np.uint8)[:] = np.frombuffer(data, np.uint8)
     return pa.BufferReader(memory)
