@@ -22,12 +22,8 @@ BLOCK = re.compile(
 )
 
 
-EXAMPLES = [  # large networks, and all attacks on a table, take some ten seconds each
-    pytest.param(
-        page, marks=[pytest.mark.slow] * (page.stem in ("conditions", "diffusion", "features", "tables")), id=page.stem
-    )
-    for page in PAGES
-]
+SLOW = ("conditions", "diffusion", "features", "judging", "sharing", "tables")  # of ten seconds and more each
+EXAMPLES = [pytest.param(page, marks=[pytest.mark.slow] * (page.stem in SLOW), id=page.stem) for page in PAGES]
 
 
 @pytest.mark.usefixtures("quick_students")

@@ -175,7 +175,7 @@ class Whole(nn.Module):
 
 @pytest.mark.parametrize(
     "name",
-    [pytest.param(name, marks=[pytest.mark.slow] * (name not in ("langevin", "half-denoising"))) for name in chains()],
+    [pytest.param(name, marks=[pytest.mark.slow] * (name != "langevin")) for name in chains()],
 )
 def test_skewness_is_that_of_the_transitions(name: str) -> None:
     """Third central moment of a skewed target, sign and size: the law after as many steps by quadrature."""
@@ -348,6 +348,7 @@ def test_reflection_keeps_a_flat_density_flat() -> None:
     assert ((counts - 5000) ** 2 / 5000).sum() < 52  # chi-squared with 19 degrees of freedom: 1 false alarm in 10,000
 
 
+@pytest.mark.slow
 def test_guided_walks_have_the_density_times_the_classifier() -> None:
     """N(0, 1) times sigmoid(3 x)^w: Metropolis is exact, so the moments are those of quadrature."""
     lam, w = 0.4, 2.0

@@ -105,6 +105,7 @@ def test_a_network_that_learned_by_heart_is_found_out_by_all() -> None:
     assert attack("classifier", "loss", attacks["loss"][:few], attacks["loss"][few:]).p < 1e-3
 
 
+@pytest.mark.slow
 def test_the_student_that_is_attacked_is_that_of_the_samples() -> None:
     """Not one of the shadows beside which it is trained: half of their rows are members, half are not."""
     digits = data.load("digits")
