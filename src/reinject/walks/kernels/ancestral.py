@@ -66,9 +66,9 @@ class Ancestral:
     eta: float = option("0 deterministic .. 1 as much new noise as the levels allow", default=1.0)
 
     def __post_init__(self) -> None:
-        check_level("ancestral", "sigma", self.sigma)
-        check_between("ancestral", "eta", self.eta, 0.0, 1.0)
-        require_noise_conditioned("ancestral", self.r)
+        check_level(self.usage.name, "sigma", self.sigma)
+        check_between(self.usage.name, "eta", self.eta, 0.0, 1.0)
+        require_noise_conditioned(self.usage.name, self.r)
 
     def level(self, i: int) -> float:
         """Return the noise level of x_i, data units."""

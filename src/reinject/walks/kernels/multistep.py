@@ -5,18 +5,13 @@ from dataclasses import dataclass
 from typing import ClassVar
 
 import torch
-from jaxtyping import Float
-from torch import Tensor
 
-from reinject.walks.kernels.ancestral import renoise
-from reinject.walks.kernels.annealed import require_noise_conditioned
-from reinject.walks.kernels.kernel import Info, State, Usage, check_between, check_level, option
-from reinject.walks.reconstruction import Autoencoder
-from reinject.walks.schedules import Parameter, value_at
+from reinject.walks.kernels.ancestral import Ancestral, renoise
+from reinject.walks.kernels.kernel import Info, State, Usage
 
 
 @dataclass(frozen=True)
-class Multistep:
+class Multistep(Ancestral):
     """Step from one noise level to the next by an extrapolated r: x <- D + (sd/s)(x - D) + su z.
 
     D = r + (r - r_old) h/(2 h_old), h = log(s/s'), h_old = log(s_old/s). r = r(x, s) is evaluated at x, r_old is the r
@@ -58,23 +53,6 @@ class Multistep:
         emit="reconstruction",
         values={"sigma": "karras:1.4r:0.006r:4"},
     )
-
-    r: Autoencoder
-    sigma: Parameter = option("falling noise, data units")
-    eta: float = option("0 deterministic .. 1 as much new noise as the levels allow", default=1.0)
-
-    def __post_init__(self) -> None:
-        check_level("multistep", "sigma", self.sigma)
-        check_between("multistep", "eta", self.eta, 0.0, 1.0)
-        require_noise_conditioned("multistep", self.r)
-
-    def level(self, i: int) -> float:
-        """Return the noise level of x_i, data units."""
-        return value_at(self.sigma, i)
-
-    def init(self, x: Float[Tensor, "batch *event"]) -> State:
-        """Return the state at x_0 = x, without an old r."""
-        return State(x, 0)
 
     def step(self, state: State, generator: torch.Generator) -> tuple[State, Info]:
         """Return x_{i+1} at its level; the reconstruction is r(x_i, s_i)."""
