@@ -206,7 +206,7 @@ def test_an_identity_is_refused(tmp_path: Path) -> None:
         import_model(
             f"{tmp_path / 'network.py'}:identity", tmp_path / "m", Wanted(shape=SHAPE, bounds=(0, 1), trust=True)
         )
-    assert not (tmp_path / "m" / "autoencoder").exists()
+    assert not (tmp_path / "m").exists()
 
 
 def test_inspect_says_what_is_lost_and_lambda(tmp_path: Path) -> None:

@@ -210,9 +210,9 @@ def _exchange(first: Path, second: Path) -> None:
 def _filling(sources: Sequence[str], roles: Sequence[Role], out: Path, overwrite: bool) -> Iterator[dict[Role, Path]]:
     """Yield unfinished folders by role, in the order of the sources.
 
-    At the end all of them move to their places; after an error none does.
+    At the end all of them move to their places; after an error none does, and a new ``out`` is removed.
     """
-    folders = {role: out / role for role in roles}
+    folders, is_new = {role: out / role for role in roles}, not out.exists()
     for folder in folders.values():
         check_free(folder, CONFIG, overwrite)
     partials = {role: partial_of(folder) for role, folder in folders.items()}
@@ -224,6 +224,9 @@ def _filling(sources: Sequence[str], roles: Sequence[Role], out: Path, overwrite
     except (ReinjectError, OSError):
         for partial in partials.values():
             discard(partial)
+        if is_new:
+            with contextlib.suppress(OSError):  # another import may write there
+                out.rmdir()
         raise
     for role, partial in partials.items():
         publish(partial, folders[role])
