@@ -82,7 +82,11 @@ def run_generations(
         for name, chain in CHAINS.items():
             folder = out / f"seed-{seed}" / name.replace(" ", "-")
             folder.mkdir(parents=True, exist_ok=True)
-            each = [_generation(real, chain, folder, g, seed, spec.device, progress) for g in range(GENERATIONS + 1)]
+            each = []
+            for g in range(GENERATIONS + 1):
+                each.append(_generation(real, chain, folder, g, seed, spec.device, progress))
+                said = ", ".join(f"{number} {each[-1][number]:.3f}" for number in _NUMBERS)
+                progress.say(f"seed {seed}, {name}, generation {g}: {said}")
             found.setdefault(name, []).append(each)
     chains = {name: _over_seeds(each) for name, each in found.items()}
     return {"dataset": real.name, "rows": len(real.train), "seeds": list(spec.all_seeds), "chains": chains}

@@ -42,7 +42,10 @@ def run_protocol(
         setting = Setting(protocol, dataset, folder / "models", seed, spec.device, progress)
         setting.folder.mkdir(exist_ok=True)
         for method in METHODS:
-            tasks = [_task(setting, method, task, folder) for task in range(len(protocol.tasks))]
+            tasks = []
+            for task in range(len(protocol.tasks)):
+                tasks.append(_task(setting, method, task, folder))
+                progress.say(f"seed {seed}, {method}, after task {task + 1}: {_said(tasks[-1])}")
             found.setdefault(method, []).append(_summary(tasks))
         tidy(setting)
     return {
@@ -82,10 +85,22 @@ def task_accuracies(protocol: Protocol, dataset: data.Dataset, task: int, predic
     return found
 
 
+def _said(result: Mapping[str, Any]) -> str:
+    """Write the accuracy after a task, and that of each task, for runs that stop before their page."""
+    each = " ".join(f"{right / rows:.3f}" for right, rows in result["accuracies"])
+    return f"accuracy {_accuracy(result):.3f}, by task {each}; {result['bytes']:,} bytes kept"
+
+
+def _accuracy(result: Mapping[str, Any]) -> float:
+    """Compute the accuracy on the test rows of all tasks so far."""
+    right, rows = np.sum(result["accuracies"], 0).tolist()
+    return float(right / rows)
+
+
 def _summary(tasks: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
     """Summarise a seed: final accuracy, forgetting, accuracy on all classes so far after each task."""
     each = [[right / rows for right, rows in one["accuracies"]] for one in tasks]
-    after = [sum(right for right, _ in one["accuracies"]) / sum(n for _, n in one["accuracies"]) for one in tasks]
+    after = [_accuracy(one) for one in tasks]
     lost = [max(each[t][k] for t in range(k, len(each) - 1)) - each[-1][k] for k in range(len(each) - 1)]
     kept = max(one["bytes"] for one in tasks)
     seconds = sum(one["seconds"] for one in tasks)
