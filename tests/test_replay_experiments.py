@@ -55,6 +55,7 @@ def test_accuracies_by_task_and_forgetting() -> None:
     assert found == [[count[1], count[0] + count[1]], [0, count[2] + count[3]]]
     tasks = [{"accuracies": [[9, 10]], "bytes": 3, "seconds": 1.0}]
     tasks += [{"accuracies": [[6, 10], [30, 30]], "bytes": 7, "seconds": 2.0}]
+    assert replay_table._said(tasks[1]) == "accuracy 0.900, by task 0.600 1.000; 7 bytes kept"
     assert replay_table._summary(tasks) == {
         "final": 0.9,
         "forgetting": pytest.approx(0.3),
@@ -156,6 +157,7 @@ def test_a_buffer_keeps_as_many_rows_as_fit(tmp_path: Path) -> None:
     [
         (["replays"], [], "'replays' is not known"),
         (["replay"], ["mnist"], "'mnist' is not known. Use some of split-digits, split-mnist"),
+        (["generations"], ["mnist"], "'mnist' was given, and no target has parts. Leave it out"),
         (["table"], ["split-mnist"], "'split-mnist' is not known. Use some of digits"),
     ],
 )

@@ -101,7 +101,9 @@ def reproduce(
         for name in (one for one in chosen if one in EXPERIMENTS):
             _experiment(name, out / name, spec, data_dir, progress)
     if "replay" in wanted:
-        for name in [one for one in only if one in PROTOCOLS] or [one for one in PROTOCOLS if one != "split-digits"]:
+        for name in only or [one for one in PROTOCOLS if one != "split-digits"]:
+            if name not in PROTOCOLS:
+                continue
             found = run_protocol(name, out / name, spec, data_dir=data_dir, progress=progress)
             _note(out / name, found, f"replay --only {name}", spec)
     if "generations" in wanted:
@@ -121,6 +123,8 @@ def reproduce(
 
 def _check(owner: str, names: Sequence[str], known: Collection[str]) -> None:
     for name in names:
+        if not known:
+            raise ArgumentError(owner, f"{name!r} was given, and no target has parts", "Leave it out")
         if name not in known:
             raise ArgumentError(owner, f"{name!r} is not known", f"Use some of {', '.join(known)}")
 
