@@ -110,6 +110,8 @@ def test_the_plugin_fills_batches_and_trains_its_memory_itself(tmp_path: Path) -
 
 
 def test_an_experience_of_other_values_is_refused(tmp_path: Path) -> None:
+    with pytest.raises(ArgumentError, match=r"ReplayPlugin: share = 0\. Give a share"):
+        ReplayPlugin(tmp_path / "memory", share=0)
     plugin = ReplayPlugin(tmp_path / "memory", FEW)
     strategy = Naive([plugin])
     strategy.experience = experience(0, [0, 1])

@@ -210,6 +210,8 @@ def test_batches_that_do_not_fit_are_refused(old: Path, batch: Any, said: str) -
 def test_models_that_do_not_fit_are_refused(old: Path, tmp_path: Path) -> None:
     with pytest.raises(ArgumentError, match=r"share = 1\. Give a share"):
         Replay(old, SPEC, share=1)
+    with pytest.raises(ArgumentError, match=r"rows = -1 is below 1"):
+        Replay(old, SPEC).draw(-1)
     with pytest.raises(ArgumentError, match="has the class 0, which is not among 1, 2, 3, 4, 5"):
         Replay(old, SPEC, class_names=NAMES[1:])
     with pytest.raises(ArgumentError, match="repeats 0"):

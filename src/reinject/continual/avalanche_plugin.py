@@ -13,7 +13,7 @@ from reinject import data
 from reinject.base.errors import ArgumentError
 from reinject.base.progress import Progress, Silent
 from reinject.continual.remember import rehearse
-from reinject.continual.replay import Replay
+from reinject.continual.replay import Replay, check_share
 from reinject.data.samples import Storage, usual_kind
 from reinject.models.loading import load_models
 from reinject.sampling.sample_spec import Writing
@@ -40,7 +40,7 @@ class ReplayPlugin:
         progress: progress reporter.
 
     Raises:
-        ArgumentError: an experience beyond the value range.
+        ArgumentError: a share outside (0, 1), or an experience beyond the value range.
 
     Source: avalanche's plug-ins, https://github.com/ContinualAI/avalanche; Shin et al. 2017, arXiv 1705.08690.
     """
@@ -57,6 +57,8 @@ class ReplayPlugin:
         device: str = "cpu",
         progress: Progress | None = None,
     ) -> None:
+        if share is not None:
+            check_share("ReplayPlugin", share)
         self.folder, self.plan, self.share = Path(folder), plan or plan_for("experience"), share
         self.value_range, self.device, self.progress = value_range, device, progress or Silent()
         self.models: Path | None = None

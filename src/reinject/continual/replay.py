@@ -8,7 +8,7 @@ import torch
 from torch import Tensor, nn
 from torch.utils.data import IterableDataset
 
-from reinject.base.errors import ArgumentError, ModelError
+from reinject.base.errors import ArgumentError, ModelError, check_count
 from reinject.base.random_streams import stream
 from reinject.continual.rehearsal import Block, Models, Source, source_of
 from reinject.continual.union import places_of
@@ -16,6 +16,12 @@ from reinject.sampling.presets import Settings
 from reinject.sampling.sample_spec import SampleSpec
 
 _MARGIN = 0.1  # of the range: a loader's values beyond it are in other units
+
+
+def check_share(owner: str, share: float) -> None:
+    """Raise ArgumentError unless a share lies between 0 and 1."""
+    if not 0 < share < 1:
+        raise ArgumentError(owner, f"share = {share}", "Give a share between 0 and 1")
 
 
 class Replay(IterableDataset[tuple[Tensor, Tensor]]):
@@ -64,8 +70,7 @@ class Replay(IterableDataset[tuple[Tensor, Tensor]]):
         seed: int = 0,
         device: str = "cpu",
     ) -> None:
-        if not 0 < share < 1:
-            raise ArgumentError("Replay", f"share = {share}", "Give a share between 0 and 1")
+        check_share("Replay", share)
         self.source: Source = source_of(models, SampleSpec.of(spec), seed, device)
         self.named = bool(len(class_names))
         self.class_names = tuple(class_names) or self.source.class_names
@@ -82,7 +87,11 @@ class Replay(IterableDataset[tuple[Tensor, Tensor]]):
 
         Arguments:
             rows: number of rows, >= 1.
+
+        Raises:
+            ArgumentError: fewer than one row.
         """
+        check_count("Replay", "rows", rows)
         taken: list[Block] = []
         while rows:
             pool = self._pool if self._pool is not None and len(self._pool.label) else next(self._blocks)
