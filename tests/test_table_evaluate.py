@@ -1,6 +1,7 @@
 """Judging an archive of table rows: its real table, the split of its models, and what is refused."""
 
 import json
+import shutil
 from pathlib import Path
 
 import pyarrow as pa
@@ -9,9 +10,10 @@ from pyarrow import csv as arrow_csv
 
 from making_tables import mixed, table_models
 from reinject import EvaluateSpec, evaluate
-from reinject.archive import Archive
+from reinject.archive import MANIFEST, Archive
 from reinject.archive.export import _as_text
-from reinject.base.errors import ArgumentError, DataError
+from reinject.base.errors import ArgumentError, DataError, ReinjectError
+from reinject.base.outcome import Outcome
 from reinject.data.table_parts import load_table
 from reinject.models.loading import load_models
 from reinject.report.table_evaluated import evaluate_table
@@ -65,6 +67,28 @@ def test_counters_are_not_judged(tmp_path: Path) -> None:
     assert not any(line.startswith("hardest columns: walk") for line in done.lines)
 
 
+def test_a_verdict_on_the_walks_is_a_finding_and_frames_are_judged_again(
+    made: tuple[Path, Path], tmp_path: Path
+) -> None:
+    folder = tmp_path / "set"
+    shutil.copytree(made[1], folder)
+    manifest = json.loads((folder / MANIFEST).read_text())
+    manifest["verdict"] = {"level": "broken", "reason": "50% of the walks diverged"}
+    (folder / MANIFEST).write_text(json.dumps(manifest))
+    arrow_csv.write_csv(_as_text(mixed(50, seed=1)), tmp_path / "unseen.csv")
+
+    def judged() -> Outcome:
+        spec = EvaluateTableSpec(["shapes"], controls=False)
+        return evaluate_table(folder, mixed(200), spec, test=tmp_path / "unseen.csv", out=tmp_path / "e")
+
+    done = judged()
+    assert done.lines[0] == "verdict: broken: 50% of the walks diverged"
+    assert done.result["findings"][0]["level"] == "broken"
+    assert "verdict: broken: 50% of the walks diverged" in (tmp_path / "e" / "report.html").read_text()
+    with pytest.raises(ReinjectError, match="overwrite"):
+        judged()  # a data frame has no name to compare
+
+
 def test_rows_that_the_models_have_seen_are_no_held_out_rows(made: tuple[Path, Path], tmp_path: Path) -> None:
     people, archive = made
     with pytest.raises(DataError, match=r"held out here \(its split seed is 3, not 0\)\. Give --split-seed 3\."):
@@ -83,6 +107,9 @@ def test_options_of_images_are_refused(made: tuple[Path, Path]) -> None:
     for spec in (EvaluateSpec(features="pixels"), EvaluateSpec(student="knn"), EvaluateSpec(shadows=True)):
         with pytest.raises(ArgumentError, match="is for images and vectors, and the archive holds table rows"):
             evaluate(archive, str(people), spec=spec)
+    for given in ({"models": [people]}, {"classifier": lambda x: x}):
+        with pytest.raises(ArgumentError, match="is not needed for table rows"):
+            evaluate(archive, str(people), spec=SHAPES, **given)  # type: ignore[arg-type]
     status, _, error = run("evaluate", archive, "--against", people, "--judge", "coverage")
     assert status == 1
     assert "'coverage' is not known. Use some of utility, two-sample" in error

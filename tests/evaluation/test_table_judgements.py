@@ -13,9 +13,10 @@ import pytest
 import torch
 from scipy import stats
 
-from reinject.base.errors import ArgumentError, DataError
+from reinject.base.errors import ArgumentError, DataError, ReinjectError
 from reinject.evaluation.judgement import Judgement
 from reinject.table_evaluation import table_two_sample
+from reinject.table_evaluation.evaluate_rows import evaluate_rows
 from reinject.table_evaluation.judge_table import EvaluateTableSpec, judge_table
 from reinject.table_evaluation.table_coding import Coded, Coding
 from reinject.table_evaluation.table_controls import gaussian_a_class, independent_columns
@@ -141,6 +142,17 @@ def test_utility_compares_with_the_twin_and_knows_wrong_labels() -> None:
     assert all(one.interval[0] < one.value < one.interval[1] for one in same)
     assert [one.detail["share"] for one in same] == [1.0] * 4
     assert worse[0].value == pytest.approx(1 - twin["AUC, boosting"], abs=0.02)
+
+
+def test_no_share_of_a_gain_that_the_twin_does_not_have() -> None:
+    """A twin below chance has no gain to share, and a number has RMSE above that of a constant."""
+    rows = Coding.of([people(200, 0)])
+    a = rows.code(people(200, 0))
+    for name, twin in (("rich", {"AUC": 0.45, "F1": 0.0}), ("y", {"RMSE": 1e6})):
+        given = {f"{k}, {learner}": v for k, v in twin.items() for learner in ("boosting", "linear")}
+        found = table_utility(Target(rows, name), given, a, a)
+        assert {one.detail["share"] for one in found} == {None}
+        assert table_findings({"utility": found}, {})[0].level == "good"
 
 
 def test_regression_of_a_logarithm() -> None:
@@ -295,6 +307,8 @@ def test_tables_of_other_tools_and_missing_parts() -> None:
     assert any("needs a target" in note for note in few.notes)
     with pytest.raises(ArgumentError, match="the real table has no column 'wage'"):
         judge_table(train, fake, fake, "wage")
+    with pytest.raises(ArgumentError, match="categorical: the real table has no column 'zpi'"):
+        judge_table(train, fake, fake, spec=EvaluateTableSpec(categorical=["zpi"]))
     with pytest.raises(DataError, match="no common column"):
         judge_table(train, None, pa.table({"z": [1]}))
     with pytest.raises(DataError, match="0 synthetic rows"):
@@ -318,6 +332,14 @@ def test_findings_lead_with_what_is_worst() -> None:
         table_findings({"privacy": [Judgement("nearer to training", "?", 0.52, 0.5, (0.49, 0.55), 9)]}, {})[0].reason
         == ""
     )
+
+
+def test_other_rows_in_memory_are_judged_again(tmp_path: Path) -> None:
+    """A data frame has no name, so an earlier result at the same place may be of other rows."""
+    spec = EvaluateTableSpec(["shapes"], controls=False)
+    evaluate_rows(people(60, 0), people(60, 1), spec=spec, out=tmp_path / "e")
+    with pytest.raises(ReinjectError, match="overwrite"):
+        evaluate_rows(people(60, 2), people(60, 1), spec=spec, out=tmp_path / "e")
 
 
 def test_rows_of_another_tool_are_evaluated_by_a_command(tmp_path: Path) -> None:

@@ -58,7 +58,7 @@ def evaluate(
         return evaluate_table(
             folder,
             against,
-            table_spec_of(spec, models),
+            table_spec_of(spec, models, classifier),
             split_seed=spec.split_seed,
             out=out,
             overwrite=overwrite,
@@ -92,12 +92,15 @@ def _is_table(folder: Path) -> bool:
     return (folder / MANIFEST).is_file() and read_manifest(folder).get("table") is not None
 
 
-def table_spec_of(spec: EvaluateSpec, models: Sequence[Path] = ()) -> EvaluateTableSpec:
+def table_spec_of(
+    spec: EvaluateSpec, models: Sequence[Path] = (), classifier: Classifier | None = None
+) -> EvaluateTableSpec:
     """Return what to judge of a table.
 
     Arguments:
         spec: what was asked for.
         models: folders of models that were given.
+        classifier: classifier that was given.
 
     Raises:
         ArgumentError: an option that tables do not have.
@@ -112,8 +115,9 @@ def table_spec_of(spec: EvaluateSpec, models: Sequence[Path] = ()) -> EvaluateTa
             raise ArgumentError(
                 f"--{name}", "is for images and vectors, and the archive holds table rows", "Leave it out"
             )
-    if models:
-        raise ArgumentError("--models", "is not needed for table rows", "Leave it out")
+    for name, given in (("--models", bool(models)), ("classifier", classifier is not None)):
+        if given:
+            raise ArgumentError(name, "is not needed for table rows", "Leave it out")
     return EvaluateTableSpec(spec.judgements, seed=spec.seed)
 
 

@@ -37,7 +37,8 @@ def evaluate_table(
         spec: what to judge; default: ``EvaluateTableSpec()``.
         test: held-out rows, if they were given for training.
         split_seed: seed of the split of a table without a test part; that of the models.
-        out: folder for metrics.json and report.html; default: no folder.
+        out: folder for metrics.json and report.html; default: no folder. A repeated call on files returns the earlier
+            result.
         overwrite: replace an earlier evaluation at ``out``.
         progress: progress reporter.
 
@@ -49,11 +50,13 @@ def evaluate_table(
         DataError: the table cannot be read, or the models have seen its held-out rows.
     """
     spec = spec or EvaluateTableSpec()
-    texts = [one for one in (against, test) if isinstance(one, (str, Path))]
-    given = {"against": str(against) if against in texts else "", **vars(spec), "split_seed": split_seed}
-    asked = asked_for(given, archive=manifest_hash(place_of(folder)), files=[contents(one) for one in texts])
+    tables = [one for one in (against, test) if one is not None]
+    files = [contents(one) for one in tables if isinstance(one, (str, Path))]
+    named = str(against) if isinstance(against, (str, Path)) else ""
+    given = {"against": named, **vars(spec), "split_seed": split_seed}
+    asked = asked_for(given, archive=manifest_hash(place_of(folder)), files=files)
     if out is not None:
-        made = None if overwrite else earlier(out, asked)
+        made = None if overwrite or len(files) < len(tables) else earlier(out, asked)
         if made is not None:
             return made
         check_free(out, METRICS, overwrite)

@@ -38,7 +38,7 @@ def evaluate_rows(
         target: column that learners predict; None: utility is left out.
         spec: what to judge; default: ``EvaluateTableSpec()``.
         test: real rows that the tool did not see; default: the test file of the folder.
-        out: folder for metrics.json; default: no folder.
+        out: folder for metrics.json; default: no folder. A repeated call on files returns the earlier result.
         overwrite: replace an earlier evaluation at ``out``.
         progress: progress reporter.
 
@@ -53,10 +53,11 @@ def evaluate_rows(
     given = {
         name: str(one) for name, one in (("against", against), ("rows", synthetic)) if isinstance(one, (str, Path))
     }
-    files = [contents(str(one)) for one in (synthetic, against, test) if isinstance(one, (str, Path))]
+    tables = [one for one in (synthetic, against, test) if one is not None]
+    files = [contents(one) for one in tables if isinstance(one, (str, Path))]
     asked = asked_for({**given, "target": target, **vars(spec)}, files=files)
     if out is not None:
-        made = None if overwrite else earlier(out, asked)
+        made = None if overwrite or len(files) < len(tables) else earlier(out, asked)
         if made is not None:
             return made
         check_free(out, METRICS, overwrite)

@@ -1,7 +1,7 @@
 """Evaluate an archive of table rows against the table that its models come from."""
 
 import time
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -15,6 +15,8 @@ from reinject.base.errors import ArchiveError
 from reinject.base.progress import Progress, Silent
 from reinject.data.splits import check_unseen, unknown
 from reinject.data.table_parts import TableParts, load_table
+from reinject.evaluation.findings import worst_first
+from reinject.evaluation.standing import verdict_of
 from reinject.table_evaluation.judge_table import EvaluateTableSpec, JudgedTable, judge_table
 
 MOST = 300_000  # synthetic rows that are read
@@ -28,7 +30,7 @@ class ComparedTable:
         archive: the archive.
         parts: training rows and held-out rows.
         synthetic: the judged rows of the archive.
-        judged: the judgements.
+        judged: the judgements; the verdict on the walks is among the findings.
         metrics: all results as JSON values.
         lines: of text.
     """
@@ -65,6 +67,7 @@ def compare(
     )
     with (progress or Silent()).task("judging", 1, "tables") as advance:
         judged = judge_table(train, held_out, synthetic, table.target, spec)
+        judged = replace(judged, findings=worst_first(verdict_of(archive), judged.findings))
         advance(1)
     metrics = {
         "archive": str(folder),
@@ -75,7 +78,7 @@ def compare(
         "notes": [*judged.notes, *notes],
         "seconds": round(time.monotonic() - began, 1),
     }
-    lines = [*_lines(judged, archive), *notes, f"{metrics['seconds']} s"]
+    lines = [*judged.lines(), *notes, f"{metrics['seconds']} s"]
     return ComparedTable(archive, parts, synthetic, judged, metrics, lines)
 
 
@@ -109,11 +112,3 @@ def some_rows(archive: Archive, seed: int, most: int = MOST) -> pa.Table:
         kept.append(archive.shard(number).take(pa.array(here)))
         first += shard["rows"]
     return pa.concat_tables(kept)
-
-
-def _lines(judged: JudgedTable, archive: Archive) -> list[str]:
-    """Write the worst of both verdicts first: that of the walks, and that of the comparison."""
-    found = archive.manifest.get("verdict")
-    if found is None or found["level"] == "good":
-        return judged.lines()
-    return [f"the walks were {found['level']}: {found['reason']}", *judged.lines()]

@@ -152,7 +152,7 @@ def judge_table(
 
     Raises:
         DataError: no common columns, a column of another type, an infinite value, an empty table.
-        ArgumentError: no such target.
+        ArgumentError: no such target, or a name of ``spec.categorical`` that no real column has.
 
     Example:
         >>> import numpy as np
@@ -164,6 +164,9 @@ def judge_table(
     """
     spec = spec or EvaluateTableSpec()
     held_out = train.slice(0, 0) if test is None else test
+    for name in spec.categorical:
+        if name not in train.schema.names:
+            raise ArgumentError("categorical", f"the real table has no column {name!r}", "Name some of its columns")
     names, notes = _common(train, held_out, synthetic, target)
     tables = [part.select(names) for part in (train, held_out, synthetic)]
     classes = [target] if target is not None and is_class(train[target]) else []

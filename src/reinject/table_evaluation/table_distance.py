@@ -4,7 +4,6 @@ from typing import NamedTuple
 
 import numpy as np
 import torch
-from numpy.typing import NDArray
 from torch import Tensor
 
 from reinject.base.errors import DataError
@@ -59,9 +58,10 @@ def closest(train: Tensor, held_out: Tensor, synthetic: Tensor) -> Closest:
 def closest_record(train: Tensor, held_out: Tensor, synthetic: Tensor, seed: int = 0) -> Judgement:
     """Judge the share of synthetic rows that are nearer to training rows than to equally many held-out rows.
 
-    Training rows are compared in disjoint random parts, each as large as the held-out part; the share is the mean over
-    the parts. So every training row counts, and one half is the null for any sizes. With k parts a copy of a training
-    row counts as 1/2 + 1/(2 k), so give half of the rows as the held-out part where you can. ``Parts`` is k.
+    Training rows are compared in disjoint random parts, each as large as the held-out part. Rows that fill no part are
+    left out. The share is the mean over the parts, so one half is the null for any sizes. Of T training and P held-out
+    rows a copy of a training row counts as 1/2 + P/(2 T), P <= T (``of a copy``). So give half of the rows as the
+    held-out part where you can. ``Parts`` is the number of parts.
 
     Rows with one nearest real row depend on each other. The interval is of clusters of such rows.
 
@@ -91,7 +91,7 @@ def closest_record(train: Tensor, held_out: Tensor, synthetic: Tensor, seed: int
         0.5,
         (float(low), float(high)),
         n,
-        detail={"parts": count, "of a copy": 0.5 + 0.5 / count},
+        detail={"parts": count, "of a copy": 0.5 + 0.5 * n / len(train)},
     )
 
 
@@ -105,15 +105,3 @@ def table_copies(train: Tensor, held_out: Tensor, synthetic: Tensor) -> Judgemen
     """
     near = neighbourhood(synthetic, train, held_out)
     return copies(near, neighbourhood(held_out, train, held_out, itself=True), train, held_out)
-
-
-def nearest_rows(train: Tensor, synthetic: Tensor, count: int = 5) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
-    """Find the synthetic rows nearest to training rows, and these rows; numbers of both, (count,).
-
-    Example:
-        >>> nearest_rows(torch.tensor([[0.0], [5.0]]), torch.tensor([[2.0], [4.9]]), 1)
-        (array([1]), array([1]))
-    """
-    distance, row = nearest(synthetic, train)
-    chosen = distance[:, 0].argsort(stable=True)[:count]
-    return chosen.numpy(), row[chosen, 0].numpy()

@@ -118,7 +118,8 @@ def table_utility(
     """Judge learners of synthetic rows by real test rows; the null is the twin, trained on real rows.
 
     The interval is of the test rows: 100 resamples of them, with the same learner. ``share`` is the part of the twin's
-    gain over a constant prediction that the synthetic rows teach. Its gain is AUC - 1/2, F1, or the reduction of RMSE.
+    gain over a constant prediction that the synthetic rows teach; None where the twin gains nothing. The gain is
+    AUC - 1/2, F1, or the reduction of RMSE.
 
     Arguments:
         target: what is predicted.
@@ -136,6 +137,7 @@ def table_utility(
         for name, value in scores(target, y, predicted).items():
             real = twin[f"{name}, {learner}"]
             zero = {"AUC": 0.5, "F1": 0.0}.get(name, constant)
+            gain = zero - real if name == "RMSE" else real - zero
             ends = np.nanquantile([one[name] for one in resamples], [(1 - LEVEL) / 2, (1 + LEVEL) / 2])
             found.append(
                 Judgement(
@@ -145,7 +147,7 @@ def table_utility(
                     real,
                     (float(ends[0]), float(ends[1])),
                     len(synthetic),
-                    detail={"share": (value - zero) / (real - zero) if real != zero else None, "engine": engine()},
+                    detail={"share": (value - zero) / (real - zero) if gain > 0 else None, "engine": engine()},
                 )
             )
     return found
