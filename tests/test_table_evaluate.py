@@ -104,7 +104,7 @@ def test_rows_that_the_models_have_seen_are_no_held_out_rows(made: tuple[Path, P
 
 def test_options_of_images_are_refused(made: tuple[Path, Path]) -> None:
     people, archive = made
-    for spec in (EvaluateSpec(features="pixels"), EvaluateSpec(student="knn"), EvaluateSpec(shadows=True)):
+    for spec in (EvaluateSpec(features="pixels"), EvaluateSpec(student="knn"), EvaluateSpec(most=9)):
         with pytest.raises(ArgumentError, match="is for images and vectors, and the archive holds table rows"):
             evaluate(archive, str(people), spec=spec)
     for given in ({"models": [people]}, {"classifier": lambda x: x}):

@@ -102,6 +102,19 @@ def test_shapes_and_trends_are_those_of_sdmetrics() -> None:
     assert found.hardest_pairs(1)[0][:2] == ("y", "b")
 
 
+def test_trends_are_correlations_of_the_rows_that_have_both_numbers() -> None:
+    """Large numbers of one column and small ones of another are missing, so means of columns are not means of pairs."""
+    rng = np.random.default_rng(0)
+    x = rng.standard_normal(400) + 3
+    y = x + rng.standard_normal(400)
+    x[y > 3.5], y[x < 2] = np.nan, np.nan
+    real, fake = numbers(np.stack([x, y], 1)), numbers(rng.standard_normal((400, 2)))
+    both = ~np.isnan(x + y)
+    exact = np.corrcoef(x[both], y[both])[0, 1] - np.corrcoef(fake.numbers.T)[0, 1]
+    coding = Coding.of([pa.table({"x": [0.0], "y": [0.0]})])
+    assert likeness(coding, real, fake).pairs[0, 1] == pytest.approx(1 - abs(exact) / 2)
+
+
 def test_a_pair_of_two_large_categories_and_a_constant() -> None:
     rng = np.random.default_rng(0)
     a, b = (pa.table({k: rng.integers(0, 900, 300).astype(str) for k in "uv"}) for _ in range(2))
@@ -168,6 +181,15 @@ def test_regression_of_a_logarithm() -> None:
     assert found[1].detail["share"] == pytest.approx(0.5, abs=0.05)  # a constant has RMSE 1
 
 
+def test_the_linear_learner_does_not_see_units() -> None:
+    rng = np.random.default_rng(0)
+    x = rng.standard_normal((300, 2))
+    y = x @ [1.0, -1.0]
+    moved = numbers(x * [1e6, 1e-6] + [5e6, 3.0])
+    plain = predict_number("linear", numbers(x), y, numbers(x))
+    assert predict_number("linear", moved, y, moved) == pytest.approx(plain, abs=1e-6)
+
+
 def test_one_class_and_a_thousand_categories() -> None:
     rng = np.random.default_rng(0)
     rows = Coded(np.zeros((2000, 0)), rng.integers(0, 1000, (2000, 1)))
@@ -217,6 +239,14 @@ def test_c2st_of_a_shift_is_exact(monkeypatch: pytest.MonkeyPatch) -> None:
     assert np.mean([one.interval[0] <= exact <= one.interval[1] for one in found]) > 0.85
     errors = [delong(rng.standard_normal(100) + 1, rng.standard_normal(100)) for _ in range(100)]
     assert np.mean([e for _, e in errors]) == pytest.approx(np.std([a for a, _ in errors]), rel=0.3)
+
+
+def test_c2st_draws_from_all_rows(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Of sorted rows, the first ones are no fair sample."""
+    monkeypatch.setattr(table_two_sample, "predict_classes", _fast)
+    rng = np.random.default_rng(0)
+    ordered = numbers(np.sort(rng.standard_normal(3000)))
+    assert c2st(ordered, numbers(rng.standard_normal(600))).value > 0.8
 
 
 def test_boosting_tells_a_dependence_that_columns_do_not_show() -> None:
@@ -269,6 +299,7 @@ def test_controls_keep_columns_and_moments() -> None:
     for k in (0, 1):
         one = y[rich == k]
         assert drawn[gauss.codes[:, 1] == k].mean() == pytest.approx(one.mean(), abs=5 * one.std() / math.sqrt(1000))
+        assert drawn[gauss.codes[:, 1] == k].std() == pytest.approx(one.std(), rel=0.1)
     assert drawn.max() <= y.max()
 
 

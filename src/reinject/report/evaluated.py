@@ -110,7 +110,7 @@ def table_spec_of(
         ('shapes',)
     """
     usual = EvaluateSpec()
-    for name in ("features", "student", "seeds", "shadows"):
+    for name in ("features", "student", "seeds", "most", "shadows"):
         if getattr(spec, name) != getattr(usual, name):
             raise ArgumentError(
                 f"--{name}", "is for images and vectors, and the archive holds table rows", "Leave it out"
