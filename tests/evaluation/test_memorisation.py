@@ -6,6 +6,7 @@ import torch
 from scipy import stats
 
 from reinject.base.errors import DataError
+from reinject.evaluation.copied import _interval, _level
 from reinject.evaluation.judgement import Judgement
 from reinject.evaluation.memorisation import _apart, attractors, authenticity, c_t, copies, data_copying, neighbourhood
 
@@ -68,6 +69,18 @@ def test_one_training_row_that_draws_every_walk_is_one_chance() -> None:
     """A thousand samples beside one row: chance alone gives that to a training row as often as there are such rows."""
     x = TRAIN[:1] + 1e-3 * rows(4, 1000)
     assert judged(x, TRAIN, TEST).p > 0.5
+
+
+def test_the_interval_of_copies_is_that_of_fisher() -> None:
+    """8 of 10 nearest real rows are training rows, of 30 and 20 rows; SciPy has the exact ends of the odds."""
+    level = _level(np.array([0, 1, 2, 3, 4, 5, 6, 7, 30, 31]), 30, 20)
+    assert level.excess == pytest.approx((0.8 - 0.6) / 0.4)
+    assert level.p == pytest.approx(stats.hypergeom.sf(7, 50, 30, 10))
+    ends = stats.contingency.odds_ratio([[8, 2], [22, 18]]).confidence_interval(0.95)
+    shares = [stats.nchypergeom_fisher.mean(50, 30, 10, odds) / 10 for odds in ends]
+    assert _interval(level, 30, 20, 0.025) == pytest.approx([(share - 0.6) / 0.4 for share in shares])
+    all_of_them = _level(np.arange(10), 30, 20)
+    assert _interval(all_of_them, 30, 20, 0.025)[1] == 1
 
 
 def test_c_t_is_that_of_its_authors() -> None:

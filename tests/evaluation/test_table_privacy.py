@@ -55,6 +55,23 @@ def test_the_share_of_copies_is_exact() -> None:
         closest(train, test[:399], mixed)
 
 
+@pytest.mark.parametrize("repeated", [False, True])
+def test_p_of_copies_has_its_law_and_the_interval_agrees(repeated: bool) -> None:
+    """Over 400 sets of tables, the share of p < .05 is within 3.3 standard errors of .05, also where rows repeat."""
+    found = []
+    for k in range(400):
+        rng = np.random.default_rng(k)
+        drawn = (rng.geometric(0.35, (n, 3)) if repeated else rng.standard_normal((n, 3)) for n in (300, 150, 400))
+        found.append(table_copies(*(torch.from_numpy(x.astype(np.float32)) for x in drawn), k))
+    small = np.mean([one.p < 0.05 for one in found])  # type: ignore[operator]
+    assert abs(small - 0.05) < 3.3 * math.sqrt(0.05 * 0.95 / 400)
+    for one in found:
+        assert one.interval[0] <= one.value <= one.interval[1]
+        assert (one.interval[0] > 0) == (one.p < 0.025)  # type: ignore[operator]
+    low, high = np.mean([[one.interval[0] > 0, one.interval[1] < 0] for one in found], 0)
+    assert max(low, high) < 0.025 + 3.3 * math.sqrt(0.025 * 0.975 / 400)
+
+
 def test_guesses_that_single_out_are_found_by_hand() -> None:
     table = Coded(np.array([[1.0], [2.0], [2.0], [np.nan]]), np.array([[0], [1], [1], [1]]))
     made = {one[0] for one in single_column(table, np.random.default_rng(0))}

@@ -5,7 +5,7 @@ between training and held-out rows. Held-out real rows are the reference.
 """
 
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from typing import NamedTuple
 
 import numpy as np
@@ -15,16 +15,14 @@ from scipy import stats
 from torch import Tensor
 
 from reinject.base.errors import DataError
+from reinject.evaluation.copied import copied_share
 from reinject.evaluation.judgement import Judgement, binomial_interval, clustered_interval
 from reinject.training.learning_curves import LEVEL
 from reinject.training.neighbours import nearest
 
-_LEVELS = (0.001, 0.003, 0.01, 0.03, 0.1, 0.3, 1.0)
-_LEAST = 10  # samples at the smallest level
 _CELL = 50  # least held-out rows in a cell
 _FITTED = 20_000  # rows for the fit of cells
 _TAU = 20  # samples that a cell needs to count
-_DRAWN = 9_999
 _RETURNED = 0.5  # of the distance to the nearest other real row
 
 
@@ -55,21 +53,13 @@ def neighbourhood(x: Tensor, train: Tensor, test: Tensor, *, itself: bool = Fals
         itself: ``x`` is ``test``, and a row is not its own neighbour.
     """
     (near, index), (far, other) = nearest(x, train), nearest(x, test, itself=itself)
-    return Neighbourhood(near[:, 0], index[:, 0], _apart_of(index[:, 0], train), far[:, 0], other[:, 0])
+    return Neighbourhood(near[:, 0], index[:, 0], distance_to_others(index[:, 0], train), far[:, 0], other[:, 0])
 
 
 def copies(near: Neighbourhood, held_out: Neighbourhood, train: Tensor, test: Tensor) -> Judgement:
-    """Judge the share of samples that are copies: near training rows more often than near held-out rows.
+    """Judge the share of samples that are copies of training rows: :func:`reinject.evaluation.copied.copied_share`.
 
-    Without memorisation, training and held-out rows are exchangeable: a sample's nearest real row is a training row
-    with probability p0 = T / (T + P). Copies are closer than by chance. Take the samples nearest to their real row,
-    relative to that row's distance to its nearest other real row. Copies raise the share f of training rows among them
-    above p0, and (f - p0) / (1 - p0) of them are copies. Levels reach from the nearest 0.1% to 100% of the samples; the
-    level with the smallest p is reported.
-
-    For p, a real row counts once, with any number of samples near it. Then the number of training rows among the
-    distinct real rows is hypergeometric for all sets of samples. p is that of the smallest value over all (nested)
-    levels, by 9,999 draws of such numbers. For the interval, each real row is one event, weighted by its samples.
+    Distances are relative to the distance of a sample's real row to its nearest other real row.
 
     Arguments:
         near: neighbours of the samples.
@@ -79,33 +69,19 @@ def copies(near: Neighbourhood, held_out: Neighbourhood, train: Tensor, test: Te
     Raises:
         DataError: fewer than 10 samples.
     """
-    n = len(near.distance)
-    if n < _LEAST:
-        raise DataError("copies", f"{n} samples are too few", f"Give at least {_LEAST}")
-    p0 = len(train) / (len(train) + len(test))
     from_train = near.distance <= near.held_out
     row = torch.where(from_train, near.row, len(train) + near.held_out_row)
     distance = torch.where(from_train, near.distance, near.held_out)
-    order = (distance / _apart(near, held_out, from_train, train, test).clamp_min(1e-12)).argsort(stable=True)
-    levels = [max(_LEAST, round(level * n)) for level in _LEVELS]
-    found = [_excess(row[order[:count]], len(train), len(test)) for count in dict.fromkeys(levels)]
-    best = min(found, key=lambda one: one["p"])
-    share = best["count"] / n
-    value, error = best["excess"] * share, best["error"] * share
-    half = float(stats.norm.ppf((1 + LEVEL) / 2)) * error
-    return Judgement(
-        "copies",
-        "What share of the samples is closer to training rows than by chance?",
-        value,
-        0.0,
-        (value - half, value + half),
-        n,
-        p=_smallest(best["p"], [one["rows"] for one in found], len(train), len(test)),
-        detail={"expected_share": p0, "levels": found},
-    )
+    apart = _apart(near, held_out, from_train, train, test)
+    return copied_share(row, relative(distance, apart), len(train), len(test))
 
 
-def _apart_of(row: Tensor, rows: Tensor) -> Tensor:
+def relative(distance: Tensor, apart: Tensor) -> Tensor:
+    """Divide distances by the distances between real rows, which may be 0."""
+    return distance / apart.clamp_min(1e-12)
+
+
+def distance_to_others(row: Tensor, rows: Tensor) -> Tensor:
     """Compute the distance of some rows, by their numbers, to their nearest other row."""
     chosen, back = _distinct(row)
     distance, found = nearest(rows[chosen], rows, 2)
@@ -124,43 +100,6 @@ def _distinct(row: Tensor) -> tuple[Tensor, Tensor]:
     """Return the distinct numbers, and the position of each number among them."""
     names, back = np.unique(row.numpy(), return_inverse=True)
     return torch.from_numpy(names), torch.from_numpy(back)
-
-
-def _excess(row: Tensor, trained: int, others: int) -> dict[str, float]:
-    """Estimate the share of copies from the nearest rows of some samples, and p of the number of training rows."""
-    names, counts = np.unique(row.numpy(), return_counts=True)
-    p0 = trained / (trained + others)
-    from_train = names < trained
-    scale = (1 - p0) * len(row)
-    return {
-        "count": len(row),
-        "rows": len(names),
-        "excess": float((counts * (from_train - p0)).sum()) / scale,
-        "error": math.sqrt(p0 * (1 - p0) * float(np.square(counts).sum())) / scale,
-        "p": float(stats.hypergeom.sf(int(from_train.sum()) - 1, trained + others, trained, len(names))),
-    }
-
-
-def _smallest(p: float, rows: Sequence[float], trained: int, others: int) -> float:
-    """Compute P(the smallest p of all levels <= p) for exchangeable training and held-out rows.
-
-    Arguments:
-        p: smallest p of all levels.
-        rows: number of distinct real rows of each level, ascending; levels are nested.
-        trained, others: numbers of training rows and held-out rows.
-    """
-    rng = np.random.default_rng(0)
-    smallest = np.ones(_DRAWN)
-    hits, seen = np.zeros(_DRAWN, np.int64), 0
-    for m in map(int, rows):
-        if m > seen:
-            left = trained - hits
-            hits = hits + rng.hypergeometric(left, trained + others - seen - left, m - seen)
-        seen = m
-        tail = stats.hypergeom.sf(np.arange(-1, m), trained + others, trained, m)
-        smallest = np.minimum(smallest, tail[hits])
-    drawn = (1 + int((smallest <= p * (1 + 1e-9)).sum())) / (1 + _DRAWN)
-    return float(min(1.0, drawn, p * len(rows)))  # draws cannot resolve smaller values
 
 
 def authenticity(near: Neighbourhood, held_out: Neighbourhood, walk: NDArray[np.int64]) -> Judgement:

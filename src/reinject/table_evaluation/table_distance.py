@@ -7,8 +7,9 @@ import torch
 from torch import Tensor
 
 from reinject.base.errors import DataError
+from reinject.evaluation.copied import copied_share
 from reinject.evaluation.judgement import Judgement, clustered_interval
-from reinject.evaluation.memorisation import copies, neighbourhood
+from reinject.evaluation.memorisation import distance_to_others, relative
 from reinject.training.neighbours import nearest
 
 _LEAST = 20  # rows of each set
@@ -95,13 +96,20 @@ def closest_record(train: Tensor, held_out: Tensor, synthetic: Tensor, seed: int
     )
 
 
-def table_copies(train: Tensor, held_out: Tensor, synthetic: Tensor) -> Judgement:
-    """Judge the share of copies, with an exact p; see :func:`reinject.evaluation.memorisation.copies`.
+def table_copies(train: Tensor, held_out: Tensor, synthetic: Tensor, seed: int = 0) -> Judgement:
+    """Judge the share of copies, with an exact p; see :func:`reinject.evaluation.copied.copied_share`.
+
+    Rows of a table repeat, so several real rows may be nearest. The search runs over all real rows in random order.
+    So ties do not prefer training rows.
 
     Arguments:
         train: features of training rows, (T, d).
         held_out: features of held-out rows, (P, d).
         synthetic: features of synthetic rows, (M, d).
+        seed: seed of the order.
     """
-    near = neighbourhood(synthetic, train, held_out)
-    return copies(near, neighbourhood(held_out, train, held_out, itself=True), train, held_out)
+    real = torch.cat([train, held_out])
+    order = torch.from_numpy(np.random.default_rng([seed, 12]).permutation(len(real)))
+    distance, found = (one[:, 0] for one in nearest(synthetic, real[order]))
+    nearness = relative(distance, distance_to_others(found, real[order]))
+    return copied_share(order[found], nearness, len(train), len(held_out))

@@ -1,7 +1,7 @@
 """Make each group of judgements of a table, and the same numbers for real rows and controls."""
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import astuple, dataclass, replace
 
 import numpy as np
 
@@ -92,9 +92,11 @@ def _judge_recall(e: TableEvidence, real: Numbers) -> list[Judgement]:
 
 
 def _judge_privacy(e: TableEvidence, _: Numbers) -> list[Judgement]:
-    parts = (e.some(e.train), e.some(e.test), e.some(e.synthetic))
-    train, held_out, synthetic = features(e.coding, *parts, standardised=True)
-    return [closest_record(train, held_out, synthetic, e.seed), table_copies(train, held_out, synthetic)]
+    train, held_out = e.some(e.train), e.some(e.test)
+    real = Coded(*(np.concatenate(both) for both in zip(astuple(train), astuple(held_out), strict=True)))
+    scaled, synthetic = features(e.coding, real, e.some(e.synthetic), standardised=True)  # exchangeable real rows
+    parts = (scaled[: len(train)], scaled[len(train) :], synthetic)
+    return [closest_record(*parts, e.seed), table_copies(*parts, e.seed)]
 
 
 def _judge_attacks(e: TableEvidence, _: Numbers) -> list[Judgement]:
