@@ -21,6 +21,7 @@ from reinject.evaluation.evidence import levels_for
 from reinject.evaluation.learning import Students, check_match, judge
 from reinject.models.loading import Models, load_models
 from reinject.report.sample_pictures import class_histogram
+from reinject.sampling.passes import falls
 from reinject.sampling.presets import PRESETS, Settings, choose
 from reinject.sampling.provenance import shares
 from reinject.sampling.sample import sample_models
@@ -46,6 +47,8 @@ def contestants(models: Models) -> dict[str, Settings]:
             levels = {"sigma": f"cycles:1.4r:{last}:13:1r:10"}
             found[f"ancestral, down to {last.lstrip('0')}"] = choose(None, "ancestral", levels)[1]
         found["annealed"] = choose(None, "annealed")[1]
+        for passes in (5, 10, 20):
+            found[f"{passes} passes"] = falls(passes, math.prod(models.ensemble().event_shape))
     else:
         found["reinjection"] = choose(None, "reinjection")[1]
         found["self-tuning"] = choose(None, "self-tuning")[1]
@@ -119,7 +122,7 @@ def main() -> None:
         C = models.labelling()
         levels = levels_for(dataset, next(iter(archives.values())))
         sets = {name: Table.of(*one.read(options.samples), one.storage) for name, one in archives.items()}
-        judged = judge(sets, dataset, levels, C, Students(range(options.seeds)), progress=progress)
+        judged = judge(sets, dataset, levels, C, Students(range(options.seeds), beside=False), progress=progress)
         drawn = {"real": class_shares(dataset.train.y, len(dataset.class_names))}
         rows = []
         for name, result in judged.items():

@@ -14,7 +14,7 @@ from reinject.densities import Gaussian
 from reinject.evaluation.candidates import candidates
 from reinject.models.loading import load_models
 from reinject.sampling.auto import Choice, choose_settings
-from reinject.sampling.passes import falls, within
+from reinject.sampling.passes import falls, lengthened, within
 from reinject.sampling.presets import Settings, choose
 from reinject.sampling.sample_spec import SampleSpec, Writing
 from reinject.walks.loop import spread, walk
@@ -72,6 +72,11 @@ def test_a_sample_of_an_unconditional_network_costs_no_more(among_data: bool) ->
     assert costs[-1] > 28
     assert {len(one.walk.kept) for one in chosen} == {len(choice.settings.walk.kept)}
     assert all(one.burn_in >= choice.settings.burn_in for one in chosen)
+
+
+def test_a_walk_of_one_sample_gets_the_length_of_its_passes() -> None:
+    longer = lengthened(Settings("half-denoising", steps=5, burn_in=5, emit="reconstruction"), 12)
+    assert (longer.steps, longer.burn_in, len(longer.walk.kept)) == (11, 11, 1)
 
 
 def test_a_walk_over_known_levels_keeps_them() -> None:

@@ -56,7 +56,7 @@ def lengthened(settings: Settings, passes: int) -> Settings:
     check_count("--passes", "passes", passes, 2)
     samples, last = len(settings.walk.kept), int(settings.emit == "reconstruction")  # r of the last state costs a call
     burn_in = max(settings.burn_in, passes - last)
-    thin = (passes * samples - last - burn_in) // (samples - 1)
+    thin = (passes * samples - last - burn_in) // (samples - 1) if samples > 1 else 1
     return replace(settings, burn_in=burn_in, thin=thin, steps=burn_in + thin * (samples - 1))
 
 
