@@ -26,6 +26,7 @@ from reinject.models.bundle import load
 from reinject.models.loading import load_models
 from reinject.networks import Inputs, MLPAutoencoder, MLPClassifier, MLPDenoiser
 from reinject.sampling.presets import Settings
+from reinject.sampling.provenance import check_split
 from reinject.sampling.sample import sample_models
 from reinject.sampling.sample_spec import SampleSpec
 from reinject.training.fit import Recipe
@@ -34,6 +35,7 @@ from reinject.training.train import train
 from test_cli import run
 
 QUICK = Recipe(epochs=1, batch=32, least_steps=20)
+PLAIN = Settings("langevin", {"lam": "0.01"}, 2, 1)
 SETTINGS = Settings("ancestral", {"sigma": "cycles:1.4r:0.06r:13:1r:10"}, 33, 13, "reconstruction", 10)
 
 
@@ -93,6 +95,35 @@ def test_models_remember_both_and_say_what(place: Path) -> None:
     told = json.loads((place / "third/classifier/training.json").read_text())["plan"]["remember"]["found"]
     assert told["generation"] == 2
     assert load_models([place / "third"]).inputs.class_names == ("cat", "dog", "car")
+
+
+def test_held_out_rows_of_remembered_models_are_judged_by_their_split_alone(place: Path) -> None:
+    rng = np.random.default_rng(1)
+    x = rng.integers(0, 256, (40, 4, 4)).astype(np.uint8)
+    np.savez("old.npz", x=x, y=np.array(["cat", "dog"] * 20))
+    for part in ("autoencoder", "classifier"):
+        data.load("old.npz", split_seed=3).split.save(place / "old" / part)
+    train_remembering(plan_of(), place / "out", device="cpu")
+    train_remembering(plan_of(models="out"), place / "third", device="cpu")
+    for name in ("out", "third"):
+        models = load_models([place / name])
+        sample_models(models, place / f"{name}-set", SampleSpec(settings=PLAIN), walks=8)
+        archive = Archive.open(place / f"{name}-set")
+        other = data.load("old.npz", split_seed=0)
+        for check in (lambda: check_split(archive, other), lambda: models.check_unseen(other)):  # noqa: B023
+            with pytest.raises(DataError, match=r"held out here \(its split seed is 3, not 0\)"):
+                check()
+        assert check_split(archive, data.load("old.npz", split_seed=3))
+    known = models.autoencoders[0].split
+    assert known is not None
+    assert [one.name for one in known.behind] == ["new.npz", "new.npz", "old.npz"]
+
+
+def test_old_models_without_a_split_are_said(place: Path) -> None:
+    train_remembering(plan_of(), place / "out", device="cpu")
+    sample_models(load_models([place / "out"]), place / "set", SampleSpec(settings=PLAIN), walks=8)
+    said = check_split(Archive.open(place / "set"), data.load("new.npz"))
+    assert any("remembers does not say which rows it was trained on" in line for line in said)
 
 
 @pytest.mark.slow

@@ -114,6 +114,33 @@ def test_the_command_that_is_proposed_names_the_split(third: Path, tmp_path: Pat
     run(*words, "--judge", "spurious", "--features", "pixels")
 
 
+def test_rows_behind_remembered_models_count_as_seen() -> None:
+    old, new = Split("old", 0, "a", "b"), Split("new", 0, "n", "m")
+    known = replace(new, remembered=(old, Split("older", 5, "c", "d")))
+    assert Split.of(json.loads(json.dumps(known.as_json())), "x", ModelError).behind == known.behind
+    with pytest.raises(DataError, match=r"an old model that m remembers: .* \(its split seed is 0, not 3\)"):
+        check_unseen("m", known, replace(old, seed=3, held_out="x"))
+    with pytest.raises(DataError, match="Give --split-seed 5"):
+        check_unseen("m", known, Split("older", 0, "c", "x"))
+    said = check_unseen("m", known, old)
+    assert "m was trained on other data (new)" in said
+    assert "remembers was trained on other data (older)" in said
+    assert "(old)" not in said
+    for damaged in ({**new.as_json(), "remembered": 3}, {**new.as_json(), "remembered": [{}]}):
+        with pytest.raises(ModelError, match="is damaged"):
+            Split.of(damaged, "x", ModelError)
+
+
+def test_a_common_name_is_no_common_data_where_one_split_fits() -> None:
+    """Of last month's file under this month's name, which a model remembers."""
+    last, this = Split("monthly.csv", 0, "a", "b"), Split("monthly.csv", 0, "n", "m")
+    known = replace(this, remembered=(last,))
+    for one in (last, this):
+        assert "was trained on other data (monthly.csv)" in check_unseen("m", known, one)
+    with pytest.raises(DataError, match=r"is of monthly\.csv with other rows"):
+        check_unseen("m", known, Split("monthly.csv", 0, "p", "q"))
+
+
 def test_a_split_is_of_its_rows_alone() -> None:
     digits, third = data.load("digits"), data.load("digits", split_seed=3)
     assert digits.split.rows == third.split.rows

@@ -8,7 +8,7 @@ from reinject import data
 from reinject.archive.schema import MANIFEST
 from reinject.base.errors import ArchiveError, DataError
 from reinject.base.progress import Progress, Silent
-from reinject.data.splits import Split, are_apart, check_unseen
+from reinject.data.splits import Split, apart, check_unseen
 
 KINDS = ("autoencoders", "classifiers", "students")  # of models in a manifest
 _ARCHIVE = "archive:"
@@ -52,10 +52,11 @@ class Reading:
         """
         for one in made_from(manifest):
             for known in self.trained:
-                if are_apart(one, known):
-                    problem = (
-                        f"was made from another split of {one.name} than the models (seeds {one.seed}, {known.seed})"
-                    )
+                pair = apart(one, known)
+                if pair is not None:
+                    there, here = pair
+                    problem = f"was made from another split of {there.name} than the models"
+                    problem += f" (seeds {there.seed}, {here.seed})"
                     raise DataError(folder, problem, "Start at an archive made from the models' split")
             self.splits[f"{_ARCHIVE}{folder}, {one.name}"] = one
 

@@ -18,6 +18,7 @@ from reinject.base.staging import check_free
 from reinject.continual.mixing import Memory, mixed
 from reinject.continual.union import united
 from reinject.data.rehearsed import Rehearsed
+from reinject.data.splits import Split
 from reinject.models.loading import Models, levels_of, load_models
 from reinject.models.moments import digest_of
 from reinject.sampling.sample import sample_models
@@ -129,7 +130,7 @@ def rehearse(
         "seed": plan.seed,
         "generation": 1 + generation_of(old),
         "verdict": verdict.as_json(),
-        "splits": [split.as_json() for split in dict.fromkeys(old.splits)],
+        "splits": splits_behind(old),
         "start": archive.manifest["parameters"]["start"],
         "settings": archive.manifest["parameters"]["settings"],
     }
@@ -144,6 +145,16 @@ def generation_of(models: Models) -> int:
     found: Any = read_json(path, ModelError) if path.is_file() else {}
     remembered = (found.get("plan") or {}).get("remember") or {}
     return int(remembered.get("found", {}).get("generation", 0))
+
+
+def splits_behind(models: Models) -> list[dict[str, Any]]:
+    """Return the splits behind models and behind those that they remember, as JSON values.
+
+    A model without a split counts as one of unknown rows, so that a judgement says so.
+    """
+    bundles = (*models.autoencoders, *models.classifiers)
+    splits = dict.fromkeys(one for bundle in bundles for one in (bundle.split or Split("", None)).behind)
+    return [one.as_json() for one in splits]
 
 
 def _old(folder: Path, device: str) -> Models:

@@ -6,7 +6,7 @@ they are stored.
 
 import hashlib
 from collections.abc import Iterable, Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -29,25 +29,38 @@ class Split:
         seed: of the split; None: the data set has its own test part.
         rows: fingerprint of all rows; "": unknown, because the model is older than fingerprints.
         held_out: fingerprint of the test rows.
+        remembered: splits behind the old models that a model of this split remembers; they remember nothing themselves.
     """
 
     name: str
     seed: int | None
     rows: str = ""
     held_out: str = ""
+    remembered: tuple["Split", ...] = field(default=(), compare=False)
+
+    @property
+    def behind(self) -> tuple["Split", ...]:
+        """Return this split alone, then the remembered ones."""
+        return (replace(self, remembered=()), *self.remembered)
 
     def as_json(self) -> dict[str, Any]:
         """Return JSON values, as models and archives carry them."""
-        return asdict(self)
+        values = asdict(replace(self, remembered=()))
+        del values["remembered"]
+        if self.remembered:
+            values["remembered"] = [one.as_json() for one in self.remembered]
+        return values
 
     @classmethod
     def of(cls, value: Any, owner: str, kind: type[ReinjectError]) -> "Split":
         """Parse the values of :meth:`as_json`; raise an error of the given kind for other values."""
-        fits = isinstance(value, Mapping) and value.keys() == {"name", "seed", "rows", "held_out"}
+        fits = isinstance(value, Mapping) and value.keys() - {"remembered"} == {"name", "seed", "rows", "held_out"}
         fits = fits and all(isinstance(value[key], str) for key in ("name", "rows", "held_out"))
+        fits = fits and isinstance(value.get("remembered", []), list)
         if not fits or not (value["seed"] is None or isinstance(value["seed"], int)):
             raise kind(owner, f"is damaged (split is {str(value)[:80]!r})", "Make the folder again")
-        return cls(**value)
+        remembered = tuple(cls.of(one, owner, kind) for one in value.get("remembered", []))
+        return cls(**{**value, "remembered": remembered})
 
     def save(self, folder: Path) -> None:
         """Write FOLDER/split.json."""
@@ -70,38 +83,58 @@ def joined(rows: Iterable[bytes]) -> str:
 
 
 def split_of(folder: Path) -> Split | None:
-    """Read the split that the model in a folder was trained on; None if it states none.
+    """Read the split that the model in a folder was trained on, with those that it remembers; None if it states none.
 
     Models older than fingerprints state a seed, which determined the split at that time.
 
     Raises:
         ModelError: the file is damaged.
     """
+    plan = _plan_of(folder)
     if (folder / SPLIT).is_file():
-        return Split.of(read_json(folder / SPLIT, ModelError), str(folder / SPLIT), ModelError)
-    if not (folder / _TRAINING).is_file():
-        return None
-    found = read_json(folder / _TRAINING, ModelError)
-    plan = found.get("plan") if isinstance(found, dict) else None
-    if not isinstance(plan, dict) or "split_seed" in plan:
+        found = Split.of(read_json(folder / SPLIT, ModelError), str(folder / SPLIT), ModelError)
+        return replace(found, remembered=_remembered(plan, str(folder / _TRAINING)))
+    if "split_seed" in plan:
         return None
     name, seed = plan.get("dataset"), plan.get("seed")
     return Split(name, seed) if isinstance(name, str) and isinstance(seed, int) else None
 
 
-def are_apart(one: Split, other: Split) -> bool:
-    """Return whether two splits hold out different rows of the same data."""
-    return bool(one.rows) and one.rows == other.rows and one.held_out != other.held_out
+def _plan_of(folder: Path) -> Mapping[str, Any]:
+    """Return the plan of a training; an empty one where the folder states none."""
+    found = read_json(folder / _TRAINING, ModelError) if (folder / _TRAINING).is_file() else {}
+    plan = found.get("plan") if isinstance(found, dict) else None
+    return plan if isinstance(plan, dict) else {}
+
+
+def _remembered(plan: Mapping[str, Any], owner: str) -> tuple[Split, ...]:
+    try:
+        values = ((plan.get("remember") or {}).get("found") or {}).get("splits") or []
+        return tuple(Split.of(one, owner, ModelError) for one in values)
+    except (AttributeError, TypeError) as error:
+        raise ModelError(owner, f"is damaged ({error})", "Copy the folder again") from error
+
+
+def apart(one: Split, other: Split) -> tuple[Split, Split] | None:
+    """Return splits behind both that hold out different rows of the same data; None without such a pair.
+
+    Example:
+        >>> first = Split("new", 0, "n", "m", remembered=(Split("old", 0, "a", "b"),))
+        >>> [split.seed for split in apart(first, Split("old", 3, "a", "c"))]
+        [0, 3]
+    """
+    pairs = ((a, b) for a in one.behind for b in other.behind)
+    return next(((a, b) for a, b in pairs if a.rows and a.rows == b.rows and a.held_out != b.held_out), None)
 
 
 def check_unseen(owner: str, known: Split, here: Split) -> str:
     """Raise DataError if a model or an archive was made from rows that are held out here.
 
-    Otherwise return a remark if its training rows are unknown, or "".
+    Rows behind remembered models count too. Otherwise return a remark if training rows are unknown, or "".
 
     Arguments:
         owner: the model or the archive.
-        known: the split that it was made from.
+        known: the split that it was made from, with the remembered ones.
         here: the split of the data now.
 
     Raises:
@@ -113,7 +146,22 @@ def check_unseen(owner: str, known: Split, here: Split) -> str:
         reinject.base.errors.DataError: models: has seen rows of digits that are held out here (its split seed is 3, not
         0). Give --split-seed 3.
     """
-    if known.rows and (known.rows, known.held_out) == (here.rows, here.held_out):
+    same = any(_equal(one, here) for one in known.behind)
+    remarks = []
+    for number, one in enumerate(known.behind):
+        who = f"an old model that {owner} remembers" if number else owner
+        # where one split fits, other rows under the same name are other data, such as last month's file
+        remarks.append(_other(who, one) if same and one.rows not in ("", here.rows) else _checked(who, one, here))
+    return "; ".join(filter(None, remarks))
+
+
+def _equal(known: Split, here: Split) -> bool:
+    return bool(known.rows) and (known.rows, known.held_out) == (here.rows, here.held_out)
+
+
+def _checked(owner: str, known: Split, here: Split) -> str:
+    """Check one split, as :func:`check_unseen` does."""
+    if _equal(known, here):
         return ""
     split_here = here.seed is not None
     if known.rows == here.rows or (not known.rows and known.name == here.name and split_here):
@@ -133,6 +181,10 @@ def check_unseen(owner: str, known: Split, here: Split) -> str:
     if known.name == here.name and (split_here or known.seed is not None):
         problem = f"is of {here.name} with other rows, some of which may be held out here"
         raise DataError(owner, problem, _AS_IT_WAS)
+    return _other(owner, known)
+
+
+def _other(owner: str, known: Split) -> str:
     return f"{owner} was trained on other data ({known.name}): it may hold rows that are held out here"
 
 

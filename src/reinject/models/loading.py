@@ -12,7 +12,7 @@ from reinject.base.devices import device_of
 from reinject.base.errors import DataError, ModelError
 from reinject.data import Dataset
 from reinject.data.samples import Storage, usual_kind
-from reinject.data.splits import Split, are_apart, check_unseen
+from reinject.data.splits import Split, apart, check_unseen
 from reinject.data.table_encoder import ENCODER
 from reinject.foreign import Foreign
 from reinject.models.bundle import Bundle, as_reconstruction, load
@@ -225,8 +225,9 @@ def _check_alike(bundles: Sequence[Bundle]) -> None:
 
 def _check_split(one: Bundle, first: Bundle) -> None:
     """Raise ModelError where two models were trained on all rows of a data set together, so that none is held out."""
-    here, there = one.split, first.split
-    if here and there and are_apart(here, there):
+    pair = apart(one.split, first.split) if one.split and first.split else None
+    if pair is not None:
+        here, there = pair
         raise ModelError(
             str(one.folder),
             f"was trained on another split of {here.name} than {first.folder} (seeds {here.seed} and {there.seed})",
