@@ -312,7 +312,11 @@ def without_a_classifier(place: Path) -> None:
         (of_another_space, {}, "lives in features of X, new.npz in pixels. Give models and data of one space"),
         (without_a_classifier, {}, "old: has no classifier to label what its autoencoder remembers"),
         (lambda _: None, {"models": "none"}, "none: no such folder of models"),
-        (lambda _: None, {"dataset": "adult.csv"}, "--remember: adult.csv is a table, of which no walks are made yet"),
+        (
+            lambda _: None,
+            {"dataset": "adult.csv"},
+            "adult.csv is a table. Call reinject.continual",
+        ),
         (lambda _: None, {"buffer": "wide.npz"}, r"--buffer: wide.npz has rows of shape \(1, 5, 5\), the new data"),
     ],
 )

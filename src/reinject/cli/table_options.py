@@ -24,7 +24,8 @@ Columns = Annotated[Path | None, _table("Edited columns.json of a model folder: 
 GradientSteps = Annotated[int | None, _table("Gradient steps.", default="by the number of rows", min=1)]
 
 OF_TABLES = ("target", "test", "categorical", "drop", "columns", "steps")
-OF_BOTH = ("dataset", "out", "batch", "lr", "device", "data_dir", "seed", "split_seed", "overwrite", "as_json")
+_TRAINED = ("batch", "lr", "remember", "remember_rows", "buffer")
+OF_BOTH = ("dataset", "out", "device", "data_dir", "seed", "split_seed", "overwrite", "as_json", *_TRAINED)
 
 
 def names_of(text: str | None) -> tuple[str, ...]:
@@ -43,6 +44,12 @@ def given_in(context: typer.Context) -> set[str]:
     return {name for name, source in sources.items() if source is not None and source.name != "DEFAULT"}
 
 
+def place_in(name: str, data_dir: str | None) -> Path:
+    """Return the place of a file: in the folder to search first, or as it is named."""
+    places = [Path(data_dir) / name] if data_dir else []
+    return next((one for one in (*places, Path(name)) if one.exists()), Path(name))
+
+
 def place_of_table(dataset: str, data_dir: str | None, given: Collection[str]) -> Path | None:
     """Return the place of a table; None for another data set.
 
@@ -57,8 +64,7 @@ def place_of_table(dataset: str, data_dir: str | None, given: Collection[str]) -
     """
     from reinject.data.table_files import is_table
 
-    places = [Path(data_dir) / dataset] if data_dir else []
-    place = next((one for one in (*places, Path(dataset)) if one.exists()), Path(dataset))
+    place = place_in(dataset, data_dir)
     if not (set(OF_TABLES) & set(given) or is_table(place)):
         return None
     for name in sorted(set(given) - {*OF_TABLES, *OF_BOTH}):

@@ -1,5 +1,6 @@
 """Define the command ``reinject train``."""
 
+from dataclasses import replace
 from pathlib import Path
 from typing import Annotated, Literal
 
@@ -29,6 +30,7 @@ from reinject.cli.table_options import (
     Target,
     given_in,
     names_of,
+    place_in,
     place_of_table,
 )
 
@@ -76,9 +78,16 @@ def train(
         typer.Option(help="Old models to remember: their labelled samples join the new data.", show_default="none"),
     ] = None,
     remember_rows: Annotated[
-        int | None, advanced("Samples of every old class.", show_default="those of a new class", min=1)
+        int | None,
+        advanced(
+            "Samples of every old class; of a table, rows in all.",
+            show_default="those of a new class; the old table's",
+            min=1,
+        ),
     ] = None,
-    buffer: Annotated[str | None, advanced("Kept rows of old data, for --remember: FILE.npz or a folder.")] = None,
+    buffer: Annotated[
+        str | None, advanced("Kept rows of old data, for --remember: a data set, or a table of the same columns.")
+    ] = None,
     value_range: Annotated[str, advanced("LOW,HIGH: darkest and brightest pixel.")] = "0,1",
     test: HeldOut = None,
     categorical: Categorical = None,
@@ -98,27 +107,33 @@ def train(
     as_json: Json = False,
 ) -> None:
     """Train an autoencoder and a classifier, or the autoencoder of a table. Run again to resume."""
+    from reinject.base.errors import ArgumentError
+    from reinject.training.plans import AutoencoderSpec, ClassifierSpec, Remember, plan_for
+
+    if remember is None and not (remember_rows is None and buffer is None):
+        name = "--remember-rows" if buffer is None else "--buffer"
+        raise ArgumentError(name, "needs old models", "Give --remember MODELS, or leave it out")
+    kept = None if remember is None else Remember(str(remember), remember_rows, buffer or "")
     table = place_of_table(dataset, data_dir, given_in(context))
     if table is not None:
+        from reinject.continual.remember_table import train_table_remembering
         from reinject.training.table_fit import TableSpec
         from reinject.training.table_train import TableSource, train_table
 
         asked = {name: value for name, value in (("steps", steps), ("batch", batch), ("lr", lr)) if value is not None}
-        source = TableSource(table, target, test, names_of(categorical), names_of(drop), columns)
+        if kept is not None and buffer:
+            kept = replace(kept, buffer=str(place_in(buffer, data_dir)))
+        source = TableSource(table, target, test, names_of(categorical), names_of(drop), columns, kept)
         spec = TableSpec(**asked)  # type: ignore[arg-type]
         seeds = {"seed": seed, "split_seed": split_seed}
         place, progress = "cpu" if device == "auto" else device, for_this_terminal()
-        finish(train_table(source, out, spec, **seeds, device=place, overwrite=overwrite, progress=progress), as_json)
+        make = train_table if kept is None else train_table_remembering
+        finish(make(source, out, spec, **seeds, device=place, overwrite=overwrite, progress=progress), as_json)
         return
-    from reinject.base.errors import ArgumentError
     from reinject.training.fabric_spec import FabricSpec
     from reinject.training.objective_options import Numbers
-    from reinject.training.plans import AutoencoderSpec, ClassifierSpec, Remember, plan_for
 
-    if remember is None:
-        if remember_rows is not None or buffer is not None:
-            name = "--remember-rows" if buffer is None else "--buffer"
-            raise ArgumentError(name, "needs old models", "Give --remember MODELS, or leave it out")
+    if kept is None:
         from reinject.training.train import train as run
     else:
         from reinject.continual.remember import train_remembering as run
@@ -132,7 +147,7 @@ def train(
         value_range=numbers_of("--value-range", value_range),
         seed=seed,
         split_seed=split_seed,
-        remember=None if remember is None else Remember(str(remember), remember_rows, buffer or ""),
+        remember=kept,
     )
     outcome = run(
         plan,

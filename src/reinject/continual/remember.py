@@ -19,6 +19,7 @@ from reinject.continual.mixing import Memory, mixed
 from reinject.continual.union import united
 from reinject.data.rehearsed import Rehearsed
 from reinject.data.splits import Split
+from reinject.data.table_files import is_table
 from reinject.models.loading import Models, levels_of, load_models
 from reinject.models.moments import digest_of
 from reinject.sampling.sample import sample_models
@@ -31,7 +32,6 @@ from reinject.walks.verdict import Verdict
 
 REHEARSAL = ".rehearsal"  # behind the name of the models' folder, until they are trained
 _SPARE = 1.25  # rows of walks for a row to rehearse: classes are not visited evenly
-_TABLES = (".csv", ".tsv", ".xlsx")
 
 
 def train_remembering(
@@ -161,9 +161,7 @@ def _old(folder: Path, device: str) -> Models:
     labelled = (folder / "classifier").is_dir()
     found = load_models([folder], device, labelled=labelled)
     if found.table is not None:
-        raise ModelError(
-            str(folder), "makes rows of a table, which has no walks yet", "Give models of images or vectors"
-        )
+        raise ModelError(str(folder), "samples rows of a table, and the new data is none", "Give a CSV or Parquet file")
     if not labelled:
         problem = "has no classifier to label what its autoencoder remembers"
         raise ModelError(str(folder), problem, "Give models of reinject train or import with both networks")
@@ -181,10 +179,9 @@ def _digests(models: Models) -> dict[str, str]:
 
 
 def _check_kind(name: str) -> None:
-    if Path(name).suffix in _TABLES:
-        raise ArgumentError(
-            "--remember", f"{name} is a table, of which no walks are made yet", "Give images or vectors"
-        )
+    if is_table(name):
+        cure = "Call reinject.continual.train_table_remembering"
+        raise ArgumentError("train_remembering", f"{name} is a table", cure)
 
 
 def _check_fits(old: Models, dataset: data.Dataset, plan: TrainPlan) -> None:

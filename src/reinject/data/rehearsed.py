@@ -1,4 +1,4 @@
-"""A data set with rehearsed rows among its training rows."""
+"""Data sets and tables with rehearsed rows among their training rows."""
 
 from dataclasses import dataclass
 from functools import cached_property
@@ -6,6 +6,7 @@ from functools import cached_property
 from reinject.base.errors import DataError
 from reinject.data.datasets import Dataset, LabelledImages
 from reinject.data.splits import Split
+from reinject.data.table_parts import TableParts
 
 
 @dataclass(frozen=True)
@@ -29,4 +30,26 @@ class Rehearsed(Dataset):
         """
         if self.real is None:
             raise DataError(self.name, "has rehearsed rows without a split of the real ones", "Give real=dataset.split")
+        return self.real
+
+
+@dataclass(frozen=True)
+class RehearsedTable(TableParts):
+    """New rows, rehearsed rows and kept rows of a table; the test part holds new rows alone.
+
+    Attributes:
+        real: split of the new rows, which the models carry; rehearsed rows are nobody's data.
+    """
+
+    real: Split | None = None
+
+    @cached_property
+    def split(self) -> Split:
+        """Return the split of the real rows.
+
+        Raises:
+            DataError: there is none.
+        """
+        if self.real is None:
+            raise DataError(self.name, "has rehearsed rows without a split of the real ones", "Give real=parts.split")
         return self.real

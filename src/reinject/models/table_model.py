@@ -57,6 +57,14 @@ class TableModel:
         names = map(str, found.take(np.arange(len(counts))).to_pylist())
         return dict(zip(names, (counts / counts.sum()).tolist(), strict=True))
 
+    @property
+    def training_rows(self) -> int | None:
+        """Return the number of training rows, as the encoder counted them; None where no column varies."""
+        encoder = self.encoder
+        for found in (*encoder.categories.values(), *encoder.marks.values()):
+            return int(found.counts.sum()) + found.rest
+        return next((round(float(one.mass.sum())) for one in encoder.numbers.values()), None)
+
     def rows(self, x: Tensor, walk: Tensor) -> pa.Table:
         """Decode points, (B, d), to rows; a counter counts walks, so that it has no value twice.
 

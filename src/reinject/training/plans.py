@@ -22,10 +22,11 @@ class Remember:
 
     Attributes:
         models: folder of the old models; "": models in memory.
-        rows: rehearsed rows of every old class, >= 1; None: as many as a new class has on average.
+        rows: rehearsed rows of every old class, >= 1; None: as many as a new class has on average. Of a table,
+            rehearsed rows in all; None: as many as the old models were trained on.
         buffer: data set of a few kept rows; "": none.
-        found: facts for ``training.json``, which the training fills in: hashes of the old models, classes, rows,
-            seed, verdict, generation.
+        found: facts for ``training.json``, which the training fills in: hashes of the old models, classes or columns,
+            rows, seed, verdict, generation.
 
     Raises:
         ArgumentError: fewer than one row.
@@ -44,12 +45,13 @@ class Remember:
     def lines(self) -> list[str]:
         """Say what was remembered, how well, and whether to trust it."""
         found, verdict = self.found, self.found["verdict"]
-        rows, names = sum(found["rows"].values()), ", ".join(found["classes"][:_SHOWN])
-        more = ", ..." if len(found["classes"]) > _SHOWN else ""
+        rows: dict[str, int] = found["rows"] if "classes" in found else {}
+        names = ", ".join(found.get("classes", ())[:_SHOWN]) + (", ..." if len(rows) > _SHOWN else "")
+        what = f"{sum(rows.values()):,} rows of {names}" if rows else f"{found['rows']:,} rows of the old table"
         reason = f": {verdict['reason']}" if verdict["reason"] else ""
-        line = f"remembered: {rows:,} rows of {names}{more}; generation {found['generation']}; "
+        line = f"remembered: {what}; generation {found['generation']}; "
         lines = [f"{line}verdict on the walks: {verdict['level']}{reason}"]
-        missing = [name for name, count in found["rows"].items() if not count]
+        missing = [name for name, count in rows.items() if not count]
         if missing:
             lines.append(f"warning: no walk is of {', '.join(missing)}: the new models forget this")
         if verdict["level"] == "broken":
