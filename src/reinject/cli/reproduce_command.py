@@ -21,10 +21,10 @@ def reproduce(
         typer.Option(
             help="Experiment of curves and table: digits, mnist, fashion_mnist, "
             "cifar10-features, cifar100-own-features, cifar100-features, cifar10-pixels, cifar10-pixels-untold. "
-            "Protocol of replay: split-digits, split-mnist, split-fashion_mnist. "
+            "Protocol of replay: split-digits, split-mnist, split-fashion_mnist, cancer-textures, adult-occupations. "
             "Set of tables: adult, default, magic, beijing. "
             "Repeatable.",
-            show_default="all but those of digits",
+            show_default="all but those of digits and cancer",
         ),
     ] = None,
     seeds: Annotated[int, typer.Option(help="Seeds of networks, walks, peers and students.", min=1)] = 3,

@@ -77,7 +77,7 @@ def train_table_remembering(
         cure = "Give TableSource(..., remember=...)"
         raise ArgumentError("train_table_remembering", "the source remembers nothing", cure)
     progress, spec = progress or Silent(), spec or TableSpec()
-    old = _Old.load(source.remember.models, device, source.name)
+    old = OldTable.load(source.remember.models, device, source.name)
     kept = contents(source.remember.buffer or None)
     asked = request_of(source, spec, seed=seed, split_seed=split_seed, old=old.hashes, buffer=kept)
     rehearsal = out.with_name(out.name + REHEARSAL)
@@ -103,15 +103,22 @@ def train_table_remembering(
 
 
 @dataclass(frozen=True)
-class _Old:
-    """Hold the old models of a table."""
+class OldTable:
+    """Hold the old models of a table.
+
+    Attributes:
+        name: of the models, for messages.
+        models: the autoencoder.
+        table: its encoder and its target.
+    """
 
     name: str
     models: Models
     table: TableModel
 
     @classmethod
-    def load(cls, folder: str, device: str, new: str) -> "_Old":
+    def load(cls, folder: str, device: str, new: str) -> "OldTable":
+        """Load the models in a folder; raise ModelError, which names the new table, for models of no table."""
         models = load_models([Path(folder)], device, labelled=False)
         if models.table is None:
             problem = f"samples images or vectors, and {new} is a table"
@@ -120,11 +127,12 @@ class _Old:
 
     @property
     def hashes(self) -> dict[str, str]:
+        """Return the hashes of the network and the encoder."""
         return {"autoencoder": self.models.autoencoders[0].sha256, "encoder": self.table.sha256}
 
 
 def rehearsed(
-    source: TableSource, parts: TableParts, old: _Old, folder: Path, seed: int, writing: Writing
+    source: TableSource, parts: TableParts, old: OldTable, folder: Path, seed: int, writing: Writing
 ) -> PreparedTable:
     """Sample the old models into an archive, and mix its rows with those of a table and of the buffer.
 
@@ -174,7 +182,7 @@ def _buffer(source: TableSource, remember: Remember, names: Sequence[str], old: 
     return with_columns(pa.concat_tables(rows).select(left), names, remember.buffer, old)
 
 
-def _sampled(old: _Old, folder: Path, rows: int, seed: int, writing: Writing) -> Archive:
+def _sampled(old: OldTable, folder: Path, rows: int, seed: int, writing: Writing) -> Archive:
     spec = SampleSpec(rows=rows, block_size=TABLE_BLOCK)
     sample_models(old.models, folder, spec, seed=seed, writing=writing)
     archive = Archive.open(folder)
@@ -184,7 +192,7 @@ def _sampled(old: _Old, folder: Path, rows: int, seed: int, writing: Writing) ->
     return archive
 
 
-def _facts(old: _Old, archive: Archive, seed: int) -> dict[str, Any]:
+def _facts(old: OldTable, archive: Archive, seed: int) -> dict[str, Any]:
     """Return facts for ``training.json``."""
     return {
         "models": old.hashes,

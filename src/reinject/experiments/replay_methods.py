@@ -1,6 +1,5 @@
 """Run the methods of continual learning: what each keeps of old tasks, and what a learner gets after a new one."""
 
-import shutil
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -180,12 +179,6 @@ def streaming_lda(setting: Setting, task: int) -> Given:
 def _means(setting: Setting, task: int) -> Tensor:
     load = setting.dataset.levels().load
     return torch.stack([load(setting.rows((k,))[0]).flatten(1).mean(0) for k in setting.protocol.classes_until(task)])
-
-
-def tidy(setting: Setting) -> None:
-    """Remove the walks of finished tasks, which are large."""
-    for folder in setting.folder.glob("*.rehearsal"):
-        shutil.rmtree(folder)
 
 
 METHODS: Mapping[str, Callable[[Setting, int], Given]] = {  # quick ones first; the buffer takes as many bytes as ours

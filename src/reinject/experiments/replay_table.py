@@ -1,9 +1,10 @@
 """Compare methods of continual learning over seeds: ``reinject reproduce replay``."""
 
+import shutil
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 import torch
@@ -13,7 +14,7 @@ from reinject.base.errors import DataError
 from reinject.base.files import read_json, write_json
 from reinject.base.progress import Progress
 from reinject.experiments.experiment_spec import ExperimentSpec
-from reinject.experiments.replay_methods import METHODS, Predict, Setting, learned, tidy
+from reinject.experiments.replay_methods import METHODS, Predict, Setting, learned
 from reinject.experiments.replay_protocols import PROTOCOLS, Protocol
 from reinject.training.learning_curves import Figure
 
@@ -35,43 +36,65 @@ def run_protocol(
     """
     protocol = PROTOCOLS[name]
     dataset = data.load(protocol.dataset, data_dir, progress=progress)
-    found: dict[str, list[dict[str, Any]]] = {}
-    for seed in spec.all_seeds:
-        folder = out / f"seed-{seed}"
-        folder.mkdir(parents=True, exist_ok=True)
-        setting = Setting(protocol, dataset, folder / "models", seed, spec.device, progress)
-        setting.folder.mkdir(exist_ok=True)
-        for method in METHODS:
-            tasks = []
-            for task in range(len(protocol.tasks)):
-                tasks.append(_task(setting, method, task, folder))
-                progress.say(f"seed {seed}, {method}, after task {task + 1}: {_said(tasks[-1])}")
-            found.setdefault(method, []).append(_summary(tasks))
-        tidy(setting)
+
+    def step(method: str, task: int, seed: int, folder: Path) -> Step:
+        setting = Setting(protocol, dataset, folder, seed, spec.device, progress)
+        given = METHODS[method](setting, task)
+        predict = learned(setting, given, len(protocol.classes_until(task)))
+        return Step(task_accuracies(protocol, dataset, task, predict), given.bytes)
+
     return {
         "dataset": dataset.name,
         "tasks": [[dataset.class_names[k] for k in classes] for classes in protocol.tasks],
         "seeds": list(spec.all_seeds),
-        "methods": {method: _over_seeds(each) for method, each in found.items()},
+        "methods": compare_methods(tuple(METHODS), len(protocol.tasks), out, spec, step, progress),
     }
 
 
-def _task(setting: Setting, method: str, task: int, folder: Path) -> dict[str, Any]:
-    """Run a method's task, unless an earlier run did; return its accuracies, bytes and seconds."""
-    path = folder / f"{method.replace(' ', '-')}-{task}.json"
-    if path.is_file():
-        return dict(read_json(path, DataError))
-    began = time.monotonic()
-    given = METHODS[method](setting, task)
-    predict = learned(setting, given, len(setting.protocol.classes_until(task)))
-    seconds = time.monotonic() - began
-    result = {
-        "accuracies": task_accuracies(setting.protocol, setting.dataset, task, predict),
-        "bytes": given.bytes,
-        "seconds": round(seconds, 1),
-    }
-    write_json(path, result)
-    return result
+class Step(NamedTuple):
+    """Hold a method's result after a task: [right answers, rows] for each task so far, and the bytes kept."""
+
+    accuracies: list[list[int]]
+    bytes: int
+
+
+def compare_methods(
+    methods: Sequence[str],
+    tasks: int,
+    out: Path,
+    spec: ExperimentSpec,
+    step: Callable[[str, int, int, Path], Step],
+    progress: Progress,
+) -> dict[str, Any]:
+    """Run methods over tasks and seeds, but for steps that an earlier run did; return their figures.
+
+    Arguments:
+        methods: names of the methods.
+        tasks: number of tasks.
+        out: folder of the results.
+        spec: seeds.
+        step: (method, task, seed, folder of our models) -> its result.
+        progress: progress reporter.
+    """
+    found: dict[str, list[dict[str, Any]]] = {}
+    for seed in spec.all_seeds:
+        folder = out / f"seed-{seed}"
+        models = folder / "models"
+        models.mkdir(parents=True, exist_ok=True)
+        for method in methods:
+            done = []
+            for task in range(tasks):
+                path = folder / f"{method.replace(' ', '-')}-{task}.json"
+                if not path.is_file():
+                    began = time.monotonic()
+                    result = step(method, task, seed, models)._asdict()
+                    write_json(path, {**result, "seconds": round(time.monotonic() - began, 1)})
+                done.append(dict(read_json(path, DataError)))
+                progress.say(f"seed {seed}, {method}, after task {task + 1}: {_said(done[-1])}")
+            found.setdefault(method, []).append(_summary(done))
+        for walks in models.glob("*.rehearsal"):  # of finished tasks, which are large
+            shutil.rmtree(walks)
+    return {method: _over_seeds(each) for method, each in found.items()}
 
 
 def task_accuracies(protocol: Protocol, dataset: data.Dataset, task: int, predict: Predict) -> list[list[int]]:
@@ -120,8 +143,9 @@ def _over_seeds(each: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
 def protocol_rows(one: Mapping[str, Any]) -> list[str]:
     """Write the table of a protocol as Markdown, line by line."""
     seeds = f"{len(one['seeds'])} seeds" if len(one["seeds"]) > 1 else "one seed"
+    learner = f" ({one['learner']})" if "learner" in one else ""
     lines = [
-        f"{len(one['tasks'])} tasks, {seeds}. A fresh learner after each task; the test does not name the task.",
+        f"{len(one['tasks'])} tasks, {seeds}. A fresh learner{learner} after each task; no task is named in the test.",
         "",
         "| method | final | forgetting | after each task | bytes kept | seconds |",
         "| --- | --- | --- | --- | --- | --- |",

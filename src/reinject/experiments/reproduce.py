@@ -18,6 +18,8 @@ from reinject.data.samples import Storage
 from reinject.evaluation.plane import inside
 from reinject.experiments.catalogue import EXPERIMENTS
 from reinject.experiments.comparison import run
+from reinject.experiments.domain_protocols import DOMAINS
+from reinject.experiments.domain_replay import run_domains
 from reinject.experiments.experiment_spec import ExperimentSpec
 from reinject.experiments.generations import generation_rows, run_generations
 from reinject.experiments.replay_protocols import PROTOCOLS
@@ -58,6 +60,8 @@ def draw_plane(name: str, folder: Path, *, data_dir: str | None, seed: int, prog
 
 
 TARGETS = (*_FIGURES, "curves", "table")
+_REPLAY = (*PROTOCOLS, *DOMAINS)
+_EMBEDDED = ("split-digits", "cancer-textures")  # data of scikit-learn, for quick looks
 BEYOND = ("replay", "generations", "tables")  # beyond the paper: "all" leaves them out
 
 
@@ -76,7 +80,7 @@ def reproduce(
         targets: some of :data:`TARGETS`, or "all" of them; or some of :data:`BEYOND`.
         out: folder of the results.
         only: experiments of the curves and the table, protocols of the replay, sets of the tables; default: all but
-            those of digits.
+            those of data inside scikit-learn.
         spec: seeds, size, precision and device; a resumed run must have the same samples, precision and device.
             Default: three seeds, 90,000 samples, 32 bits, the CPU.
         data_dir: folder to search for data sets first.
@@ -91,7 +95,7 @@ def reproduce(
     wanted = list(TARGETS) if "all" in targets else list(dict.fromkeys(targets))
     _check("reproduce", wanted, (*TARGETS, *BEYOND))
     of_paper = [] if set(wanted) <= set(BEYOND) else list(EXPERIMENTS)
-    beyond = [*(PROTOCOLS if "replay" in wanted else ()), *(TABLE_SETS if "tables" in wanted else ())]
+    beyond = [*(_REPLAY if "replay" in wanted else ()), *(TABLE_SETS if "tables" in wanted else ())]
     _check("--only", only, of_paper + beyond)
     for name in wanted:
         if name in _FIGURES and not (out / name).is_dir():
@@ -101,10 +105,9 @@ def reproduce(
         for name in (one for one in chosen if one in EXPERIMENTS):
             _experiment(name, out / name, spec, data_dir, progress)
     if "replay" in wanted:
-        for name in only or [one for one in PROTOCOLS if one != "split-digits"]:
-            if name not in PROTOCOLS:
-                continue
-            found = run_protocol(name, out / name, spec, data_dir=data_dir, progress=progress)
+        for name in [one for one in only or _REPLAY if one in _REPLAY and (only or one not in _EMBEDDED)]:
+            run_one = run_domains if name in DOMAINS else run_protocol
+            found = run_one(name, out / name, spec, data_dir=data_dir, progress=progress)
             _note(out / name, found, f"replay --only {name}", spec)
     if "generations" in wanted:
         found = run_generations(out / "generations", spec, data_dir=data_dir, progress=progress)
@@ -115,7 +118,7 @@ def reproduce(
     known = {path.parent.name: read_json(path, ArgumentError) for path in sorted(out.glob(f"*/{METRICS}"))}
     if "curves" in wanted:
         _draw_curves(out, known)
-    order = (*_FIGURES, *EXPERIMENTS, *PROTOCOLS, "generations", *TABLE_SETS)
+    order = (*_FIGURES, *EXPERIMENTS, *_REPLAY, "generations", *TABLE_SETS)
     lines = page({name: known[name] for name in order if name in known})
     (out / PAGE).write_text("\n".join(lines) + "\n", encoding="utf-8")
     return Outcome(known, [*lines, "", f"{out / PAGE}"])
@@ -185,7 +188,7 @@ def page(known: Mapping[str, Any]) -> list[str]:
     if figures:
         lines += ["", "## Figures 1 to 3", "", *_figure_rows(figures)]
     for name, one in known.items():
-        rows = protocol_rows if name in PROTOCOLS else _experiment_rows if name in EXPERIMENTS else None
+        rows = protocol_rows if name in _REPLAY else _experiment_rows if name in EXPERIMENTS else None
         rows = generation_rows if name == "generations" else table_rows if name in TABLE_SETS else rows
         if rows is not None:
             lines += ["", f"## {name}", "", *rows(one)]
