@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 import pyarrow as pa
 import pytest
+import torch
 from pyarrow import csv as arrow_csv
 
 from making_tables import mixed, table_models
@@ -19,6 +20,7 @@ from reinject.continual import Remember, remember_table, train_table_remembering
 from reinject.data import table_files
 from reinject.data.splits import split_of
 from reinject.data.table_constraints import Constraints
+from reinject.models.bundle import load
 from reinject.models.loading import Models, load_models
 from reinject.networks import Inputs, MLPDenoiser
 from reinject.sampling.sample import sample_models
@@ -302,6 +304,20 @@ def test_tables_that_do_not_fit_are_refused(fault: str) -> None:
     with pytest.raises(ReinjectError, match=re.escape(said)):
         remembering(make(), **more)
     assert not list(Path().glob("out*"))
+
+
+@pytest.mark.usefixtures("place")
+def test_old_models_that_cannot_be_sampled_are_said() -> None:
+    network = load("old/autoencoder").network
+    with torch.no_grad():  # one site and one label in all rows: two of three columns
+        network.prior.fill_(-50.0)  # type: ignore[operator, union-attr]
+        network.prior[[0, 2]] = 0.0  # type: ignore[index, operator]
+    network.save_pretrained("old/autoencoder")
+    lines = remembering(rows=100).lines
+    assert any(
+        "verdict on the walks: broken: columns with one value in all rows: site, label" in line for line in lines
+    )
+    assert any(line.startswith("warning: the old models cannot be sampled") for line in lines)
 
 
 @pytest.mark.usefixtures("place")
