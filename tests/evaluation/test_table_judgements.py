@@ -15,8 +15,8 @@ from scipy import stats
 
 from reinject.base.errors import ArgumentError, DataError, ReinjectError
 from reinject.evaluation.judgement import Judgement
+from reinject.report.table_evaluated import evaluate_rows
 from reinject.table_evaluation import table_two_sample
-from reinject.table_evaluation.evaluate_rows import evaluate_rows
 from reinject.table_evaluation.judge_table import EvaluateTableSpec, judge_table
 from reinject.table_evaluation.table_coding import Coded, Coding
 from reinject.table_evaluation.table_controls import gaussian_a_class, independent_columns

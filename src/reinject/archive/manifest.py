@@ -31,7 +31,9 @@ def read_manifest(folder: Path) -> dict[str, Any]:
         raise ArchiveError(str(folder), "no archive there", "Give the --out of a reinject sample")
     path = folder / MANIFEST
     if not path.is_file():
-        raise ArchiveError(str(folder), f"has no {MANIFEST}, so it is not a finished archive", "Sample again")
+        models = (folder / "autoencoder").is_dir()
+        cure = f"It holds models: reinject sample {folder} --out ARCHIVE" if models else "Sample again"
+        raise ArchiveError(str(folder), f"has no {MANIFEST}, so it is not a finished archive", cure)
     manifest = read_json(path, ArchiveError)
     found = manifest.get("schema_version") if isinstance(manifest, dict) else None
     if found != SCHEMA_VERSION:

@@ -65,8 +65,9 @@ def evaluate(
     from reinject.base.errors import ArgumentError
     from reinject.evaluation.evaluate_spec import EvaluateSpec
     from reinject.report.evaluated import evaluate as run
-    from reinject.report.evaluated import table_spec_of
-    from reinject.table_evaluation.evaluate_rows import evaluate_rows
+    from reinject.report.evaluated import table_place, table_spec_of
+    from reinject.report.table_evaluated import evaluate_rows, evaluate_table
+    from reinject.report.table_report import holds_table
 
     spec = EvaluateSpec(
         judge or (),
@@ -80,14 +81,20 @@ def evaluate(
         device=device,
         data_dir=data_dir,
     )
+    how: dict[str, Any] = {"test": test, "out": out, "overwrite": overwrite, "progress": for_this_terminal()}
     if synthetic.is_file():
         asked = replace(table_spec_of(spec, models or ()), categorical=names_of(categorical))
-        again: dict[str, Any] = {"test": test, "out": out, "overwrite": overwrite, "progress": for_this_terminal()}
-        finish(evaluate_rows(synthetic, against, target, asked, **again), as_json)
+        finish(evaluate_rows(synthetic, table_place(against, data_dir), target, asked, **how), as_json)
         return
-    for name, value in (("target", target), ("test", test), ("categorical", categorical)):
+    for name, value in (("target", target), ("categorical", categorical)):
         if value is not None:
             raise ArgumentError(f"--{name}", f"is for a file of rows, and {synthetic} is none", "Leave it out")
+    if holds_table(synthetic):
+        real = table_place(against, data_dir)
+        finish(evaluate_table(synthetic, real, table_spec_of(spec, models or ()), **how), as_json)
+        return
+    if test is not None:
+        raise ArgumentError("--test", f"is for table rows, and {synthetic} holds none", "Leave it out")
     outcome = run(
         synthetic,
         against,

@@ -10,18 +10,19 @@ from reinject.base.errors import ArgumentError
 from reinject.cli.options import ADVANCED, advanced
 
 
-def _table(text: str, **rest: Any) -> Any:
+def of_tables(text: str, **rest: Any) -> Any:
+    """Declare an option that only tables have."""
     return advanced(text, panel=f"{ADVANCED}: tables", show_default=rest.pop("default", False), **rest)
 
 
 Target = Annotated[
     str | None, typer.Option(help="Of a table: the column to predict, drawn with each row.", show_default="none")
 ]
-HeldOut = Annotated[str | None, _table("File of held-out rows.", default="a part of the rows")]
-Categorical = Annotated[str | None, _table("A,B,...: columns that are categories, such as zip codes.")]
-Drop = Annotated[str | None, _table("A,B,...: columns to leave out, such as names.")]
-Columns = Annotated[Path | None, _table("Edited columns.json of a model folder: kinds of columns.")]
-GradientSteps = Annotated[int | None, _table("Gradient steps.", default="by the number of rows", min=1)]
+HeldOut = Annotated[str | None, of_tables("File of held-out rows.", default="a part of the rows")]
+Categorical = Annotated[str | None, of_tables("A,B,...: columns that are categories, such as zip codes.")]
+Drop = Annotated[str | None, of_tables("A,B,...: columns to leave out, such as names.")]
+Columns = Annotated[Path | None, of_tables("Edited columns.json of a model folder: kinds of columns.")]
+GradientSteps = Annotated[int | None, of_tables("Gradient steps.", default="by the number of rows", min=1)]
 
 OF_TABLES = ("target", "test", "categorical", "drop", "columns", "steps")
 _TRAINED = ("batch", "lr", "remember", "remember_rows", "buffer")

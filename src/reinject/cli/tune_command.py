@@ -35,10 +35,12 @@ def tune(
     from dataclasses import replace
 
     from reinject.data import load
+    from reinject.evaluation.tune import check_tunable
     from reinject.evaluation.tune import tune as run
     from reinject.models.loading import load_models
 
     loaded, progress = load_models(models, device), for_this_terminal()
+    check_tunable(loaded)
     dataset = None if data is None else replace(load(data, data_dir, split_seed, progress), name=data)
     outcome = run(
         loaded,

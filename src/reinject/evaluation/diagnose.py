@@ -64,12 +64,15 @@ def diagnose(folder: Path, *, models: Sequence[Path] = (), walks: int = 1000) ->
         - acceptance and asymmetry, for kernels that have them.
 
     Raises:
-        ArchiveError: no archive.
+        ArchiveError: no archive, or one of table rows.
         ModelError: the models are not found.
         ArgumentError: fewer than two walks.
     """
     check_count("--walks", "walks", walks, 2)
     archive = Archive.open(folder)
+    if archive.table is not None:
+        cure = f"Judge its rows by reinject evaluate {folder} --against TABLE"
+        raise ArchiveError(str(folder), "has one row of a table from each walk, so no chain to diagnose", cure)
     found = find_models(archive, models)
     r = found.ensemble()
     followed = _Followed(archive, walks)

@@ -31,6 +31,13 @@ _REAL = 5_000  # most images for the test of students
 _SHOWN = 10  # rows of the table
 
 
+def check_tunable(models: Models) -> None:
+    """Raise ArgumentError for models of a table."""
+    if models.table is not None:
+        cure = "Sample with several --passes N, and compare the archives by reinject evaluate ARCHIVE --against TABLE"
+        raise ArgumentError("tune", "ranks walks of images and vectors, not of table rows", cure)
+
+
 def tune(
     models: Models,
     *,
@@ -63,15 +70,13 @@ def tune(
         All candidates, best first; a failure and no file if no candidate is sane.
 
     Raises:
-        ArgumentError: a number out of range.
+        ArgumentError: a number out of range, or models of a table.
         DataError: the shape or classes of the data differ from the models', or the models were trained on its
             held-out rows.
         ArchiveError: ``out`` exists.
     """
     given = {"walks": walks, "seed": seed, "dataset": dataset and [dataset.name, fingerprint(dataset.train.x)]}
-    if models.table is not None:
-        problem = "ranks walks of images and vectors, not of table rows"
-        raise ArgumentError("tune", problem, "Compare archives by reinject evaluate")
+    check_tunable(models)
     hashes = [bundle.sha256 for bundle in (*models.autoencoders, *models.classifiers)]
     asked = asked_for(given, models=hashes)
     if out is not None and not overwrite and out.is_file() and asked_of(out) == asked:

@@ -5,7 +5,6 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from reinject.archive import MANIFEST, read_manifest
 from reinject.archive.request import asked_for, contents, earlier, manifest_hash, note
 from reinject.base.errors import ArgumentError
 from reinject.base.files import place_of, write_json
@@ -18,6 +17,7 @@ from reinject.models.votes import Classifier
 from reinject.report.pages import write_page
 from reinject.report.pictures import draw, judged_of
 from reinject.report.table_evaluated import evaluate_table
+from reinject.report.table_report import holds_table
 from reinject.table_evaluation.judge_table import EvaluateTableSpec
 
 METRICS = "metrics.json"
@@ -54,16 +54,10 @@ def evaluate(
             archive's models were trained on held-out rows.
     """
     spec = spec or EvaluateSpec()
-    if _is_table(place_of(folder)):
-        return evaluate_table(
-            folder,
-            against,
-            table_spec_of(spec, models, classifier),
-            split_seed=spec.split_seed,
-            out=out,
-            overwrite=overwrite,
-            progress=progress,
-        )
+    if holds_table(place_of(folder)):
+        asked_of_table = table_spec_of(spec, models, classifier)
+        real = table_place(against, spec.data_dir)
+        return evaluate_table(folder, real, asked_of_table, out=out, overwrite=overwrite, progress=progress)
     asked = asked_for(
         {"against": against, **vars(spec), "classifier": classifier},
         archive=manifest_hash(place_of(folder)),
@@ -87,9 +81,10 @@ def evaluate(
     return outcome
 
 
-def _is_table(folder: Path) -> bool:
-    """Return whether a folder is an archive of table rows."""
-    return (folder / MANIFEST).is_file() and read_manifest(folder).get("table") is not None
+def table_place(against: str, data_dir: str | None) -> str:
+    """Return the place of a real table: in the folder of data sets, if it is there."""
+    place = None if data_dir is None else Path(data_dir) / against
+    return str(place) if place is not None and place.exists() else against
 
 
 def table_spec_of(
@@ -110,7 +105,7 @@ def table_spec_of(
         ('shapes',)
     """
     usual = EvaluateSpec()
-    for name in ("features", "student", "seeds", "most", "shadows"):
+    for name in ("features", "student", "seeds", "most", "shadows", "device"):
         if getattr(spec, name) != getattr(usual, name):
             raise ArgumentError(
                 f"--{name}", "is for images and vectors, and the archive holds table rows", "Leave it out"
@@ -118,7 +113,7 @@ def table_spec_of(
     for name, given in (("--models", bool(models)), ("classifier", classifier is not None)):
         if given:
             raise ArgumentError(name, "is not needed for table rows", "Leave it out")
-    return EvaluateTableSpec(spec.judgements, seed=spec.seed)
+    return EvaluateTableSpec(spec.judgements, seed=spec.seed, split_seed=spec.split_seed)
 
 
 def _options(spec: EvaluateSpec, models: Sequence[Path]) -> dict[str, Any]:

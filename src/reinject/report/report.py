@@ -1,14 +1,11 @@
 """Make one page about an archive, or about several side by side: ``reinject report``."""
 
-import hashlib
-import json
-import time
 from collections.abc import Sequence
 from pathlib import Path
 
 from reinject import data
 from reinject.archive import Archive
-from reinject.archive.request import asked_for, contents, made_already, manifest_hash
+from reinject.archive.request import asked_for, contents, manifest_hash
 from reinject.base.errors import ArchiveError, ArgumentError
 from reinject.base.files import place_of
 from reinject.base.outcome import Outcome, command_line
@@ -17,8 +14,11 @@ from reinject.evaluation.evaluate import examine
 from reinject.evaluation.evaluate_spec import EvaluateSpec
 from reinject.evaluation.judgements import wanted
 from reinject.evaluation.learning import check_match, space_of
+from reinject.report.evaluated import table_place, table_spec_of
+from reinject.report.page_file import make_page
 from reinject.report.pages import write_page
 from reinject.report.pictures import Judged, judged_of
+from reinject.report.table_report import holds_table, report_table
 from reinject.sampling.provenance import check_split
 
 
@@ -34,6 +34,9 @@ def report(
     progress: Progress | None = None,
 ) -> Outcome:
     """Write a page about an archive: samples, walks, a map, judgements.
+
+    For table rows this is :func:`reinject.report.table_report.report_table`, which can show the nearest training rows
+    too.
 
     Arguments:
         folder: the archive.
@@ -55,19 +58,31 @@ def report(
             a report does not support.
     """
     spec = _checked(spec or EvaluateSpec())
+    if any(holds_table(place_of(one)) for one in (folder, *beside)):
+        if beside:
+            raise ArgumentError("--beside", "is for images and vectors, not for table rows", "Make a page for each")
+        real = None if against is None else table_place(against, spec.data_dir)
+        return report_table(folder, out, real, table_spec_of(spec, models), overwrite=overwrite, progress=progress)
     hashes = [manifest_hash(place_of(one)) for one in (folder, *beside)]
     how = {name: getattr(spec, name) for name in ("judgements", "seeds", "seed", "split_seed")}
     request = asked_for({"against": against, **how, "hashes": hashes}, data=contents(against, spec.data_dir))
-    progress = progress or Silent()
-    began = time.monotonic()
-    if out.is_dir():
-        raise ArgumentError("--out", f"{out} is a folder", "Give a file, such as report.html")
-    stamp = f"<!-- asked: {hashlib.sha256(json.dumps(request).encode()).hexdigest()} -->"
-    if out.is_file() and not overwrite and out.read_bytes().endswith(stamp.encode()):
-        return made_already(out, Outcome({"report": str(out), "bytes": out.stat().st_size, "seconds": 0.0}, []))
-    if out.exists() and not overwrite:
-        raise ArchiveError(str(out), "already exists", "Give --overwrite, or another --out")
-    archives = _named([Archive.open(one) for one in (folder, *beside)])
+
+    def write() -> None:
+        _write(out, (folder, *beside), against, spec, models, progress or Silent())
+
+    return make_page(out, request, write, overwrite)
+
+
+def _write(
+    out: Path,
+    folders: Sequence[Path | str],
+    against: str | None,
+    spec: EvaluateSpec,
+    models: Sequence[Path],
+    progress: Progress,
+) -> None:
+    """Write the page of images or vectors."""
+    archives = _named([Archive.open(one) for one in folders])
     _check_alike(list(archives.values()))
     judged = against is not None and bool(wanted(spec.judgements, bool(next(iter(archives.values())).class_names)))
     dataset, found = None, {}
@@ -86,14 +101,8 @@ def report(
     title += f" against {dataset.name}" if dataset is not None else ""
     asked = {"judge": spec.judgements, "models": models, "seeds": spec.seeds, "seed": spec.seed}
     given = (asked if against is not None else {}) | ({"split_seed": spec.split_seed} if spec.split_seed else {})
-    command = command_line("report", folder, against=against, beside=beside, out=out, **given)
+    command = command_line("report", folders[0], against=against, beside=folders[1:], out=out, **given)
     write_page(out, title, found, dataset, command, spec.data_dir)
-    with out.open("a", encoding="utf-8") as page:
-        page.write(stamp)
-    seconds = round(time.monotonic() - began, 1)
-    size = out.stat().st_size
-    lines = [f"{size / 1e6:.1f} MB, {seconds} s. Open {out}"]
-    return Outcome({"report": str(out), "bytes": size, "seconds": seconds}, lines)
 
 
 def _checked(spec: EvaluateSpec) -> EvaluateSpec:

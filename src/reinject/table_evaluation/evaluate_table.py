@@ -24,19 +24,23 @@ MOST = 300_000  # synthetic rows that are read
 
 @dataclass(frozen=True)
 class ComparedTable:
-    """Hold the comparison of an archive with the real table.
+    """Hold the comparison of synthetic rows with the real table.
 
     Attributes:
-        archive: the archive.
-        parts: training rows and held-out rows.
-        synthetic: the judged rows of the archive.
-        judged: the judgements; the verdict on the walks is among the findings.
+        name: of the synthetic rows.
+        against: name of the real table.
+        train: real rows that the tool learned from.
+        held_out: other real rows; None: there are none.
+        synthetic: the judged rows.
+        judged: the judgements; the verdict on an archive's walks is among the findings.
         metrics: all results as JSON values.
         lines: of text.
     """
 
-    archive: Archive
-    parts: TableParts
+    name: str
+    against: str
+    train: pa.Table
+    held_out: pa.Table | None
     synthetic: pa.Table
     judged: JudgedTable
     metrics: dict[str, Any]
@@ -49,7 +53,6 @@ def compare(
     spec: EvaluateTableSpec | None = None,
     *,
     test: Any = None,
-    split_seed: int = 0,
     progress: Progress | None = None,
 ) -> ComparedTable:
     """Judge an archive of table rows as :func:`reinject.report.table_evaluated.evaluate_table` does; write nothing."""
@@ -58,7 +61,7 @@ def compare(
     table = archive.table
     if table is None:
         raise ArchiveError(str(folder), "holds images or vectors", "Give an archive of the rows of a table")
-    parts = real_parts(table, against, test, split_seed)
+    parts = real_parts(table, against, test, spec.split_seed)
     notes = check_parts(archive, parts)
     counters = [one["name"] for one in table.columns if one.get("kind") == "counter"]
     notes += [f"counters are not judged: {', '.join(counters)}"] if counters else []
@@ -79,7 +82,7 @@ def compare(
         "seconds": round(time.monotonic() - began, 1),
     }
     lines = [*judged.lines(), *notes, f"{metrics['seconds']} s"]
-    return ComparedTable(archive, parts, synthetic, judged, metrics, lines)
+    return ComparedTable(archive.folder.name, parts.name, train, held_out, synthetic, judged, metrics, lines)
 
 
 def real_parts(table: TableSchema, against: Any, test: Any, split_seed: int) -> TableParts:

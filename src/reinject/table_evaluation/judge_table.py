@@ -32,6 +32,7 @@ class EvaluateTableSpec:
         controls: judge independent columns and a Gaussian for each class too.
         most: most rows of each table for neighbours and attacks, >= 1, drawn at random.
         seed: seed of learners and draws, >= 0.
+        split_seed: seed of the split of a real table without a test part, >= 0: that of an archive's models.
 
     Raises:
         ArgumentError: an unknown judgement, a number out of range.
@@ -47,6 +48,7 @@ class EvaluateTableSpec:
     controls: bool = True
     most: int = 50_000
     seed: int = 0
+    split_seed: int = 0
 
     def __post_init__(self) -> None:
         for name in ("judgements", "categorical"):
@@ -59,6 +61,7 @@ class EvaluateTableSpec:
                 raise ArgumentError("--judge", f"{one!r} is not known", f"Use some of {', '.join(GROUPS)}")
         check_count("--most", "most", self.most)
         check_count("--seed", "seed", self.seed, 0)
+        check_count("--split-seed", "split_seed", self.split_seed, 0)
 
     def asks(self, name: str) -> bool:
         """Return whether a group of judgements is wanted."""
