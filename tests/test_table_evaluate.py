@@ -98,8 +98,11 @@ def test_rows_that_the_models_have_seen_are_no_held_out_rows(made: tuple[Path, P
     done = evaluate(archive, str(other), spec=SHAPES)
     assert any("was trained on other data" in line for line in done.lines)
     arrow_csv.write_csv(pa.table({"x": [1, 2, 3, 4]}), other)
-    with pytest.raises(DataError, match="no column of"):
+    with pytest.raises(DataError, match=r"other.csv: has no column 'model'. Its columns are x."):
         evaluate(archive, str(other), spec=SHAPES)
+    status, _, error = run("evaluate", tmp_path / "typo.csv", "--against", people)
+    assert status == 1
+    assert "typo.csv: no such file" in error
 
 
 def test_options_of_images_are_refused(made: tuple[Path, Path]) -> None:

@@ -333,7 +333,7 @@ def test_tables_of_other_tools_and_missing_parts() -> None:
     said = "\n".join(judged.lines())
     assert "not in all tables, and not judged: x, kind, id" in said
     assert "privacy is left out: it needs held-out rows" in said
-    few = judge_table(train, fake, fake.slice(0, 9), None, EvaluateTableSpec(["two-sample", "utility"]))
+    few = judge_table(train, fake, fake.slice(0, 9), None, EvaluateTableSpec(["two-sample", "utility", "shapes"]))
     assert any("C2ST: 100 real and 9 synthetic rows" in note for note in few.notes)
     assert any("needs a target" in note for note in few.notes)
     with pytest.raises(ArgumentError, match="the real table has no column 'wage'"):
@@ -350,6 +350,51 @@ def test_tables_of_other_tools_and_missing_parts() -> None:
         EvaluateTableSpec(["style"])
     with pytest.raises(ArgumentError, match="'x' is a text"):
         EvaluateTableSpec(categorical="x")
+
+
+def without_x(table: pa.Table) -> pa.Table:
+    return table.set_column(table.column_names.index("x"), "x", pa.nulls(len(table), pa.float64()))
+
+
+@pytest.mark.filterwarnings("error")
+def test_a_column_that_one_table_lacks_all_values_of() -> None:
+    """Its shape is 0, not unknown; learners and privacy do without it."""
+    train, test, fake = (people(120, seed) for seed in range(3))
+    judged = judge_table(train, test, without_x(fake), "rich")
+    assert judged.alike.shapes["x"] == 0  # type: ignore[union-attr]
+    assert "x 0.00" in "\n".join(judged.lines())
+    assert list(judged.judgements) == ["utility", "two-sample", "shapes", "recall", "privacy", "attacks"]
+    none = judge_table(*map(without_x, (train, test, fake)), "rich", EvaluateTableSpec(["shapes"], controls=False))
+    assert np.isnan(none.alike.shapes["x"])  # type: ignore[union-attr]
+    assert not any("x 0.00" in line for line in none.lines())
+
+
+@pytest.mark.filterwarnings("error")
+def test_what_cannot_be_judged_is_said_and_nothing_at_all_is_an_error() -> None:
+    train, test, fake = (people(120, seed) for seed in range(3))
+    at = train.column_names.index("rich")
+    poor = (table.set_column(at, "rich", pa.array(["no"] * 120)) for table in (train, test, fake))
+    one = judge_table(*poor, "rich", EvaluateTableSpec(["utility", "shapes"], controls=False))
+    assert list(one.judgements) == ["shapes"]
+    assert "utility is left out: column rich: has one value in the real test rows. Name another target." in one.notes
+    with pytest.raises(
+        DataError, match="nothing can be judged. utility is left out: it needs a target. privacy is left"
+    ):
+        judge_table(train, None, fake, None, EvaluateTableSpec(["utility", "privacy"]))
+    with pytest.raises(DataError, match="column shapes: 0 real"):
+        judge_table(train.slice(0, 1), None, fake, None, EvaluateTableSpec(["shapes"]))
+    with pytest.raises(DataError, match="beta-recall: 0 real"):
+        judge_table(train.slice(0, 1), None, fake, None, EvaluateTableSpec(["recall"]))
+
+
+@pytest.mark.filterwarnings("error")
+def test_numbers_of_any_size_are_judged_or_refused() -> None:
+    train, test, fake = (people(120, seed) for seed in range(3))
+    far = fake.set_column(0, "x", pa.array([1e99] * 119 + [-1e99]))
+    judged = judge_table(train, test, far, "rich", EvaluateTableSpec(["shapes", "recall", "privacy", "attacks"]))
+    assert len(judged.judgements) == 4
+    with pytest.raises(DataError, match=r"column x: has values beyond 1e\+100. Give it in another unit."):
+        judge_table(train, test, fake.set_column(0, "x", pa.array([1e101] * 120)))
 
 
 def test_findings_lead_with_what_is_worst() -> None:

@@ -63,6 +63,7 @@ def evaluate(
 ) -> None:
     """Evaluate samples against real data: utility, coverage, copies, attacks. SYNTHETIC may be a file of rows."""
     from reinject.base.errors import ArgumentError
+    from reinject.data.table_files import is_table
     from reinject.evaluation.evaluate_spec import EvaluateSpec
     from reinject.report.evaluated import evaluate as run
     from reinject.report.evaluated import table_place, table_spec_of
@@ -82,7 +83,7 @@ def evaluate(
         data_dir=data_dir,
     )
     how: dict[str, Any] = {"test": test, "out": out, "overwrite": overwrite, "progress": for_this_terminal()}
-    if synthetic.is_file():
+    if synthetic.is_file() or (not synthetic.exists() and is_table(synthetic)):
         asked = replace(table_spec_of(spec, models or ()), categorical=names_of(categorical))
         finish(evaluate_rows(synthetic, table_place(against, data_dir), target, asked, **how), as_json)
         return

@@ -53,6 +53,8 @@ class _Wanted:
         """Return the names of the columns to read; raise DataError for an unknown name, or where none is left."""
         for option, asked in (("--drop", self.drop), ("--categorical", self.categorical)):
             for name in asked:
+                if name not in names and self.keep is not None and name in self.keep:
+                    raise DataError(owner, f"has no column {name!r}", f"Its columns are {_list(names, 20)}")
                 if name not in names:
                     raise DataError(option, f"{name!r} is no column of {owner}", f"Its columns are {_list(names, 20)}")
         left = self.chosen(names)

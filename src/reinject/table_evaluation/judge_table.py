@@ -154,7 +154,8 @@ def judge_table(
         real: :attr:`JudgedTable.real` of an earlier call with the same real tables and seed, to save time.
 
     Raises:
-        DataError: no common columns, a column of another type, an infinite value, an empty table.
+        DataError: no common columns, a column of another type, an infinite value, an empty table; or no judgement can
+            be made.
         ArgumentError: no such target, or a name of ``spec.categorical`` that no real column has.
 
     Example:
@@ -185,6 +186,8 @@ def judge_table(
             found[name] = GROUPS[name].make(evidence, known[name])
         except DataError as error:  # too few rows
             notes.append(f"{name} is left out: {error}")
+    if not found:
+        raise DataError("judge_table", "nothing can be judged", " ".join(note.rstrip(".") + "." for note in notes)[:-1])
     beside = _controls(evidence, target, found) if spec.controls else {}
     sizes = {"train": len(train), "test": len(held_out), "synthetic": len(synthetic)}
     alike = evidence.alike if "shapes" in found else None

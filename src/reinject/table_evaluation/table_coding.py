@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 
 from reinject.base.errors import DataError
 
+_LARGEST = 1e100  # abs(number): its square is finite
 _FEW = 10  # distinct values of a numeric target that is judged as a class
 
 
@@ -83,7 +84,7 @@ class Coding:
         """Code the rows of a table; columns that the coding does not name are left out.
 
         Raises:
-            DataError: a value of another type, or an infinite number.
+            DataError: a value of another type, an infinite number, or one beyond 1e100.
         """
         table = _cast(table, self.schema)
         numbers = [_as_floats(name, table[name]) for name in self.numeric]
@@ -183,6 +184,8 @@ def _as_floats(name: str, column: pa.ChunkedArray) -> NDArray[np.float64]:
     found = np.asarray(values, np.float64)
     if np.isinf(found).any():
         raise DataError(f"column {name}", "has infinite values", "Replace them by numbers, or by missing values")
+    if (np.abs(found) > _LARGEST).any():
+        raise DataError(f"column {name}", f"has values beyond {_LARGEST:g}", "Give it in another unit")
     return found
 
 

@@ -75,6 +75,8 @@ def _prepared(learner: Learner, train: Coded, test: Coded, task: str, seed: int)
     """Return features of both sets, and an unfitted model."""
     if learner == "linear":
         return *_one_hot(train, test), _linear(task)
+    known = ~np.isnan(train.numbers).all(0)  # nothing is learned from the other columns, and scikit-learn refuses them
+    train, test = (Coded(rows.numbers[:, known], rows.codes) for rows in (train, test))
     codes = _frequent(train.codes, test.codes)
     a, b = (np.concatenate([rows.numbers, code], 1) for rows, code in zip((train, test), codes, strict=True))
     return a, b, (_xgboost if engine() == "xgboost" else _histogram)(task, train, seed)

@@ -14,6 +14,7 @@ from reinject.evaluation.judgement import Judgement
 from reinject.table_evaluation.table_coding import Coded, Coding
 from reinject.training.neighbours import nearest
 
+_FAR = 1e15  # largest scaled number: its square is finite in single precision
 _LEVELS = np.linspace(0, 1, 30)
 QUESTIONS = {
     "alpha-precision": "Do synthetic rows lie as far from the centre of the real rows as real rows do (1: yes)?",
@@ -53,7 +54,7 @@ def features(coding: Coding, real: Coded, *others: Coded, standardised: bool = F
 
     def rows(table: Coded) -> Tensor:
         at = np.where(np.isnan(table.numbers), mean, table.numbers)
-        parts = [(at - low) / scale, np.isnan(table.numbers[:, missing]) * 1.0]
+        parts = [np.clip((at - low) / scale, -_FAR, _FAR), np.isnan(table.numbers[:, missing]) * 1.0]
         parts += [one * np.eye(size)[table.codes[:, k]] for k, size in enumerate(coding.sizes)]
         return torch.from_numpy(np.concatenate(parts, 1).astype(np.float32))
 
@@ -85,7 +86,8 @@ def alpha_beta(real: Tensor, synthetic: Tensor) -> Recall:
         (1.0, 0.0)
     """
     if len(real) != len(synthetic) or len(real) < 2:
-        raise DataError("beta-recall", f"{len(real)} real and {len(synthetic)} synthetic rows", "Give equally many")
+        cure = "Give equally many, at least two"
+        raise DataError("beta-recall", f"{len(real)} real and {len(synthetic)} synthetic rows", cure)
     to_centre, other = ((rows - real.mean(0)).norm(dim=1).numpy() for rows in (real, synthetic))
     precision = [float((other <= radius).mean()) for radius in np.quantile(to_centre, _LEVELS)]
     apart = nearest(real, real, itself=True)[0][:, 0].numpy()
@@ -110,9 +112,16 @@ def measure_recall(coding: Coding, real: Coded, synthetic: Coded, most: int, see
         synthetic: synthetic rows.
         most: most rows of each table.
         seed: seed of the draw.
+
+    Raises:
+        DataError: fewer than two rows.
     """
     rng = np.random.default_rng([seed, 4])
     n = min(len(real), len(synthetic), most)
+    if n < 2:
+        raise DataError(
+            "beta-recall", f"{len(real)} real and {len(synthetic)} synthetic rows", "Give at least two of each"
+        )
     a, b = (rows.take(rng.permutation(len(rows))[:n]) for rows in (real, synthetic))
     return alpha_beta(*features(coding, a, b))
 

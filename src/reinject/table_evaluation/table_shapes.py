@@ -11,6 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy import stats
 
+from reinject.base.errors import DataError
 from reinject.base.files import finite
 from reinject.evaluation.judgement import Judgement
 from reinject.table_evaluation.table_coding import Coded, Coding
@@ -81,6 +82,8 @@ def likeness(coding: Coding, real: Coded, synthetic: Coded) -> Likeness:
         >>> {name: round(value, 3) for name, value in found.shapes.items()}
         {'age': 0.333, 'sex': 0.333}
     """
+    if min(len(real), len(synthetic)) == 0:
+        raise DataError("column shapes", f"{len(real)} real and {len(synthetic)} synthetic rows", "Give more rows")
     p, sizes = len(coding.numeric), coding.sizes
     shapes = [_complement(real.numbers[:, k], synthetic.numbers[:, k]) for k in range(p)]
     shapes += [_overlap(real.codes[:, k], synthetic.codes[:, k], size) for k, size in enumerate(sizes)]
@@ -101,8 +104,11 @@ def likeness(coding: Coding, real: Coded, synthetic: Coded) -> Likeness:
 
 
 def _complement(a: NDArray[np.float64], b: NDArray[np.float64]) -> float:
+    """Compute 1 - Kolmogorov and Smirnov's distance of the known values; 0 where one table has none, NaN where both."""
     a, b = a[~np.isnan(a)], b[~np.isnan(b)]
-    return 1 - float(stats.ks_2samp(a, b, method="asymp").statistic) if len(a) and len(b) else float("nan")
+    if not len(a) or not len(b):
+        return 0.0 if len(a) or len(b) else float("nan")
+    return 1 - float(stats.ks_2samp(a, b, method="asymp").statistic)
 
 
 def _overlap(a: NDArray[np.int64], b: NDArray[np.int64], size: int) -> float:
@@ -133,8 +139,8 @@ def _correlation(numbers: NDArray[np.float64]) -> NDArray[np.float64]:
         sums, squares, products = x.T @ known, (x**2).T @ known, x.T @ x  # [i, j]: of column i where j is known too
         covariance = products / n - sums * sums.T / n**2
         variance = squares / n - (sums / n) ** 2
-        found = covariance / np.sqrt(variance * variance.T)
-    tiny = variance <= 1e-12 * np.maximum(squares / n, 1e-300)
+        found = covariance / (np.sqrt(variance) * np.sqrt(variance.T))
+        tiny = variance <= 1e-12 * np.maximum(squares / n, 1e-300)
     return np.where(tiny | tiny.T, np.nan, found)
 
 

@@ -75,8 +75,9 @@ def auc(y: NDArray[np.int64], probabilities: NDArray[np.float64]) -> float:
         0.75
     """
     there = np.unique(y)
-    each = [_area(y == k, probabilities[:, k]) for k in (there[-1:] if len(there) == 2 else there)]
-    return float(np.mean(each)) if len(there) > 1 else float("nan")
+    if len(there) < 2:
+        return float("nan")
+    return float(np.mean([_area(y == k, probabilities[:, k]) for k in (there[-1:] if len(there) == 2 else there)]))
 
 
 def _area(member: NDArray[np.bool_], score: NDArray[np.float64]) -> float:
@@ -103,8 +104,14 @@ def scores(target: Target, y: NDArray[Any], predicted: NDArray[np.float64]) -> d
 
 
 def measure_utility(target: Target, train: Coded, test: Coded, seed: int = 0) -> dict[str, float]:
-    """Train both learners on some rows, and test them on others: "AUC, boosting", "F1, boosting", "AUC, linear", ..."""
+    """Train both learners on some rows, and test them on others: "AUC, boosting", "F1, boosting", "AUC, linear", ...
+
+    Raises:
+        DataError: the target has no value in one of the tables, or one value in the test rows.
+    """
     y = target.split(test)[1]
+    if len(np.unique(y)) < 2:
+        raise DataError(f"column {target.name}", "has one value in the real test rows", "Name another target")
     return {
         f"{name}, {learner}": value
         for learner in get_args(Learner)
