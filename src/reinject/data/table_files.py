@@ -58,6 +58,8 @@ class _Wanted:
                 if name not in names:
                     raise DataError(option, f"{name!r} is no column of {owner}", f"Its columns are {_list(names, 20)}")
         left = self.chosen(names)
+        if not names:
+            raise DataError(owner, "has no columns", "Give a table with one column or more")
         if not left:
             raise DataError("--drop", f"leaves no column of {owner}", "Keep one column or more")
         return left
@@ -264,6 +266,8 @@ def _typed(owner: str, tables: Sequence[pa.Table], wanted: _Wanted) -> list[pa.T
 
 def _from_memory(name: str, source: Any, wanted: _Wanted) -> pa.Table:
     """Return a data frame of pandas or polars, or an Arrow table, without the columns to leave out."""
+    if type(source).__name__ == "Series":
+        raise DataError(name, "is a single column", "Give a data frame, such as .to_frame()")
     if type(source).__module__.partition(".")[0] == "pandas":
         table = _pandas(name, source, wanted)
     elif hasattr(source, "to_arrow"):

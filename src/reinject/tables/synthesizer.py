@@ -11,7 +11,7 @@ import torch
 
 from reinject.archive.push import upload
 from reinject.base.devices import make_fabric
-from reinject.base.errors import ModelError, check_count
+from reinject.base.errors import ArgumentError, ModelError, check_count
 from reinject.base.files import read_json, write_json
 from reinject.base.progress import Progress, Silent
 from reinject.base.random_streams import stream
@@ -75,6 +75,8 @@ class Synthesizer:
             >>> set(drawn["sex"]), bool(drawn["age"].between(30, 40).all())
             ({'f'}, True)
         """
+        check_count("sample", "rows", rows)
+        check_count("sample", "seed", seed, 0)
         run = RunSpec(rows, seed, TABLE_BLOCK)
         if not given:
             return from_arrow(pa.concat_tables(self._walked(run)), self.library)
@@ -96,9 +98,11 @@ class Synthesizer:
             One frame, or a list of ``draws`` frames where there are several. Present values are unchanged.
 
         Raises:
+            ArgumentError: a number out of range.
             DataError: a column is missing or has another type, or a value belongs to no category.
         """
         check_count("complete", "draws", draws)
+        check_count("complete", "seed", seed, 0)
         table = read_table(frame).train
         library = self.library if library_of(frame) == "arrow" else library_of(frame)
         found = [from_arrow(self._completed(table, seed, number), library) for number in range(draws)]
@@ -200,8 +204,12 @@ def fit(
     Raises:
         DataError: no table; a column that cannot be synthesised; a target that is missing, constant or incomplete;
             rows that contradict a constraint.
-        ArgumentError: no column varies.
+        ArgumentError: no column varies; a text in place of a list of names; a seed below 0.
     """
+    check_count("fit", "seed", seed, 0)
+    for name, names in (("categorical", categorical), ("drop", drop)):
+        if isinstance(names, str):
+            raise ArgumentError(name, f"{names!r} is a text", f"Give [{names!r}]")
     table = read_table(frame, drop=tuple(drop), categorical=tuple(categorical)).train
     kept = [name for name in categorical if name not in drop]
     columns = columns_of(table, target=target, categorical=kept)
