@@ -1,5 +1,6 @@
 """Privacy of tables: laws of the closest record and of attacks under the null, and copiers that are found."""
 
+import itertools
 import math
 
 import numpy as np
@@ -8,11 +9,20 @@ import pytest
 import torch
 
 from reinject.base.errors import DataError
-from reinject.table_evaluation.attribute_inference import attribute_inference, guesses
+from reinject.evaluation.judgement import Judgement
+from reinject.table_evaluation.attribute_inference import attribute_inference, guesses, right
 from reinject.table_evaluation.judge_table import EvaluateTableSpec, judge_table
-from reinject.table_evaluation.singling_out import Condition, matching, single_column, singled, singling_out
+from reinject.table_evaluation.singling_out import (
+    Condition,
+    matching,
+    several_columns,
+    single_column,
+    singled,
+    singling_out,
+)
 from reinject.table_evaluation.table_coding import Coded, Coding
 from reinject.table_evaluation.table_distance import closest, closest_record, table_copies
+from reinject.table_evaluation.table_findings import table_findings
 
 
 def normal(n: int, seed: int, columns: int = 3) -> torch.Tensor:
@@ -51,6 +61,9 @@ def test_the_share_of_copies_is_exact() -> None:
     assert table_copies(train, test, normal(300, 3)).p > 0.01  # type: ignore[operator]
     equal = closest(train, train, normal(50, 4))
     assert equal.nearer.tolist() == [0.5] * 50
+    by_hand = closest(torch.tensor([[0.0], [4.0]]), torch.tensor([[9.0], [1.0]]), torch.tensor([[0.2], [8.0], [3.5]]))
+    assert by_hand.nearer.tolist() == [1, 0, 1]
+    assert by_hand.row.tolist() == [0, 2, 1]
     with pytest.raises(DataError, match="400 training and 399 held-out"):
         closest(train, test[:399], mixed)
 
@@ -150,3 +163,58 @@ def test_a_memorised_table_is_called_so() -> None:
     assert "training rows can be attacked by attribute inference" in said
     assert "no measure of privacy by itself" in said
     assert judged.controls["independent columns"]["beta-recall"] < 0.6 < judged.judgements["recall"][1].value
+
+
+def test_attacks_by_hand() -> None:
+    """Training rows have two rare values, held-out rows have none: both rows are singled out, p = 1/4."""
+    train, test = numbers_of([-5.0, 7.0, *[0.0] * 18]), numbers_of([0.0] * 20)
+    one = singling_out(train, test, train)[0]
+    assert (one.value, one.null, one.n, one.p) == (1, 0, 4, 0.25)
+    table = Coded(np.array([[1.0], [2.0], [9.0]]), np.zeros((3, 0), np.int64))
+    made = itertools.islice(several_columns(table, np.random.default_rng(0)), 30)
+    assert set(made) == {(Condition(0, "<=", 1.0),), (Condition(0, "<=", 2.0),), (Condition(0, ">=", 9.0),)}
+
+
+def numbers_of(x: list[float]) -> Coded:
+    return Coded(np.array(x)[:, None], np.zeros((len(x), 0), np.int64))
+
+
+def test_a_guessed_number_is_right_within_five_percent_of_the_guess() -> None:
+    truth, guess = numbers_of([1.0, 1.0, np.nan, np.nan]), numbers_of([1.052, 0.951, 1.0, np.nan])
+    assert right(truth, guess, [0], np.arange(4)[:, None])[:, 0].tolist() == [True, False, False, True]
+
+
+def test_attribute_inference_is_one_sided_and_always_attacks_the_target() -> None:
+    names = [f"c{k}" for k in range(14)]
+    coding = Coding.of([pa.table({name: [0.0] for name in names})])
+    train, test = (
+        Coded(np.random.default_rng(k).standard_normal((80, 14)), np.zeros((80, 0), np.int64)) for k in range(2)
+    )
+    for k in (0, 7, 13):
+        found = attribute_inference(coding, train, test, train, target=names[k])
+        excess = found.detail["excess"]
+        assert isinstance(excess, dict)
+        assert len(excess) == 10
+        assert names[k] in excess
+    other = attribute_inference(coding, train, test, test)  # it leaks held-out rows only
+    assert other.p > 0.999  # type: ignore[operator]
+    part = Coded(np.concatenate([train.numbers[:40], test.numbers[:20]]), np.zeros((60, 0), np.int64))
+    some = attribute_inference(coding, train, test, part)
+    assert some.detail["risk"] == pytest.approx((some.value - some.null) / (1 - some.null))
+    assert 0.2 < some.null < some.value < 0.7
+
+
+@pytest.mark.parametrize(("p", "alarms"), [(0.005, 0), (0.003, 1)])
+def test_an_attack_of_three_alarms_by_bonferroni(p: float, alarms: int) -> None:
+    names = ("singling out, one column", "singling out, three columns", "attribute inference")
+    made = [
+        Judgement(name, "?", 0.3, 0.1, (0.2, 0.4), 99, p if name == names[0] else 0.9, {"excess": {}}) for name in names
+    ]
+    found = table_findings({"attacks": made}, {})
+    assert sum("can be attacked" in one.line for one in found) == alarms
+
+
+@pytest.mark.parametrize(("low", "said"), [(0.505, False), (0.515, True)])
+def test_nearer_rows_are_worth_a_line_beyond_one_percent(low: float, said: bool) -> None:
+    nearer = Judgement("nearer to training", "?", 0.55, 0.5, (low, 0.6), 99)
+    assert ("nearer to training rows" in table_findings({"privacy": [nearer]}, {})[0].line) == said
