@@ -58,7 +58,7 @@ def repair(
             if entry["sha256"] != known[entry["block"]]["sha256"]:
                 raise ArchiveError(
                     str(out / entry["file"]),
-                    "differs after the repair: another device, number of threads or version of torch",
+                    "differs after the repair: another device, processor, number of threads or version of torch",
                     "Sample again with --overwrite",
                 )
             deliver(scratch / entry["file"], out / entry["file"])

@@ -143,4 +143,8 @@ def _why(archive: Archive) -> str:
         name: version for one in archive.manifest["parameters"]["ranges"] for name, version in one["packages"].items()
     }
     unlike = [f"{name} {made[name]} there, {here.get(name)} here" for name in made if made[name] != here.get(name)]
-    return f" Packages differ: {', '.join(unlike)}." if unlike else " Was the archive made on another device?"
+    return (
+        f" Packages differ: {', '.join(unlike)}."
+        if unlike
+        else " Was the archive made on another device or kind of processor?"
+    )
