@@ -2,15 +2,19 @@
 
 import json
 import math
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 import torch
 
+from reinject import data
 from reinject.base.errors import ArgumentError
+from reinject.base.random_streams import stream
+from reinject.data.rehearsed import Rehearsed
 from reinject.models.bundle import load
-from reinject.networks import Inputs
-from reinject.training.labelling import SEES, loss_of
+from reinject.networks import Inputs, MLPAutoencoder, MLPDenoiser
+from reinject.training.labelling import SEES, alike, loss_of
 from reinject.training.plans import ClassifierSpec, plan_for
 from reinject.training.train import _Job
 from test_cli import run, sentence
@@ -103,3 +107,32 @@ def test_a_cut_run_goes_on_with_the_same_weights_only_wherever_they_are(
     assert "holds an unfinished run that differs in reconstructed_by" in sentence(*alone, seen_by[1])
     moved = seen_by[0].rename(tmp_path / "moved")
     assert run(*alone, moved)[0] == 0
+
+
+def test_new_rows_are_given_back_and_rehearsed_rows_stay() -> None:
+    """A hand-written pass: r(x + sigma z, sigma), stored in levels, with the noise of the named stream."""
+    network = MLPDenoiser(Inputs((1, 2, 2), mean=0.4, std=0.3), width=8, depth=1)
+    x = torch.randint(0, 256, (7, 1, 2, 2), dtype=torch.uint8, generator=torch.Generator().manual_seed(0))
+    new = torch.tensor([True, False, True, True, False, False, True])
+    rows = data.LabelledImages(x, torch.eye(7))
+    dataset = Rehearsed("made up", rows, rows, tuple("abcdefg"), new=new)
+    found = alike(dataset, network, dataset.levels(), seed=3)
+    z = torch.randn(4, 1, 2, 2, generator=stream((3, 7)))
+    with torch.no_grad():
+        given = network(x[new] / 255 + 0.3 * z, torch.full((4,), 0.3))
+    wanted = (given.clamp(0, 1) * 255).round()
+    assert (found.x[new].float() - wanted).abs().max() <= 1
+    assert torch.equal(found.x[~new], x[~new])
+    assert torch.equal(found.y, rows.y)
+    assert torch.equal(alike(replace(dataset, new=None), network, dataset.levels(), seed=3).x, x)
+
+
+def test_an_unconditional_denoiser_gives_new_rows_back_without_noise() -> None:
+    network = MLPAutoencoder(Inputs((4,)), hidden=(3,), latent=2)
+    x = torch.randn(5, 4, generator=torch.Generator().manual_seed(0))
+    rows = data.LabelledImages(x, torch.zeros(5, 2))
+    dataset = Rehearsed("made up", rows, rows, ("a", "b"), new=torch.tensor([True] * 4 + [False]))
+    found = alike(dataset, network, dataset.levels(), seed=0)
+    with torch.no_grad():
+        assert torch.allclose(found.x[:4], network(x[:4]))
+    assert torch.equal(found.x[4], x[4])

@@ -83,6 +83,8 @@ def mixed(
     if buffer is not None:
         parts.append(_certain(buffer, classes))
     rows, soft = (torch.cat([part[k] for part in parts]) for k in (0, 1))
+    real = torch.ones(len(rows), dtype=torch.bool)
+    real[len(dataset.train) : len(dataset.train) + len(chosen)] = False
     order = torch.randperm(len(rows), generator=generator)
     left = left[torch.randperm(len(left), generator=generator)][:_HELD_OUT]
     new = places_of(dataset.class_names, classes, dataset.name)
@@ -95,6 +97,7 @@ def mixed(
         dataset.split_seed,
         dataset.split,
         data.LabelledImages(x[left], places[label[left]]),
+        real[order],
     )
     counts = torch.bincount(label[chosen], minlength=len(names)).tolist()
     return both, dict(zip(names, counts, strict=True))

@@ -3,6 +3,8 @@
 from dataclasses import dataclass
 from functools import cached_property
 
+from torch import Tensor
+
 from reinject.base.errors import DataError
 from reinject.data.datasets import Dataset, LabelledImages
 from reinject.data.splits import Split
@@ -16,10 +18,12 @@ class Rehearsed(Dataset):
     Attributes:
         real: split of the new rows, which the models carry; rehearsed rows are nobody's data.
         walks: rehearsed rows that are held out, with their classes.
+        new: which training rows are new or kept, not rehearsed, bool, (N,); None: unknown.
     """
 
     real: Split | None = None
     walks: LabelledImages | None = None
+    new: Tensor | None = None
 
     @cached_property
     def split(self) -> Split:

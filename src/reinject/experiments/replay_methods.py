@@ -13,11 +13,14 @@ from reinject.base.devices import make_fabric
 from reinject.base.progress import Progress
 from reinject.base.random_streams import stream
 from reinject.continual.remember import rehearse
+from reinject.data.rehearsed import Rehearsed
 from reinject.experiments.replay_protocols import Protocol
+from reinject.models.bundle import load
 from reinject.models.loading import load_models
 from reinject.networks import Inputs, MLPClassifier
 from reinject.sampling.sample_spec import Writing
 from reinject.training.fit import Rows, fit
+from reinject.training.labelling import alike
 from reinject.training.plans import Remember
 from reinject.training.students import cross_entropy
 from reinject.training.train import train_on
@@ -100,7 +103,10 @@ def everything(setting: Setting, task: int) -> Given:
 
 
 def ours(setting: Setting, task: int) -> Given:
-    """Keep an autoencoder and a classifier, trained after each task on new rows and on walks of the earlier ones."""
+    """Keep an autoencoder and a classifier, trained after each task on new rows and on walks of the earlier ones.
+
+    The learner gets the rows of our classifier: new ones as the autoencoder gives them back.
+    """
     protocol, folder = setting.protocol, setting.folder / f"task-{task}"
     part = protocol.part(setting.dataset, task)
     plan = protocol.plan(setting.seed, Remember() if task else None)
@@ -109,10 +115,13 @@ def ours(setting: Setting, task: int) -> Given:
         walks = folder.with_name(f"{folder.name}.rehearsal")
         part, found = rehearse(plan, part, old, walks, writing=Writing(progress=setting.progress))
         plan = protocol.plan(setting.seed, Remember(found=found))
-    if task + 1 < len(protocol.tasks) and not folder.is_dir():
+    if not folder.is_dir():
         train_on(plan, part, folder, device=setting.device, progress=setting.progress)
-    models = setting.folder / f"task-{min(task, len(protocol.tasks) - 2)}"
-    return Given(part.train.x, part.train.y, sum(one.stat().st_size for one in models.glob("*/model.safetensors")))
+    size, rows = sum(one.stat().st_size for one in folder.glob("*/model.safetensors")), part.train
+    if isinstance(part, Rehearsed):
+        network = load(folder / "autoencoder", setting.device).network
+        rows = alike(part, network, part.levels(plan.low, plan.high), setting.seed)
+    return Given(rows.x, rows.y, size)
 
 
 def buffer(setting: Setting, task: int) -> Given:

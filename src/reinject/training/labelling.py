@@ -6,13 +6,19 @@ from collections.abc import Callable
 import torch
 from torch import Tensor, nn
 
-from reinject.networks import Inputs
+from reinject.base.random_streams import stream
+from reinject.data.datasets import LabelledImages
+from reinject.data.rehearsed import Rehearsed
+from reinject.data.samples import Storage
+from reinject.foreign import Foreign
+from reinject.networks import Inputs, Network
 from reinject.training.fit import Loss, Parts
 from reinject.training.students import cross_entropy
 
 SEES = ("images", "reconstructions")
 AUGMENT = ("none", "shift", "mirror")
 _SHIFT = 2  # pixels
+_ALIKE, _ROWS = 7, 1024  # of the stream of noise; rows at a time
 _LEVELS = (0.0017, 0.25)  # noise before the reconstruction, multiples of the data's radius, per value
 
 
@@ -55,6 +61,36 @@ def augmented(loss: Loss, augment: str) -> Loss:
         return loss(network, shaken(x, augment == "mirror", generator) if network.training else x, y, generator)
 
     return moved
+
+
+def alike(dataset: Rehearsed, network: Network | Foreign, levels: Storage, seed: int) -> LabelledImages:
+    """Pass the new rows of a rehearsed data set through its autoencoder, so that they look like the rehearsed ones.
+
+    Rehearsed rows are what an autoencoder emits, and a little blurred. A classifier of old and new classes learns to
+    tell them by this, and takes real rows of old classes for new ones. So new rows become r(x + sigma z, sigma), sigma
+    the standard deviation of a value; r(x) for an unconditional denoiser.
+
+    Arguments:
+        dataset: new and rehearsed rows; without ``new`` its rows stay as they are.
+        network: autoencoder of both.
+        levels: storage of the rows, in the network's units.
+        seed: seed of the noise.
+
+    Returns:
+        All training rows, in their order.
+    """
+    train = dataset.train
+    if dataset.new is None:
+        return train
+    x, generator = train.x.clone(), stream((seed, _ALIKE))
+    sigma, place = network.inputs.std if network.noise_conditioned else 0.0, next(network.parameters()).device
+    for index in torch.split(dataset.new.nonzero().flatten(), _ROWS):
+        given = levels.load(x[index])
+        given = given + sigma * torch.randn(given.shape, generator=generator)
+        told = (torch.full((len(given),), sigma, device=place),) if network.noise_conditioned else ()
+        with torch.no_grad():
+            x[index] = levels.store(network(given.to(place), *told).cpu())[0]
+    return LabelledImages(x, train.y)
 
 
 def loss_of(sees: str, r: Callable[[Tensor, Tensor], Tensor], inputs: Inputs) -> Loss:

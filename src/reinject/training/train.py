@@ -32,7 +32,7 @@ from reinject.models.codes import keep_moments
 from reinject.networks import Inputs, Network
 from reinject.training.fabric_spec import FabricSpec
 from reinject.training.fit import Loss, Recipe, Rows, fit
-from reinject.training.labelling import AUGMENT, augmented, loss_of
+from reinject.training.labelling import AUGMENT, alike, augmented, loss_of
 from reinject.training.objective_options import Chosen, build
 from reinject.training.plans import TrainPlan
 from reinject.training.students import cross_entropy
@@ -194,7 +194,7 @@ class _Job:
     ) -> None:
         self.plan, self.dataset, self.folder, self.progress = plan, dataset, folder, progress
         self.fabric = fabric
-        levels = dataset.levels(plan.low, plan.high)
+        self.levels = levels = dataset.levels(plan.low, plan.high)
         self.load, ranged = levels.load, levels.kind == "uint8"
         some = self.load(dataset.train.x[:10_000])
         self.mean_image = some.mean(0)
@@ -207,13 +207,16 @@ class _Job:
             class_names=dataset.class_names,
             space=dataset.space,
         )
-        order = torch.randperm(len(dataset.train), generator=torch.Generator().manual_seed(plan.seed))
-        held = max(1, round(VALIDATION * len(order)))
-        validation, rows = (self._rows(dataset.train.take(index)) for index in (order[:held], order[held:]))
-        self.rows = replace(rows, validation=validation)
+        self.rows = self._rows(dataset.train)
 
-    def _rows(self, part: data.LabelledImages) -> Rows:
-        return Rows(part.x, part.y, self.load)
+    def _rows(self, train: data.LabelledImages) -> Rows:
+        """Put a random part aside for validation."""
+        order = torch.randperm(len(train), generator=torch.Generator().manual_seed(self.plan.seed))
+        held = max(1, round(VALIDATION * len(order)))
+        validation, rows = (
+            Rows(part.x, part.y, self.load) for part in (train.take(order[:held]), train.take(order[held:]))
+        )
+        return replace(rows, validation=validation)
 
     def both(self) -> tuple[Chosen | None, dict[str, Any], dict[str, Any]]:
         """Train the requested models that are missing; return the objective and both reports."""
@@ -256,6 +259,9 @@ class _Job:
     def classifier(self, loss: Loss) -> dict[str, Any]:
         """Train the classifier; return its report."""
         loss = augmented(loss, self.plan.augment)
+        if isinstance(self.dataset, Rehearsed) and not (self.plan.only and not self.plan.reconstructed_by):
+            network = self.reconstructing().network
+            self.rows = self._rows(alike(self.dataset, network, self.levels, self.plan.seed))
         return self.run("classifier", self.build_classifier, loss, self.plan.classifier_recipe)
 
     def build_autoencoder(self, options: dict[str, Any]) -> Network:
