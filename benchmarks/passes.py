@@ -23,8 +23,7 @@ from reinject.evaluation.coverage import frechet, prdc
 from reinject.evaluation.two_sample import classifier_test
 from reinject.models.features import penultimate, pixels
 from reinject.models.loading import Models, levels_of, load_models
-from reinject.sampling.passes import falls
-from reinject.sampling.presets import Settings
+from reinject.sampling.presets import Settings, falls
 from reinject.walks.kernels.kernel import State
 from reinject.walks.loop import spread
 

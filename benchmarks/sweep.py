@@ -21,8 +21,7 @@ from reinject.evaluation.evidence import levels_for
 from reinject.evaluation.learning import Students, check_match, judge
 from reinject.models.loading import Models, load_models
 from reinject.report.sample_pictures import class_histogram
-from reinject.sampling.passes import falls
-from reinject.sampling.presets import PRESETS, Settings, choose
+from reinject.sampling.presets import PRESETS, Settings, choose, falls
 from reinject.sampling.provenance import shares
 from reinject.sampling.sample import sample_models
 from reinject.sampling.sample_spec import Parallel, SampleSpec, Writing

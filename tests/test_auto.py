@@ -5,8 +5,8 @@ from torch import Tensor
 
 from reinject import wrap
 from reinject.data.samples import Storage
-from reinject.sampling.auto import LEVELS_OF_NOISE, choose_settings, in_units
-from reinject.sampling.presets import DEFAULT
+from reinject.sampling.auto import LEVELS_OF_NOISE, PASSES, choose_settings, in_units
+from reinject.sampling.presets import falls
 from reinject.walks.reconstruction import Ensemble
 from reinject.walks.starts import Codes, Mixture
 from test_verdict import CENTRES, side, two_blobs
@@ -17,10 +17,10 @@ def blind(shift: float = 0.0, width: float = 1.0) -> Ensemble:
     return Ensemble((wrap(lambda x: shift + width * two_blobs((x - shift) / width), (16,), name="r"),))
 
 
-def test_noise_conditioned_networks_take_the_ancestral_walk() -> None:
+def test_noise_conditioned_networks_take_one_fall_a_sample() -> None:
     r = wrap(lambda x, sigma: 0 * x / sigma[:, None], (4,), noise_conditioned=True, sigma=1.0, name="r")
     choice = choose_settings(Ensemble((r,)), None, Storage(), 1.0)
-    assert choice.settings == DEFAULT
+    assert choice.settings == falls(PASSES, 4)
     assert choice.trials == ()
 
 

@@ -59,11 +59,11 @@ def followed(folder: Path) -> dict[str, Any]:
 @pytest.mark.usefixtures("quick_students")
 def test_sample_and_evaluate_print_json_and_nothing_else(models: Path, tmp_path: Path) -> None:
     out = tmp_path / "s"
-    status, text, _ = run("sample", models, "--out", out, "--walks", 200, "--json")
+    status, text, _ = run("sample", models, "--out", out, "--walks", 1400, "--json")
     result = json.loads(text)
     assert status == 0
-    assert result["rows"] == Archive.open(out).rows == 1800
-    assert sum(result["per_class"].values()) == 1800
+    assert result["rows"] == Archive.open(out).rows == 1400
+    assert sum(result["per_class"].values()) == 1400
     status, text, _ = run("evaluate", out, "--against", "digits", "--seeds", 1, "--json", "--out", tmp_path / "e")
     metrics = json.loads(text)
     assert status == 0
@@ -164,7 +164,7 @@ BAD_SAMPLE = {
     "no encoder": (["--kernel", "tangent"], "--autoencoder mlp or conv"),
     "told the level": (["--kernel", "self-tuning"], "--objective denoising --autoencoder mlp --spread 0.9"),
     "mistyped kernel": (["--kernel", "half-denoise"], "Did you mean half-denoising"),
-    "uniform start": (["--start", "uniform"], "does not fit the ancestral kernel"),
+    "uniform start": (["--start", "uniform"], "does not fit the multistep kernel"),
     "device": (["--device", "toaster"], "toaster"),
 }
 
@@ -500,7 +500,7 @@ def test_diagnose_has_acceptance_and_says_what_is_missing(models: Path, tmp_path
 
 
 def test_walks_that_began_at_data_are_appended_and_traced(models: Path, tmp_path: Path) -> None:
-    out, options = tmp_path / "s", ["--start", "data:digits", "--block-size", 16, "--seed", 3]
+    out, options = tmp_path / "s", ["--start", "data:digits", "--kernel", "ancestral", "--block-size", 16, "--seed", 3]
     assert run("sample", models, "--out", out, "--walks", 40, *options)[0] == 0
     assert run("sample", models, "--out", out, "--walks", 30, "--append", *options)[0] == 0
     status, text, _ = run("trace", out, "--random", 200, "--json")

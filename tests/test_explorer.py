@@ -33,7 +33,8 @@ from reinject.explorer.session import Choice, Live, World
 from reinject.explorer.tiles import PALETTE, UNSURE, Grid, _luminance, ink_on
 from reinject.models.loading import load_models
 from reinject.networks import Inputs
-from reinject.sampling.presets import Settings, settings_of
+from reinject.sampling.auto import PASSES
+from reinject.sampling.presets import Settings, falls, settings_of
 from reinject.walks.reconstruction import Ensemble
 from test_cli import run
 
@@ -220,7 +221,7 @@ def test_the_noise_level_of_a_step(world: World, settings: Settings, step: int, 
 
 def test_one_function_decides_what_the_page_opens_with(models: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     loaded = load_models([models])
-    assert initial_settings(loaded) == settings_of("ancestral")
+    assert initial_settings(loaded) == falls(PASSES, loaded.inputs.n)
     other = Settings("langevin", {"lam": "0.3"}, steps=7, start="uniform")
     served: list[Settings] = []
     monkeypatch.setattr("reinject.explorer.explore.initial_settings", lambda _: other)

@@ -93,7 +93,7 @@ def test_a_process_that_died_is_no_judgement_that_few_rows_do_not_allow(
     def dies(*_: object, **__: object) -> None:
         raise worker_died("students", [-9])
 
-    assert run("sample", models, "--out", tmp_path / "s", "--walks", 160)[0] == 0
+    assert run("sample", models, "--out", tmp_path / "s", "--rows", 1400)[0] == 0
     monkeypatch.setattr("reinject.evaluation.evaluate.judge", dies)
     status, _, error = run("evaluate", tmp_path / "s", "--against", "digits", "--seeds", 1, "--out", tmp_path / "e")
     assert status == 1

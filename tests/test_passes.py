@@ -14,8 +14,8 @@ from reinject.densities import Gaussian
 from reinject.evaluation.candidates import candidates
 from reinject.models.loading import load_models
 from reinject.sampling.auto import Choice, choose_settings
-from reinject.sampling.passes import falls, lengthened, within
-from reinject.sampling.presets import Settings, choose
+from reinject.sampling.passes import lengthened, within
+from reinject.sampling.presets import Settings, choose, falls
 from reinject.sampling.sample_spec import SampleSpec, Writing
 from reinject.walks.loop import spread, walk
 from reinject.walks.reconstruction import Ensemble
@@ -54,7 +54,7 @@ class Counted:
 @pytest.mark.parametrize("passes", PASSES)
 def test_a_sample_of_a_noise_conditioned_network_costs_its_passes(passes: int) -> None:
     counted = Counted(told=True)
-    settings = within(choose_settings(counted.r, None, Storage(), 1.0), counted.r, passes).settings
+    settings = within(choose_settings(counted.r, None, Storage(), 1.0), passes).settings
     assert counted.cost(settings) == passes
     assert len(settings.walk.kept) == 1
 
@@ -65,7 +65,7 @@ def test_a_sample_of_an_unconditional_network_costs_no_more(among_data: bool) ->
     counted = Counted(told=False)
     moments = Codes(Mixture(torch.ones(1), torch.zeros(1, 2), torch.eye(2)[None]))
     choice = choose_settings(counted.r, None, Storage(), 1.0, begin=moments if among_data else None)
-    chosen = [within(choice, counted.r, passes).settings for passes in PASSES]
+    chosen = [within(choice, passes).settings for passes in PASSES]
     plain = [Settings(one.kernel, one.options, one.steps, one.burn_in, one.emit, one.thin) for one in chosen]
     costs = [counted.cost(one) for one in plain]
     assert all(cost <= passes for cost, passes in zip(costs, PASSES, strict=True))
@@ -82,7 +82,7 @@ def test_a_walk_of_one_sample_gets_the_length_of_its_passes() -> None:
 def test_a_walk_over_known_levels_keeps_them() -> None:
     """A network that knows the levels of its training has a multistep walk over them already."""
     choice = Choice(Settings("multistep", {"sigma": "karras:80:.002"}, 20, 20, "reconstruction"), "it knows its levels")
-    settings = within(choice, Counted(told=True).r, 8).settings
+    settings = within(choice, 8).settings
     assert (settings.options, settings.steps, settings.burn_in) == ({"sigma": "karras:80:.002"}, 7, 7)
 
 

@@ -25,10 +25,12 @@ from reinject.data.rehearsed import Rehearsed
 from reinject.models.bundle import load
 from reinject.models.loading import load_models
 from reinject.networks import Inputs, MLPAutoencoder, MLPClassifier, MLPDenoiser
-from reinject.sampling.presets import Settings
+from reinject.sampling.presets import Settings, falls
 from reinject.sampling.provenance import check_split
 from reinject.sampling.sample import sample_models
 from reinject.sampling.sample_spec import SampleSpec
+from reinject.sampling.selection import Selection
+from reinject.sampling.stream import Stream
 from reinject.training.fit import Recipe
 from reinject.training.plans import TrainPlan, plan_for
 from reinject.training.train import train
@@ -36,7 +38,7 @@ from test_cli import run
 
 QUICK = Recipe(epochs=1, batch=32, least_steps=20)
 PLAIN = Settings("langevin", {"lam": "0.01"}, 2, 1)
-SETTINGS = Settings("ancestral", {"sigma": "cycles:1.4r:0.06r:13:1r:10"}, 33, 13, "reconstruction", 10)
+SETTINGS = falls(10, 16)
 
 
 def saved(folder: Path, inputs: Inputs, *, conditioned: bool = True) -> Path:
@@ -44,9 +46,12 @@ def saved(folder: Path, inputs: Inputs, *, conditioned: bool = True) -> Path:
     torch.manual_seed(0)
     r = MLPDenoiser(inputs, width=16, depth=2) if conditioned else MLPAutoencoder(inputs, hidden=(16,), latent=3)
     C = MLPClassifier(inputs, hidden=())
+    r.save_pretrained(folder / "autoencoder")
     with torch.no_grad():
         next(C.parameters()).mul_(20)
-    r.save_pretrained(folder / "autoencoder")
+        if conditioned:  # a threshold between the walks, so that both classes exist
+            walks = Stream(folder, SampleSpec(selection=Selection(labels="none")), walks=200)
+            list(C.parameters())[-1].sub_(C(torch.stack([x for x, _ in walks])).median(0).values)
     C.save_pretrained(folder / "classifier")
     return folder
 
@@ -143,7 +148,7 @@ def test_no_old_data_is_read(place: Path, monkeypatch: pytest.MonkeyPatch) -> No
 
 def test_rows_are_balanced_chosen_once_and_labelled_by_the_old_classifier(place: Path) -> None:
     models = load_models([place / "old"])
-    sample_models(models, place / "walks", SampleSpec(settings=SETTINGS), walks=30)
+    sample_models(models, place / "walks", SampleSpec(settings=SETTINGS), walks=60)
     archive = Archive.open(place / "walks")
     new = data.load("new.npz")
     both, counts = mixed(new, Memory(archive, 10), ("cat", "dog", "car"), None, 0)

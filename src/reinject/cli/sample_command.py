@@ -160,7 +160,7 @@ def sample(
     from reinject.sampling.sample import sample_models as run
     from reinject.sampling.sample_request import asked_by_command, sampled_already
     from reinject.sampling.sample_spec import Format, Parallel, SampleSpec, Writing
-    from reinject.sampling.selection import WALKS, Selection, resolve_private, walks_asked
+    from reinject.sampling.selection import Selection, resolve_private, usual_walks, walks_asked
     from reinject.sampling.table_sampling import TABLE_BLOCK
     from reinject.sampling.taught import taught
     from reinject.walks.execution import Execution
@@ -206,7 +206,7 @@ def sample(
     if rows is not None:
         walks, beyond = walks_asked(rows, walks, append, settings)
         selection = replace(selection, rows=beyond)
-    walks = WALKS if walks is None else walks
+    walks = usual_walks(settings, table=loaded.table is not None) if walks is None else walks
     reach = reach_of(out, walks, block_size, append)
     spec = SampleSpec(
         name,

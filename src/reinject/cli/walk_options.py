@@ -27,7 +27,10 @@ Data = Annotated[
     str | None,
     typer.Option(help="Real data, if available (see reinject train --help). Walks begin among its codes."),
 ]
-Walks = Annotated[int | None, typer.Option(help="Number of walks, N_s.", show_default="10000")]
+Walks = Annotated[
+    int | None,
+    typer.Option(help="Number of walks, N_s.", show_default="for 100,000 samples, or 10,000 rows of a table"),
+]
 Rows = Annotated[int | None, typer.Option(help="Number of samples before filters, in place of --walks.")]
 KernelName = Annotated[
     str | None,

@@ -13,9 +13,9 @@ from reinject.data.samples import Storage
 from reinject.models.loading import Models, range_of
 from reinject.models.votes import classify
 from reinject.sampling.auto import Networks, Trial, choose_settings, try_settings
-from reinject.sampling.passes import falls, within
+from reinject.sampling.passes import within
 from reinject.sampling.pilot import far_from, visit
-from reinject.sampling.presets import DEFAULT, Settings, settings_of
+from reinject.sampling.presets import DEFAULT, Settings, falls, settings_of
 from reinject.sampling.recipe import samples_per_walk
 from reinject.score import lam_of_sigma, sigma_of_lam
 from reinject.training.students import RECIPE, Student, marks
@@ -218,7 +218,7 @@ def candidates(models: Models, lam: float | None = None) -> Iterator[Settings]:
     if (r.codes or r).conditioning.levels is not None:  # of a diffusion model: those of its training
         choice = choose_settings(r, None, range_of(inputs), inputs.radius)
         yield choice.settings
-        yield from (within(choice, r, passes).settings for passes in (*_PASSES, _MANY))
+        yield from (within(choice, passes).settings for passes in (*_PASSES, _MANY))
         return
     if r.noise_conditioned:
         yield DEFAULT

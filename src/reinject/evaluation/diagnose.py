@@ -239,7 +239,10 @@ def _lines(result: dict[str, Any]) -> list[str]:
     lines = [f"followed {result['walks_followed']:,} walks of {result['draws_a_walk']} draws"]
     known = {name: value for name, value in result["convergence"].items() if value is not None}
     if result["draws_a_walk"] < _LEAST:
-        lines.append("no ESS and no R-hat: walks have fewer than 4 draws. Keep more of each walk (--steps, --thin)")
+        why = "walks have fewer than 4 draws. Keep more of each walk (--steps, --thin)"
+        if result["draws_a_walk"] == 1:
+            why = "each walk gave one sample, and walks are independent"
+        lines.append(f"no ESS and no R-hat: {why}")
     draws = result["walks_followed"] * result["draws_a_walk"]
     lines += [
         f"{name:12s} ESS {_said(value['ess'], '8.0f')} of {draws:,}   R-hat {_said(value['rhat'], '.3f')}   "

@@ -9,14 +9,15 @@ import torch
 from reinject.data.samples import Storage
 from reinject.models.votes import Classifier
 from reinject.sampling.pilot import WALKS, figures, remembered, visit, walks_for
-from reinject.sampling.presets import DEFAULT, Constraint, Settings, settings_of
+from reinject.sampling.presets import Constraint, Settings, falls, settings_of
 from reinject.walks.reconstruction import Ensemble
 from reinject.walks.starts import Start
 from reinject.walks.verdict import LEVELS, Figures, Verdict, judge, merit
 
 LEVELS_OF_NOISE: tuple[str, ...] = ("0.3", "0.6", "1", "cycles:1.5:0.3:8:1.5:8")  # units of the value range
 USUAL = "0.6"  # of the range: near the best for most networks, and the best for walks that begin among data
-_PASSES = 25  # steps of a walk over all levels of an imported diffusion model
+PASSES = 10  # for a sample of a noise-conditioned r: more make hardly better samples
+_STEPS = 25  # of a walk over all levels of an imported diffusion model
 _FROM_NOISE = replace(settings_of("half-denoising"), steps=16, burn_in=7)
 _FROM_DATA = replace(settings_of("half-denoising"), steps=9, burn_in=1, start="codes")
 
@@ -157,9 +158,10 @@ def _from_its_noise(r: Ensemble) -> Choice:
     what = "it has a denoiser of its codes" if among_codes else "r is noise-conditioned"
     levels = space.conditioning.levels
     if levels is None:
-        return Choice(replace(DEFAULT, latent=among_codes), what)
+        one_fall = falls(PASSES, math.prod(space.event_shape))
+        return Choice(replace(one_fall, latent=among_codes), what)
     options = {"sigma": f"karras:{levels[1]:.6g}:{levels[0]:.6g}", "eta": "0"}
-    base = replace(settings_of("multistep"), steps=_PASSES, burn_in=_PASSES, latent=among_codes)
+    base = replace(settings_of("multistep"), steps=_STEPS, burn_in=_STEPS, latent=among_codes)
     settings = replace(base, options=options)
     return Choice(settings, f"{what}, trained with noise {levels[0]:.3g} to {levels[1]:.4g}")
 

@@ -16,6 +16,7 @@ from reinject.sampling.data_starts import resolve
 from reinject.sampling.passes import check_passes, within
 from reinject.sampling.presets import PRESETS, Settings, choose
 from reinject.sampling.sample_spec import SampleSpec
+from reinject.sampling.selection import usual_walks
 from reinject.sampling.table_sampling import CHOICE
 from reinject.walks.kernel_options import flag
 from reinject.walks.reconstruction import Ensemble
@@ -99,7 +100,7 @@ def settings_for(
     if passes is not None or preset == "auto" or (unnamed and not (options and _by_default(models.ensemble()))):
         among = given.get("start") is None  # a given start has precedence
         choice = choose_for(models, dataset=dataset, seed=seed, among_data=among, reading=reading)
-        return _taken(choice, models.ensemble(), passes, kernel, options, given)
+        return _taken(choice, passes, kernel, options, given)
     if dataset is not None:
         raise ArgumentError("--data", "is only for the automatic choice", "Leave out --data, or --kernel and --preset")
     tuned = {preset: read_settings(Path(preset))} if preset and preset.endswith(".json") else {}
@@ -114,14 +115,13 @@ def _by_default(r: Ensemble) -> bool:
 
 def _taken(
     choice: Choice,
-    r: Ensemble,
     passes: int | None,
     kernel: str | None,
     options: Mapping[str, str] | None,
     given: Mapping[str, Any],
 ) -> tuple[str, Settings, Choice | None]:
     """Put the given values in place of those of an automatic choice."""
-    choice = choice if passes is None else within(choice, r, passes)
+    choice = choice if passes is None else within(choice, passes)
     name, settings = choose("auto", kernel, options, presets={**PRESETS, "auto": choice.settings}, **given)
     if name == "auto":
         return name, settings, replace(choice, settings=settings)
@@ -132,13 +132,13 @@ def _taken(
     return name, settings, None
 
 
-def settled(models: Models, spec: SampleSpec, *, walks: int, seed: int, reading: Reading) -> SampleSpec:
+def settled(models: Models, spec: SampleSpec, *, walks: int | None, seed: int, reading: Reading) -> SampleSpec:
     """Fill in the settings and the start of a spec for models on disk, as the command ``reinject sample`` does.
 
     Arguments:
         models: models that walk; moments of codes in their folder are used.
         spec: spec with or without settings.
-        walks: number of walks, for starts that depend on it.
+        walks: number of walks, for starts that depend on it; None: as many as by default.
         seed: seed of the pilot walks and of starts.
         reading: how to read the data of a start; notes its splits.
 
@@ -153,6 +153,8 @@ def settled(models: Models, spec: SampleSpec, *, walks: int, seed: int, reading:
         preset, settings, choice = settings_for(
             models, named, spec.kernel, options, seed=seed, reading=reading, **given
         )
+    if walks is None:
+        walks = usual_walks(settings, table=models.table is not None)
     start = spec.start or resolve(settings.start, models.inputs, walks=walks, seed=seed, models=models, reading=reading)
     splits = {**spec.splits, **reading.splits}
     filled = replace(spec, kernel=None, options={}, settings=settings, start=start, splits=splits)
@@ -182,7 +184,7 @@ def settings_in_memory(
     elif spec.preset != "auto" or spec.kernel is not None or (options and _by_default(r)):
         name, settings = choose(None if spec.preset == "auto" else spec.preset, spec.kernel, options, **values)
         return name, settings, None
-    return _taken(choose_settings(r, C, storage, radius, seed=seed), r, passes, None, options, values)
+    return _taken(choose_settings(r, C, storage, radius, seed=seed), passes, None, options, values)
 
 
 def read_settings(path: Path) -> Settings:

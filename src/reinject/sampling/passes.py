@@ -1,39 +1,14 @@
 """Choose a walk by the calls of r that a sample may cost: ``--passes``."""
 
-import math
 from collections.abc import Mapping
 from dataclasses import replace
 from typing import Any
 
 from reinject.base.errors import ArgumentError, check_count
 from reinject.sampling.auto import Choice
-from reinject.sampling.presets import DEFAULT, Settings, settings_of
-from reinject.walks.reconstruction import Ensemble
+from reinject.sampling.presets import Settings
 
-_FLOOR = 0.15  # last level, multiples of the standard deviation of a value: above it details are lost
 _GIVEN = ("steps", "burn_in", "thin")  # the number of passes determines them
-
-
-def falls(passes: int, values: int) -> Settings:
-    """Make settings for a noise-conditioned r: each walk is one fall of the multistep kernel, and gives one sample.
-
-    The walk calls r at ``passes`` levels, and keeps the r of the last one. So samples are independent. The levels fall
-    from noise that drowns the data to 0.15 of the standard deviation of a value, spaced as Karras et al. do.
-
-    Arguments:
-        passes: calls of r for a sample, >= 2.
-        values: number of values of a sample, >= 1.
-
-    Raises:
-        ArgumentError: fewer than 2 passes.
-
-    Example:
-        >>> falls(8, 784).steps, falls(8, 784).options["sigma"]
-        (7, 'karras:1.4r:0.005357r:4')
-    """
-    check_count("--passes", "passes", passes, 2)
-    options = {"sigma": f"karras:1.4r:{_FLOOR / math.sqrt(values):.4g}r:4", "eta": "1"}
-    return replace(settings_of("multistep"), options=options, steps=passes - 1, burn_in=passes - 1)
 
 
 def lengthened(settings: Settings, passes: int) -> Settings:
@@ -60,8 +35,8 @@ def lengthened(settings: Settings, passes: int) -> Settings:
     return replace(settings, burn_in=burn_in, thin=thin, steps=burn_in + thin * (samples - 1))
 
 
-def within(choice: Choice, r: Ensemble, passes: int) -> Choice:
-    """Replace the walk of an automatic choice for r by one with this number of calls of r for a sample.
+def within(choice: Choice, passes: int) -> Choice:
+    """Replace the walk of an automatic choice by one with this number of passes a sample.
 
     A walk of the multistep kernel keeps the levels at which it begins and ends.
     """
@@ -70,9 +45,6 @@ def within(choice: Choice, r: Ensemble, passes: int) -> Choice:
     if settings.kernel == "multistep":
         steps = passes - int(settings.emit == "reconstruction")
         settings = replace(settings, steps=steps, burn_in=steps)
-    elif settings.kernel == DEFAULT.kernel:
-        space = r.codes if settings.latent and r.codes is not None else r
-        settings = replace(falls(passes, math.prod(space.event_shape)), latent=settings.latent)
     else:
         settings = lengthened(settings, passes)
     return replace(choice, settings=settings, what=f"{choice.what}; {passes} passes a sample")

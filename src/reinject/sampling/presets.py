@@ -8,7 +8,7 @@ from typing import Any, NamedTuple
 
 from torch import Tensor
 
-from reinject.base.errors import ArgumentError
+from reinject.base.errors import ArgumentError, check_count
 from reinject.models.votes import Classifier
 from reinject.walks.code_space import latent
 from reinject.walks.kernel_options import build_kernel, flag, options_of
@@ -22,6 +22,7 @@ from reinject.walks.schedules import bounds_of
 from reinject.walks.specs import WalkSpec
 from reinject.walks.starts import Codes, Normal, Points, Start, Through, parse_start
 
+_FLOOR = 0.15  # last level, multiples of the standard deviation of a value: above it details are lost
 _ROUNDING = 1.001  # of a level that was written as text
 Constraint = Callable[[Kernel], Kernel]
 
@@ -211,6 +212,28 @@ def settings_of(kernel: str) -> Settings:
     return Settings(kernel, {}, usage.steps, usage.burn_in, usage.emit, usage.thin)
 
 
+def falls(passes: int, values: int) -> Settings:
+    """Make settings for a noise-conditioned r: each walk is one fall of the multistep kernel, and gives one sample.
+
+    The walk calls r at ``passes`` levels, and keeps the r of the last one. So samples are independent. The levels fall
+    from noise that drowns the data to 0.15 of the standard deviation of a value, spaced as Karras et al. do.
+
+    Arguments:
+        passes: calls of r for a sample, >= 2.
+        values: number of values of a sample, >= 1.
+
+    Raises:
+        ArgumentError: fewer than 2 passes.
+
+    Example:
+        >>> falls(8, 784).steps, falls(8, 784).options["sigma"]
+        (7, 'karras:1.4r:0.005357r:4')
+    """
+    check_count("--passes", "passes", passes, 2)
+    options = {"sigma": f"karras:1.4r:{_FLOOR / math.sqrt(values):.4g}r:4", "eta": "1"}
+    return replace(settings_of("multistep"), options=options, steps=passes - 1, burn_in=passes - 1)
+
+
 PAPER = Settings("langevin", {"lam": "0.1", "noise": "printed"}, steps=10, burn_in=2)
 DEFAULT = settings_of("ancestral")
 PRESETS = {"paper": PAPER, "default": DEFAULT}
@@ -228,7 +251,7 @@ def choose(
 
     A kernel other than the preset's has its own defaults. Options that the preset's kernel lacks choose the kernel:
     the Langevin kernel if it has all of them, else the only kernel with all of them. ``steps`` or ``burn_in`` without
-    ``thin`` keeps every state after the burn-in.
+    ``thin`` keeps every state after the burn-in. A walk that keeps its last state alone does so with any ``steps``.
 
     Returns:
         The name of the preset, or "custom" for another kernel than the preset's; and the settings.
@@ -259,6 +282,8 @@ def choose(
         if option not in names:
             build_kernel(wanted, None, {option: ""})  # type: ignore[arg-type]  # raises the error
     values = {key: value for key, value in given.items() if value is not None}
+    if "steps" in values and settings.burn_in == settings.steps:  # a walk of one sample stays one
+        values.setdefault("burn_in", values["steps"])
     if ("steps" in values or "burn_in" in values) and "thin" not in values:
         values["thin"] = 1
     settings = replace(settings, options=build_options, **values)

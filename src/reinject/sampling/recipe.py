@@ -30,7 +30,7 @@ def samples_per_walk(settings: Settings) -> int:
         >>> samples_per_walk(Settings("langevin", steps=10, burn_in=2, thin=3))
         3
     """
-    return len(range(settings.burn_in, settings.steps + 1, settings.thin))
+    return len(settings.walk.kept)
 
 
 def blocks_in(ranges: Sequence[tuple[int, int]], block_size: int) -> list[tuple[int, int]]:

@@ -34,7 +34,7 @@ from reinject.sampling.recipe import Recipe, block_sampler, blocks_in, prepare
 from reinject.sampling.remarks import remarks
 from reinject.sampling.sample_request import asked_of_networks, sampled_already
 from reinject.sampling.sample_spec import MadeBy, Parallel, SampleSpec, Writing
-from reinject.sampling.selection import Selection, certain_classes, names_of, walks_asked
+from reinject.sampling.selection import Selection, certain_classes, names_of, usual_walks, walks_asked
 from reinject.sampling.summary import summary
 from reinject.sampling.table_sampling import check_options, table_remarks
 from reinject.sampling.workers import in_processes
@@ -47,7 +47,7 @@ def sample(
     C: Classifier | None,
     out: Path | str,
     *,
-    walks: int = 10_000,
+    walks: int | None = None,
     seed: int = 0,
     class_names: Sequence[str] = (),
     spec: SampleSpec | Settings | str = "auto",
@@ -60,7 +60,7 @@ def sample(
         C: classifier that labels, x of shape (B, *event) -> logits (B, classes), probabilities, or one number for
             two classes; None: no labels.
         out: folder to make.
-        walks: number of walks, >= 1.
+        walks: number of walks, >= 1; default: as many as give 100,000 samples, or 10,000 rows of a table.
         seed: seed of all randomness, >= 0.
         class_names: names of the classifier's outputs; default: those of the spec, or "0", "1", ...
         spec: name of a preset or kernel, settings, or a full spec. "auto": pilot walks choose.
@@ -81,7 +81,8 @@ def sample(
         ...     sample(r, C, folder + "/set", walks=100, class_names=("dark", "light")).result["rows"]
         1000
     """
-    check_count("sample", "walks", walks)
+    if walks is not None:
+        check_count("sample", "walks", walks)
     asked = SampleSpec.of(spec)
     asked = replace(asked, class_names=class_names if len(class_names) else asked.class_names)
     return _Sampling(ensemble_of(r), C, place_of(out), asked, writing, MadeBy()).run(walks, seed)
@@ -92,7 +93,7 @@ def sample_models(
     out: Path,
     spec: SampleSpec,
     *,
-    walks: int = 10_000,
+    walks: int | None = None,
     seed: int = 0,
     writing: Writing = Writing(),
     parallel: Parallel = Parallel(),
@@ -105,7 +106,8 @@ def sample_models(
         spec: see :func:`sample`; the models determine class names, range, radius and space.
         parallel: how to run networks, and in how many processes.
     """
-    check_count("sample", "walks", walks)
+    if walks is not None:
+        check_count("sample", "walks", walks)
     inputs = models.inputs
     kept = replace(spec.format, value_range=(inputs.low, inputs.high), space=inputs.space)
     if spec.settings is None:
@@ -182,7 +184,7 @@ class _Sampling:
     writing: Writing
     made_by: MadeBy
 
-    def run(self, walks: int, seed: int) -> Outcome:
+    def run(self, walks: int | None, seed: int) -> Outcome:
         storage = self._storage()
         C = None if self.C is None else ready(self.C, self.r.device, self.r.event_shape, storage)
         asked = self.writing.asked or self._asked(walks, seed, C)
@@ -209,7 +211,7 @@ class _Sampling:
         kept = self.spec.format
         return Storage(kept.kind or begun or usual_kind(self.r.event_shape), *kept.value_range)
 
-    def _asked(self, walks: int, seed: int, C: Classifier | None) -> dict[str, Any]:
+    def _asked(self, walks: int | None, seed: int, C: Classifier | None) -> dict[str, Any]:
         """Describe the request as JSON values, by the names that all manifests use."""
         spec, kept = self.spec, self.spec.format
         names = ("kernel", "class_names", "preset", "settings", "radius", "rows", "block_size", "selection")
@@ -226,7 +228,7 @@ class _Sampling:
         networks = asked_of_networks(self.r, C, self.made_by.student, self.made_by.described)
         return asked_for(given, begins=repr(spec.start), networks=networks)
 
-    def _planned(self, walks: int, seed: int, storage: Storage, C: Labeller | None) -> _Planned:
+    def _planned(self, walks: int | None, seed: int, storage: Storage, C: Labeller | None) -> _Planned:
         spec, writing, made_by = self.spec, self.writing, self.made_by
         preset, settings, choice = spec.preset, spec.settings, spec.choice
         if settings is None:
@@ -236,6 +238,8 @@ class _Sampling:
         if spec.rows is not None:
             walks, beyond = walks_asked(spec.rows, None, writing.append, settings)
             chosen = replace(chosen, rows=beyond)
+        elif walks is None:
+            walks = usual_walks(settings, table=made_by.table is not None)
         base, ranges = (
             ranges_with(self.out, walks, spec.block_size) if writing.append else (None, [new_range(0, walks)])
         )

@@ -23,7 +23,7 @@ from reinject.sampling.recipe import samples_per_walk
 from reinject.walks.classifier_outputs import Labeller
 from reinject.walks.reconstruction import Ensemble
 
-WALKS = 10_000  # default, without a number of rows
+SAMPLES, TABLE_ROWS = 100_000, 10_000  # about so many by default
 SOURCES = ("classifier", "asked", "none")
 
 
@@ -67,6 +67,17 @@ def walks_for(rows: int, settings: Settings) -> tuple[int, int | None]:
     check_count("--rows", "rows", rows)
     each = samples_per_walk(settings)
     return -(-rows // each), rows if rows % each else None
+
+
+def usual_walks(settings: Settings, *, table: bool = False) -> int:
+    """Return the default number of walks: 100,000 samples or a few more, or 10,000 rows of a table.
+
+    Example:
+        >>> from reinject.sampling.presets import PAPER, falls
+        >>> usual_walks(PAPER), usual_walks(falls(5, 784))
+        (11112, 100000)
+    """
+    return walks_for(TABLE_ROWS if table else SAMPLES, settings)[0]
 
 
 def walks_asked(rows: int, walks: int | None, append: bool, settings: Settings) -> tuple[int, int | None]:
