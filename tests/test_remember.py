@@ -22,16 +22,18 @@ from reinject.continual import Remember, Replay, train_remembering
 from reinject.continual.mixing import Memory, balanced, mixed
 from reinject.data import datasets
 from reinject.data.rehearsed import Rehearsed
+from reinject.data.samples import Storage
 from reinject.models.bundle import load
 from reinject.models.loading import load_models
-from reinject.networks import Inputs, MLPAutoencoder, MLPClassifier, MLPDenoiser
+from reinject.networks import Inputs, MLPAutoencoder, MLPClassifier, MLPDenoiser, Network
 from reinject.sampling.presets import Settings, falls
 from reinject.sampling.provenance import check_split
 from reinject.sampling.sample import sample_models
 from reinject.sampling.sample_spec import SampleSpec
 from reinject.sampling.selection import Selection
 from reinject.sampling.stream import Stream
-from reinject.training.fit import Recipe
+from reinject.training.fit import Recipe, Rows, fit
+from reinject.training.labelling import alike
 from reinject.training.plans import TrainPlan, plan_for
 from reinject.training.train import train
 from test_cli import run
@@ -100,6 +102,38 @@ def test_models_remember_both_and_say_what(place: Path) -> None:
     told = json.loads((place / "third/classifier/training.json").read_text())["plan"]["remember"]["found"]
     assert told["generation"] == 2
     assert load_models([place / "third"]).inputs.class_names == ("cat", "dog", "car")
+
+
+def test_the_classifier_sees_new_rows_as_the_new_autoencoder_gives_them_back(
+    place: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    seen: list[torch.Tensor] = []
+
+    def spy(dataset: Rehearsed, network: Network, levels: Storage, seed: int) -> data.LabelledImages:
+        assert dataset.new is not None
+        assert int(dataset.new.sum()) == 60
+        assert len(dataset.train) == 60 + 2 * 12
+        own = load(place / "out.partial" / "autoencoder").network
+        assert all(torch.equal(a, b) for a, b in zip(own.parameters(), network.parameters(), strict=True))
+        found = alike(dataset, network, levels, seed)
+        changed = (found.x != dataset.train.x).flatten(1).any(1)
+        assert torch.equal(changed, dataset.new)
+        seen.append(found.x)
+        return found
+
+    monkeypatch.setattr("reinject.training.train.alike", spy)
+    rows: list[torch.Tensor] = []
+    usual = fit
+
+    def noted(network: Network, loss: Any, given: Rows, *rest: Any, **named: Any) -> Any:
+        assert given.validation is not None
+        rows.append(torch.cat([given.x, given.validation.x]))
+        return usual(network, loss, given, *rest, **named)
+
+    monkeypatch.setattr("reinject.training.train.fit", noted)
+    train_remembering(plan_of(), place / "out", device="cpu")
+    assert torch.equal(rows[1].sort(0).values, seen[0].sort(0).values)  # the classifier's, in another order
+    assert not torch.equal(rows[0].sort(0).values, seen[0].sort(0).values)  # the autoencoder's are as they came
 
 
 def test_held_out_rows_of_remembered_models_are_judged_by_their_split_alone(place: Path) -> None:
