@@ -112,10 +112,11 @@ def choose_settings(
 ) -> Choice:
     """Choose kernel, noise, start, length and emission from the kind of r and from short pilot walks.
 
-    A noise-conditioned r takes the ancestral walk, an unconditional denoiser half-denoising. With ``begin``, walks
-    begin among data with noise 0.6 of the range. Labels of such walks inform about the start, so they cannot choose
-    the noise. Without ``begin``, walks begin at N(0, I) in units of the range, and 128 pilot walks try each of four
-    noises. The best verdict wins, then the largest merit. Pilot walks take a tenth of the calls of r of 10,000 walks.
+    A noise-conditioned r takes one fall of the multistep kernel for each sample, an unconditional denoiser
+    half-denoising. With ``begin``, its walks begin among data with noise 0.6 of the range. Labels of such walks inform
+    about the start, so they cannot choose the noise. Without ``begin``, walks begin at N(0, I) in units of the range,
+    and 128 pilot walks try each of four noises. The best verdict wins, then the largest merit. Pilot walks take a tenth
+    of the calls of r of 10,000 walks.
 
     Arguments:
         r: autoencoder.

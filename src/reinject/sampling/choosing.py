@@ -96,8 +96,7 @@ def settings_for(
     passes = given.pop("passes", None)
     if passes is not None:
         check_passes(preset, kernel, given)
-    unnamed = preset is None and kernel is None
-    if passes is not None or preset == "auto" or (unnamed and not (options and _by_default(models.ensemble()))):
+    if passes is not None or preset == "auto" or (preset is None and kernel is None):
         among = given.get("start") is None  # a given start has precedence
         choice = choose_for(models, dataset=dataset, seed=seed, among_data=among, reading=reading)
         return _taken(choice, passes, kernel, options, given)
@@ -106,11 +105,6 @@ def settings_for(
     tuned = {preset: read_settings(Path(preset))} if preset and preset.endswith(".json") else {}
     name, settings = choose(preset, kernel, options, presets={**PRESETS, **tuned}, **given)
     return Path(name).stem if tuned else name, settings, None
-
-
-def _by_default(r: Ensemble) -> bool:
-    """Return whether the default preset is the automatic choice, so that options may name another kernel."""
-    return r.noise_conditioned and r.conditioning.levels is None
 
 
 def _taken(
@@ -181,7 +175,7 @@ def settings_in_memory(
     passes = values.pop("passes", None)
     if passes is not None:
         check_passes(spec.preset, spec.kernel, values)
-    elif spec.preset != "auto" or spec.kernel is not None or (options and _by_default(r)):
+    elif spec.preset != "auto" or spec.kernel is not None:
         name, settings = choose(None if spec.preset == "auto" else spec.preset, spec.kernel, options, **values)
         return name, settings, None
     return _taken(choose_settings(r, C, storage, radius, seed=seed), passes, None, options, values)
