@@ -34,6 +34,14 @@ def made(models: Path, out: Path, **options) -> dict[str, bytes]:
     return files(out)
 
 
+def test_a_cluster_makes_the_same_bytes(models: Path, tmp_path: Path) -> None:
+    ray = pytest.importorskip("ray")
+    found = made(models, tmp_path / "a", cluster=Cluster(workers=2))
+    assert found == made(models, tmp_path / "b", workers=2)
+    assert not ray.is_initialized()
+
+
+@pytest.mark.slow  # Ray takes one to three minutes to start an actor again
 def test_a_cluster_makes_the_same_bytes_also_when_a_worker_is_killed(
     models: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
