@@ -1,12 +1,15 @@
 """What is labelled is what is kept."""
 
+from pathlib import Path
+from typing import Any
+
 import numpy as np
 import pytest
 import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
-from reinject import wrap
+from reinject import Archive, sample, wrap
 from reinject.base.errors import ArgumentError, ModelError
 from reinject.data.samples import Storage
 from reinject.models.votes import classify
@@ -98,3 +101,19 @@ def test_a_classifier_in_training_mode_labels_as_in_evaluation_mode() -> None:
     for part in samples(C):
         assert torch.equal(part.label, Storage().load(part.x).flatten(1).argmax(1))
     assert torch.equal(torch.random.get_rng_state(), before)
+
+
+@pytest.mark.parametrize("bad", [2.5, 3.0, "3", True, np.float64(2.0)])
+@pytest.mark.parametrize("name", ["walks", "seed"])
+def test_numbers_that_are_no_integers_are_refused(tmp_path: Path, name: str, bad: Any) -> None:
+    """True made an archive that could not be read, and the others ended in a TypeError of Python's own."""
+    r = wrap(lambda x: 0.9 * x, (4,), name="r")
+    with pytest.raises(ArgumentError, match=f"{name} = .* is not an integer"):
+        sample(r, None, tmp_path / "s", **{"walks": 3, "seed": 0, name: bad})
+    assert not (tmp_path / "s").exists()
+
+
+def test_numbers_of_numpy_are_integers(tmp_path: Path) -> None:
+    r = wrap(lambda x: 0.9 * x, (4,), name="r")
+    assert sample(r, None, tmp_path / "s", walks=np.int64(3), seed=np.int32(1)).result["rows"] == 30
+    assert Archive.open(tmp_path / "s").manifest["parameters"]["seed"] == 1

@@ -5,6 +5,7 @@ import math
 import re
 import signal
 from collections.abc import Iterable, Sequence
+from numbers import Integral
 from operator import index
 from typing import Any
 
@@ -71,7 +72,15 @@ def check_positive(owner: str, name: str, value: float) -> None:
 
 
 def check_count(owner: str, name: str, value: int, least: int = 1) -> None:
-    """Raise ArgumentError unless the integer ``value`` is at least ``least``."""
+    """Raise ArgumentError unless ``value`` is an integer, NumPy's included, and at least ``least``.
+
+    Example:
+        >>> check_count("sample", "walks", 2.5)  # type: ignore[arg-type]
+        Traceback (most recent call last):
+        reinject.base.errors.ArgumentError: sample: walks = 2.5 is not an integer. Give an integer >= 1.
+    """
+    if isinstance(value, bool) or not isinstance(value, Integral):
+        raise ArgumentError(owner, f"{name} = {value!r} is not an integer", f"Give an integer >= {least}")
     if value < least:
         raise ArgumentError(owner, f"{name} = {value} is below {least}", f"Give a {name} >= {least}")
 

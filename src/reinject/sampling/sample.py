@@ -81,8 +81,7 @@ def sample(
         ...     sample(r, C, folder + "/set", walks=100, class_names=("dark", "light")).result["rows"]
         1000
     """
-    if walks is not None:
-        check_count("sample", "walks", walks)
+    walks, seed = _counts(walks, seed)
     asked = SampleSpec.of(spec)
     asked = replace(asked, class_names=class_names if len(class_names) else asked.class_names)
     return _Sampling(ensemble_of(r), C, place_of(out), asked, writing, MadeBy()).run(walks, seed)
@@ -106,8 +105,7 @@ def sample_models(
         spec: see :func:`sample`; the models determine class names, range, radius and space.
         parallel: how to run networks, and in how many processes.
     """
-    if walks is not None:
-        check_count("sample", "walks", walks)
+    walks, seed = _counts(walks, seed)
     inputs = models.inputs
     kept = replace(spec.format, value_range=(inputs.low, inputs.high), space=inputs.space)
     if spec.settings is None:
@@ -122,6 +120,14 @@ def sample_models(
     made_by = _made_by(models, out, parallel)
     whole = models.ensemble(parallel.execution)
     return _Sampling(whole, models.C, place_of(out), own, writing, made_by).run(walks, seed)
+
+
+def _counts(walks: int | None, seed: int) -> tuple[int | None, int]:
+    """Check the number of walks and the seed; NumPy's integers become Python's, which JSON takes."""
+    if walks is not None:
+        check_count("sample", "walks", walks)
+    check_count("sample", "seed", seed, 0)
+    return None if walks is None else int(walks), int(seed)
 
 
 def _made_by(models: Models, out: Path, parallel: Parallel) -> MadeBy:
