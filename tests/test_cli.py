@@ -509,6 +509,20 @@ def test_walks_that_began_at_data_are_appended_and_traced(models: Path, tmp_path
     assert {row["walk"] >= 48 for row in json.loads(text)["rows"]} == {True, False}  # of both ranges
 
 
+def test_a_set_of_one_sample_is_too_small_to_judge_and_not_broken(models: Path, tmp_path: Path) -> None:
+    status, text, _ = run("sample", models, "--out", tmp_path / "s", "--rows", 1)
+    assert status == 0
+    assert "verdict: doubtful: one sample is too few to judge" in text
+
+
+def test_walks_of_another_noise_are_not_appended_and_the_sentence_is_short(models: Path, tmp_path: Path) -> None:
+    out = tmp_path / "s"
+    assert run("sample", models, "--out", out, "--walks", 20, "--eta", 0)[0] == 0
+    said = sentence("sample", models, "--out", out, "--walks", 20, "--append")
+    assert "parameters.kernel, parameters.settings.options.eta (0 there, 1 here)" in said
+    assert len(said) < 300
+
+
 def test_ranges_have_to_rise(models: Path, tmp_path: Path) -> None:
     assert "--box: '1,0' is not a range" in sentence("sample", models, "--out", tmp_path / "s", "--box", "1,0")
 

@@ -11,6 +11,7 @@ from reinject.base.errors import ArchiveError, DataError
 from reinject.base.files import read_json, write_json
 
 PLAN = "plan.json"
+_LONG = 160  # characters of a difference that a sentence can bear
 LOCK = ".lock"
 _FIRST = (LOCK, "plan.tmp")  # left by a run that was killed before it wrote its plan
 _LOCKS: dict[Path, BaseFileLock] = {}  # of this process
@@ -171,7 +172,7 @@ def discard(partial: Path) -> None:
 
 
 def differences(found: Any, wanted: Any, name: str = "") -> Iterator[str]:
-    """Yield where two JSON values differ, by the names of their keys.
+    """Yield where two JSON values differ, by the names of their keys; values of more than a line are left out.
 
     Example:
         >>> list(differences({"a": {"b": 1}, "c": 2}, {"a": {"b": 3}, "c": 2}))
@@ -181,4 +182,5 @@ def differences(found: Any, wanted: Any, name: str = "") -> Iterator[str]:
         for key in sorted(found.keys() | wanted.keys()):
             yield from differences(found.get(key), wanted.get(key), f"{name}.{key}" if name else key)
     elif found != wanted:
-        yield f"{name} ({found} there, {wanted} here)"
+        said = f"{name} ({found} there, {wanted} here)"
+        yield said if len(said) <= _LONG else name

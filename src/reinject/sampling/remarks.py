@@ -12,7 +12,7 @@ from reinject.sampling import pilot
 from reinject.sampling.auto import Choice
 from reinject.sampling.presets import Settings, Walker
 from reinject.walks.reconstruction import Ensemble
-from reinject.walks.verdict import judge
+from reinject.walks.verdict import Verdict, judge
 
 
 def remarks(
@@ -49,5 +49,6 @@ def remarks(
     labelled = sum(counts["per_class"])
     shares = tuple(count / labelled for count in counts["per_class"]) if labelled else ()
     found = replace(found, shares=shares)
-    said: dict[str, Any] = {"verdict": judge(found, walks).as_json(), "figures": found.as_json()}
+    verdict = judge(found, walks) if archive.rows > 1 else Verdict("doubtful", "one sample is too few to judge")
+    said: dict[str, Any] = {"verdict": verdict.as_json(), "figures": found.as_json()}
     return said if choice is None else {**said, "chosen": choice.as_json()}
