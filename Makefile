@@ -39,7 +39,7 @@ test-lowest:
 
 # Tests that need no extra and take seconds each.
 FAST := $(addprefix tests/test_,$(addsuffix .py,algorithm1 archive auto bundle cli config data densities diagnostics energy \
-	filters images jacobian kernels labelling modes objectives outputs progress reconstruction report schedules score \
+	filters images jacobian kernels labelling modes objectives outputs progress reconstruction remote report schedules score \
 	starts synthesis training verdict verify walks)) tests/evaluation
 
 # Chromium from the system's packages (asks for root where it is missing), driven by Playwright.
