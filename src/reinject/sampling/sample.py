@@ -14,7 +14,7 @@ import torch
 from reinject import archive
 from reinject.archive.reading import Reading
 from reinject.archive.request import asked_for
-from reinject.base.errors import ArgumentError, check_count
+from reinject.base.errors import ArgumentError
 from reinject.base.files import is_remote, place_of
 from reinject.base.outcome import Outcome
 from reinject.base.progress import histogram
@@ -32,7 +32,7 @@ from reinject.sampling.presets import Settings, Walker
 from reinject.sampling.ray_workers import on_ray
 from reinject.sampling.recipe import Recipe, block_sampler, blocks_in, prepare
 from reinject.sampling.remarks import remarks
-from reinject.sampling.sample_request import asked_of_networks, sampled_already
+from reinject.sampling.sample_request import asked_of_networks, counts_of, sampled_already
 from reinject.sampling.sample_spec import MadeBy, Parallel, SampleSpec, Writing
 from reinject.sampling.selection import Selection, certain_classes, names_of, usual_walks, walks_asked
 from reinject.sampling.summary import summary
@@ -81,7 +81,7 @@ def sample(
         ...     sample(r, C, folder + "/set", walks=100, class_names=("dark", "light")).result["rows"]
         1000
     """
-    walks, seed = _counts(walks, seed)
+    walks, seed = counts_of(walks, seed)
     asked = SampleSpec.of(spec)
     asked = replace(asked, class_names=class_names if len(class_names) else asked.class_names)
     return _Sampling(ensemble_of(r), C, place_of(out), asked, writing, MadeBy()).run(walks, seed)
@@ -105,7 +105,7 @@ def sample_models(
         spec: see :func:`sample`; the models determine class names, range, radius and space.
         parallel: how to run networks, and in how many processes.
     """
-    walks, seed = _counts(walks, seed)
+    walks, seed = counts_of(walks, seed)
     inputs = models.inputs
     kept = replace(spec.format, value_range=(inputs.low, inputs.high), space=inputs.space)
     if spec.settings is None:
@@ -120,14 +120,6 @@ def sample_models(
     made_by = _made_by(models, out, parallel)
     whole = models.ensemble(parallel.execution)
     return _Sampling(whole, models.C, place_of(out), own, writing, made_by).run(walks, seed)
-
-
-def _counts(walks: int | None, seed: int) -> tuple[int | None, int]:
-    """Check the number of walks and the seed; NumPy's integers become Python's, which JSON takes."""
-    if walks is not None:
-        check_count("sample", "walks", walks)
-    check_count("sample", "seed", seed, 0)
-    return None if walks is None else int(walks), int(seed)
 
 
 def _made_by(models: Models, out: Path, parallel: Parallel) -> MadeBy:

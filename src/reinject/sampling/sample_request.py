@@ -10,7 +10,7 @@ import torch
 
 from reinject.archive import read_manifest
 from reinject.archive.request import asked_for, contents, made_already
-from reinject.base.errors import ArchiveError
+from reinject.base.errors import ArchiveError, check_count
 from reinject.base.outcome import Outcome
 from reinject.models.loading import Models
 from reinject.models.votes import Classifier, classify
@@ -72,3 +72,11 @@ def sampled_already(out: Path, asked: Mapping[str, Any]) -> Outcome | None:
     if {name: value for name, value in there.items() if value not in _GONE.get(name, ())} != asked:
         return None
     return made_already(out, summary(out))
+
+
+def counts_of(walks: int | None, seed: int) -> tuple[int | None, int]:
+    """Check the number of walks and the seed; NumPy's integers become Python's, which JSON takes."""
+    if walks is not None:
+        check_count("sample", "walks", walks)
+    check_count("sample", "seed", seed, 0)
+    return None if walks is None else int(walks), int(seed)
