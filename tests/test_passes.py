@@ -1,5 +1,6 @@
 """``--passes``: what a sample costs, what is refused, and the covariance of a table's walk in eight passes."""
 
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -13,7 +14,9 @@ from reinject.data.samples import Storage
 from reinject.densities import Gaussian
 from reinject.evaluation.candidates import candidates
 from reinject.models.loading import load_models
+from reinject.sampling.auto import PASSES as USUAL
 from reinject.sampling.auto import Choice, choose_settings
+from reinject.sampling.choosing import settings_for, settings_in_memory
 from reinject.sampling.passes import lengthened, within
 from reinject.sampling.presets import Settings, choose, falls
 from reinject.sampling.sample_spec import SampleSpec, Writing
@@ -22,7 +25,7 @@ from reinject.walks.reconstruction import Ensemble
 from reinject.walks.specs import RunSpec
 from reinject.walks.starts import Codes, Mixture
 from test_choosing import command
-from test_cli import sentence
+from test_cli import run, sentence
 
 PASSES = (2, 3, 4, 8, 32)
 
@@ -77,6 +80,33 @@ def test_a_sample_of_an_unconditional_network_costs_no_more(among_data: bool) ->
 def test_a_walk_of_one_sample_gets_the_length_of_its_passes() -> None:
     longer = lengthened(Settings("half-denoising", steps=5, burn_in=5, emit="reconstruction"), 12)
     assert (longer.steps, longer.burn_in, len(longer.walk.kept)) == (11, 11, 1)
+
+
+def test_options_change_the_automatic_choice_and_it_stays_one_fall(models: Path) -> None:
+    """Not the preset default, which was the automatic choice before."""
+    loaded = load_models([models])
+    usual = falls(USUAL, loaded.inputs.n)
+    given = {"kernel": None, "options": {"eta": "0"}, "steps": 20}
+    name, settings, choice = settings_for(loaded, None, **given)
+    assert (name, choice is not None) == ("auto", True)
+    assert settings == replace(usual, options={**usual.options, "eta": "0"}, steps=20, burn_in=20)
+    assert (
+        settings_in_memory(
+            loaded.ensemble(), loaded.C, Storage(), loaded.inputs.radius, 0, SampleSpec(options={"eta": 0, "steps": 20})
+        )[1].steps
+        == 20
+    )
+    assert len(settings.walk.kept) == 1
+    assert settings_for(loaded, None, None, {"lam": "0.1"})[1].kernel == "langevin"
+    assert len(settings_for(loaded, None, None, {}, burn_in=8)[1].walk.kept) == 2  # a given burn-in counts
+
+
+def test_by_default_there_are_100_000_samples_and_diagnose_knows_walks_of_one(models: Path, tmp_path: Path) -> None:
+    status, text, _ = run("sample", models, "--out", tmp_path / "s", "--dry-run")
+    assert status == 0
+    assert "would write about 100,000 samples" in text
+    assert run("sample", models, "--out", tmp_path / "s", "--rows", 40)[0] == 0
+    assert "each walk gave one sample, and walks are independent" in run("diagnose", tmp_path / "s")[1]
 
 
 def test_a_walk_over_known_levels_keeps_them() -> None:

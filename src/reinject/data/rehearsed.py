@@ -32,9 +32,7 @@ class Rehearsed(Dataset):
         Raises:
             DataError: there is none.
         """
-        if self.real is None:
-            raise DataError(self.name, "has rehearsed rows without a split of the real ones", "Give real=dataset.split")
-        return self.real
+        return _split_of(self.name, self.real)
 
 
 @dataclass(frozen=True)
@@ -54,6 +52,10 @@ class RehearsedTable(TableParts):
         Raises:
             DataError: there is none.
         """
-        if self.real is None:
-            raise DataError(self.name, "has rehearsed rows without a split of the real ones", "Give real=parts.split")
-        return self.real
+        return _split_of(self.name, self.real)
+
+
+def _split_of(name: str, real: Split | None) -> Split:
+    if real is None:
+        raise DataError(name, "has rehearsed rows without a split of the real ones", "Give real=, the split of these")
+    return real

@@ -72,7 +72,7 @@ def nothing(setting: DomainSetting, task: int) -> Kept:
 
 def everything(setting: DomainSetting, task: int) -> Kept:
     """Keep all rows: joint training, the upper bound."""
-    rows = joined([setting.rows(one) for one in range(task + 1)])
+    rows = Coded.joined([setting.rows(one) for one in range(task + 1)])
     return Kept(rows, setting.row_bytes * len(rows))
 
 
@@ -104,7 +104,7 @@ def buffer(setting: DomainSetting, task: int) -> Kept:
         order = np.random.default_rng([setting.seed, old]).permutation(len(rows))
         parts.append(rows.take(order[: setting.model_bytes // setting.row_bytes // task]))  # a shrinking prefix
         kept += len(parts[-1])
-    return Kept(joined(parts), setting.row_bytes * kept)
+    return Kept(Coded.joined(parts), setting.row_bytes * kept)
 
 
 def gaussians(setting: DomainSetting, task: int) -> Kept:
@@ -115,7 +115,7 @@ def gaussians(setting: DomainSetting, task: int) -> Kept:
         rows = setting.rows(old)
         parts.append(gaussian_a_class(coding, rows, target.name, len(rows), setting.seed))
     d = len(coding.numeric) + sum(coding.sizes)
-    return Kept(joined(parts), 4 * (d + d * (d + 1) // 2) * target.classes * task)
+    return Kept(Coded.joined(parts), 4 * (d + d * (d + 1) // 2) * target.classes * task)
 
 
 def independent(setting: DomainSetting, task: int) -> Kept:
@@ -130,12 +130,7 @@ def independent(setting: DomainSetting, task: int) -> Kept:
                 parts.append(independent_columns(of_class, len(of_class), setting.seed))
                 distinct = sum(len(np.unique(column)) for column in of_class.numbers.T)
                 size += 4 * (2 * distinct + sum(setting.coding.sizes))  # numbers with their counts; counts
-    return Kept(joined(parts), size)
-
-
-def joined(parts: list[Coded]) -> Coded:
-    """Return the rows of several parts."""
-    return Coded(np.concatenate([one.numbers for one in parts]), np.concatenate([one.codes for one in parts]))
+    return Kept(Coded.joined(parts), size)
 
 
 DOMAIN_METHODS: Mapping[str, Callable[[DomainSetting, int], Kept]] = {  # the buffer takes as many bytes as ours

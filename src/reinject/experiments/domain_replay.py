@@ -6,7 +6,7 @@ from typing import Any
 import numpy as np
 
 from reinject.base.progress import Progress
-from reinject.experiments.domain_methods import DOMAIN_METHODS, DomainSetting, joined
+from reinject.experiments.domain_methods import DOMAIN_METHODS, DomainSetting
 from reinject.experiments.domain_protocols import DOMAINS
 from reinject.experiments.experiment_spec import ExperimentSpec
 from reinject.experiments.replay_table import Step, compare_methods
@@ -53,7 +53,7 @@ def _accuracies(setting: DomainSetting, task: int, rows: Coded) -> list[list[int
     """Train the learner, and count right answers on the test rows of each task so far: [right, rows]."""
     target = Target(setting.coding, setting.protocol.target)
     tests = [setting.coding.code(setting.protocol.part(setting.test, one)) for one in range(task + 1)]
-    answers = predictions(target, "boosting", rows, joined(tests), setting.seed).argmax(1)
+    answers = predictions(target, "boosting", rows, Coded.joined(tests), setting.seed).argmax(1)
     ends = np.cumsum([len(one) for one in tests])
     each = zip(np.split(answers, ends[:-1]), tests, strict=True)
     return [[int((guess == target.split(test)[1]).sum()), len(test)] for guess, test in each]

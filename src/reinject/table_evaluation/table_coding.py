@@ -33,6 +33,11 @@ class Coded:
         """Select rows by their numbers, or by a slice."""
         return Coded(self.numbers[rows], self.codes[rows])
 
+    @classmethod
+    def joined(cls, parts: Sequence["Coded"]) -> "Coded":
+        """Join the rows of several tables of the same columns."""
+        return cls(np.concatenate([one.numbers for one in parts]), np.concatenate([one.codes for one in parts]))
+
 
 @dataclass(frozen=True)
 class Coding:

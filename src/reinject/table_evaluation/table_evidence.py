@@ -1,7 +1,7 @@
 """Make each group of judgements of a table, and the same numbers for real rows and controls."""
 
 from collections.abc import Callable, Mapping
-from dataclasses import astuple, dataclass, replace
+from dataclasses import dataclass, replace
 
 import numpy as np
 
@@ -93,8 +93,8 @@ def _judge_recall(e: TableEvidence, real: Numbers) -> list[Judgement]:
 
 def _judge_privacy(e: TableEvidence, _: Numbers) -> list[Judgement]:
     train, held_out = e.some(e.train), e.some(e.test)
-    real = Coded(*(np.concatenate(both) for both in zip(astuple(train), astuple(held_out), strict=True)))
-    scaled, synthetic = features(e.coding, real, e.some(e.synthetic), standardised=True)  # exchangeable real rows
+    real, fake = Coded.joined([train, held_out]), e.some(e.synthetic)
+    scaled, synthetic = features(e.coding, real, fake, standardised=True)  # exchangeable real rows
     parts = (scaled[: len(train)], scaled[len(train) :], synthetic)
     return [closest_record(*parts, e.seed), table_copies(*parts, e.seed)]
 

@@ -39,10 +39,7 @@ def c2st(real: Coded, synthetic: Coded, seed: int = 0) -> Judgement:
     rng = np.random.default_rng([seed, 3])
     first = round(_TRAINED * n)
     halves = [rows.take(rng.permutation(len(rows))[:n]) for rows in (real, synthetic)]
-    learned, tested = (
-        Coded(*(np.concatenate([getattr(half, name)[part] for half in halves]) for name in ("numbers", "codes")))
-        for part in (slice(first), slice(first, n))
-    )
+    learned, tested = (Coded.joined([half.take(part) for half in halves]) for part in (slice(first), slice(first, n)))
     y = np.repeat([0, 1], first)
     score = predict_classes("boosting", learned, y, tested, 2, seed)[:, 1]
     below, above = np.split(score, 2)

@@ -228,6 +228,7 @@ class _Job:
             lambda: self.build_autoencoder(chosen.options),
             lambda network, x, _, generator: chosen.objective(network, x, generator),
             self.plan.autoencoder_recipe,
+            self.rows,
         )
         if self.plan.only:
             return chosen, autoencoder, {}
@@ -258,11 +259,10 @@ class _Job:
 
     def classifier(self, loss: Loss) -> dict[str, Any]:
         """Train the classifier; return its report."""
-        loss = augmented(loss, self.plan.augment)
-        if isinstance(self.dataset, Rehearsed) and not (self.plan.only and not self.plan.reconstructed_by):
-            network = self.reconstructing().network
-            self.rows = self._rows(alike(self.dataset, network, self.levels, self.plan.seed))
-        return self.run("classifier", self.build_classifier, loss, self.plan.classifier_recipe)
+        loss, rows = augmented(loss, self.plan.augment), self.rows
+        if isinstance(self.dataset, Rehearsed) and (self.plan.reconstructed_by or not self.plan.only):
+            rows = self._rows(alike(self.dataset, self.reconstructing().network, self.levels, self.plan.seed))
+        return self.run("classifier", self.build_classifier, loss, self.plan.classifier_recipe, rows)
 
     def build_autoencoder(self, options: dict[str, Any]) -> Network:
         """Make an autoencoder, with the mean image if the network stores one."""
@@ -280,7 +280,7 @@ class _Job:
         plan, some = self.plan, self.load(self.dataset.train.x[:100_000])
         return build(plan.objective, plan.autoencoder, plan.numbers, self.inputs, some)
 
-    def run(self, name: str, build: Callable[[], Network], loss: Loss, recipe: Recipe) -> dict[str, Any]:
+    def run(self, name: str, build: Callable[[], Network], loss: Loss, recipe: Recipe, rows: Rows) -> dict[str, Any]:
         """Train one model into its folder, unless an earlier run did; return its report."""
         folder = self.folder / name
         self.fabric.barrier()
@@ -290,7 +290,7 @@ class _Job:
             torch.manual_seed(self.plan.seed)
             network = build()
         checkpoint = self.folder / f"{name}.checkpoint"
-        steps = recipe.steps(len(self.rows))
+        steps = recipe.steps(len(rows))
         began = time.monotonic()
         with self.progress.task(f"training the {name}", steps, "steps") as advance:
             done = 0
@@ -303,7 +303,7 @@ class _Job:
             history = fit(
                 network,
                 loss,
-                self.rows,
+                rows,
                 recipe,
                 seed=self.plan.seed,
                 fabric=self.fabric,
