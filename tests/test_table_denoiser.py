@@ -47,6 +47,25 @@ def test_the_untrained_network_is_the_exact_denoiser_of_independent_columns() ->
         assert torch.allclose(there.double(), weight @ corners.double(), atol=1e-5)
 
 
+@pytest.mark.parametrize("known", [False, True])
+def test_the_network_sees_the_expected_waves_of_independent_numbers(known: bool) -> None:
+    """E[sin wz given x] and E[cos wz given x] by draws of z given x, within six standard errors."""
+    r = TableDenoiser(Inputs((2,), mean=0.0, std=1.0), numbers=2, width=16, harmonics=3)
+    seen: list[torch.Tensor] = []
+    r.first.register_forward_pre_hook(lambda _, inputs: seen.append(inputs[0]))
+    x, sigma, draws = torch.tensor([[0.7, -1.9]]), 0.8, 100_000
+    r(x, torch.tensor([sigma]), torch.tensor([[known, False]]))
+    variance = sigma**2 / (1 + sigma**2)
+    noise = torch.randn(draws, 2, 1, generator=torch.Generator().manual_seed(0), dtype=torch.float64)
+    z = x[0, :, None] / (1 + sigma**2) + variance**0.5 * noise
+    if known:
+        z[:, 0] = x[0, 0]
+    angle = z * torch.tensor([1.0, 2.0, 4.0])
+    waves = torch.cat([angle.sin(), angle.cos()], 2).flatten(1)
+    bound = 6 * waves.std(0) / draws**0.5 + 1e-5
+    assert ((seen[0][0, 2:14] - waves.mean(0)).abs() < bound).all()
+
+
 def test_known_blocks_stay_and_say_something_else_to_the_network() -> None:
     r = TableDenoiser(Inputs((3,), mean=0.0, std=1.0), numbers=1, sizes=(2,), width=16)
     torch.nn.init.normal_(r.last.weight, generator=torch.Generator().manual_seed(0))

@@ -22,12 +22,20 @@ class TableDenoiser(Network):
 
     The network also takes a mask of known columns, which are clean in x. So it learns conditional rows.
 
+    f sees what the independent columns say: the probabilities of each block, and for each number the expectations of
+    sin wz and cos wz given x, w = 1, 2, 4, ... Details between numbers need the high ones. Noise damps those first.
+    Each layer standardises its input, and scales and shifts it by the level.
+
     Arguments:
         inputs: meaning of its inputs; the shape is (d,).
         numbers: number of numbers, the first values of x.
         sizes: lengths of the one-hot blocks that follow, in ascending order.
         width: of the hidden layers.
         depth: number of hidden layers, >= 1.
+        harmonics: number of frequencies w, >= 0.
+
+    Source: Barron et al. 2021, arXiv 2103.13415, eq. 14 (expected waves); Peebles and Xie 2023, arXiv 2212.09748
+    (scales and shifts by the level).
 
     Example:
         >>> r = TableDenoiser(Inputs((3,), mean=0.0, std=1.0), numbers=1, sizes=(2,), width=8)
@@ -36,19 +44,28 @@ class TableDenoiser(Network):
     """
 
     noise_conditioned = True
-    levels = (0.82, 1.2)  # of training noise: median, data units, and standard deviation of log sigma
+    levels = (0.35, 1.6)  # of training noise: median, data units, and standard deviation of log sigma
     prior: Tensor
 
     def __init__(
-        self, inputs: Inputs, numbers: int = 0, sizes: Sequence[int] = (), width: int = 512, depth: int = 4
+        self,
+        inputs: Inputs,
+        numbers: int = 0,
+        sizes: Sequence[int] = (),
+        width: int = 512,
+        depth: int = 4,
+        harmonics: int = 4,
     ) -> None:
         super().__init__()
         self.inputs = inputs
-        self.numbers, self.sizes = numbers, tuple(sizes)
-        hot = sum(self.sizes)
+        self.numbers, self.sizes, self.harmonics = numbers, tuple(sizes), harmonics
+        hot, seen = sum(self.sizes), numbers * (2 + 2 * harmonics)
         self.register_buffer("prior", torch.cat([torch.full((n,), 1.0 / n).log() for n in sizes] or [torch.zeros(0)]))
-        self.first = nn.Linear(numbers + 2 * hot + numbers + len(self.sizes) + 9, width)
+        self.first = nn.Linear(seen + 2 * hot + len(self.sizes) + 9, width)
         self.hidden = nn.ModuleList(nn.Linear(width, width) for _ in range(depth - 1))
+        self.level = nn.Linear(9, depth * 2 * width)
+        nn.init.zeros_(self.level.weight)
+        nn.init.zeros_(self.level.bias)
         self.last = nn.Linear(width, numbers + hot)
         nn.init.zeros_(self.last.weight)
         nn.init.zeros_(self.last.bias)
@@ -81,19 +98,38 @@ class TableDenoiser(Network):
         alone = self.prior + hot * (SCALE / s2)  # logits of a lone category
         belief = self.softmax(alone)
         zc, hc = z * c, hot * c
+        mean, variance = zc * c, (s2 * c.square()).expand_as(z)  # of z given x
         if known is None:
             held = x.new_zeros((len(x), m + len(self.sizes)))
         else:
             held = known.to(x.dtype)
             mask = self.spread(known)
-            zc = torch.where(mask[:, :m], z, zc)
+            zc, mean = (torch.where(mask[:, :m], z, one) for one in (zc, mean))
+            variance = variance.masked_fill(mask[:, :m], 0.0)
             hc = torch.where(mask[:, m:], hot, hc)
             belief = torch.where(mask[:, m:], hot / SCALE, belief)
-        h = nn.functional.silu(self.first(torch.cat([zc, hc, belief, held, level_features(sigma.log())], 1)))
-        for layer in self.hidden:
-            h = h + nn.functional.silu(layer(h))
-        y = self.last(h)
+        y = self.body(torch.cat([zc, self.waves(mean, variance), hc, belief, held], 1), level_features(sigma.log()))
         return y[:, :m], alone + y[:, m:]
+
+    def body(self, u: Tensor, t: Tensor) -> Tensor:
+        """Return the residual network of what it sees, u, at the levels with features t, (B, 9)."""
+        h = nn.functional.silu(self.first(torch.cat([u, t], 1)))
+        scales, shifts = self.level(t).unflatten(1, (2, -1, h.shape[1])).unbind(1)
+        *within, end = zip(scales.unbind(1), shifts.unbind(1), strict=True)
+        for layer, (scale, shift) in zip(self.hidden, within, strict=True):
+            h = h + nn.functional.silu(layer(_modulated(h, scale, shift)))
+        y: Tensor = self.last(_modulated(h, *end))
+        return y
+
+    def waves(self, mean: Tensor, variance: Tensor) -> Tensor:
+        """Return E sin wz and E cos wz of normal z, w = 1, 2, 4, ...: (B, numbers) -> (B, 2 harmonics numbers).
+
+        E sin wz = sin(w mean) exp(-w^2 variance/2), and the same for the cosine.
+        """
+        w = 2.0 ** torch.arange(self.harmonics, device=mean.device, dtype=mean.dtype)
+        angle = mean[:, :, None] * w
+        damped = torch.exp(-0.5 * variance[:, :, None] * w.square())
+        return torch.cat([angle.sin() * damped, angle.cos() * damped], 2).flatten(1)
 
     def spread(self, known: Tensor) -> Tensor:
         """Return a mask of blocks, (B, numbers + blocks), as a mask of values, (B, d)."""
@@ -117,3 +153,8 @@ class TableDenoiser(Network):
             parts.append(function(part).reshape(len(values), -1))
             at += count * size
         return torch.cat(parts, 1) if parts else values
+
+
+def _modulated(h: Tensor, scale: Tensor, shift: Tensor) -> Tensor:
+    """Return h, standardised row by row, times 1 + the scale and plus the shift of its level."""
+    return torch.addcmul(shift, nn.functional.layer_norm(h, h.shape[1:]), 1 + scale)
