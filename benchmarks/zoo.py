@@ -264,6 +264,16 @@ def accuracy_of(x: Tensor, y: Tensor, rows: Real, seed: int = 0) -> float:
     return marks(Student(seed, len(table)), table, test, rows.names, "cpu").accuracy
 
 
+def ceiling(folder: Path, rows: Real) -> float:
+    """Accuracy of a student of what r and C make of the real rows: no walk of this network is expected to do better."""
+    r = as_reconstruction(load(folder / "autoencoder"), 0.1)
+    classifier = load(folder / "classifier").network
+    with torch.no_grad():
+        seen = torch.cat([r(part) for part in rows.x[:REAL].split(1000)]).clamp(0, 1)
+        label = torch.cat([classifier(part).argmax(1) for part in seen.split(1000)])
+    return accuracy_of(seen, label, rows)
+
+
 def prepare(member: Member, out: Path, data_dir: str | None, known: bool) -> tuple[Path, str]:
     """The member's models as ``reinject import`` makes them; and the sentence with which one was refused, if it was.
 
@@ -328,6 +338,7 @@ def run(member: Member, out: Path, data_dir: str | None, walks: int, known: bool
             rows = real(member.data, out, data_dir)
             levels = Archive.open(archive).storage
             found["ratio"] = accuracy_of(levels.load(kept), label, rows) / twin(member.data, out, data_dir)
+            found["ceiling"] = ceiling(folder, rows) / twin(member.data, out, data_dir)
             shutil.rmtree(archive)
     path.parent.mkdir(parents=True, exist_ok=True)
     path.write_text(json.dumps(found))
