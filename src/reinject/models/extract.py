@@ -16,7 +16,8 @@ from reinject.base.progress import Progress, Silent
 from reinject.base.staging import begin, check_free, partial_of, publish
 from reinject.data.splits import Split, check_unseen
 from reinject.foreign import Foreign
-from reinject.foreign.backbone import load_backbone
+from reinject.foreign.backbone import Backbone, load_backbone
+from reinject.foreign.efficientnet import EFFICIENTNET, load_efficientnet
 from reinject.models.bundle import load
 from reinject.models.features import penultimate, usual
 from reinject.models.loading import classifier_in, values_for
@@ -46,7 +47,8 @@ def extract(
     Arguments:
         dataset: name of the data set.
         extractor: folder of a classifier (or with one), ours or imported; or hf:NAME, a vision backbone of
-            transformers, from the hub or a folder. Its weights stay fixed.
+            transformers, from the hub or a folder; or efficientnet-lite0, for images of 224 pixels, or
+            efficientnet-lite0:SIDE. Its weights stay fixed.
         out: folder to make; its name becomes the name of the data set.
         layer: the inputs of the last linear layer, or the outputs, for a module whose output is its features.
         data_dir: where to look for the data set first.
@@ -64,7 +66,9 @@ def extract(
     given = locals()
     progress = progress or Silent()
     if str(extractor).startswith(BACKBONE):
-        taken = _backbone(str(extractor).removeprefix(BACKBONE))
+        taken = _backbone(load_backbone(str(extractor).removeprefix(BACKBONE)))
+    elif str(extractor).partition(":")[0] == EFFICIENTNET:
+        taken = _backbone(load_efficientnet(str(extractor)))
     else:
         taken = _classifier(Path(extractor), layer)
     asked = asked_for(given, extractor=taken.sha256, data=contents(dataset, data_dir))
@@ -133,9 +137,7 @@ def _classifier(folder: Path, layer: Layer) -> _Taken:
     return _Taken(of, bundle.sha256, layer, inputs_of, bundle.split)
 
 
-def _backbone(name: str) -> _Taken:
-    backbone = load_backbone(name)
-
+def _backbone(backbone: Backbone) -> _Taken:
     def inputs_of(found: data.Dataset, part: str) -> Tensor:
         images: Tensor = getattr(found, part).x
         if found.space or images.ndim != 4:
