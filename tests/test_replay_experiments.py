@@ -11,17 +11,19 @@ import torch
 from reinject import data
 from reinject.base.errors import ArgumentError
 from reinject.base.progress import Silent
-from reinject.experiments import generations, replay_methods, replay_protocols, replay_table
+from reinject.experiments import generations, replay_closed_form, replay_protocols, replay_setting, replay_table
 from reinject.experiments.experiment_spec import ExperimentSpec
-from reinject.experiments.replay_methods import METHODS, Setting, buffer, gaussians, nearest_mean, streaming_lda
+from reinject.experiments.replay_closed_form import nearest_mean, streaming_lda
+from reinject.experiments.replay_methods import METHODS, buffer, gaussians
 from reinject.experiments.replay_protocols import PROTOCOLS, Protocol
+from reinject.experiments.replay_setting import Setting
 from reinject.experiments.replay_table import task_accuracies
 from reinject.experiments.reproduce import reproduce
 from reinject.training.fit import Recipe
 
 DIGITS = data.load("digits")
 FEW = Recipe(epochs=1, batch=32, least_steps=5)
-TINY = Protocol("digits", ((0, 1), (2, 3)), (8,), FEW, FEW, FEW)
+TINY = Protocol("digits", ((0, 1), (2, 3)), "", (8,), FEW, FEW, FEW)
 
 
 def setting(folder: Path, protocol: Protocol = TINY) -> Setting:
@@ -31,8 +33,9 @@ def setting(folder: Path, protocol: Protocol = TINY) -> Setting:
 @pytest.mark.parametrize("name", PROTOCOLS)
 def test_tasks_hold_all_classes_once_and_the_budget_is_exact(name: str) -> None:
     protocol = PROTOCOLS[name]
-    assert protocol.classes_until(len(protocol.tasks) - 1) == tuple(range(10))
-    assert {len(classes) for classes in protocol.tasks} == {2}
+    classes = 100 if protocol.dataset == "cifar100" else 10
+    assert protocol.classes_until(len(protocol.tasks) - 1) == tuple(range(classes))
+    assert {len(classes) for classes in protocol.tasks} == {10 if classes == 100 else 2}
     if name != "split-digits":
         assert protocol.hidden == (400, 400)
         assert {protocol.learner.steps(rows) for rows in (12_000, 60_000)} == {2000}
@@ -101,6 +104,7 @@ def tiny(monkeypatch: pytest.MonkeyPatch) -> None:
     known = {"split-digits": TINY}
     for module in (replay_protocols, replay_table):
         monkeypatch.setattr(module, "PROTOCOLS", known)
+    monkeypatch.setattr(replay_closed_form, "WIDTH", 50)
     monkeypatch.setattr(generations, "CHAINS", {"ten kept rows a class": generations.Chain(kept=10)})
     monkeypatch.setattr(generations, "GENERATIONS", 1)
     for name in ("_AUTOENCODER", "_CLASSIFIER"):
@@ -125,7 +129,7 @@ def test_a_protocol_has_all_methods_resumes_and_writes_its_page(
     page = (tmp_path / "results.md").read_text()
     assert "| ours |" in page
     assert "`reinject reproduce replay --only split-digits --seeds 1`" in page
-    monkeypatch.setattr(replay_methods, "fit", None)  # nothing is trained again
+    monkeypatch.setattr(replay_setting, "fit", None)  # nothing is trained again
     again = reproduce(["replay"], tmp_path, only=["split-digits"], spec=spec)
     assert again.result == done.result
 

@@ -19,7 +19,7 @@ from reinject.data.sample_tables import Table
 from reinject.data.samples import Storage
 from reinject.evaluation.plane import inside
 from reinject.experiments import catalogue as experiments
-from reinject.experiments import comparison
+from reinject.experiments import comparison, feature_source
 from reinject.experiments import reproduce as module
 from reinject.experiments.catalogue import Experiment
 from reinject.experiments.experiment_spec import ExperimentSpec
@@ -139,7 +139,7 @@ def quick(monkeypatch: pytest.MonkeyPatch) -> dict[str, Experiment]:
     }
     monkeypatch.setattr(comparison, "EXPERIMENTS", known)
     monkeypatch.setattr(module, "EXPERIMENTS", known)
-    monkeypatch.setattr(comparison, "EXTRACTOR_EPOCHS", 2)
+    monkeypatch.setattr(feature_source, "EXTRACTOR_EPOCHS", 2)
     monkeypatch.setattr(comparison, "NOISES", 2)
     monkeypatch.setattr(comparison, "FIRST", 900)
     monkeypatch.setattr(plans, "CLASSIFIER_RECIPE", QUICK)

@@ -21,10 +21,11 @@ def reproduce(
         typer.Option(
             help="Experiment of curves and table: digits, mnist, fashion_mnist, "
             "cifar10-features, cifar100-own-features, cifar100-features, cifar10-pixels, cifar10-pixels-untold. "
-            "Protocol of replay: split-digits, split-mnist, split-fashion_mnist, cancer-textures, adult-occupations. "
+            "Protocol of replay: split-digits, split-mnist, split-fashion_mnist, split-cifar10-features, "
+            "split-cifar100-features, split-cifar100-efficientnet, cancer-textures, adult-occupations. "
             "Set of tables: adult, default, magic, beijing. "
             "Repeatable.",
-            show_default="all but those of digits and cancer",
+            show_default="all but those of digits, cancer and efficientnet",
         ),
     ] = None,
     seeds: Annotated[int, typer.Option(help="Seeds of networks, walks, peers and students.", min=1)] = 3,

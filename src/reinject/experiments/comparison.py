@@ -21,9 +21,9 @@ from reinject.evaluation.learning import Students, judge
 from reinject.evaluation.utility import Utility
 from reinject.experiments.catalogue import EXPERIMENTS, Experiment
 from reinject.experiments.experiment_spec import ExperimentSpec
+from reinject.experiments.feature_source import source_of
 from reinject.experiments.notes import Clock, MarksOnDisk, kept
 from reinject.experiments.peers import LABELLED, PEERS, WALKED, Task, softened
-from reinject.models.extract import extract
 from reinject.models.loading import Models, levels_of, load_models
 from reinject.sampling.presets import Settings
 from reinject.sampling.recipe import samples_per_walk
@@ -33,12 +33,11 @@ from reinject.sampling.selection import Selection
 from reinject.sampling.taught import FIRST, check_walked, taught
 from reinject.training.fabric_spec import FabricSpec
 from reinject.training.learning_curves import Figure
-from reinject.training.plans import ClassifierSpec, TrainPlan, plan_for
+from reinject.training.plans import TrainPlan
 from reinject.training.train import train
 from reinject.walks.execution import Execution
 
 NOISES = 5  # seeds of the noise control, which varies more
-EXTRACTOR_EPOCHS = 30
 RESULT, SECONDS, TRAINING, MARKS, TABLES = "result.json", "seconds.json", "training.json", "marks.json", "peers"
 _ELSEWHERE = {"dataset", "reconstructed_by"}  # folders, which may move
 
@@ -67,7 +66,7 @@ def run(
         ArgumentError: fewer samples than real rows; curves at equal n need as many.
     """
     experiment = EXPERIMENTS[name]
-    source = _source(experiment, out, spec, data_dir, progress)
+    source = source_of(experiment.dataset, experiment.extractor, out, spec, data_dir, progress)
     dataset = data.load(source, data_dir, progress=progress)
     if spec.samples < len(dataset.train):
         raise ArgumentError(
@@ -102,21 +101,6 @@ def _seconds(each: Sequence[Mapping[str, float]]) -> dict[str, float]:
     """Compute the mean seconds of each task, over the seeds that did it without interruption."""
     names = dict.fromkeys(name for one in each for name in one)
     return {name: float(np.mean([one[name] for one in each if name in one])) for name in names}
-
-
-def _source(experiment: Experiment, out: Path, spec: ExperimentSpec, data_dir: str | None, progress: Progress) -> str:
-    """Name the training data of the networks; extract features first, if necessary."""
-    if not experiment.extractor:
-        return experiment.dataset
-    extractor, features = out / "extractor", out / "features"
-    if not extractor.is_dir():
-        classifier = ClassifierSpec("deep", EXTRACTOR_EPOCHS, augment="mirror")
-        plan = plan_for(experiment.extractor, classifier=classifier, only="classifier")
-        fabric = FabricSpec(spec.precision)
-        train(plan, extractor, device=spec.device, fabric=fabric, data_dir=data_dir, progress=progress)
-    if not features.is_dir():
-        extract(experiment.dataset, extractor, features, data_dir=data_dir, progress=progress)
-    return str(features)
 
 
 def _once(

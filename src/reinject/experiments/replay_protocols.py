@@ -6,10 +6,12 @@ from dataclasses import dataclass, field, replace
 import torch
 
 from reinject import data
+from reinject.foreign.efficientnet import EFFICIENTNET
 from reinject.training.fit import Recipe
 from reinject.training.plans import Remember, TrainPlan, plan_for
 
 _PAIRS = tuple((k, k + 1) for k in range(0, 10, 2))
+_TENS = tuple(tuple(range(k, k + 10)) for k in range(0, 100, 10))
 
 
 @dataclass(frozen=True)
@@ -22,6 +24,7 @@ class Protocol:
     Attributes:
         dataset: name of the data set.
         tasks: classes of each task, in order.
+        extractor: training data of the extractor of features, or a network that is ready; "": pixels.
         hidden: widths of the learner's hidden layers.
         learner: recipe of the learner, the same for all methods.
         autoencoder, classifier: recipes of our models after each task.
@@ -29,6 +32,7 @@ class Protocol:
 
     dataset: str
     tasks: tuple[tuple[int, ...], ...] = _PAIRS
+    extractor: str = ""
     hidden: tuple[int, ...] = (400, 400)
     learner: Recipe = field(default_factory=lambda: Recipe(epochs=1, batch=256, least_steps=2000))
     autoencoder: Recipe = field(
@@ -63,4 +67,7 @@ PROTOCOLS: Mapping[str, Protocol] = {
     "split-digits": Protocol("digits", hidden=(100, 100), learner=_FEW, autoencoder=_FEW, classifier=_FEW),
     "split-mnist": Protocol("mnist"),
     "split-fashion_mnist": Protocol("fashion_mnist"),
+    "split-cifar10-features": Protocol("cifar10", extractor="cifar100"),
+    "split-cifar100-features": Protocol("cifar100", _TENS, "cifar10"),
+    "split-cifar100-efficientnet": Protocol("cifar100", _TENS, f"{EFFICIENTNET}:112"),
 }

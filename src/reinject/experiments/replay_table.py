@@ -14,8 +14,10 @@ from reinject.base.errors import DataError
 from reinject.base.files import read_json, write_json
 from reinject.base.progress import Progress
 from reinject.experiments.experiment_spec import ExperimentSpec
-from reinject.experiments.replay_methods import METHODS, Predict, Setting, learned
+from reinject.experiments.feature_source import source_of
+from reinject.experiments.replay_methods import METHODS
 from reinject.experiments.replay_protocols import PROTOCOLS, Protocol
+from reinject.experiments.replay_setting import Predict, Setting, learned
 from reinject.training.learning_curves import Figure
 
 
@@ -35,7 +37,8 @@ def run_protocol(
         For each method: final accuracy, forgetting, accuracy after each task, bytes, seconds.
     """
     protocol = PROTOCOLS[name]
-    dataset = data.load(protocol.dataset, data_dir, progress=progress)
+    source = source_of(protocol.dataset, protocol.extractor, out, spec, data_dir, progress)
+    dataset = data.load(source, data_dir, progress=progress)
 
     def step(method: str, task: int, seed: int, folder: Path) -> Step:
         setting = Setting(protocol, dataset, folder, seed, spec.device, progress)
@@ -44,7 +47,7 @@ def run_protocol(
         return Step(task_accuracies(protocol, dataset, task, predict), given.bytes)
 
     return {
-        "dataset": dataset.name,
+        "dataset": protocol.dataset,
         "tasks": [[dataset.class_names[k] for k in classes] for classes in protocol.tasks],
         "seeds": list(spec.all_seeds),
         "methods": compare_methods(tuple(METHODS), len(protocol.tasks), out, spec, step, progress),
