@@ -125,6 +125,7 @@ def test_new_rows_are_given_back_and_rehearsed_rows_stay() -> None:
     assert torch.equal(found.x[~new], x[~new])
     assert torch.equal(found.y, rows.y)
     assert torch.equal(alike(replace(dataset, new=None), network, dataset.levels(), seed=3).x, x)
+    assert torch.equal(alike(replace(dataset, space="features"), network, dataset.levels(), seed=3).x, x)
 
 
 def test_an_unconditional_denoiser_gives_new_rows_back_without_noise() -> None:

@@ -20,12 +20,14 @@ from reinject.base.progress import Silent
 from reinject.base.random_streams import stream
 from reinject.continual import Remember, Replay, train_remembering
 from reinject.continual.mixing import Memory, balanced, mixed
+from reinject.continual.remember import rehearse
 from reinject.data import datasets
 from reinject.data.rehearsed import Rehearsed
 from reinject.data.samples import Storage
 from reinject.models.bundle import load
 from reinject.models.loading import load_models
 from reinject.networks import Inputs, MLPAutoencoder, MLPClassifier, MLPDenoiser, Network
+from reinject.sampling.auto import PASSES
 from reinject.sampling.presets import Settings, falls
 from reinject.sampling.provenance import check_split
 from reinject.sampling.sample import sample_models
@@ -102,6 +104,20 @@ def test_models_remember_both_and_say_what(place: Path) -> None:
     told = json.loads((place / "third/classifier/training.json").read_text())["plan"]["remember"]["found"]
     assert told["generation"] == 2
     assert load_models([place / "third"]).inputs.class_names == ("cat", "dog", "car")
+
+
+def test_rehearsed_features_are_states_and_rehearsed_images_are_reconstructions(tmp_path: Path) -> None:
+    plan = plan_for("any", remember=Remember(rows=5))
+    for space, emit in (("features of X", "state"), ("", "reconstruction")):
+        old = load_models([saved(tmp_path / emit, Inputs((6,), class_names=("cat", "dog"), space=space))])
+        rows = data.LabelledImages(torch.randn(8, 6, generator=torch.Generator().manual_seed(0)), torch.arange(8) % 2)
+        dataset = data.Dataset("new", rows, rows, ("car", "bus"), space)
+        both, found = rehearse(plan, dataset, old, tmp_path / f"{emit}.rehearsal")
+        settings = found["settings"]
+        assert (settings["emit"], settings["kernel"]) == (emit, "multistep")
+        assert settings["steps"] + (emit == "reconstruction") == PASSES  # as many calls of r
+        assert both.new is not None
+        assert torch.equal(both.train.x[both.new].sort(0).values, rows.x.sort(0).values)
 
 
 def test_the_classifier_sees_new_rows_as_the_new_autoencoder_gives_them_back(

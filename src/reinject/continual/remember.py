@@ -22,6 +22,7 @@ from reinject.data.splits import Split
 from reinject.data.table_files import is_table
 from reinject.models.loading import Models, levels_of, load_models
 from reinject.models.moments import digest_of
+from reinject.sampling.auto import PASSES
 from reinject.sampling.sample import sample_models
 from reinject.sampling.sample_spec import SampleSpec, Writing
 from reinject.training.fabric_spec import FabricSpec
@@ -117,7 +118,8 @@ def rehearse(
     if buffer is not None and not old.ensemble().noise_conditioned:  # others begin in noise that hides every start
         start = Points(levels_of(old.inputs).load(buffer.train.x))
     rows = max(200, round(_SPARE * each * len(names)))
-    sample_models(old, folder, SampleSpec(start=start, rows=rows), seed=plan.seed, writing=writing)
+    spec = SampleSpec(start=start, rows=rows, options=_walks_of(old))
+    sample_models(old, folder, spec, seed=plan.seed, writing=writing)
     archive = Archive.open(folder)
     both, counts = mixed(dataset, Memory(archive, each), classes, buffer, plan.seed)
     verdict = Verdict(**archive.manifest["verdict"])
@@ -137,6 +139,16 @@ def rehearse(
     if buffer is not None:
         found["buffer"] = {"rows": len(buffer.train), "fingerprint": fingerprint(buffer.train.x, buffer.train.y)}
     return both, found
+
+
+def _walks_of(old: Models) -> dict[str, Any]:
+    """Return what differs from the automatic walk: in features, keep the state of the last level, with its noise.
+
+    Features vary in every direction. Their reconstructions vary too little in most of them.
+    """
+    if not (old.inputs.space and old.ensemble().noise_conditioned):
+        return {}
+    return {"emit": "state", "steps": PASSES, "burn_in": PASSES}
 
 
 def generation_of(models: Models) -> int:

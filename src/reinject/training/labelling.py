@@ -68,10 +68,11 @@ def alike(dataset: Rehearsed, network: Network | Foreign, levels: Storage, seed:
 
     Rehearsed rows are what an autoencoder emits, and a little blurred. A classifier of old and new classes learns to
     tell them by this, and takes real rows of old classes for new ones. So new rows become r(x + sigma z, sigma), sigma
-    the standard deviation of a value; r(x) for an unconditional denoiser.
+    the standard deviation of a value; r(x) for an unconditional denoiser. Features are not blurred so, and their new
+    rows stay as they are.
 
     Arguments:
-        dataset: new and rehearsed rows; without ``new`` its rows stay as they are.
+        dataset: new and rehearsed rows; without ``new``, or in features, its rows stay as they are.
         network: autoencoder of both.
         levels: storage of the rows, in the network's units.
         seed: seed of the noise.
@@ -80,7 +81,7 @@ def alike(dataset: Rehearsed, network: Network | Foreign, levels: Storage, seed:
         All training rows, in their order.
     """
     train = dataset.train
-    if dataset.new is None:
+    if dataset.new is None or dataset.space:
         return train
     x, generator = train.x.clone(), stream((seed, _ALIKE))
     sigma, place = network.inputs.std if network.noise_conditioned else 0.0, next(network.parameters()).device
