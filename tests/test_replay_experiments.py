@@ -14,7 +14,7 @@ from reinject.base.progress import Silent
 from reinject.experiments import generations, replay_closed_form, replay_protocols, replay_setting, replay_table
 from reinject.experiments.experiment_spec import ExperimentSpec
 from reinject.experiments.replay_closed_form import nearest_mean, streaming_lda
-from reinject.experiments.replay_methods import METHODS, buffer, gaussians
+from reinject.experiments.replay_methods import METHODS, buffer, gaussians, ours_by_task
 from reinject.experiments.replay_protocols import PROTOCOLS, Protocol
 from reinject.experiments.replay_setting import Setting
 from reinject.experiments.replay_table import task_accuracies
@@ -154,6 +154,31 @@ def test_a_buffer_keeps_as_many_rows_as_fit(tmp_path: Path) -> None:
     assert given.bytes == 65 * 20
     assert given.y is not None
     assert given.y.bincount()[:2].tolist() == [10, 10]
+
+
+@pytest.mark.slow
+def test_models_of_each_task_know_their_task_alone(tmp_path: Path) -> None:
+    """Walks of a task have probabilities of its classes alone; no row of an earlier task is read."""
+    found = []
+    blank = DIGITS.train.x * (DIGITS.train.y > 1)[:, None, None, None]
+    later = replace(DIGITS, train=replace(DIGITS.train, x=blank))
+    for folder, dataset in ((tmp_path / "a", DIGITS), (tmp_path / "b", later)):
+        first = ours_by_task(setting(folder), 0)
+        assert first.x is not None
+        assert len(first.x) <= 2 * (4 * len(DIGITS.train) // 10)  # a rare class has fewer
+        given = ours_by_task(replace(setting(folder), dataset=dataset), 1)
+        assert given.bytes > 1.9 * first.bytes
+        assert given.x is not None
+        assert given.y is not None
+        found.append((given.x, given.y))
+    (x, y), again = found
+    assert torch.equal(x, again[0])
+    assert torch.equal(y, again[1])
+    torch.testing.assert_close(y.sum(1), torch.ones(len(y)))
+    old = len(first.x)
+    assert torch.equal(x[:old], first.x)
+    assert not y[:old, 2:].any()
+    assert not y[old:, :2].any()
 
 
 @pytest.mark.parametrize(

@@ -28,7 +28,7 @@ from reinject.sampling.sample_spec import SampleSpec, Writing
 from reinject.training.fabric_spec import FabricSpec
 from reinject.training.plans import Remember, TrainPlan
 from reinject.training.train import hash_of, read, train_on
-from reinject.walks.starts import Points
+from reinject.walks.starts import Points, Start
 from reinject.walks.verdict import Verdict
 
 REHEARSAL = ".rehearsal"  # behind the name of the models' folder, until they are trained
@@ -117,10 +117,7 @@ def rehearse(
     start = None
     if buffer is not None and not old.ensemble().noise_conditioned:  # others begin in noise that hides every start
         start = Points(levels_of(old.inputs).load(buffer.train.x))
-    rows = max(200, round(_SPARE * each * len(names)))
-    spec = SampleSpec(start=start, rows=rows, options=_walks_of(old))
-    sample_models(old, folder, spec, seed=plan.seed, writing=writing)
-    archive = Archive.open(folder)
+    archive = walked(old, folder, each, seed=plan.seed, start=start, writing=writing)
     both, counts = mixed(dataset, Memory(archive, each), classes, buffer, plan.seed)
     verdict = Verdict(**archive.manifest["verdict"])
     if verdict.level == "broken":
@@ -139,6 +136,25 @@ def rehearse(
     if buffer is not None:
         found["buffer"] = {"rows": len(buffer.train), "fingerprint": fingerprint(buffer.train.x, buffer.train.y)}
     return both, found
+
+
+def walked(
+    old: Models, folder: Path, each: int, *, seed: int, start: Start | None = None, writing: Writing = Writing()
+) -> Archive:
+    """Walk old models into an archive: enough rows for ``each`` of every class, where walks visit them evenly.
+
+    Arguments:
+        old: old models with a classifier.
+        folder: where the archive is; a complete one of the same request is read.
+        each: rows of each class, >= 1.
+        seed: seed of the walks.
+        start: start of the walks; None: the automatic one.
+        writing: how to treat an earlier archive; progress reporter.
+    """
+    names = old.inputs.class_names
+    spec = SampleSpec(start=start, rows=max(200, round(_SPARE * each * len(names))), options=_walks_of(old))
+    sample_models(old, folder, spec, seed=seed, writing=writing)
+    return Archive.open(folder)
 
 
 def _walks_of(old: Models) -> dict[str, Any]:

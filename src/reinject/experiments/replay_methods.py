@@ -1,13 +1,15 @@
 """Run the methods of continual learning: what each keeps of old tasks, and what a learner gets after a new one."""
 
 from collections.abc import Callable, Mapping
+from pathlib import Path
 
 import numpy as np
 import torch
 from torch import Tensor
 
 from reinject.base.random_streams import stream
-from reinject.continual.remember import rehearse
+from reinject.continual.mixing import balanced, probabilities
+from reinject.continual.remember import rehearse, walked
 from reinject.data.rehearsed import Rehearsed
 from reinject.experiments.replay_closed_form import fecam, nearest_mean, ranpac, streaming_lda
 from reinject.experiments.replay_setting import Given, Setting
@@ -18,6 +20,8 @@ from reinject.sampling.sample_spec import Writing
 from reinject.training.labelling import alike
 from reinject.training.plans import Remember
 from reinject.training.train import train_on
+
+_WALKS = 4  # for a real row of the new task, where the learner sees walks alone
 
 
 def nothing(setting: Setting, task: int) -> Given:
@@ -46,17 +50,53 @@ def ours(setting: Setting, task: int) -> Given:
         plan = protocol.plan(setting.seed, Remember(found=found))
     if not folder.is_dir():
         train_on(plan, part, folder, device=setting.device, progress=setting.progress)
-    size, rows = sum(one.stat().st_size for one in folder.glob("*/model.safetensors")), part.train
+    size, rows = _bytes_of(folder), part.train
     if isinstance(part, Rehearsed):
         network = load(folder / "autoencoder", setting.device).network
         rows = alike(part, network, part.levels(plan.low, plan.high), setting.seed)
     return Given(rows.x, rows.y, size)
 
 
+def ours_by_task(setting: Setting, task: int) -> Given:
+    """Keep an autoencoder and a classifier of each task, trained on its rows alone.
+
+    The learner gets walks of all of them, of the new task too: rows of one kind, several for a real one. No model
+    learns from samples, so nothing is lost from task to task. The bytes grow with the tasks.
+    """
+    protocol, total = setting.protocol, len(setting.protocol.classes_until(task))
+    parts, size, first = [], 0, 0
+    for one, classes in enumerate(protocol.tasks[: task + 1]):
+        folder = setting.folder / (f"alone-{one}" if one else "task-0")
+        if not folder.is_dir():
+            plan, part = protocol.plan(setting.seed, None), protocol.part(setting.dataset, task)
+            train_on(plan, part, folder, device=setting.device, progress=setting.progress)
+        x, p = _remembered(setting, folder)
+        wide = torch.zeros(len(p), total)
+        wide[:, first : first + len(classes)] = p
+        parts.append((x, wide))
+        size, first = size + _bytes_of(folder), first + len(classes)
+    return Given(*_joined(parts), size)
+
+
+def _remembered(setting: Setting, folder: Path) -> tuple[Tensor, Tensor]:
+    """Return walks of models and their labels, in equal numbers of each class; read those of an earlier task."""
+    old = load_models([folder], setting.device)
+    classes = len(old.inputs.class_names)
+    each = _WALKS * len(setting.dataset.train) // len(setting.dataset.class_names)
+    walks = folder.with_name(f"{folder.name}.rehearsal")
+    archive = walked(old, walks, each, seed=setting.seed, writing=Writing(progress=setting.progress))
+    x, label = archive.read()
+    chosen, _ = balanced(label, classes, each, stream((setting.seed, classes)))
+    return x[chosen], probabilities(archive)[chosen]
+
+
+def _bytes_of(folder: Path) -> int:
+    return sum(one.stat().st_size for one in folder.glob("*/model.safetensors"))
+
+
 def buffer(setting: Setting, task: int) -> Given:
     """Keep real rows, as many bytes as our models take, in equal numbers of every class seen."""
-    models = setting.folder / "task-0"
-    size = sum(one.stat().st_size for one in models.glob("*/model.safetensors"))
+    size = _bytes_of(setting.folder / "task-0")
     each = size // (setting.dataset.train.x[0].numel() * setting.dataset.train.x.element_size() + 1)
     old = setting.protocol.classes_until(task - 1) if task else ()
     parts, kept = [setting.rows(setting.protocol.tasks[task])], 0
@@ -101,5 +141,6 @@ METHODS: Mapping[str, Callable[[Setting, int], Given]] = {  # quick ones first; 
     "VAE replay": vae_replay,
     "VAE a class": vae_a_class,
     "ours": ours,
+    "ours by task": ours_by_task,
     "buffer of equal bytes": buffer,
 }
