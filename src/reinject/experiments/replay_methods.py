@@ -68,7 +68,7 @@ def ours_by_task(setting: Setting, task: int) -> Given:
     for one, classes in enumerate(protocol.tasks[: task + 1]):
         folder = setting.folder / (f"alone-{one}" if one else "task-0")
         if not folder.is_dir():
-            plan, part = protocol.plan(setting.seed, None), protocol.part(setting.dataset, task)
+            plan, part = protocol.plan(setting.seed, None), protocol.part(setting.dataset, one)
             train_on(plan, part, folder, device=setting.device, progress=setting.progress)
         x, p = _remembered(setting, folder)
         wide = torch.zeros(len(p), total)
