@@ -12,7 +12,7 @@ from reinject.data.table_encoder import TableEncoder
 from reinject.models.bundle import as_reconstruction, load
 from reinject.networks import Inputs, TableDenoiser
 from reinject.tables import Synthesizer
-from reinject.training.table_fit import TableSpec, network_of
+from reinject.training.table_fit import TableLoss, TableSpec, network_of
 
 SIGMAS = torch.tensor([0.05, 0.3, 1.0, 4.0])
 
@@ -113,3 +113,16 @@ def test_rows_do_not_depend_on_others_and_are_saved_with_the_model(table: pa.Tab
     r = as_reconstruction(load(tmp_path / "autoencoder"), 0.1)
     assert r.noise_conditioned
     assert r.event_shape == (encoder.width,)
+
+
+@pytest.mark.parametrize(("name", "share"), [("real", 0.5), ("plain", 1.0), ("letter", 0.0)])
+def test_noise_is_that_of_numbers_as_often_as_blocks_are_numbers(table: pa.Table, name: str, share: float) -> None:
+    """Mean and variance of log sigma, within five standard errors; ``real`` has gaps, so a mark beside its number."""
+    part = table.append_column("plain", pa.array(np.random.default_rng(1).normal(size=len(table)))).select([name])
+    encoder, rows = TableEncoder.fit(part, describe(part)), 40_000
+    draws = TableLoss(encoder, 0.0).levels(rows, torch.Generator().manual_seed(0)).log().double()
+    means, variances = np.log([0.35, 0.82]), np.square([1.6, 1.2])
+    mean = share * means[0] + (1 - share) * means[1]
+    variance = share * (variances[0] + means[0] ** 2) + (1 - share) * (variances[1] + means[1] ** 2) - mean**2
+    assert abs(draws.mean() - mean) < 5 * (variance / rows) ** 0.5
+    assert abs(draws.var() / variance - 1) < 5 * (2.2 / rows) ** 0.5

@@ -44,7 +44,6 @@ class TableDenoiser(Network):
     """
 
     noise_conditioned = True
-    levels = (0.35, 1.6)  # of training noise: median, data units, and standard deviation of log sigma
     prior: Tensor
 
     def __init__(
