@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from lightning_fabric import Fabric
 
 _STEPS, _USUAL_ROWS, _MOST_STEPS = 6_000, 30_000, 20_000
-_PASSES, _LEAST_STEPS = 100, 1_600
+_PASSES, _FEW_STEPS, _MOST_PASSES = 150, 1_600, 200
 _LEAST_BATCH = 32
 # Of training noise: median, data units, and standard deviation of log sigma. Little noise hides no category.
 _NUMBERS, _CATEGORIES = (0.35, 1.6), (0.82, 1.2)
@@ -59,16 +59,16 @@ class TableSpec:
         """Return the length and the rates of the training for a number of rows.
 
         Without ``steps`` there are 6,000, more by the root of the rows above 30,000, at most 20,000. Small tables have
-        at most 100 passes, because more would learn the rows by heart. Smaller ones have 1,600 steps, in at most 200.
+        at most 150 passes, because more would learn the rows by heart. Smaller ones have 1,600 steps, in at most 200.
 
         Example:
             >>> [TableSpec().recipe(rows).least_steps for rows in (1_000, 10_000, 120_000, 1_000_000)]
-            [1600, 1900, 12000, 20000]
+            [1600, 2850, 12000, 20000]
         """
         batch = min(self.batch, max(_LEAST_BATCH, rows // 8))
         longest = min(_MOST_STEPS, round(_STEPS * max(1.0, rows / _USUAL_ROWS) ** 0.5))
-        passes = _PASSES * max(1, rows // batch)
-        steps = self.steps or min(longest, max(passes, min(_LEAST_STEPS, 2 * passes)))
+        a_pass = max(1, rows // batch)
+        steps = self.steps or min(longest, max(_PASSES * a_pass, min(_FEW_STEPS, _MOST_PASSES * a_pass)))
         return Recipe(1, batch, self.lr, least_steps=steps, warm_up=steps // 20, average=0.999)
 
 
