@@ -46,9 +46,9 @@ def extract(
 
     Arguments:
         dataset: name of the data set.
-        extractor: folder of a classifier (or with one), ours or imported; or hf:NAME, a vision backbone of
-            transformers, from the hub or a folder; or efficientnet-lite0, for images of 224 pixels, or
-            efficientnet-lite0:SIDE. Its weights stay fixed.
+        extractor: folder of a classifier (or with one), ours or imported. Or hf:NAME, a vision backbone of
+            transformers, from the hub or a folder. Or efficientnet-lite0[:SIDE], for images of 224 or SIDE pixels. Its
+            weights stay fixed.
         out: folder to make; its name becomes the name of the data set.
         layer: the inputs of the last linear layer, or the outputs, for a module whose output is its features.
         data_dir: where to look for the data set first.
