@@ -1,6 +1,5 @@
 """The automatic choice: what it depends on, what it costs, and that it is the best of what it tried."""
 
-import pytest
 import torch
 from torch import Tensor
 
@@ -79,26 +78,3 @@ def test_known_codes_are_where_walks_begin() -> None:
     # decoded draws: mean .5, variance .4^2 + .05^2 in every value, within 4 standard errors
     assert abs(float(x[:, 0].mean()) - 0.5) < 4 * 0.4 / 4000**0.5
     assert abs(float(x[:, 0].var()) - 0.1625) < 4 * 0.1625 * (2 / 4000) ** 0.5
-
-
-@pytest.mark.parametrize("width", [1.0, 255.0])
-def test_walks_of_a_linear_network_reflect_at_the_range(width: float) -> None:
-    """A projection does not pull walks along its own directions, so that they leave the range."""
-
-    def projected(x: Tensor) -> Tensor:
-        return torch.cat([x[:, :12], torch.full_like(x[:, 12:], width / 2)], 1)
-
-    def classifier(x: Tensor) -> Tensor:
-        return side(x / width)
-
-    r = Ensemble((wrap(projected, (16,), name="r"),))
-    choice = choose_settings(r, classifier, Storage("uint8", 0.0, width), width)
-    *free, boxed = choice.trials
-    assert boxed.settings.box == choice.settings.box == (0.0, width)
-    assert f"--box 0,{width:g}" in choice.lines[0]
-    assert boxed.figures is not None
-    assert all(one.figures is not None and one.figures.clipped > 0.15 > boxed.figures.clipped for one in free)
-
-
-def test_walks_within_the_range_have_no_box() -> None:
-    assert all(one.settings.box is None for one in choose_settings(blind(), side, Storage(), 1.0).trials)

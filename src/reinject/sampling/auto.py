@@ -12,7 +12,7 @@ from reinject.sampling.pilot import WALKS, figures, remembered, visit, walks_for
 from reinject.sampling.presets import Constraint, Settings, falls, settings_of
 from reinject.walks.reconstruction import Ensemble
 from reinject.walks.starts import Start
-from reinject.walks.verdict import CLIPPED, LEVELS, Figures, Verdict, judge, merit
+from reinject.walks.verdict import LEVELS, Figures, Verdict, judge, merit
 
 LEVELS_OF_NOISE: tuple[str, ...] = ("0.3", "0.6", "1", "cycles:1.5:0.3:8:1.5:8")  # units of the value range
 USUAL = "0.6"  # of the range: near the best for most networks, and the best for walks that begin among data
@@ -63,8 +63,7 @@ class Choice:
         """Write the choice and its reason in two lines."""
         options = " ".join(f"--{name} {value}" for name, value in self.settings.options.items())
         chosen = f"chosen: --kernel {self.settings.kernel} {options}".rstrip()
-        chosen += f"{' --latent' * self.settings.latent}{_box_of(self.settings)}"
-        chosen += f", {self.settings.steps} steps, start {self.settings.start}"
+        chosen += f"{' --latent' * self.settings.latent}, {self.settings.steps} steps, start {self.settings.start}"
         if not self.trials:
             return [chosen, f"because: {self.what}"]
         tried = ", ".join(f"{_noise_of(one.settings)}: {one.merit:.2f}" for one in self.trials)
@@ -87,11 +86,7 @@ class Choice:
 
 
 def _noise_of(settings: Settings) -> str:
-    return next(iter(settings.options.values()), settings.kernel) + _box_of(settings)
-
-
-def _box_of(settings: Settings) -> str:
-    return "" if settings.box is None else f" --box {','.join(f'{bound:g}' for bound in settings.box)}"
+    return next(iter(settings.options.values()), settings.kernel)
 
 
 def in_units(text: str, unit: float) -> str:
@@ -120,9 +115,8 @@ def choose_settings(
     A noise-conditioned r takes one fall of the multistep kernel for each sample, an unconditional denoiser
     half-denoising. With ``begin``, its walks begin among data with noise 0.6 of the range. Labels of such walks inform
     about the start, so they cannot choose the noise. Without ``begin``, walks begin at N(0, I) in units of the range,
-    and 128 pilot walks try each of four noises. The best verdict wins, then the largest merit. If the winner leaves the
-    range too often, it is tried again with walks that reflect at the range. Pilot walks take a tenth of the calls of r
-    of 10,000 walks.
+    and 128 pilot walks try each of four noises. The best verdict wins, then the largest merit. Pilot walks take a tenth
+    of the calls of r of 10,000 walks.
 
     Arguments:
         r: autoencoder.
@@ -153,10 +147,6 @@ def choose_settings(
     networks = Networks(r, C, storage, radius)
     trials = [try_settings(settings, networks, seed=seed) for settings in grid]
     best = min(trials, key=lambda trial: trial.rank)
-    if best.figures is not None and best.figures.clipped > CLIPPED:  # r does not pull walks back into the range
-        boxed = replace(best.settings, box=(storage.low, storage.high))
-        trials.append(try_settings(boxed, networks, seed=seed))
-        best = min(best, trials[-1], key=lambda trial: trial.rank)
     return Choice(best.settings, what, tuple(trials))
 
 

@@ -77,7 +77,6 @@ class Verdict:
 
 
 _CALLS = 1e-3  # error between two calls of one function: rounding
-CLIPPED = 0.15  # share of values far outside of the range, above which samples are doubtful
 ABSENT = 0.05  # part of an even share, below which a class is missing
 WALKS_A_CLASS = 5  # with fewer walks a class may be absent by chance
 _FEW = 5.6  # least number of directions of good samples
@@ -129,7 +128,7 @@ def _doubtful(f: Figures, walks: int) -> Iterator[str]:
         yield f"{missing} of {classes} classes are missing"
     if f.stopped > 0.01:
         yield f"{f.stopped:.1%} of the walks diverged"
-    if f.clipped > CLIPPED:
+    if f.clipped > 0.15:
         yield f"{f.clipped:.0%} of all values lie far outside of the range"
     if f.remembered > 0.3:
         yield f"walks carry {f.remembered:.0%} of their start at their end"
