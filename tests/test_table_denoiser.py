@@ -6,6 +6,7 @@ import numpy as np
 import pyarrow as pa
 import pytest
 import torch
+from numpy.typing import NDArray
 
 from reinject.data.table_columns import describe
 from reinject.data.table_encoder import TableEncoder
@@ -50,7 +51,7 @@ def test_the_untrained_network_is_the_exact_denoiser_of_independent_columns() ->
 @pytest.mark.parametrize("known", [False, True])
 def test_the_network_sees_the_expected_waves_of_independent_numbers(known: bool) -> None:
     """E[sin wz given x] and E[cos wz given x] by draws of z given x, within six standard errors."""
-    r = TableDenoiser(Inputs((2,), mean=0.0, std=1.0), numbers=2, width=16, harmonics=3)
+    r = TableDenoiser(Inputs((2,), mean=0.0, std=1.0), numbers=2, width=16)
     seen: list[torch.Tensor] = []
     r.first.register_forward_pre_hook(lambda _, inputs: seen.append(inputs[0]))
     x, sigma, draws = torch.tensor([[0.7, -1.9]]), 0.8, 100_000
@@ -60,10 +61,39 @@ def test_the_network_sees_the_expected_waves_of_independent_numbers(known: bool)
     z = x[0, :, None] / (1 + sigma**2) + variance**0.5 * noise
     if known:
         z[:, 0] = x[0, 0]
-    angle = z * torch.tensor([1.0, 2.0, 4.0])
+    angle = z * torch.tensor([1.0, 2.0, 4.0, 8.0])
     waves = torch.cat([angle.sin(), angle.cos()], 2).flatten(1)
     bound = 6 * waves.std(0) / draws**0.5 + 1e-5
-    assert ((seen[0][0, 2:14] - waves.mean(0)).abs() < bound).all()
+    assert ((seen[0][0, 2:18] - waves.mean(0)).abs() < bound).all()
+
+
+def test_layers_standardise_and_take_scale_and_shift_from_the_level() -> None:
+    """The residual network in NumPy, with no weight zero."""
+    r = TableDenoiser(Inputs((2,), mean=0.0, std=1.0), numbers=2, width=16, depth=3)
+    generator = torch.Generator().manual_seed(0)
+    for weight in r.parameters():
+        torch.nn.init.normal_(weight, std=0.3, generator=generator)
+    u, t = (torch.randn(5, n, generator=generator) for n in (r.first.in_features - 9, 9))
+    w = {name: value.double().numpy() for name, value in r.state_dict().items()}
+
+    def linear(name: str, x: NDArray[np.float64]) -> NDArray[np.float64]:
+        found: NDArray[np.float64] = x @ w[f"{name}.weight"].T + w[f"{name}.bias"]
+        return found
+
+    def silu(x: NDArray[np.float64]) -> NDArray[np.float64]:
+        return x / (1 + np.exp(-x))
+
+    level = linear("level", t.double().numpy()).reshape(5, 2, 3, 16)  # scales, then shifts, of three layers
+
+    def moved(h: NDArray[np.float64], k: int) -> NDArray[np.float64]:
+        normal = (h - h.mean(1, keepdims=True)) / np.sqrt(h.var(1, keepdims=True) + 1e-5)
+        return normal * (1 + level[:, 0, k]) + level[:, 1, k]
+
+    h = silu(linear("first", torch.cat([u, t], 1).double().numpy()))
+    for k in range(2):
+        h = h + silu(linear(f"hidden.{k}", moved(h, k)))
+    with torch.no_grad():
+        np.testing.assert_allclose(r.body(u, t).numpy(), linear("last", moved(h, 2)), rtol=1e-4, atol=1e-4)
 
 
 def test_known_blocks_stay_and_say_something_else_to_the_network() -> None:

@@ -17,7 +17,7 @@ def extract(
         typer.Option(
             "--with",
             metavar="FOLDER|hf:NAME|efficientnet-lite0",
-            help="Folder of a classifier, trained or imported, or a vision backbone of transformers, or a small one.",
+            help="Folder of a classifier, trained or imported; a vision backbone; a network of ImageNet.",
         ),
     ],
     out: Annotated[Path, typer.Option(help="Folder to make: a data set of features.")],

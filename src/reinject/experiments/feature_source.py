@@ -4,7 +4,7 @@ from pathlib import Path
 
 from reinject.base.progress import Progress
 from reinject.experiments.experiment_spec import ExperimentSpec
-from reinject.foreign.efficientnet import EFFICIENTNET
+from reinject.foreign.efficientnet import is_efficientnet
 from reinject.models.extract import extract
 from reinject.training.fabric_spec import FabricSpec
 from reinject.training.plans import ClassifierSpec, plan_for
@@ -33,7 +33,7 @@ def source_of(
     if not extractor:
         return dataset
     trained, features = out / "extractor", out / "features"
-    ready = extractor.startswith(EFFICIENTNET)
+    ready = is_efficientnet(extractor)
     if not (ready or trained.is_dir()):
         plan = plan_for(
             extractor, classifier=ClassifierSpec("deep", EXTRACTOR_EPOCHS, augment="mirror"), only="classifier"

@@ -26,6 +26,11 @@ class _Pooled(nn.Module):
         return SimpleNamespace(pooler_output=found.mean((2, 3)))
 
 
+def is_efficientnet(name: str) -> bool:
+    """Return whether a name is that of :func:`load_efficientnet`, with or without a size."""
+    return name.partition(":")[0] == EFFICIENTNET
+
+
 def load_efficientnet(name: str = EFFICIENTNET) -> Backbone:
     """Load the network, 1,280 features: its code and its weights are two packages. No pickle is run.
 

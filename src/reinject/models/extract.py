@@ -17,7 +17,7 @@ from reinject.base.staging import begin, check_free, partial_of, publish
 from reinject.data.splits import Split, check_unseen
 from reinject.foreign import Foreign
 from reinject.foreign.backbone import Backbone, load_backbone
-from reinject.foreign.efficientnet import EFFICIENTNET, load_efficientnet
+from reinject.foreign.efficientnet import is_efficientnet, load_efficientnet
 from reinject.models.bundle import load
 from reinject.models.features import penultimate, usual
 from reinject.models.loading import classifier_in, values_for
@@ -67,7 +67,7 @@ def extract(
     progress = progress or Silent()
     if str(extractor).startswith(BACKBONE):
         taken = _backbone(load_backbone(str(extractor).removeprefix(BACKBONE)))
-    elif str(extractor).partition(":")[0] == EFFICIENTNET:
+    elif is_efficientnet(str(extractor)):
         taken = _backbone(load_efficientnet(str(extractor)))
     else:
         taken = _classifier(Path(extractor), layer)

@@ -11,6 +11,7 @@ from reinject.networks.denoisers import level_features
 from reinject.networks.network import Inputs, Network
 
 SCALE = 2.0  # of a one-hot vector
+_WAVES = 4  # frequencies w of each number
 
 
 class TableDenoiser(Network):
@@ -23,7 +24,7 @@ class TableDenoiser(Network):
     The network also takes a mask of known columns, which are clean in x. So it learns conditional rows.
 
     f sees what the independent columns say: the probabilities of each block, and for each number the expectations of
-    sin wz and cos wz given x, w = 1, 2, 4, ... Details between numbers need the high ones. Noise damps those first.
+    sin wz and cos wz given x, w = 1, 2, 4, 8. Details between numbers need the high ones. Noise damps those first.
     Each layer standardises its input, and scales and shifts it by the level.
 
     Arguments:
@@ -32,7 +33,6 @@ class TableDenoiser(Network):
         sizes: lengths of the one-hot blocks that follow, in ascending order.
         width: of the hidden layers.
         depth: number of hidden layers, >= 1.
-        harmonics: number of frequencies w, >= 0.
 
     Source: Barron et al. 2021, arXiv 2103.13415, eq. 14 (expected waves); Peebles and Xie 2023, arXiv 2212.09748
     (scales and shifts by the level).
@@ -53,12 +53,11 @@ class TableDenoiser(Network):
         sizes: Sequence[int] = (),
         width: int = 512,
         depth: int = 4,
-        harmonics: int = 4,
     ) -> None:
         super().__init__()
         self.inputs = inputs
-        self.numbers, self.sizes, self.harmonics = numbers, tuple(sizes), harmonics
-        hot, seen = sum(self.sizes), numbers * (2 + 2 * harmonics)
+        self.numbers, self.sizes = numbers, tuple(sizes)
+        hot, seen = sum(self.sizes), numbers * (2 + 2 * _WAVES)
         self.register_buffer("prior", torch.cat([torch.full((n,), 1.0 / n).log() for n in sizes] or [torch.zeros(0)]))
         self.first = nn.Linear(seen + 2 * hot + len(self.sizes) + 9, width)
         self.hidden = nn.ModuleList(nn.Linear(width, width) for _ in range(depth - 1))
@@ -121,11 +120,11 @@ class TableDenoiser(Network):
         return y
 
     def waves(self, mean: Tensor, variance: Tensor) -> Tensor:
-        """Return E sin wz and E cos wz of normal z, w = 1, 2, 4, ...: (B, numbers) -> (B, 2 harmonics numbers).
+        """Return E sin wz and E cos wz of normal z, w = 1, 2, 4, 8: (B, numbers) -> (B, 8 numbers).
 
         E sin wz = sin(w mean) exp(-w^2 variance/2), and the same for the cosine.
         """
-        w = 2.0 ** torch.arange(self.harmonics, device=mean.device, dtype=mean.dtype)
+        w = 2.0 ** torch.arange(_WAVES, device=mean.device, dtype=mean.dtype)
         angle = mean[:, :, None] * w
         damped = torch.exp(-0.5 * variance[:, :, None] * w.square())
         return torch.cat([angle.sin() * damped, angle.cos() * damped], 2).flatten(1)
