@@ -5,6 +5,9 @@ import platform
 import signal
 import subprocess
 import sys
+import threading
+from collections.abc import Callable
+from contextlib import suppress
 from pathlib import Path
 
 import pytest
@@ -104,6 +107,18 @@ def test_where_a_process_dies_all_end_with_a_sentence(monkeypatch: pytest.Monkey
         with pytest.raises(ReinjectError, match="students: a worker process died"):
             Bench(table(), ("a", "b"), workers=2).run(jobs)
     assert len(Bench(table(), ("a", "b"), workers=2).run(jobs)) == 4  # others begin for the next call
+
+
+@pytest.mark.parametrize("begin", [None, os.getpid])
+def test_an_interrupt_with_much_work_waiting_prints_nothing_of_loky(
+    begin: Callable[[], int] | None, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    fallen: list[object] = []
+    monkeypatch.setattr(threading, "excepthook", fallen.append)
+    with suppress(KeyboardInterrupt), pool(2, begin) as submit:
+        submit(abs, range(20_000))[50].result()  # short work: the queue of the processes is seldom full
+        raise KeyboardInterrupt
+    assert not fallen
 
 
 def test_processes_run_nothing_of_the_working_folder_and_outlive_ctrl_c(tmp_path: Path) -> None:

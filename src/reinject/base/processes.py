@@ -10,8 +10,9 @@ import signal
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import Future
 from concurrent.futures.process import BrokenProcessPool
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from multiprocessing import resource_tracker
+from queue import Empty
 from typing import Any
 
 Submit = Callable[[Callable[[Any], Any], Iterable[Any]], list[Future[Any]]]
@@ -108,10 +109,18 @@ def pool(workers: int, begin: Callable[[], object] | None = None) -> Iterator[Su
     try:
         yield submit
     except BaseException:
+        _drop_waiting(executor)
         executor.shutdown(kill_workers=True)
         raise
     if begin:
         executor.shutdown()
+
+
+def _drop_waiting(executor: Any) -> None:
+    """Take back the work that no process has yet: loky's thread would look for it later and print a KeyError."""
+    with suppress(Empty):
+        while True:
+            executor._work_ids.get_nowait()
 
 
 def _begin(begin: Callable[[], object] | None) -> None:
