@@ -8,13 +8,13 @@ from reinject.networks import Inputs, MLPDenoiser, StagedDenoiser
 from reinject.training.objectives import Denoising
 
 INPUTS = Inputs((1, 8, 8), mean=0.3, std=0.4)
-BORDER = 0.08 * INPUTS.radius
+BORDER = 0.04 * INPUTS.radius
 
 
-@pytest.fixture
-def network() -> StagedDenoiser:
+@pytest.fixture(params=[False, True], ids=["plain", "modulated"])
+def network(request: pytest.FixtureRequest) -> StagedDenoiser:
     torch.manual_seed(0)
-    made = StagedDenoiser(INPUTS, width=16, depth=2, channels=8)
+    made = StagedDenoiser(INPUTS, width=16, depth=2, channels=8, modulated=request.param)
     for parameter in made.parameters():  # away from the identity that the blocks begin as
         parameter.data += 0.1 * torch.randn_like(parameter)
     return made.eval().requires_grad_(False)
@@ -34,7 +34,7 @@ def test_details_by_the_formula(network: StagedDenoiser) -> None:
 
 
 def test_above_the_border_it_is_the_linear_network(network: StagedDenoiser) -> None:
-    coarse = MLPDenoiser(INPUTS, width=16, depth=2)
+    coarse = MLPDenoiser(INPUTS, width=16, depth=2, modulated=network.level is not None)
     coarse.load_state_dict({name: value for name, value in network.state_dict().items() if "fine" not in name})
     sigma = torch.full((6,), 1.1 * BORDER)
     assert torch.equal(network(points(), sigma), coarse(points(), sigma))

@@ -1,5 +1,8 @@
 """Noise-conditioned autoencoders r(x, sigma)."""
 
+import functools
+from collections.abc import Callable
+
 import torch
 from jaxtyping import Float
 from torch import Tensor, nn
@@ -48,6 +51,39 @@ def level_features(t: Tensor, count: int = 4) -> Tensor:
     return torch.cat([t[:, None] / 4, angle.sin(), angle.cos()], 1)
 
 
+class Modulation(nn.Linear):
+    """Scales and shifts of the layers of a network by the level of noise: h <- (1 + scale) norm(h) + shift.
+
+    norm gives a row the mean 0 and the standard deviation 1. Before training, scales and shifts are 0.
+
+    Arguments:
+        count: number of places where h is modulated, >= 1.
+        width: number of values of h.
+
+    Source: Peebles and Xie 2023, arXiv 2212.09748.
+    """
+
+    def __init__(self, count: int, width: int) -> None:
+        super().__init__(9, count * 2 * width)
+        self.sizes = 2, count, width
+        nn.init.zeros_(self.weight)
+        nn.init.zeros_(self.bias)
+
+    def places(self, seen: Float[Tensor, "batch 9"]) -> list[Callable[[Tensor], Tensor]]:
+        """Return the change of h at each place, for the features of the level of each row."""
+        scales, shifts = self(seen).unflatten(1, self.sizes).unbind(1)
+        both = zip(scales.unbind(1), shifts.unbind(1), strict=True)
+        return [functools.partial(_modulated, scale=scale, shift=shift) for scale, shift in both]
+
+
+def _modulated(h: Tensor, scale: Tensor, shift: Tensor) -> Tensor:
+    return torch.addcmul(shift, nn.functional.layer_norm(h, h.shape[1:]), 1 + scale)
+
+
+def _same(h: Tensor) -> Tensor:
+    return h
+
+
 class MLPDenoiser(Denoiser):
     """A :class:`Denoiser` whose F is a residual network of linear layers.
 
@@ -55,21 +91,26 @@ class MLPDenoiser(Denoiser):
         inputs: meaning of its inputs.
         width: of the hidden layers; default: 1,024, or 512 for inputs of at most 256 values.
         depth: number of hidden layers, >= 1.
+        modulated: whether the level scales and shifts what each layer after the first takes. The error is lower and
+            samples are more precise, with less variety.
     """
 
-    def __init__(self, inputs: Inputs, width: int | None = None, depth: int = 3) -> None:
+    def __init__(self, inputs: Inputs, width: int | None = None, depth: int = 3, modulated: bool = False) -> None:
         super().__init__(inputs)
         width = width or (512 if inputs.n <= 256 else 1024)
         self.first = nn.Linear(inputs.n + 9, width)
         self.hidden = nn.ModuleList(nn.Linear(width, width) for _ in range(depth - 1))
         self.last = nn.Linear(width, inputs.n)
+        self.level = Modulation(depth, width) if modulated else None
 
     def body(self, u: Float[Tensor, "batch *event"], t: Float[Tensor, " batch"]) -> Float[Tensor, "batch *event"]:
         """Return F(u, t)."""
-        h = nn.functional.silu(self.first(torch.cat([u.flatten(1), level_features(t)], 1)))
-        for layer in self.hidden:
-            h = h + nn.functional.silu(layer(h))
-        y: Tensor = self.last(h)
+        seen = level_features(t)
+        *within, end = [_same] * (len(self.hidden) + 1) if self.level is None else self.level.places(seen)
+        h = nn.functional.silu(self.first(torch.cat([u.flatten(1), seen], 1)))
+        for layer, modulated in zip(self.hidden, within, strict=True):
+            h = h + nn.functional.silu(layer(modulated(h)))
+        y: Tensor = self.last(end(h))
         return y.reshape(u.shape)
 
 

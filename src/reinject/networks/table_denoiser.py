@@ -7,7 +7,7 @@ import torch
 from jaxtyping import Bool, Float
 from torch import Tensor, nn
 
-from reinject.networks.denoisers import level_features
+from reinject.networks.denoisers import Modulation, level_features
 from reinject.networks.network import Inputs, Network
 
 SCALE = 2.0  # of a one-hot vector
@@ -61,9 +61,7 @@ class TableDenoiser(Network):
         self.register_buffer("prior", torch.cat([torch.full((n,), 1.0 / n).log() for n in sizes] or [torch.zeros(0)]))
         self.first = nn.Linear(seen + 2 * hot + len(self.sizes) + 9, width)
         self.hidden = nn.ModuleList(nn.Linear(width, width) for _ in range(depth - 1))
-        self.level = nn.Linear(9, depth * 2 * width)
-        nn.init.zeros_(self.level.weight)
-        nn.init.zeros_(self.level.bias)
+        self.level = Modulation(depth, width)
         self.last = nn.Linear(width, numbers + hot)
         nn.init.zeros_(self.last.weight)
         nn.init.zeros_(self.last.bias)
@@ -111,12 +109,11 @@ class TableDenoiser(Network):
 
     def body(self, u: Tensor, t: Tensor) -> Tensor:
         """Return the residual network of what it sees, u, at the levels with features t, (B, 9)."""
+        *within, end = self.level.places(t)
         h = nn.functional.silu(self.first(torch.cat([u, t], 1)))
-        scales, shifts = self.level(t).unflatten(1, (2, -1, h.shape[1])).unbind(1)
-        *within, end = zip(scales.unbind(1), shifts.unbind(1), strict=True)
-        for layer, (scale, shift) in zip(self.hidden, within, strict=True):
-            h = h + nn.functional.silu(layer(_modulated(h, scale, shift)))
-        y: Tensor = self.last(_modulated(h, *end))
+        for layer, modulated in zip(self.hidden, within, strict=True):
+            h = h + nn.functional.silu(layer(modulated(h)))
+        y: Tensor = self.last(end(h))
         return y
 
     def waves(self, mean: Tensor, variance: Tensor) -> Tensor:
@@ -151,8 +148,3 @@ class TableDenoiser(Network):
             parts.append(function(part).reshape(len(values), -1))
             at += count * size
         return torch.cat(parts, 1) if parts else values
-
-
-def _modulated(h: Tensor, scale: Tensor, shift: Tensor) -> Tensor:
-    """Return h, standardised row by row, times 1 + the scale and plus the shift of its level."""
-    return torch.addcmul(shift, nn.functional.layer_norm(h, h.shape[1:]), 1 + scale)

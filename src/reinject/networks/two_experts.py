@@ -16,11 +16,11 @@ class StagedDenoiser(MLPDenoiser):
     (arXiv 2206.00364), so r(x, sigma) -> x as sigma -> 0.
 
     Linear layers cannot see details that may be anywhere; convolutions are slow. A walk spends most of its steps above
-    the limit, and its last steps below. Points of one level cost one expert only.
+    the limit, and its last one or two below. Points of one level cost one expert only.
 
     Arguments:
         inputs: meaning of its inputs; height and width divisible by 4.
-        width, depth: of the linear layers.
+        width, depth, modulated: of the linear layers. ``reinject train`` makes modulated ones.
         channels: of the convolutions at half of the resolution; twice as many at a quarter.
         below: level, as a multiple of the data's radius, below which the convolutions are used.
 
@@ -28,12 +28,19 @@ class StagedDenoiser(MLPDenoiser):
     """
 
     layout = torch.channels_last
-    levels = (0.08, 1.3)
+    levels = 0.1, 1.2
+    most_weight = 1000.0
 
     def __init__(
-        self, inputs: Inputs, width: int | None = None, depth: int = 3, channels: int = 64, below: float = 0.08
+        self,
+        inputs: Inputs,
+        width: int | None = None,
+        depth: int = 3,
+        channels: int = 16,
+        below: float = 0.04,
+        modulated: bool = False,
     ) -> None:
-        super().__init__(inputs, width, depth)
+        super().__init__(inputs, width, depth, modulated)
         c, _, _ = image_shape(inputs, "StagedDenoiser", 4)
         self.below = below * inputs.radius
         self.fine = _Fine(c, channels)

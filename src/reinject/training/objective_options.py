@@ -7,7 +7,7 @@ from typing import Any
 from torch import Tensor
 
 from reinject.base.errors import ArgumentError, check_positive
-from reinject.networks import AUTOENCODERS, Denoiser, Inputs, Residual
+from reinject.networks import AUTOENCODERS, Denoiser, Inputs, Residual, StagedDenoiser
 from reinject.score import lam_of_sigma
 from reinject.training.objectives import (
     Contractive,
@@ -131,7 +131,9 @@ def build(objective: str, autoencoder: str, numbers: Numbers, inputs: Inputs, da
         sigma = median * inputs.radius if numbers.sigma is None else numbers.sigma
         spread = around if numbers.spread is None else numbers.spread
         most = network.most_weight if issubclass(network, Denoiser) else Denoiser.most_weight
-        return Chosen(Denoising(sigma, spread, inputs.std, most), {}, None if told or spread else lam_of_sigma(sigma))
+        options = {"modulated": True} if network is StagedDenoiser else {}
+        loss = Denoising(sigma, spread, inputs.std, most)
+        return Chosen(loss, options, None if told or spread else lam_of_sigma(sigma))
     if objective == "reconstruction":
         return Chosen(reconstruction, {}, None)
     if objective == "contractive":
