@@ -98,7 +98,8 @@ def test_a_cut_run_goes_on_with_the_same_weights_only_wherever_they_are(
     options = ["--only", "classifier", "--classifier-epochs", 1, "--classifier-sees", "reconstructions"]
     alone = ["train", "digits", "--out", tmp_path / "c", *options, "--reconstructed-by"]
 
-    def cut(*_: object) -> None:
+    def cut(job: _Job, *_: object) -> None:
+        (job.folder / "begun").touch()
         raise KeyboardInterrupt
 
     with monkeypatch.context() as patch:

@@ -101,7 +101,8 @@ def _tidy(out: Path) -> None:
 def begin(partial: Path, plan: dict[str, Any]) -> None:
     """Open the unfinished folder of a plan (JSON values): a new one, or one left by an earlier run of the same plan.
 
-    After that only this process may write there, until it publishes the folder or ends.
+    A run that ended before it made anything leaves nothing to lose, so its folder serves any plan. After that only
+    this process may write there, until it publishes the folder or ends.
 
     Raises:
         ArchiveError: the folder belongs to another plan or is not ours, or another process writes there.
@@ -113,13 +114,14 @@ def begin(partial: Path, plan: dict[str, Any]) -> None:
     hold(partial)
     if path.is_file():
         found = read_json(path, ArchiveError)
-        if found != plan:
+        if found == plan:
+            return
+        if any(file.name not in (PLAN, *_FIRST) for file in partial.iterdir()):
             raise ArchiveError(
                 str(partial),
                 f"holds an unfinished run that differs in {', '.join(differences(found, plan))}",
                 "Repeat that run to finish it, or remove the folder",
             )
-        return
     write_json(path, plan)
 
 
