@@ -1,11 +1,15 @@
 """The linear denoiser by hand in NumPy: with and without modulation by the level."""
 
+import json
+from pathlib import Path
+
 import numpy as np
 import pytest
 import torch
 from numpy.typing import NDArray
 
-from reinject.networks import Inputs, MLPDenoiser
+from reinject.models.bundle import load
+from reinject.networks import Inputs, MLPDenoiser, StagedDenoiser
 from reinject.training.objective_options import Numbers, build
 
 INPUTS = Inputs((1, 2, 3), mean=0.4, std=0.3)
@@ -59,6 +63,14 @@ def test_training_makes_the_linear_layers_of_two_experts_modulated() -> None:
         assert build("denoising", name, Numbers(), INPUTS, torch.zeros(4, 1, 2, 3)).options == wanted
 
 
-def test_folders_of_older_versions_have_no_modulation() -> None:
-    layers = (f"{layer}.{kind}" for layer in ("first", "hidden.0", "last") for kind in ("weight", "bias"))
-    assert set(MLPDenoiser(INPUTS, width=8, depth=2).state_dict()) == {"mean", *layers}
+@pytest.mark.parametrize("make", [MLPDenoiser, StagedDenoiser])
+def test_folders_of_older_versions_load_without_modulation(make: type[MLPDenoiser], tmp_path: Path) -> None:
+    inputs = Inputs((1, 8, 8), mean=0.4, std=0.3)
+    network = make(inputs, width=8, depth=2).eval()
+    network.save_pretrained(tmp_path)
+    config = json.loads((tmp_path / "config.json").read_text())
+    del config["modulated"]
+    (tmp_path / "config.json").write_text(json.dumps(config))
+    x, sigma = torch.randn(4, 1, 8, 8), inputs.radius * torch.tensor([0.01, 0.03, 0.1, 1.0])
+    with torch.no_grad():
+        assert torch.equal(load(tmp_path).network(x, sigma), network(x, sigma))
