@@ -20,16 +20,13 @@ def silu(x: Values) -> Values:
     return x / (1 + np.exp(-x))
 
 
-def by_hand(r: MLPDenoiser, x: Values, sigma: Values) -> Values:
-    """r = m + std F((x - m)/sqrt(sigma^2 + std^2), log(sigma/radius)), F of three layers of 16."""
-    w = {name: value.double().numpy() for name, value in r.state_dict().items()}
+def layers_by_hand(network: torch.nn.Module, u: Values, seen: Values) -> Values:
+    """The residual network of u and of the features of the level, three layers of 16."""
+    w = {name: value.double().numpy() for name, value in network.state_dict().items()}
 
     def linear(name: str, h: Values) -> Values:
         found: Values = h @ w[f"{name}.weight"].T + w[f"{name}.bias"]
         return found
-
-    t = np.log(sigma / INPUTS.radius)[:, None]
-    seen = np.concatenate([t / 4, np.sin(t * [0.5, 1, 2, 4]), np.cos(t * [0.5, 1, 2, 4])], 1)
 
     def moved(h: Values, k: int) -> Values:
         if "level.weight" not in w:
@@ -38,11 +35,18 @@ def by_hand(r: MLPDenoiser, x: Values, sigma: Values) -> Values:
         normal = (h - h.mean(1, keepdims=True)) / np.sqrt(h.var(1, keepdims=True) + 1e-5)
         return normal * (1 + change[:, 0, k]) + change[:, 1, k]
 
-    u = (x - INPUTS.mean) / np.sqrt(sigma**2 + INPUTS.std**2)[:, None]
     h = silu(linear("first", np.concatenate([u, seen], 1)))
     for k in range(2):
         h = h + silu(linear(f"hidden.{k}", moved(h, k)))
-    return INPUTS.mean + INPUTS.std * linear("last", moved(h, 2))
+    return linear("last", moved(h, 2))
+
+
+def by_hand(r: MLPDenoiser, x: Values, sigma: Values) -> Values:
+    """r = m + std F((x - m)/sqrt(sigma^2 + std^2), log(sigma/radius))."""
+    t = np.log(sigma / INPUTS.radius)[:, None]
+    seen = np.concatenate([t / 4, np.sin(t * [0.5, 1, 2, 4]), np.cos(t * [0.5, 1, 2, 4])], 1)
+    u = (x - INPUTS.mean) / np.sqrt(sigma**2 + INPUTS.std**2)[:, None]
+    return INPUTS.mean + INPUTS.std * layers_by_hand(r, u, seen)
 
 
 @pytest.mark.parametrize("modulated", [False, True])

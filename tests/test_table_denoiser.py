@@ -6,7 +6,6 @@ import numpy as np
 import pyarrow as pa
 import pytest
 import torch
-from numpy.typing import NDArray
 
 from reinject.data.table_columns import describe
 from reinject.data.table_encoder import TableEncoder
@@ -14,6 +13,7 @@ from reinject.models.bundle import as_reconstruction, load
 from reinject.networks import Inputs, TableDenoiser
 from reinject.tables import Synthesizer
 from reinject.training.table_fit import TableLoss, TableSpec, network_of
+from test_denoisers import layers_by_hand
 
 SIGMAS = torch.tensor([0.05, 0.3, 1.0, 4.0])
 
@@ -74,26 +74,9 @@ def test_layers_standardise_and_take_scale_and_shift_from_the_level() -> None:
     for weight in r.parameters():
         torch.nn.init.normal_(weight, std=0.3, generator=generator)
     u, t = (torch.randn(5, n, generator=generator) for n in (r.first.in_features - 9, 9))
-    w = {name: value.double().numpy() for name, value in r.state_dict().items()}
-
-    def linear(name: str, x: NDArray[np.float64]) -> NDArray[np.float64]:
-        found: NDArray[np.float64] = x @ w[f"{name}.weight"].T + w[f"{name}.bias"]
-        return found
-
-    def silu(x: NDArray[np.float64]) -> NDArray[np.float64]:
-        return x / (1 + np.exp(-x))
-
-    level = linear("level", t.double().numpy()).reshape(5, 2, 3, 16)  # scales, then shifts, of three layers
-
-    def moved(h: NDArray[np.float64], k: int) -> NDArray[np.float64]:
-        normal = (h - h.mean(1, keepdims=True)) / np.sqrt(h.var(1, keepdims=True) + 1e-5)
-        return normal * (1 + level[:, 0, k]) + level[:, 1, k]
-
-    h = silu(linear("first", torch.cat([u, t], 1).double().numpy()))
-    for k in range(2):
-        h = h + silu(linear(f"hidden.{k}", moved(h, k)))
+    wanted = layers_by_hand(r, u.double().numpy(), t.double().numpy())
     with torch.no_grad():
-        np.testing.assert_allclose(r.body(u, t).numpy(), linear("last", moved(h, 2)), rtol=1e-4, atol=1e-4)
+        np.testing.assert_allclose(r.body(u, t).numpy(), wanted, rtol=1e-4, atol=1e-4)
 
 
 def test_known_blocks_stay_and_say_something_else_to_the_network() -> None:

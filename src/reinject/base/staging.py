@@ -101,8 +101,8 @@ def _tidy(out: Path) -> None:
 def begin(partial: Path, plan: dict[str, Any]) -> None:
     """Open the unfinished folder of a plan (JSON values): a new one, or one left by an earlier run of the same plan.
 
-    A run that ended before it made anything leaves nothing to lose, so its folder serves any plan. After that only
-    this process may write there, until it publishes the folder or ends.
+    After that only this process may write there, until it publishes the folder or ends. A folder in which nothing was
+    made serves any plan: a refused run leaves it, and there is nothing to lose.
 
     Raises:
         ArchiveError: the folder belongs to another plan or is not ours, or another process writes there.

@@ -61,6 +61,11 @@ class Modulation(nn.Linear):
         width: number of values of h.
 
     Source: Peebles and Xie 2023, arXiv 2212.09748.
+
+    Example:
+        >>> place, = Modulation(1, 2).places(torch.zeros(1, 9))
+        >>> place(torch.tensor([[1.0, 5.0]])).round(decimals=3).tolist()
+        [[-1.0, 1.0]]
     """
 
     def __init__(self, count: int, width: int) -> None:
@@ -70,7 +75,7 @@ class Modulation(nn.Linear):
         nn.init.zeros_(self.bias)
 
     def places(self, seen: Float[Tensor, "batch 9"]) -> list[Callable[[Tensor], Tensor]]:
-        """Return the change of h at each place, for the features of the level of each row."""
+        """Return the change of h, (B, width), at each place, for the features of the levels from level_features."""
         scales, shifts = self(seen).unflatten(1, self.sizes).unbind(1)
         both = zip(scales.unbind(1), shifts.unbind(1), strict=True)
         return [functools.partial(_modulated, scale=scale, shift=shift) for scale, shift in both]
@@ -91,8 +96,7 @@ class MLPDenoiser(Denoiser):
         inputs: meaning of its inputs.
         width: of the hidden layers; default: 1,024, or 512 for inputs of at most 256 values.
         depth: number of hidden layers, >= 1.
-        modulated: whether the level scales and shifts what each layer after the first takes. The error is lower and
-            samples are more precise, with less variety.
+        modulated: whether the level scales and shifts what each layer after the first takes.
     """
 
     def __init__(self, inputs: Inputs, width: int | None = None, depth: int = 3, modulated: bool = False) -> None:
